@@ -1,0 +1,37 @@
+"""Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
+
+from .antisymmetric_rnn import AntisymmetricRNN
+from .field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from .fields import (
+    AntisymmetricField,
+    GatedAntisymmetricField,
+    GatedUnstructuredField,
+    HamiltonianField,
+    UnstructuredField,
+)
+from .hold import HOLDS, Hold, LinearHold, ZeroOrderHold
+from .layer import ODERNN
+from .parametrise import SkewSymmetric
+from .registry import FIELDS
+from .state import RecurrentState
+
+__all__ = [
+    "FIELDS",
+    "HOLDS",
+    "ODERNN",
+    "AffinePointwiseField",
+    "AntisymmetricField",
+    "AntisymmetricRNN",
+    "GatedAntisymmetricField",
+    "GatedUnstructuredField",
+    "HamiltonianField",
+    "Hold",
+    "LinearHold",
+    "PartitionedField",
+    "RecurrentState",
+    "SemilinearField",
+    "SkewSymmetric",
+    "UnstructuredField",
+    "VectorField",
+    "ZeroOrderHold",
+]

@@ -1,0 +1,41 @@
+"""The elementwise part of the paper's family of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """dy/dt as a function of the image p of the state and the control u.
+
+    Attributes:
+        name: what the fast engines know it by.
+        controls: entries of the control per unit.
+        function: (p, u) -> dy/dt.
+    """
+
+    name: str
+    controls: int
+    function: Callable[[Tensor, Tensor], Tensor]
+
+
+def _tanh(p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:
+    return torch.tanh(p + u)
+
+
+def _gated_tanh(p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch twice"]) -> Float[Tensor, "*batch hidden"]:
+    candidate, gate = u.chunk(2, dim=-1)
+    return torch.sigmoid(p + gate) * torch.tanh(p + candidate)
+
+
+TANH = Activation("tanh", 1, _tanh)
+"""tanh(p + u): the paper's equation (8)."""
+
+GATED_TANH = Activation("gated-tanh", 2, _gated_tanh)
+"""sigmoid(p + u_z) * tanh(p + u_c) with u = (u_c, u_z): the paper's equation (13)."""

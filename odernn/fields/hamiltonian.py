@@ -1,0 +1,91 @@
+"""A partitioned field: the Hamiltonian network, leapfrog's natural one."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..activation import TANH, Activation
+from ..field import AffinePointwiseField
+from ..parametrise import Unconstrained, input_map
+
+
+@final
+class HamiltonianField(AffinePointwiseField):
+    """dq/dt = tanh(-K^T p + V_q x + b_q), dp/dt = tanh(K q + V_p x + b_p), the state being (q, p).
+
+    Its image matrix [[0, -K^T], [K, 0]] is antisymmetric, so under a constant input c = (c_q, c_p) the flow keeps
+    E = sum log cosh(K q + c_p) + sum log cosh(-K^T p + c_q), a part of q and a part of p.
+
+    Args:
+        input_size: m, features of an input sample.
+        hidden_size: n, units of the state, an even number: n / 2 of q and n / 2 of p.
+        sigma_w: K is drawn from N(0, sigma_w^2 / (n / 2)).
+        sigma_v: V is drawn from N(0, sigma_v^2 / m). b is zero.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        TypeError: a size that is no whole number, a scale that is no number.
+        ValueError: an odd `hidden_size`, a size below 1, a scale below zero or not finite.
+
+    Source: Chang et al., Reversible architectures for arbitrarily deep residual neural networks (AAAI 2018), eq. (7),
+    and Haber & Ruthotto, Stable architectures for deep neural networks (2017), sec. 3.2, driven by an input.
+    """
+
+    partitioned: ClassVar[bool] = True
+    activation: ClassVar[Activation] = TANH
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        sigma_w: float = 1.0,
+        sigma_v: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        if hidden_size % 2:
+            raise ValueError(
+                f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
+            )
+        self.recurrent = Unconstrained(hidden_size // 2, sigma_w, device=device, dtype=dtype)
+        self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
+        """(V_q x + b_q, V_p x + b_p)."""
+        return self.input_map(x)
+
+    def weight(self) -> Float[Tensor, "hidden hidden"]:
+        """[[0, -K^T], [K, 0]]."""
+        k = self.recurrent()
+        zero = torch.zeros_like(k)
+        return torch.cat((torch.cat((zero, -k.T), dim=1), torch.cat((k, zero), dim=1)))
+
+    def pointwise(
+        self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch hidden"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        """tanh(p + u)."""
+        return self.activation.function(p, u)
+
+    def drift(
+        self, t: object, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch hidden"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dq/dt = tanh(-K^T p + u_q)."""
+        return torch.tanh(u[..., : self.hidden_size // 2] - p @ self.recurrent())
+
+    def kick(
+        self, t: object, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch hidden"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dp/dt = tanh(K q + u_p)."""
+        return torch.tanh(u[..., self.hidden_size // 2 :] + F.linear(q, self.recurrent()))
+
+    def extra_repr(self) -> str:
+        """Sizes."""
+        return f"{self.input_size}, {self.hidden_size}"

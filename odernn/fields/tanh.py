@@ -1,0 +1,120 @@
+"""The paper's family: tanh of one shared matrix, antisymmetric or not, gated or not."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from solvers import check_not_negative
+
+from ..activation import GATED_TANH, TANH, Activation
+from ..field import AffinePointwiseField
+from ..parametrise import SkewSymmetric, Unconstrained, damped, input_map
+
+
+class TanhField(AffinePointwiseField):
+    """dy/dt = activation(M y, V x + b), M = matrix - damping I. Abstract: a field names its matrix and its activation.
+
+    Args:
+        input_size: m, features of an input sample.
+        hidden_size: n, units of the state.
+        damping: the paper's gamma, which it calls diffusion, in units of 1 / time.
+        sigma_w: W is drawn from N(0, sigma_w^2 / n); of an antisymmetric matrix, its strictly upper entries.
+        sigma_v: V is drawn from N(0, sigma_v^2 / m); the paper's sigma_v is 1. b is zero.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        TypeError: a size that is no whole number, a scale that is no number.
+        ValueError: a size below 1, a scale or a damping below zero or not finite.
+    """
+
+    matrix: ClassVar[type[SkewSymmetric] | type[Unconstrained]]
+    activation: ClassVar[Activation]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        damping: float = 0.0,
+        sigma_w: float = 1.0,
+        sigma_v: float = 1.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size)
+        check_not_negative("damping", damping)
+        self.damping = damping
+        controls = self.activation.controls * hidden_size
+        self.recurrent = self.matrix(hidden_size, sigma_w, device=device, dtype=dtype)
+        self.input_map = input_map(input_size, controls, sigma_v, device=device, dtype=dtype)
+
+    def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
+        """V x + b; of a gated field the candidate's, then the gate's."""
+        return self.input_map(x)
+
+    def weight(self) -> Float[Tensor, "hidden hidden"]:
+        """M, the matrix minus damping I."""
+        return damped(self.recurrent(), self.damping)
+
+    def pointwise(
+        self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        """The activation of p and u; y itself does not enter."""
+        return self.activation.function(p, u)
+
+    def extra_repr(self) -> str:
+        """Sizes and damping."""
+        return f"{self.input_size}, {self.hidden_size}, damping={self.damping}"
+
+
+@final
+class AntisymmetricField(TanhField):
+    """dy/dt = tanh((W - W^T - damping I) y + V x + b): the paper's field. Arguments as `TanhField`.
+
+    Source: Chang et al., AntisymmetricRNN (2019), eqs. (8) and (12).
+    """
+
+    matrix = SkewSymmetric
+    activation = TANH
+
+
+@final
+class GatedAntisymmetricField(TanhField):
+    """dy/dt = sigmoid(M y + V_z x + b_z) * tanh(M y + V x + b), M = W - W^T - damping I, shared by gate and candidate.
+
+    Arguments as `TanhField`.
+
+    Source: Chang et al., AntisymmetricRNN (2019), eq. (13).
+    """
+
+    matrix = SkewSymmetric
+    activation = GATED_TANH
+
+
+@final
+class UnstructuredField(TanhField):
+    """dy/dt = tanh((W - damping I) y + V x + b), W unconstrained. Arguments as `TanhField`.
+
+    Source: the plain field of Chang et al., AntisymmetricRNN (2019), eq. (8), without its constraint.
+    """
+
+    matrix = Unconstrained
+    activation = TANH
+
+
+@final
+class GatedUnstructuredField(TanhField):
+    """dy/dt = sigmoid(M y + V_z x + b_z) * tanh(M y + V x + b), M = W - damping I shared, W unconstrained.
+
+    Arguments as `TanhField`.
+
+    Source: Chang et al., AntisymmetricRNN (2019), sec. 4, the ablation.
+    """
+
+    matrix = Unconstrained
+    activation = GATED_TANH

@@ -1,0 +1,236 @@
+"""ODERNN: a recurrent layer that is a solver stepping a vector field through its input."""
+
+from __future__ import annotations
+
+from typing import get_args, overload
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from solvers import (
+    POLICIES,
+    Adjoint,
+    Interval,
+    OnDivergence,
+    Problem,
+    Save,
+    Solver,
+    check_choice,
+    check_count,
+    check_flag,
+    check_requirements,
+    check_solver,
+    guard,
+    make_adjoint,
+)
+
+from . import door
+from .bind import bind
+from .clock import Step, check_step, ticks
+from .field import VectorField
+from .hold import Hold, as_hold
+from .state import RecurrentState
+
+
+class ODERNN(nn.Module):
+    """A recurrent network: `solver` steps `field`, driven by the input, from sample to sample.
+
+    Output n is the state after sample n. Sample n drives the interval that ends there, so the network is causal.
+    The shapes are those of a one-layer torch.nn.RNN, with y in the place of the hidden state.
+
+    Args:
+        field: dy/dt = f(t, y, u), a module with the parameters.
+        solver: the discretisation; Euler gives the paper's network.
+        dt: the time from one sample to the next, in the units of 1 / damping: a number or a tensor of shape (),
+            (time,) or (batch, time). It can be given anew in every call.
+        substeps: solver steps from one sample to the next.
+        hold: the control between samples, "zero-order" (the paper's), "linear" or a Hold.
+        batch_first: input and output are (batch, time, feature) instead of (time, batch, feature).
+        adjoint: how gradients flow, an Adjoint or its name.
+        on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
+            DivergenceWarning, or "ignore", which reads nothing back from the device.
+        check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range, or a solver that needs a structure that
+            the field does not have; the message says what would do.
+    """
+
+    def __init__(
+        self,
+        field: VectorField,
+        solver: Solver,
+        *,
+        dt: Step,
+        substeps: int = 1,
+        hold: Hold | str = "zero-order",
+        batch_first: bool = False,
+        adjoint: Adjoint | str = "autograd",
+        on_divergence: OnDivergence = "raise",
+        check_input: bool = False,
+    ) -> None:
+        super().__init__()
+        if not isinstance(field, VectorField):
+            raise TypeError(
+                f"`field` is {type(field).__name__}; give a VectorField, such as AntisymmetricField(1, 128)"
+            )
+        check_solver(solver)
+        check_step(dt)
+        check_count("substeps", substeps)
+        check_flag("batch_first", batch_first)
+        check_choice("on_divergence", on_divergence, POLICIES)
+        check_flag("check_input", check_input)
+        self.field = field
+        self.solver = solver
+        self.substeps = substeps
+        self.hold = as_hold(hold)
+        self.batch_first = batch_first
+        self.adjoint = make_adjoint(adjoint)
+        self.on_divergence: OnDivergence = on_divergence
+        self.check_input = check_input
+        self.dt: Step
+        if isinstance(dt, Tensor):
+            self.register_buffer("dt", dt, persistent=False)
+        else:
+            self.dt = float(dt)
+        self._check_structure()
+
+    @overload
+    def forward(
+        self, x: Tensor, y0: Tensor | None = None, *, dt: Step | None = None, save: Save = "trajectory"
+    ) -> tuple[Tensor | None, Tensor]: ...
+
+    @overload
+    def forward(
+        self, x: Tensor, y0: RecurrentState, *, dt: Step | None = None, save: Save = "trajectory"
+    ) -> tuple[Tensor | None, RecurrentState]: ...
+
+    def forward(
+        self,
+        x: Tensor,
+        y0: Tensor | RecurrentState | None = None,
+        *,
+        dt: Step | None = None,
+        save: Save = "trajectory",
+    ) -> tuple[Tensor | None, Tensor | RecurrentState]:
+        """Run the network over a sequence.
+
+        Args:
+            x: (time, batch, input), or (batch, time, input) if `batch_first`, or (time, input) unbatched.
+            y0: the state before the first sample, (1, batch, hidden), unbatched (1, hidden); zero if None. Or the
+                RecurrentState of the chunk before, which carries the solver's memory, the time and the hold too:
+                then any split of a sequence gives the same output. A tensor restarts a multi-step solver.
+            dt: overrides the layer's dt in this call.
+            save: "trajectory" for the output at every sample, "end" for the last state alone.
+
+        Returns:
+            (output, y_n): output as x with `hidden` in the place of `input`, or None if only the end was asked;
+            y_n like y0: a tensor, or a RecurrentState if y0 was one.
+
+        Raises:
+            TypeError, ValueError: an argument does not fit the field or the others; the message says what would do.
+            DivergenceError: the state stopped being finite, and `on_divergence` is "raise".
+        """
+        check_choice("save", save, get_args(Save))
+        samples = door.time_first(x, self.field, self.batch_first)
+        if self.check_input:
+            door.check_finite_input(samples)
+        batched = x.ndim == 3
+        if isinstance(y0, RecurrentState):
+            door.check_continuing(y0.y, samples.shape[1], self.field)
+            state = y0
+        else:
+            state = RecurrentState(door.initial_state(y0, samples, self.field, batched))
+        trajectory, state = self._run(samples, state, dt, save)
+        output = None if trajectory is None else self._layout(trajectory, batched)
+        if isinstance(y0, RecurrentState):
+            return output, state
+        return output, state.y.unsqueeze(0) if batched else state.y
+
+    def step(
+        self, x: Tensor, state: RecurrentState | None = None, *, dt: Step | None = None
+    ) -> tuple[Tensor, RecurrentState]:
+        """Take one sample: streaming. The same numbers as `forward` over the whole sequence.
+
+        Args:
+            x: (batch, input), or (input,) unbatched.
+            state: what the call before returned; None to start from zero.
+            dt: overrides the layer's dt for this sample, a number or a tensor of shape () or (batch, 1).
+
+        Returns:
+            The output (batch, hidden), unbatched (hidden,), and the state for the next call.
+
+        Raises:
+            TypeError, ValueError, DivergenceError: as `forward`.
+        """
+        samples = door.sample(x, self.field).unsqueeze(0)
+        if self.check_input:
+            door.check_finite_input(samples)
+        if state is None:
+            state = RecurrentState(door.initial_state(None, samples, self.field, batched=True))
+        door.check_continuing(state.y, samples.shape[1], self.field)
+        _, state = self._run(samples, state, dt, "end")
+        return (state.y if x.ndim == 2 else state.y[0]), state
+
+    def initial_state(self, batch_size: int = 1) -> RecurrentState:
+        """The zero state for `batch_size` sequences, to begin a chunked run with.
+
+        Raises:
+            TypeError, ValueError: `batch_size` is no whole number from 1.
+        """
+        check_count("batch_size", batch_size)
+        like = next(self.field.parameters(), torch.empty(()))
+        return RecurrentState(like.new_zeros(batch_size, self.field.hidden_size))
+
+    def with_solver(self, solver: Solver, *, substeps: int | None = None, hold: Hold | str | None = None) -> ODERNN:
+        """The same field, with the same parameters (shared, not copied), under another discretisation."""
+        return ODERNN(
+            self.field,
+            solver,
+            dt=self.dt,
+            substeps=self.substeps if substeps is None else substeps,
+            hold=self.hold if hold is None else hold,
+            batch_first=self.batch_first,
+            adjoint=self.adjoint,
+            on_divergence=self.on_divergence,
+            check_input=self.check_input,
+        )
+
+    def extra_repr(self) -> str:
+        """The solver and the numbers of the discretisation."""
+        dt = f"tensor{tuple(self.dt.shape)}" if isinstance(self.dt, Tensor) else self.dt
+        return f"solver={self.solver}, dt={dt}, substeps={self.substeps}, hold={self.hold}, adjoint={self.adjoint}"
+
+    def _run(
+        self, samples: Float[Tensor, "time batch input"], state: RecurrentState, dt: Step | None, save: Save
+    ) -> tuple[Tensor | None, RecurrentState]:
+        """Step through checked samples; (the trajectory or None, the state at the end)."""
+        if dt is not None:
+            check_step(dt)
+        with nn.utils.parametrize.cached():
+            u = self.field.control(samples)
+            problem = self._problem(u, state, self.dt if dt is None else dt)
+            solved = self.adjoint.solve(problem, save)
+            guard(problem, solved, self.on_divergence)
+        last = problem.intervals[-1]
+        return solved.trajectory, RecurrentState(solved.y, last.t + last.dt, solved.memory, u[-1])
+
+    def _problem(self, u: Float[Tensor, "time batch control"], state: RecurrentState, dt: Step) -> Problem:
+        times = ticks(dt, state.t, len(u), state.y)
+        right_hand_side = bind(self.field)
+        controls = self.hold.controls(u, times, state.control)
+        intervals = [
+            Interval(right_hand_side(control), tick.t, tick.dt) for control, tick in zip(controls, times, strict=True)
+        ]
+        return Problem(self.solver, intervals, self.substeps, state.y, state.memory)
+
+    def _layout(self, trajectory: Float[Tensor, "time batch hidden"], batched: bool) -> Tensor:
+        if not batched:
+            return trajectory.squeeze(1)
+        return trajectory.transpose(0, 1) if self.batch_first else trajectory
+
+    def _check_structure(self) -> None:
+        """The solver's needs against what the field declares, before any data is there."""
+        state = torch.empty(1, self.field.hidden_size, device="meta")
+        check_requirements(self.solver, bind(self.field)(lambda t: state), state, type(self.field).__name__)

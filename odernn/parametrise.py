@@ -1,0 +1,115 @@
+"""Weights that are functions of parameters, and how the paper draws them."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from solvers import check_not_negative
+
+
+@final
+class SkewSymmetric(nn.Module):
+    """An n x n matrix W - W^T, with W stored as its n(n-1)/2 strictly upper entries.
+
+    Args:
+        size: n.
+        sigma: the entries of W are drawn from N(0, sigma^2 / n).
+        device: of the parameter.
+        dtype: of the parameter.
+
+    Source: Chang et al., AntisymmetricRNN (2019), sec. 3 (the matrix) and sec. 4 (its draw).
+    """
+
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(
+        self, size: int, sigma: float, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        check_not_negative("sigma_w", sigma)
+        self.size = size
+        self.sigma = sigma
+        self.upper = nn.Parameter(torch.empty(size * (size - 1) // 2, device=device, dtype=dtype))
+        rows, columns = torch.triu_indices(size, size, offset=1, device=device)
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("columns", columns, persistent=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the entries anew."""
+        nn.init.normal_(self.upper, std=self.sigma / sqrt(self.size))
+
+    def forward(self) -> Float[Tensor, "size size"]:
+        """W - W^T."""
+        w = self.upper.new_zeros(self.size, self.size).index_put((self.rows, self.columns), self.upper)
+        return w - w.T
+
+    def extra_repr(self) -> str:
+        """Size and sigma."""
+        return f"size={self.size}, sigma={self.sigma}"
+
+
+@final
+class Unconstrained(nn.Module):
+    """An n x n matrix W with nothing imposed on it.
+
+    Args:
+        size: n.
+        sigma: the entries of W are drawn from N(0, sigma^2 / n).
+        device: of the parameter.
+        dtype: of the parameter.
+    """
+
+    def __init__(
+        self, size: int, sigma: float, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        super().__init__()
+        check_not_negative("sigma_w", sigma)
+        self.size = size
+        self.sigma = sigma
+        self.matrix = nn.Parameter(torch.empty(size, size, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the entries anew."""
+        nn.init.normal_(self.matrix, std=self.sigma / sqrt(self.size))
+
+    def forward(self) -> Float[Tensor, "size size"]:
+        """W."""
+        return self.matrix
+
+    def extra_repr(self) -> str:
+        """Size and sigma."""
+        return f"size={self.size}, sigma={self.sigma}"
+
+
+def input_map(
+    input_size: int,
+    outputs: int,
+    sigma: float,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> nn.Linear:
+    """V x + b with V drawn from N(0, sigma^2 / input_size) and b zero; the paper's sigma is 1.
+
+    Source: Chang et al., AntisymmetricRNN (2019), sec. 4.
+    """
+    check_not_negative("sigma_v", sigma)
+    linear = nn.Linear(input_size, outputs, device=device, dtype=dtype)
+    nn.init.normal_(linear.weight, std=sigma / sqrt(input_size))
+    nn.init.zeros_(linear.bias)
+    return linear
+
+
+def damped(weight: Float[Tensor, "size size"], damping: float) -> Float[Tensor, "size size"]:
+    """The weight minus damping I."""
+    if damping == 0:
+        return weight
+    return weight - damping * torch.eye(len(weight), device=weight.device, dtype=weight.dtype)

@@ -1,0 +1,25 @@
+"""FIELDS, the one list of vector fields: tests, tables and the command line read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .field import VectorField
+from .fields import (
+    AntisymmetricField,
+    GatedAntisymmetricField,
+    GatedUnstructuredField,
+    HamiltonianField,
+    UnstructuredField,
+)
+
+FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
+    {
+        "antisymmetric": AntisymmetricField,
+        "gated-antisymmetric": GatedAntisymmetricField,
+        "unstructured": UnstructuredField,
+        "gated-unstructured": GatedUnstructuredField,
+        "hamiltonian": HamiltonianField,
+    }
+)

@@ -1,0 +1,92 @@
+"""What happens when a state stops being finite: an error of its own, with the step, the time and the norm."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .adjoint import Solved
+from .loop import Problem, steps
+from .solver import Memory
+
+OnDivergence = Literal["raise", "warn", "ignore"]
+POLICIES: tuple[OnDivergence, ...] = ("raise", "warn", "ignore")
+
+
+class DivergenceError(ArithmeticError):
+    """The state of an integration stopped being finite.
+
+    Attributes:
+        step: the number of the first solver step with a state that is not finite, counted from 1; None if it could
+            not be found again (a right-hand side that differs from call to call).
+        time: the time at the end of that step, in the units of dt; None like `step`.
+        norm: the largest Euclidean norm of a sample's state just before it; None like `step`.
+    """
+
+    def __init__(self, message: str, step: int | None, time: float | None, norm: float | None) -> None:
+        super().__init__(message)
+        self.step = step
+        self.time = time
+        self.norm = norm
+
+
+class DivergenceWarning(RuntimeWarning):
+    """The state of an integration stopped being finite, and the caller asked to be told, not stopped."""
+
+
+def finite(y: Tensor, memory: Memory) -> Tensor:
+    """Whether the state and the memory are finite: a bool tensor of shape (), on the device of `y`.
+
+    Every method adds to the state of the step before, or of the one before that, which its memory keeps. So what is
+    not finite once stays so, and the end shows it.
+    """
+    ok = torch.isfinite(y).all()
+    for part in memory:
+        if isinstance(part, Tensor):
+            ok = ok & torch.isfinite(part).all()
+    return ok
+
+
+def guard(problem: Problem, solved: Solved, policy: OnDivergence) -> None:
+    """Raise or warn if `problem` diverged; if so, finds the step by going through it once more.
+
+    Reads one value back from the device, after the loop; nothing if `policy` is "ignore". Where torch.compile traces
+    the call, which allows no reading back, a diverged state stops the program with torch's own assertion.
+
+    Raises:
+        DivergenceError: the end is not finite, and `policy` is "raise".
+    """
+    if policy == "ignore":
+        return
+    ok = finite(solved.y, solved.memory)
+    if torch.compiler.is_compiling():
+        if policy == "raise":
+            torch._assert_async(ok, "the state stopped being finite")  # pyright: ignore[reportPrivateImportUsage]
+        return
+    if bool(ok):
+        return
+    error = _locate(problem)
+    if policy == "raise":
+        raise error
+    warnings.warn(str(error), DivergenceWarning, stacklevel=3)
+
+
+@torch.no_grad()
+def _locate(problem: Problem) -> DivergenceError:
+    name = type(problem.solver).__name__
+    advice = "use a smaller dt, more substeps, damping or another solver, or look for input that is not finite"
+    norm = _norm(problem.y0)
+    for step, (t, y, _) in enumerate(steps(problem), start=1):
+        if not bool(torch.isfinite(y).all()):
+            time = float(torch.as_tensor(t).flatten()[0])
+            where = f"at step {step} (t = {time:.6g}); the norm of the state before it was {norm:.6g}"
+            return DivergenceError(f"{name} diverged {where}: {advice}", step, time, norm)
+        norm = _norm(y)
+    return DivergenceError(f"{name} diverged; a second run did not, so the step is unknown: {advice}", None, None, None)
+
+
+def _norm(y: Tensor) -> float:
+    return float(torch.linalg.vector_norm(y, dim=-1).max()) if y.ndim else float(y.abs())

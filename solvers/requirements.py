@@ -1,0 +1,60 @@
+"""The one place where what a solver needs meets what a right-hand side declares."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from torch import Tensor
+
+from .solver import Solver
+from .structure import Need, Partition, RightHandSide, Semilinear, partition_of, semilinear_of
+
+Structure = TypeVar("Structure", Partition, Semilinear)
+
+_DECLARING = {
+    Need.PARTITION: "HamiltonianField, or solvers.Partition",
+    Need.LINEAR_PART: "LipschitzField, or solvers.Semilinear",
+}
+
+
+def check_requirements(solver: Solver, f: RightHandSide, y0: Tensor, name: str) -> None:
+    """Refuse a right-hand side that lacks what `solver` needs.
+
+    Args:
+        solver: the method.
+        f: the right-hand side.
+        y0: the initial state (..., n).
+        name: what to call the right-hand side in the message.
+
+    Raises:
+        ValueError: the structure is missing, or the state cannot be split in two equal halves.
+    """
+    if solver.needs is Need.PARTITION:
+        _required(solver, partition_of(f), name)
+        if y0.ndim == 0 or y0.shape[-1] % 2:
+            raise ValueError(
+                f"`y0` has shape {tuple(y0.shape)}; {type(solver).__name__} splits the last dimension into two equal "
+                "halves (q, p): give an even size"
+            )
+    if solver.needs is Need.LINEAR_PART:
+        _required(solver, semilinear_of(f), name)
+
+
+def required_partition(solver: Solver, f: RightHandSide) -> Partition:
+    """The partition of `f`, or an error that names the solver and the right-hand side."""
+    return _required(solver, partition_of(f), type(f).__name__)
+
+
+def required_semilinear(solver: Solver, f: RightHandSide) -> Semilinear:
+    """The linear part and remainder of `f`, or an error that names the solver and the right-hand side."""
+    return _required(solver, semilinear_of(f), type(f).__name__)
+
+
+def _required(solver: Solver, structure: Structure | None, name: str) -> Structure:
+    if structure is None:
+        assert solver.needs is not None
+        raise ValueError(
+            f"{type(solver).__name__} needs {solver.needs.value}, and {name} declares none; "
+            f"use a right-hand side that does ({_DECLARING[solver.needs]}) or a solver for any field"
+        )
+    return structure

@@ -1,0 +1,93 @@
+"""Solver: the contract of a fixed-step method, and the laws that every method obeys."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from .structure import Need, RightHandSide, Time
+
+Memory = tuple[Tensor | float, ...]
+"""What a method carries from step to step besides y: () for a one-step method and before a multi-step one starts."""
+
+
+@dataclass(frozen=True)
+class Solver(ABC):
+    """A fixed-step method: hyperparameters only, no tensors, no right-hand side.
+
+    Laws, each a test over the registry:
+        - order: the error at a fixed time falls as dt^order on a smooth nonlinear non-autonomous problem;
+        - one step on y' = z y / dt multiplies a mode by a factor of modulus `amplification(z)`, in the long run for a
+          method that carries memory;
+        - a step is a pure function: the same arguments give the same result, and nothing of them is changed.
+    """
+
+    order: ClassVar[int]
+    """The error at a fixed time is O(dt^order)."""
+    stages: ClassVar[int]
+    """Stages a step."""
+    num_evals: ClassVar[float]
+    """Evaluations of f a step; a kick or a drift alone is half of one."""
+    needs: ClassVar[Need | None] = None
+    """The structure the method needs of f, or None if any callable serves."""
+
+    @abstractmethod
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+        """The memory before the first step from `y` at time `t`."""
+
+    @abstractmethod
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """One step from `t` to `t + dt`.
+
+        Args:
+            f: the right-hand side, f(t, y) of the shape of `y`.
+            t: the time at the start of the step, a number or a tensor that broadcasts against `y`.
+            dt: the step, negative to go back in time, a number or a tensor that broadcasts against `y`.
+            y: the state (..., n).
+            memory: what `init` or the step before returned.
+
+        Returns:
+            The state at `t + dt` and the memory to hand to the next step.
+        """
+
+    @abstractmethod
+    def amplification(self, z: complex | Tensor) -> Tensor:
+        """|R(z)|: by how much one step multiplies the modulus of a mode of y' = lambda y, z = lambda dt.
+
+        For a multi-step or a partitioned method, the largest modulus of the roots of its characteristic polynomial.
+
+        Args:
+            z: a complex number or a tensor of any shape.
+
+        Returns:
+            A float64 tensor of the shape of `z`.
+        """
+
+
+@dataclass(frozen=True)
+class ReversibleSolver(Solver):
+    """A method whose step can be undone in closed form, which is what the reversible adjoint asks for.
+
+    Law: `inverse_step` after `step` returns to the start, but for rounding.
+    """
+
+    @abstractmethod
+    def inverse_step(
+        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
+    ) -> tuple[Tensor, Memory]:
+        """Undo the step from `t` to `t + dt`.
+
+        Args:
+            f: the right-hand side of the step.
+            t: the time at the start of the step, to which this returns.
+            dt: the step that is undone.
+            y: the state at `t + dt`.
+            memory: the memory at `t + dt`.
+            dt_before: the step before the one that is undone, or None if that was the method's first.
+
+        Returns:
+            The state and the memory at `t`.
+        """

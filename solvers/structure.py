@@ -1,0 +1,106 @@
+"""What a right-hand side f(t, y) may declare about itself, and the one check of what a solver needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+Time = float | Tensor
+RightHandSide = Callable[[Time, Tensor], Tensor]
+
+
+class Need(Enum):
+    """A structure that a solver needs of its right-hand side."""
+
+    PARTITION = "a partition y = (q, p), dq/dt = drift(t, p), dp/dt = kick(t, q)"
+    LINEAR_PART = "a linear part, dy/dt = A y + remainder(t, y)"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """The two halves of a partitioned system: dq/dt = drift(t, p) and dp/dt = kick(t, q).
+
+    The state is y = (q, p), two equal halves of its last dimension. The halves may depend on time, not on themselves.
+    """
+
+    drift: RightHandSide
+    kick: RightHandSide
+
+    def __call__(self, t: Time, y: Tensor) -> Tensor:
+        """dy/dt, of the shape of `y` (..., n) with n even."""
+        q, p = y.chunk(2, dim=-1)
+        return torch.cat((self.drift(t, p), self.kick(t, q)), dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Semilinear:
+    """A system with a declared linear part: dy/dt = A y + remainder(t, y).
+
+    Attributes:
+        linear: A (n, n); it multiplies the last dimension of the state, y A^T in rows.
+        remainder: the rest.
+    """
+
+    linear: Tensor
+    remainder: RightHandSide
+
+    def __call__(self, t: Time, y: Tensor) -> Tensor:
+        """dy/dt, of the shape of `y` (..., n)."""
+        return y @ self.linear.T + self.remainder(t, y)
+
+
+@dataclass(frozen=True, slots=True)
+class AffinePointwise:
+    """A system that is elementwise in a linear image of its state: dy/dt = pointwise(t, y, y K^T).
+
+    Attributes:
+        weight: K (P, n), P a multiple of n.
+        pointwise: (t, y, p) -> dy/dt; unit i of it looks at entry i of y and at the entries i, i + n, ... of p alone.
+    """
+
+    weight: Tensor
+    pointwise: Callable[[Time, Tensor, Tensor], Tensor]
+
+    def __call__(self, t: Time, y: Tensor) -> Tensor:
+        """dy/dt, of the shape of `y` (..., n)."""
+        return self.pointwise(t, y, functional.linear(y, self.weight))
+
+
+@dataclass(frozen=True, slots=True)
+class Structured:
+    """A right-hand side f(t, y) with the structure that it declares. A plain callable declares none."""
+
+    f: RightHandSide
+    partition: Partition | None = None
+    semilinear: Semilinear | None = None
+    affine: AffinePointwise | None = None
+
+    def __call__(self, t: Time, y: Tensor) -> Tensor:
+        """dy/dt, of the shape of `y`."""
+        return self.f(t, y)
+
+
+def semilinear_of(f: RightHandSide) -> Semilinear | None:
+    """The linear part and remainder that `f` is or declares, or None."""
+    if isinstance(f, Semilinear):
+        return f
+    return f.semilinear if isinstance(f, Structured) else None
+
+
+def affine_of(f: RightHandSide) -> AffinePointwise | None:
+    """The affine-pointwise structure that `f` is or declares, or None."""
+    if isinstance(f, AffinePointwise):
+        return f
+    return f.affine if isinstance(f, Structured) else None
+
+
+def partition_of(f: RightHandSide) -> Partition | None:
+    """The partition that `f` is or declares, or None."""
+    if isinstance(f, Partition):
+        return f
+    return f.partition if isinstance(f, Structured) else None
