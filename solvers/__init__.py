@@ -20,17 +20,13 @@ from .partitioned import Leapfrog, SymplecticEuler
 from .registry import SOLVERS, make_solver
 from .requirements import check_requirements
 from .solver import Memory, ReversibleSolver, Solver
+from .stability import imaginary_stability
 from .structure import AffinePointwise, Need, Partition, RightHandSide, Semilinear, Structured, Time
 from .tableau import ButcherTableau
 from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Kutta3, Midpoint, Ralston
 
 __all__ = [
     "ADJOINTS",
-    "POLICIES",
-    "RK4",
-    "RK38",
-    "SOLVERS",
-    "SSPRK3",
     "Adjoint",
     "AffinePointwise",
     "Autograd",
@@ -48,11 +44,16 @@ __all__ = [
     "Midpoint",
     "Need",
     "OnDivergence",
+    "POLICIES",
     "Partition",
     "Problem",
+    "RK38",
+    "RK4",
     "Ralston",
     "ReversibleSolver",
     "RightHandSide",
+    "SOLVERS",
+    "SSPRK3",
     "Save",
     "Semilinear",
     "Solution",
@@ -71,6 +72,7 @@ __all__ = [
     "check_solver",
     "check_tensor",
     "guard",
+    "imaginary_stability",
     "integrate",
     "make_adjoint",
     "make_solver",

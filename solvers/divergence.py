@@ -89,4 +89,6 @@ def _locate(problem: Problem) -> DivergenceError:
 
 
 def _norm(y: Tensor) -> float:
-    return float(torch.linalg.vector_norm(y, dim=-1).max()) if y.ndim else float(y.abs())
+    """The largest norm of a sample; in float64, since squares of a large float32 overflow."""
+    size = torch.atleast_1d(y.abs().cpu().double())
+    return float(torch.linalg.vector_norm(size, dim=-1).max())

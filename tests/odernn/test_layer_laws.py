@@ -1,0 +1,168 @@
+"""Laws of the layer over both registries: order, streaming, batch invariance, gradients, what a stage sees."""
+
+from math import log2
+
+import pytest
+import torch
+from torch import Tensor
+
+from odernn import FIELDS, HOLDS, ODERNN, PartitionedField, SemilinearField, VectorField
+from solvers import RK4, SOLVERS, Euler, Need, Time, make_solver
+
+DOUBLE = torch.float64
+NEEDED = {None: None, Need.PARTITION: PartitionedField, Need.LINEAR_PART: SemilinearField}
+
+
+def compatible(field: str, solver: str) -> bool:
+    """Whether the field declares what the solver needs."""
+    needed = NEEDED[make_solver(solver).needs]
+    return needed is None or isinstance(FIELDS[field](2, 4), needed)
+
+
+PAIRS = [(field, solver) for field in FIELDS for solver in SOLVERS if compatible(field, solver)]
+STEPS = {1: 20, 2: 10, 3: 8, 4: 6}  # substeps per interval of 0.5 from which the leading error term rules
+
+
+def layer(field: str, solver: str, *, hold: str = "zero-order") -> ODERNN:
+    return ODERNN(FIELDS[field](2, 4, dtype=DOUBLE), make_solver(solver), dt=0.3, substeps=2, hold=hold)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_order_through_the_layer(solver: str, clocked_field: VectorField) -> None:
+    """Constant input: a multi-step method loses order where the control jumps, and says so; time drives the field."""
+    x = torch.tensor([0.3, -0.5], dtype=DOUBLE).expand(4, 3, 2)
+    y0 = torch.randn(1, 3, 4, dtype=DOUBLE)
+    coarse = STEPS[make_solver(solver).order]
+
+    def end(method: str, substeps: int) -> Tensor:
+        rnn = ODERNN(clocked_field, make_solver(method), dt=0.5, substeps=substeps)
+        return rnn(x, y0, save="end")[1].detach()
+
+    exact = end("rk4", 200)
+    errors = [torch.linalg.vector_norm(end(solver, k * coarse) - exact) for k in (1, 2)]
+    assert abs(log2(errors[0] / errors[1]) - make_solver(solver).order) < 0.2  # the next term of the error
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+def test_order_of_a_one_step_method_under_changing_input(hold: str, clocked_field: VectorField) -> None:
+    """The kinks and jumps of the control lie at the samples, where steps end: they cost nothing."""
+    x, y0 = torch.randn(4, 3, 2, dtype=DOUBLE), torch.randn(1, 3, 4, dtype=DOUBLE)
+
+    def end(substeps: int) -> Tensor:
+        return ODERNN(clocked_field, RK4(), dt=0.5, substeps=substeps, hold=hold)(x, y0)[1].detach()
+
+    exact = end(200)
+    errors = [torch.linalg.vector_norm(end(k) - exact) for k in (6, 12)]
+    assert abs(log2(errors[0] / errors[1]) - 4) < 0.2
+
+
+@pytest.mark.parametrize("hold", HOLDS)
+@pytest.mark.parametrize(("field", "solver"), PAIRS)
+def test_any_split_gives_the_same_output(field: str, solver: str, hold: str) -> None:
+    rnn, x = layer(field, solver, hold=hold), torch.randn(9, 3, 2, dtype=DOUBLE)
+    whole, _ = rnn(x)
+    state, parts = rnn.initial_state(3), []
+    for start, stop in ((0, 1), (1, 2), (2, 6), (6, 9)):
+        part, state = rnn(x[start:stop], state)
+        parts.append(part)
+    # one product over all times against several: the library may sum in another order
+    torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-13)
+    single, stream = None, []
+    for x_n in x:
+        y, single = rnn.step(x_n, single)
+        stream.append(y)
+    torch.testing.assert_close(torch.stack(stream), whole, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize(("field", "solver"), PAIRS)
+def test_a_batch_of_one_gives_the_rows_of_a_batch_of_eight(field: str, solver: str) -> None:
+    rnn, x = layer(field, solver), torch.randn(6, 8, 2, dtype=DOUBLE)
+    together, _ = rnn(x)
+    alone = torch.cat([rnn(x[:, b : b + 1])[0] for b in range(8)], dim=1)
+    torch.testing.assert_close(alone, together, rtol=0, atol=1e-13)  # products of one row or eight, summed otherwise
+    torch.testing.assert_close(rnn(x[:, 5])[0], together[:, 5], rtol=0, atol=1e-13)  # unbatched
+
+
+@pytest.mark.parametrize(("field", "solver"), PAIRS)
+def test_gradcheck_through_parameters_start_input_and_step(field: str, solver: str) -> None:
+    rnn = layer(field, solver, hold="linear")
+    names, values = zip(*rnn.named_parameters(), strict=True)
+    x = torch.randn(3, 2, 2, dtype=DOUBLE, requires_grad=True)
+    y0 = torch.randn(1, 2, 4, dtype=DOUBLE, requires_grad=True)
+    dt = (0.2 + 0.3 * torch.rand(2, 3, dtype=DOUBLE)).requires_grad_()
+
+    def output(x: Tensor, y0: Tensor, dt: Tensor, *parameters: Tensor) -> Tensor:
+        given = dict(zip(names, parameters, strict=True))
+        return torch.func.functional_call(rnn, given, (x, y0), {"dt": dt})[0]
+
+    assert torch.autograd.gradcheck(output, (x, y0, dt, *values), fast_mode=True)
+
+
+class Recorder(VectorField):
+    """Keeps the times and controls that its stages see."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1)
+        self.seen: list[tuple[float, float]] = []
+
+    def control(self, x: Tensor) -> Tensor:
+        return x
+
+    def forward(self, t: Time, y: Tensor, u: Tensor) -> Tensor:
+        self.seen.append((float(t), float(u)))
+        return torch.zeros_like(y)
+
+
+def recorded(hold: str, substeps: int) -> list[tuple[float, float]]:
+    field = Recorder()
+    ODERNN(field, make_solver("rk38"), dt=0.6, substeps=substeps, hold=hold)(torch.tensor([[1.0], [4.0], [7.0]]))
+    return field.seen
+
+
+def test_zero_order_hold_shows_every_stage_the_sample_of_its_interval() -> None:
+    times = [n * 0.6 + k * 0.3 + c * 0.3 for n in range(3) for k in range(2) for c in (0, 1 / 3, 2 / 3, 1)]
+    expected = list(zip(times, [1.0] * 8 + [4.0] * 8 + [7.0] * 8, strict=True))
+    assert recorded("zero-order", 2) == [pytest.approx(pair) for pair in expected]
+
+
+def test_linear_hold_runs_from_the_sample_before_to_the_intervals_own() -> None:
+    fractions = (0, 1 / 3, 2 / 3, 1)
+    expected = [1.0] * 4 + [1 + 3 * f for f in fractions] + [4 + 3 * f for f in fractions]
+    assert [u for _, u in recorded("linear", 1)] == pytest.approx(expected, abs=1e-6)  # float32
+
+
+def test_tensor_steps_of_equal_length_are_the_number() -> None:
+    rnn, x = layer("gated-antisymmetric", "rk4", hold="linear"), torch.randn(5, 3, 2, dtype=DOUBLE)
+    whole, _ = rnn(x)
+    for shape in ((), (5,), (3, 5)):
+        torch.testing.assert_close(rnn(x, dt=torch.full(shape, 0.3, dtype=DOUBLE))[0], whole, rtol=0, atol=1e-13)
+
+
+def test_every_sample_has_its_own_clock() -> None:
+    rnn, x = layer("antisymmetric", "heun"), torch.randn(5, 3, 2, dtype=DOUBLE)
+    dt = 0.1 + torch.rand(3, 5, dtype=DOUBLE)
+    together, _ = rnn(x, dt=dt)
+    for b in range(3):
+        alone, _ = rnn(x[:, b], dt=dt[b])
+        torch.testing.assert_close(alone, together[:, b], rtol=0, atol=1e-13)
+
+
+def test_the_weights_are_built_once_a_call() -> None:
+    rnn, count = layer("antisymmetric", "rk4"), []
+    rnn.field.recurrent.register_forward_hook(lambda *_: count.append(1))
+    rnn(torch.randn(20, 3, 2, dtype=DOUBLE))
+    assert len(count) == 1
+
+
+def test_with_solver_shares_the_weights() -> None:
+    rnn = layer("antisymmetric", "euler")
+    finer = rnn.with_solver(RK4(), substeps=5)
+    assert finer.field is rnn.field
+    assert (finer.solver, finer.substeps, finer.dt) == (RK4(), 5, rnn.dt)
+    x = torch.randn(6, 2, 2, dtype=DOUBLE)
+    fine = rnn.with_solver(Euler(), substeps=4000)(x)[1]
+    torch.testing.assert_close(finer(x)[1], fine, rtol=0, atol=1e-3)  # Euler's error at dt = 0.3 / 4000
+
+
+def test_how_many_fields_there_are() -> None:
+    assert len(FIELDS) == 5

@@ -1,0 +1,153 @@
+"""integrate(): grids, shapes, dtypes, directions, gradients, and what bad input gets."""
+
+from math import exp, inf, nan
+
+import pytest
+import torch
+from torch import Tensor
+
+from solvers import (
+    RK4,
+    SOLVERS,
+    DivergenceError,
+    DivergenceWarning,
+    Euler,
+    Leapfrog,
+    Partition,
+    Structured,
+    integrate,
+    make_solver,
+)
+
+
+def decay(t: float, y: Tensor) -> Tensor:
+    return -y
+
+
+def test_trajectory_and_end_agree() -> None:
+    y0 = torch.rand(3, 2, dtype=torch.float64)
+    trajectory = integrate(decay, y0, t1=1, dt=0.1, solver=RK4())
+    end = integrate(decay, y0, t1=1, dt=0.1, solver=RK4(), save="end")
+    assert trajectory.y.shape == (11, 3, 2)
+    assert trajectory.t.tolist() == pytest.approx([n / 10 for n in range(11)], abs=1e-15)  # multiples, not sums
+    assert torch.equal(trajectory.y[0], y0)
+    assert torch.equal(trajectory.y[-1], end.y)
+    assert end.num_evals == 40
+
+
+def test_a_step_that_does_not_divide_the_span_ends_on_t1() -> None:
+    times = integrate(decay, torch.ones(1), t1=1, dt=0.3, solver=Euler()).t.tolist()
+    assert times == pytest.approx([0, 0.3, 0.6, 0.9, 1])
+    assert times[-1] == 1
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_back_and_forth_returns(name: str, nonlinear: Structured, start: Tensor) -> None:
+    solver = make_solver(name)
+    there = integrate(nonlinear, start, t0=0.5, t1=1.5, dt=0.01, solver=solver, save="end").y
+    back = integrate(nonlinear, there, t0=1.5, t1=0.5, dt=0.01, solver=solver, save="end").y
+    # the error of order p of both ways, with a constant below 5 here
+    torch.testing.assert_close(back, start, rtol=0, atol=5 * 0.01**solver.order)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128, torch.bfloat16])
+def test_dtype_is_kept(dtype: torch.dtype) -> None:
+    y = integrate(decay, torch.ones(2, dtype=dtype), t1=1, dt=0.25, solver=RK4(), save="end").y
+    assert y.dtype == dtype
+    assert y.abs().to(torch.float64).tolist() == pytest.approx([exp(-1)] * 2, rel=0.02)  # bfloat16 has three digits
+
+
+def test_runs_on_a_device_without_values() -> None:
+    solution = integrate(decay, torch.ones(2, device="meta"), t1=1, dt=0.5, solver=RK4(), on_divergence="ignore")
+    assert solution.y.device.type == "meta"
+    assert solution.y.shape == (3, 2)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_gradients_flow_to_the_start_and_the_parameters(name: str, nonlinear: Structured, start: Tensor) -> None:
+    solver = make_solver(name)
+    scale = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
+    y0 = start.clone().requires_grad_()
+
+    def end(y: Tensor, factor: Tensor) -> Tensor:
+        assert nonlinear.partition is not None
+        drift, kick = nonlinear.partition.drift, nonlinear.partition.kick
+        partition = Partition(lambda t, p: factor * drift(t, p), lambda t, q: factor * kick(t, q))
+        f = Structured(partition, partition=partition, semilinear=nonlinear.semilinear)
+        return integrate(f, y, t1=1, dt=0.25, solver=solver).y
+
+    assert torch.autograd.gradcheck(end, (y0, scale))
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"f": 3}, TypeError, "`f` is int"),
+        ({"y0": [1.0]}, TypeError, "`y0` is list"),
+        ({"y0": torch.ones(2, dtype=torch.int64)}, TypeError, "floating dtype"),
+        ({"y0": torch.ones(0)}, ValueError, "no elements"),
+        ({"dt": 0}, ValueError, "`dt` is 0"),
+        ({"dt": -0.1}, ValueError, "`dt` is -0.1"),
+        ({"dt": nan}, ValueError, "`dt` is nan"),
+        ({"dt": "0.1"}, TypeError, "`dt` is '0.1'"),
+        ({"t1": inf}, ValueError, "`t1` is inf"),
+        ({"t1": 0.0}, ValueError, "nothing to integrate"),
+        ({"solver": RK4}, TypeError, r"give an instance: RK4\(\)"),
+        ({"solver": "rk4"}, TypeError, "make_solver"),
+        ({"solver": Leapfrog()}, ValueError, "Leapfrog needs a partition"),
+        ({"save": "all"}, ValueError, "'trajectory', 'end'"),
+        ({"adjoint": "magic"}, ValueError, "'autograd'"),
+        ({"on_divergence": "stop"}, ValueError, "'raise', 'warn', 'ignore'"),
+        ({"f": lambda t, y: y[:1]}, ValueError, "returned shape"),
+        ({"f": lambda t, y: y.float()}, ValueError, "returned dtype"),
+        ({"f": lambda t, y: 1.0}, TypeError, "returned float"),
+    ],
+)
+def test_bad_input_is_named(changes: dict[str, object], error: type[Exception], message: str) -> None:
+    facts = {"f": decay, "y0": torch.ones(2, dtype=torch.float64), "t1": 1.0, "dt": 0.1, "solver": RK4()} | changes
+    with pytest.raises(error, match=message):
+        integrate(facts.pop("f"), facts.pop("y0"), **facts)
+
+
+def test_a_partition_wants_an_even_state() -> None:
+    partition = Partition(lambda t, p: p, lambda t, q: q)
+    with pytest.raises(ValueError, match="even size"):
+        integrate(partition, torch.ones(3), t1=1, dt=0.1, solver=Leapfrog())
+
+
+def test_unknown_names_list_the_registry() -> None:
+    with pytest.raises(ValueError, match="euler, midpoint"):
+        make_solver("newton")
+
+
+def explosion(t: float, y: Tensor) -> Tensor:
+    return y * y
+
+
+def test_divergence_is_an_error_with_step_time_and_norm() -> None:
+    with pytest.raises(DivergenceError, match="Euler diverged at step") as caught:
+        integrate(explosion, torch.full((2,), 10.0), t1=10, dt=0.1, solver=Euler())
+    assert caught.value.step == 8  # y <- y + y^2 / 10: 10, 20, 60, 420, 18e3, 33e6, 1.1e14, 1.1e27, past 3e38
+    assert caught.value.time == pytest.approx(0.8)
+    assert caught.value.norm is not None
+    assert 1.1e27 < caught.value.norm < 2e27
+
+
+def test_divergence_may_be_flagged_instead() -> None:
+    with pytest.warns(DivergenceWarning, match="diverged at step 8"):
+        solution = integrate(explosion, torch.full((2,), 10.0), t1=10, dt=0.1, solver=Euler(), on_divergence="warn")
+    assert not solution.finite
+    quiet = integrate(explosion, torch.full((2,), 10.0), t1=10, dt=0.1, solver=Euler(), on_divergence="ignore")
+    assert not quiet.finite
+
+
+def test_divergence_of_a_two_step_method_is_seen_in_its_memory() -> None:
+    """One state of two is infinite: the last may look well."""
+    with pytest.raises(DivergenceError):
+        integrate(
+            lambda t, y: torch.where(torch.isfinite(y), 3e38, 1.0),
+            torch.ones(1),
+            t1=20,
+            dt=10,
+            solver=make_solver("leapfrog-midpoint"),
+        )
