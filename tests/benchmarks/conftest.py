@@ -1,0 +1,71 @@
+"""Data for the benchmarks' tests: the real MNIST where it is found, and small files in its format."""
+
+import gzip
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.data import MissingDataError
+from benchmarks.data.mnist import ENVIRONMENT_VARIABLE, find_mnist
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """A folder with the real MNIST: ODERNN_DATA, else `shared/data` beside the repository; skips where neither is."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(os.environ.get(ENVIRONMENT_VARIABLE) or beside)
+    try:
+        find_mnist(folder)
+    except MissingDataError:
+        pytest.skip(f"no MNIST files in {folder}; name their folder with {ENVIRONMENT_VARIABLE}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def idx_bytes() -> Callable[[Tensor], bytes]:
+    """Writes an array of unsigned bytes in the idx format."""
+
+    def write(array: Tensor) -> bytes:
+        header = struct.pack(f">BBBB{array.dim()}I", 0, 0, 8, array.dim(), *array.shape)
+        return header + array.numpy().tobytes()
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def small_mnist(idx_bytes) -> Callable[[Path], dict[str, Path]]:
+    """Writes 300 + 40 random images and labels under MNIST's names, gzipped, into a folder."""
+
+    def write(folder: Path) -> dict[str, Path]:
+        draw = torch.Generator().manual_seed(0)
+        paths = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, count in (("train", 300), ("t10k", 40)):
+            images = torch.randint(256, (count, 28, 28), generator=draw, dtype=torch.uint8)
+            labels = torch.randint(10, (count,), generator=draw, dtype=torch.uint8)
+            for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+                paths[name] = folder / f"{name}.gz"
+                paths[name].write_bytes(gzip.compress(idx_bytes(array), compresslevel=1))
+        return paths
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def small_mnist_dir(small_mnist, tmp_path_factory) -> Path:
+    """A folder, not to be written to, with the files of `small_mnist`."""
+    folder = tmp_path_factory.mktemp("small-mnist")
+    small_mnist(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def task_arguments(small_mnist_dir) -> dict[str, dict]:
+    """Arguments with which each task can be made without the real MNIST."""
+    mnist = {"data_dir": small_mnist_dir, "val_size": 50}
+    return {"digits": {}, "digits-permuted": {}, "smnist": mnist, "pmnist": mnist}
