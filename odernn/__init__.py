@@ -7,6 +7,8 @@ from .fields import (
     GatedAntisymmetricField,
     GatedUnstructuredField,
     HamiltonianField,
+    LinearAntisymmetricField,
+    LipschitzField,
     UnstructuredField,
 )
 from .hold import HOLDS, Hold, LinearHold, ZeroOrderHold
@@ -26,7 +28,9 @@ __all__ = [
     "GatedUnstructuredField",
     "HamiltonianField",
     "Hold",
+    "LinearAntisymmetricField",
     "LinearHold",
+    "LipschitzField",
     "PartitionedField",
     "RecurrentState",
     "SemilinearField",

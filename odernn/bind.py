@@ -15,12 +15,14 @@ Binder = Callable[[Control], RightHandSide]
 """From the control of an interval to the right-hand side f(t, y) there."""
 
 
-def bind(field: VectorField) -> Binder:
-    """Build the weights of `field` once, and return what makes a right-hand side of a control.
+def bind(field: VectorField, weight: Tensor | None) -> Binder:
+    """What makes a right-hand side of a control, with the structure that `field` declares.
 
-    The right-hand sides declare the structure that the field declares.
+    Args:
+        field: the field.
+        weight: K of an affine-pointwise field, built once a call; None for another field.
     """
-    affine = _affine(field) if isinstance(field, AffinePointwiseField) else None
+    affine = _affine(field, weight) if isinstance(field, AffinePointwiseField) and weight is not None else None
     partition = _partition(field) if isinstance(field, PartitionedField) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
@@ -36,8 +38,7 @@ def bind(field: VectorField) -> Binder:
     return binder
 
 
-def _affine(field: AffinePointwiseField) -> Callable[[Control], AffinePointwise]:
-    weight = field.weight()
+def _affine(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
     pointwise = field.pointwise
     return lambda control: AffinePointwise(weight, lambda t, y, p: pointwise(y, p, control(t)))
 

@@ -53,28 +53,68 @@ def check_step(dt: object) -> None:
         raise ValueError(f"`dt` has the entry {float(dt[index])} at {index}; every step is finite and above zero")
 
 
-def ticks(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> list[Tick]:
-    """The `length` intervals of a sequence from the time `start`, for the state `y`.
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The times of a sequence.
+
+    Attributes:
+        start: when it begins.
+        dt: the common length of the intervals, or None if they are in `lengths`.
+        starts: the start of every interval, (time,) or (time, batch, 1), or None.
+        lengths: the length of every interval, shaped as `starts`, or None.
+    """
+
+    start: Time
+    dt: float | None
+    starts: Tensor | None = None
+    lengths: Tensor | None = None
+
+    def end(self, length: int) -> Time:
+        """The time after `length` intervals, all of them."""
+        if self.starts is None or self.lengths is None:
+            assert self.dt is not None
+            return self.start + length * self.dt
+        return self.starts[-1] + self.lengths[-1]
+
+
+def clock(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> Clock:
+    """The clock of a sequence of `length` samples from the time `start`, for the state `y`.
 
     Raises:
         ValueError: the shape of a tensor `dt` is not that of the sequence, or its device is not that of `y`.
     """
+    if not isinstance(dt, Tensor) and not isinstance(start, Tensor):
+        return Clock(start, float(dt))
+    steps = torch.as_tensor(dt, dtype=None if isinstance(dt, Tensor) else y.dtype)
     if not isinstance(dt, Tensor):
-        return [Tick(start + n * float(dt), float(dt)) for n in range(length)]
-    _check_shape(dt, length, len(y))
-    if dt.device != y.device:
-        raise ValueError(f"`dt` is on {dt.device} and the state on {y.device}; move it with `dt.to({str(y.device)!r})`")
-    steps = _columns(dt, length)
-    lengths = torch.stack(steps).to(_time_dtype(y))
-    starts = start + lengths.cumsum(0) - lengths
-    return [Tick(t, step.to(y.dtype)) for t, step in zip(starts.unbind(0), steps, strict=True)]
+        steps = steps.to(y.device)
+    _check_shape(steps, length, len(y))
+    if steps.device != y.device:
+        raise ValueError(
+            f"`dt` is on {steps.device} and the state on {y.device}; move it with `dt.to({str(y.device)!r})`"
+        )
+    lengths = _columns(steps, length)
+    if isinstance(start, Tensor) and start.ndim > lengths.ndim - 1:
+        lengths = lengths.reshape(length, 1, 1)
+    exact = lengths.to(_time_dtype(y))
+    return Clock(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
 
 
-def _columns(dt: Tensor, length: int) -> tuple[Tensor, ...]:
-    """One step an interval, of shape () or (batch, 1)."""
-    if dt.ndim == 0:
-        return (dt,) * length
-    return dt.unbind(0) if dt.ndim == 1 else dt.unsqueeze(-1).unbind(1)
+def ticks(times: Clock, starts: Tensor | None, lengths: Tensor | None, first: int, last: int) -> list[Tick]:
+    """The intervals from `first` to `last`, made of the clock's tensors, or of others in their place."""
+    if starts is None or lengths is None:
+        assert times.dt is not None
+        assert not isinstance(times.start, Tensor)
+        return [Tick(times.start + n * times.dt, times.dt) for n in range(first, last)]
+    pairs = zip(starts[first:last].unbind(0), lengths[first:last].unbind(0), strict=True)
+    return [Tick(t, dt) for t, dt in pairs]
+
+
+def _columns(dt: Tensor, length: int) -> Float[Tensor, " time"] | Float[Tensor, "time batch 1"]:
+    """One step an interval along the first dimension."""
+    if dt.ndim == 2:
+        return dt.T.unsqueeze(-1)
+    return dt.expand(length)
 
 
 def _check_shape(dt: Tensor, length: int, batch: int) -> None:

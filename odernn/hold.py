@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import final
+from typing import ClassVar, final
 
 import torch
 from jaxtyping import Float
@@ -22,21 +22,24 @@ Control = Callable[[Time], Tensor]
 
 @dataclass(frozen=True)
 class Hold(ABC):
-    """How the control runs within an interval. Sample n belongs to the interval that ends at output n."""
+    """How the control runs within an interval. Sample n belongs to the interval that ends at output n.
+
+    Attributes:
+        jumps: whether the control ignores the sample before, and so jumps at the samples.
+    """
+
+    jumps: ClassVar[bool]
 
     @abstractmethod
-    def controls(
-        self,
-        u: Float[Tensor, "time batch control"],
-        ticks: Sequence[Tick],
-        before: Float[Tensor, "batch control"] | None,
-    ) -> list[Control]:
-        """The control as a function of time, one for each interval.
+    def between(
+        self, before: Float[Tensor, "*batch control"], sample: Float[Tensor, "*batch control"], fraction: float | Tensor
+    ) -> Float[Tensor, "*batch control"]:
+        """The control at a fraction of the interval, from 0 at its start to 1 at its end.
 
         Args:
-            u: the control at the samples.
-            ticks: the start and length of each interval.
-            before: the control of the sample before the first, or None at the start of a sequence.
+            before: the control of the sample before.
+            sample: the control of the interval's own sample.
+            fraction: a number, or a tensor that broadcasts against the controls.
         """
 
 
@@ -45,14 +48,13 @@ class Hold(ABC):
 class ZeroOrderHold(Hold):
     """The control of an interval is its sample's, throughout: causal, the paper's. It jumps at the samples."""
 
-    def controls(
-        self,
-        u: Float[Tensor, "time batch control"],
-        ticks: Sequence[Tick],
-        before: Float[Tensor, "batch control"] | None,
-    ) -> list[Control]:
-        """Constant functions."""
-        return [_constant(u_n) for u_n in u.unbind(0)]
+    jumps = True
+
+    def between(
+        self, before: Float[Tensor, "*batch control"], sample: Float[Tensor, "*batch control"], fraction: float | Tensor
+    ) -> Float[Tensor, "*batch control"]:
+        """The sample's own control."""
+        return sample
 
 
 @final
@@ -63,28 +65,44 @@ class LinearHold(Hold):
     In the first interval of a sequence, which has no sample before it, it is constant.
     """
 
-    def controls(
-        self,
-        u: Float[Tensor, "time batch control"],
-        ticks: Sequence[Tick],
-        before: Float[Tensor, "batch control"] | None,
-    ) -> list[Control]:
-        """Linear functions; each reaches its own sample at the end of its interval."""
-        samples = u.unbind(0)
-        earlier = (samples[0] if before is None else before, *samples[:-1])
-        return [_line(start, end, tick) for start, end, tick in zip(earlier, samples, ticks, strict=True)]
+    jumps = False
+
+    def between(
+        self, before: Float[Tensor, "*batch control"], sample: Float[Tensor, "*batch control"], fraction: float | Tensor
+    ) -> Float[Tensor, "*batch control"]:
+        """The point on the line."""
+        return torch.lerp(before, sample, fraction)
+
+
+def controls(
+    hold: Hold,
+    u: Float[Tensor, "time batch control"],
+    before: Float[Tensor, "batch control"] | None,
+    ticks: Sequence[Tick],
+) -> list[Control]:
+    """The control as a function of time, one for each interval.
+
+    Args:
+        hold: how the control runs.
+        u: the control at the samples.
+        before: the control of the sample before the first, or None at the start of a sequence.
+        ticks: the start and length of each interval.
+    """
+    samples = u.unbind(0)
+    if hold.jumps:
+        return [_constant(hold.between(sample, sample, 1.0)) for sample in samples]
+    earlier = (samples[0] if before is None else before, *samples[:-1])
+    return [_moving(hold, start, end, tick) for start, end, tick in zip(earlier, samples, ticks, strict=True)]
 
 
 def _constant(u: Tensor) -> Control:
     return lambda t: u
 
 
-def _line(start: Tensor, end: Tensor, tick: Tick) -> Control:
+def _moving(hold: Hold, before: Tensor, sample: Tensor, tick: Tick) -> Control:
     def control(t: Time) -> Tensor:
         fraction = (t - tick.t) / tick.dt
-        if isinstance(fraction, Tensor):
-            fraction = fraction.to(end.dtype)
-        return torch.lerp(start, end, fraction)
+        return hold.between(before, sample, fraction.to(sample.dtype) if isinstance(fraction, Tensor) else fraction)
 
     return control
 

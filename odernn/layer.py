@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from solvers import (
     POLICIES,
     Adjoint,
-    Interval,
     OnDivergence,
-    Problem,
     Save,
     Solver,
     check_choice,
@@ -27,9 +25,10 @@ from solvers import (
 
 from . import door
 from .bind import bind
-from .clock import Step, check_step, ticks
+from .clock import Step, check_step, clock
 from .field import VectorField
 from .hold import Hold, as_hold
+from .problem import lay_out
 from .state import RecurrentState
 
 
@@ -208,22 +207,14 @@ class ODERNN(nn.Module):
         """Step through checked samples; (the trajectory or None, the state at the end)."""
         if dt is not None:
             check_step(dt)
+        step = self.dt if dt is None else dt
         with nn.utils.parametrize.cached():
-            u = self.field.control(samples)
-            problem = self._problem(u, state, self.dt if dt is None else dt)
+            times = clock(step, state.t, len(samples), state.y)
+            problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = self.adjoint.solve(problem, save)
             guard(problem, solved, self.on_divergence)
-        last = problem.intervals[-1]
-        return solved.trajectory, RecurrentState(solved.y, last.t + last.dt, solved.memory, u[-1])
-
-    def _problem(self, u: Float[Tensor, "time batch control"], state: RecurrentState, dt: Step) -> Problem:
-        times = ticks(dt, state.t, len(u), state.y)
-        right_hand_side = bind(self.field)
-        controls = self.hold.controls(u, times, state.control)
-        intervals = [
-            Interval(right_hand_side(control), tick.t, tick.dt) for control, tick in zip(controls, times, strict=True)
-        ]
-        return Problem(self.solver, intervals, self.substeps, state.y, state.memory)
+            control = None if self.hold.jumps else self.field.control(samples[-1])
+        return solved.trajectory, RecurrentState(solved.y, times.end(len(samples)), solved.memory, control)
 
     def _layout(self, trajectory: Float[Tensor, "time batch hidden"], batched: bool) -> Tensor:
         if not batched:
@@ -233,4 +224,5 @@ class ODERNN(nn.Module):
     def _check_structure(self) -> None:
         """The solver's needs against what the field declares, before any data is there."""
         state = torch.empty(1, self.field.hidden_size, device="meta")
-        check_requirements(self.solver, bind(self.field)(lambda t: state), state, type(self.field).__name__)
+        structure = bind(self.field, None)(lambda t: state)
+        check_requirements(self.solver, structure, state, type(self.field).__name__)

@@ -11,6 +11,8 @@ from .fields import (
     GatedAntisymmetricField,
     GatedUnstructuredField,
     HamiltonianField,
+    LinearAntisymmetricField,
+    LipschitzField,
     UnstructuredField,
 )
 
@@ -21,5 +23,7 @@ FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
         "unstructured": UnstructuredField,
         "gated-unstructured": GatedUnstructuredField,
         "hamiltonian": HamiltonianField,
+        "lipschitz": LipschitzField,
+        "linear-antisymmetric": LinearAntisymmetricField,
     }
 )

@@ -71,7 +71,8 @@ def integrate(
     """
     _check_arguments(f, y0, t0, t1, dt, solver, save, on_divergence)
     grid = uniform_grid(float(t0), float(t1), float(dt))
-    problem = Problem(solver, [Interval(f, t, step) for t, step in grid], 1, y0)
+    intervals = [Interval(f, t, step) for t, step in grid]
+    problem = Problem(solver, lambda _, first, last: intervals[first:last], (), len(intervals), 1, y0)
     solved = make_adjoint(adjoint).solve(problem, save)
     guard(problem, solved, on_divergence)
     times = [t for t, _ in grid] + [float(t1)]

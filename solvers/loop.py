@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from torch import Tensor
 
+from .recurrence import Recurrence
 from .solver import Memory, Solver
 from .structure import RightHandSide, Time
 
@@ -20,23 +22,64 @@ class Interval:
     dt: Time
 
 
-@dataclass(frozen=True, slots=True)
+Inputs = tuple[Tensor | None, ...]
+Layout = Callable[[Inputs, int, int], Sequence[Interval]]
+"""(inputs, start, stop) -> the intervals from `start` to `stop`, made of the inputs."""
+TensorForm = Callable[[Inputs, int, int], Recurrence]
+"""(inputs, start, stop) -> the part from interval `start` to `stop` as a recurrence in tensors."""
+
+
+@dataclass(frozen=True)
 class Problem:
     """An initial value problem laid out for a fixed-step solver.
 
+    The intervals are a function of `inputs`, so that an adjoint can make a part of them again, from these tensors or
+    from others in their place, and need not keep what they are made of.
+
     Attributes:
         solver: the method.
-        intervals: what is to be crossed, in order.
+        layout: makes intervals of the inputs.
+        inputs: the tensors that the intervals are made of and that gradients flow to, besides the parameters.
+        length: how many intervals there are.
         substeps: solver steps that fill an interval.
         y0: the state at the start (..., n).
         memory: the solver's memory at the start, or None to start it afresh.
+        parameters: the leaf tensors that the right-hand sides close over; None if they are not known.
+        tensor_form: the same problem as a recurrence in tensors, where the right-hand side has that structure.
     """
 
     solver: Solver
-    intervals: Sequence[Interval]
+    layout: Layout
+    inputs: Inputs
+    length: int
     substeps: int
     y0: Tensor
     memory: Memory | None = None
+    parameters: tuple[Tensor, ...] | None = None
+    tensor_form: TensorForm | None = None
+
+    @cached_property
+    def intervals(self) -> Sequence[Interval]:
+        """All intervals, in order."""
+        return self.layout(self.inputs, 0, self.length)
+
+    @property
+    def recurrence(self) -> Recurrence | None:
+        """The whole problem in tensors, or None."""
+        return None if self.tensor_form is None else self.tensor_form(self.inputs, 0, self.length)
+
+    def segment(self, start: int, stop: int, y: Tensor, memory: Memory | None, inputs: Inputs) -> Problem:
+        """The part from interval `start` to `stop`, from the state `y`, made of `inputs`."""
+        form = self.tensor_form
+        return replace(
+            self,
+            layout=lambda given, first, last: self.layout(given, start + first, start + last),
+            inputs=inputs,
+            length=stop - start,
+            y0=y,
+            memory=memory,
+            tensor_form=None if form is None else lambda given, first, last: form(given, start + first, start + last),
+        )
 
     def start(self) -> Memory:
         """The memory before the first step."""

@@ -1,0 +1,57 @@
+"""A driven affine-pointwise problem laid out in tensors: what the parallel adjoint and the fast engines run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .structure import Time
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """The functions of an affine-pointwise field and of its hold; no tensors but the parameters they close over.
+
+    Attributes:
+        pointwise: (y, p, u) -> dy/dt, elementwise in the units.
+        control: x (..., m) -> u (..., U), for all times at once.
+        between: (u before, u of the sample, fraction of the interval) -> the control there.
+        jumps: whether `between` ignores the sample before, as the zero-order hold does.
+        partitioned: whether the state is (q, p) and K is block off-diagonal, so that q' looks at p alone and p' at q.
+    """
+
+    pointwise: Callable[[Tensor, Tensor, Tensor], Tensor]
+    control: Callable[[Tensor], Tensor]
+    between: Callable[[Tensor, Tensor, float], Tensor]
+    jumps: bool
+    partitioned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """dy/dt = pointwise(y, y K^T, u), u = control(x) held between samples.
+
+    Attributes:
+        scheme: the functions.
+        weight: K (P, n).
+        samples: x (time, batch, m).
+        before: the control before the first sample (batch, U), or None at the start of a sequence.
+        dt: the lengths of the intervals: a number, or a tensor (time,) or (time, batch, 1).
+    """
+
+    scheme: Scheme
+    weight: Tensor
+    samples: Tensor
+    before: Tensor | None
+    dt: float | Tensor
+
+    @property
+    def length(self) -> int:
+        """The number of intervals."""
+        return len(self.samples)
+
+    def step_of(self, n: int) -> Time:
+        """The length of interval `n`."""
+        return self.dt[n] if isinstance(self.dt, Tensor) else self.dt
