@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .structure import Time
-
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
@@ -38,7 +36,7 @@ class Recurrence:
         weight: K (P, n).
         samples: x (time, batch, m).
         before: the control before the first sample (batch, U), or None at the start of a sequence.
-        dt: the lengths of the intervals: a number, or a tensor (time,) or (time, batch, 1).
+        dt: the lengths of the intervals: a number, or a tensor (time,), (time, 1, 1) or (time, batch, 1).
     """
 
     scheme: Scheme
@@ -52,6 +50,10 @@ class Recurrence:
         """The number of intervals."""
         return len(self.samples)
 
-    def step_of(self, n: int) -> Time:
-        """The length of interval `n`."""
-        return self.dt[n] if isinstance(self.dt, Tensor) else self.dt
+    def segment(self, start: int, stop: int) -> Recurrence:
+        """The part from interval `start` to `stop`; the control before it is made anew."""
+        before = self.before
+        if start and not self.scheme.jumps:
+            before = self.scheme.control(self.samples[start - 1])
+        dt = self.dt[start:stop] if isinstance(self.dt, Tensor) else self.dt
+        return Recurrence(self.scheme, self.weight, self.samples[start:stop], before, dt)
