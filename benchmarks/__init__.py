@@ -1,0 +1,1 @@
+"""Tasks, baselines, training, speed and reports: what `python -m benchmarks` runs."""

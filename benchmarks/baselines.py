@@ -1,0 +1,45 @@
+"""The networks to compare with: torch's own RNN, GRU and LSTM."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from benchmarks.settings import BaselineSettings
+
+KINDS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class Baseline(nn.Module):
+    """One layer of torch's RNN (tanh), GRU or LSTM, of which only the last state is wanted."""
+
+    def __init__(self, settings: BaselineSettings, input_size: int) -> None:
+        super().__init__()
+        self.rnn = KINDS[settings.kind](input_size, settings.hidden_size, batch_first=True)
+        if settings.forget_bias is None:
+            return
+        if settings.kind != "lstm":
+            raise ValueError(f"`model.forget_bias` is for an lstm, and this is {settings.kind!r}; set it to null")
+        set_forget_bias(self.rnn, settings.forget_bias)
+
+    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch hidden"]:
+        """The state after the last sample."""
+        output, _ = self.rnn(x)
+        return output[:, -1]
+
+
+def set_forget_bias(lstm: nn.Module, value: float) -> None:
+    """Sets every bias of a one-layer LSTM to 0, and what it adds before its forget gate to `value`.
+
+    torch keeps two bias vectors and adds them, so `value` goes into one of them only. The gates lie in the order
+    input, forget, cell, output.
+
+    Source: Jozefowicz, Zaremba & Sutskever, An Empirical Exploration of Recurrent Network Architectures, ICML 2015,
+    sec. 2.2; the paper uses 1.
+    """
+    biases = dict(lstm.named_parameters())
+    with torch.no_grad():
+        biases["bias_ih_l0"].zero_()
+        biases["bias_hh_l0"].zero_()
+        biases["bias_ih_l0"].chunk(4)[1].fill_(value)

@@ -1,0 +1,45 @@
+"""How lightning's checkpoints reach the disk and come back."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+
+from benchmarks.errors import UserError
+from benchmarks.files import write_atomically
+
+
+class AtomicCheckpointIO(CheckpointIO):
+    """Checkpoints that are whole at any moment, and are read as data, never as code.
+
+    lightning's own way also writes beside and renames, but waits for no disk; and it reads pickles unless told not to.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        def write(stream: BinaryIO) -> None:
+            torch.save(checkpoint, stream)
+
+        write_atomically(Path(path), write)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any | None = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """What `save_checkpoint` wrote.
+
+        Raises:
+            UserError: it is damaged, or holds more than tensors and plain values.
+        """
+        try:
+            return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"the checkpoint {path} cannot be read ({reason}); begin anew with `--overwrite`"
+            ) from error
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)

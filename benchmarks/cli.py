@@ -1,0 +1,46 @@
+"""The commands of `python -m benchmarks`. A new one is a module in `commands/` and one line here."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from benchmarks.commands import report, reproduce, train
+from benchmarks.commands.command import Command
+from benchmarks.errors import INTERRUPTED, MISUSED, UserError
+
+COMMANDS: Mapping[str, Command] = MappingProxyType(
+    {
+        "train": Command(train.SUMMARY, train.main),
+        "reproduce": Command(reproduce.SUMMARY, reproduce.main),
+        "report": Command(report.SUMMARY, report.main),
+    }
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs a command; its exit code is 0, 1 where a run diverged, 2 for what cannot be done, 130 after Ctrl-C."""
+    args = _parser().parse_args(argv[:1])
+    try:
+        return COMMANDS[args.command].main(argv[1:])
+    except (UserError, argparse.ArgumentError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return MISUSED
+    except KeyboardInterrupt:
+        again = " ".join(["python -m benchmarks", *argv])
+        print(f"\ninterrupted; the same command goes on from the last finished epoch:\n  {again}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    lines = [f"  {name:<10} {command.summary}" for name, command in COMMANDS.items()]
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Train recurrent networks that are ODE solvers, beside torch's own, on real data.",
+        epilog="\n".join(["commands:", *lines, "", "python -m benchmarks COMMAND --help says more."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=tuple(COMMANDS), metavar="COMMAND", help="one of those below")
+    return parser

@@ -1,0 +1,66 @@
+"""`python -m benchmarks report`: the table from the run folders that exist."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.curves import draw_curves
+from benchmarks.errors import OK, UserError
+from benchmarks.files import write_atomically, write_text
+from benchmarks.render import show, to_markdown
+from benchmarks.result import FILE, RunResult, find_results
+from benchmarks.table import build_table, group_results, notes
+
+SUMMARY = "the same table from the run folders that exist"
+DESCRIPTION = """
+Read every result.json beneath a folder, show the table paper | ours | parameters | time for each task, and write it
+as Markdown, with the learning curves as PNG. Nothing is trained.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Shows and writes the tables."""
+    args = _parser().parse_args(argv)
+    if not args.out.is_dir():
+        raise UserError(f"`--out` is {args.out}, which is no folder; train something first, or name another")
+    results = find_results(args.out)
+    if not results:
+        raise UserError(f"there is no {FILE} beneath {args.out}; train something first, or name another with `--out`")
+    write_report(results, sorted({result.task for result in results}), args.write or args.out)
+    return OK
+
+
+def write_report(results: Sequence[RunResult], tasks: Sequence[str], folder: Path) -> None:
+    """Shows a table a task, and writes them to `report.md` with a picture `curves-<task>.png` each.
+
+    Raises:
+        UserError: the folder cannot be written to.
+    """
+    parts = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for task in tasks:
+            parts.append(_report_task(task, [result for result in results if result.task == task], folder))
+        write_text(folder / "report.md", "\n".join(parts))
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {folder}: {error}; choose another folder") from error
+    print(f"written to {folder / 'report.md'}")
+
+
+def _report_task(task: str, results: Sequence[RunResult], folder: Path) -> str:
+    picture = f"curves-{task}.png"
+    png = draw_curves(task, group_results(results))
+    write_atomically(folder / picture, lambda stream: [stream.write(png)].clear())
+    rows, remarks = build_table(task, results), notes(results)
+    show(task, rows, remarks)
+    return "\n\n".join([f"## {task}", to_markdown(rows), *remarks, f"![learning curves of {task}]({picture})", ""])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks report", description=DESCRIPTION)
+    add = parser.add_argument
+    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder with run folders in it (default runs)")
+    add("--write", type=Path, metavar="DIR", help="folder for report.md and the pictures (default: that of --out)")
+    return parser

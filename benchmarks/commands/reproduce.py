@@ -1,0 +1,106 @@
+"""`python -m benchmarks reproduce`: the rows of the paper's table, trained, beside what the paper says."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.commands.report import write_report
+from benchmarks.errors import FAILED, OK, UserError
+from benchmarks.options import read_settings
+from benchmarks.pool import run_all
+from benchmarks.request import Request, make_task, read_data
+from benchmarks.runs import RunName, runs_of
+
+
+SUMMARY = "train the rows of the paper's table for some tasks, and show them beside the paper's numbers"
+DESCRIPTION = """
+Train every network of a task, each from several seeds, or take what is already in the run folders; then show the
+table paper | ours | parameters | time, and write it as Markdown with the learning curves as PNG. What is stopped goes
+on where it was when the same command is given again.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains what is missing, then reports on it."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    requests = plan(args)
+    for request in requests:
+        request.folder.check(request.settings)
+    _prepare(requests)
+    jobs = args.jobs or default_jobs(len(requests))
+    results = run_all(requests, jobs)
+    write_report(results, args.tasks, args.out)
+    return OK if all(result.status == "finished" for result in results) else FAILED
+
+
+def plan(args: argparse.Namespace) -> list[Request]:
+    """The runs that the arguments ask for, seed by seed, so that a first row of each comes early."""
+    names = [name for task in args.tasks for name in _rows(task, args.rows)]
+    return [_request(name, args.first_seed + index, args) for index in range(args.seeds) for name in names]
+
+
+def default_jobs(runs: int) -> int:
+    """How many runs at once: one with an accelerator, else as many as there are cores.
+
+    Networks of this size keep one core busy and gain little from a second.
+    """
+    return 1 if torch.accelerator.is_available() else max(1, min(os.cpu_count() or 1, runs))
+
+
+def _request(name: RunName, seed: int, args: argparse.Namespace) -> Request:
+    options = ["--seed", str(seed)]
+    if args.epochs is not None:
+        options += ["--epochs", str(args.epochs)]
+    return Request(name, read_settings(name, options), args.out, args.data, progress=args.progress)
+
+
+def _rows(task: str, wanted: list[str] | None) -> list[RunName]:
+    names = runs_of(task)
+    if wanted is None:
+        return names
+    there = [name.row for name in names]
+    unknown = [row for row in wanted if row not in there]
+    if unknown:
+        raise UserError(f"`--rows` names {unknown[0]!r}, which {task} has not; it has {', '.join(there)}")
+    return [name for name in names if name.row in wanted]
+
+
+def _prepare(requests: Sequence[Request]) -> None:
+    # Once a task and before any run: several processes must not download the same file, and what is missing should
+    # be known at once.
+    first = {request.name.task: request for request in reversed(requests)}
+    for request in first.values():
+        if not request.folder.result.exists():
+            read_data(make_task(request))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks reproduce", description=DESCRIPTION)
+    add = parser.add_argument
+    add("tasks", nargs="+", metavar="TASK", help="digits, digits-permuted, smnist, pmnist")
+    add("--rows", type=_names, metavar="ROW,ROW", help="only these rows, as their files in configs/ are called")
+    add("--seeds", type=_count, default=3, metavar="N", help="runs a row (default 3)")
+    add("--first-seed", type=int, default=0, metavar="N", help="the first of the seeds (default 0)")
+    add("--epochs", type=_count, metavar="N", help="instead of each file's number")
+    add("--data", type=Path, metavar="DIR", help="folder with the data files of smnist and pmnist")
+    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder above the run folders (default runs)")
+    add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
+    add("--progress", choices=("lines", "none"), default="lines", help="what each run shows (default lines)")
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is no number of at least 1")
+    return value

@@ -1,0 +1,76 @@
+"""`python -m benchmarks train`: one run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+from benchmarks.errors import FAILED, OK, UserError
+from benchmarks.options import make_parser, to_settings
+from benchmarks.progress import Progress
+from benchmarks.request import Request
+from benchmarks.runs import find_run, list_runs
+from benchmarks.train import train
+
+SUMMARY = "train one network on one task, or go on with it where it stopped"
+USAGE = """usage: python -m benchmarks train RUN [options]
+
+Train one network on one task. A run that was stopped, by whatever, goes on from its last finished epoch when the same
+command is given again; a run that has ended is not trained again, its result is shown.
+
+  python -m benchmarks train digits/antisymmetric
+  python -m benchmarks train smnist/antisymmetric --data DIR --epochs 1
+  python -m benchmarks train digits/gated --model.dt 0.05 --model.solver rk4 --optimizer.lr 0.001 --out runs/rk4
+
+`python -m benchmarks train RUN --help` shows every option of a run with its value. RUN is one of:
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains the run that is named first, with the options after it."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE + list_runs())
+        return OK
+    if argv[0].startswith("-"):
+        raise UserError(f"the run comes first, before {argv[0]}; choose one of\n{list_runs()}")
+    request = parse(argv)
+    result = train(request)
+    print(result.summary)
+    print(f"in {request.folder.path}")
+    return OK if result.status == "finished" else FAILED
+
+
+def parse(argv: Sequence[str]) -> Request:
+    """The run that the arguments ask for.
+
+    Raises:
+        UserError, argparse.ArgumentError: they ask for none.
+    """
+    name = find_run(argv[0])
+    parser = make_parser(name)
+    _add_places(parser)
+    parsed = parser.parse_args(argv[1:])
+    return Request(
+        name,
+        to_settings(parser, name, parsed),
+        out=parsed.out,
+        data_dir=parsed.data,
+        overwrite=parsed.overwrite,
+        progress=parsed.progress or default_progress(),
+    )
+
+
+def default_progress() -> Progress:
+    """A bar where somebody can see it move."""
+    return "bar" if sys.stderr.isatty() else "lines"
+
+
+def _add_places(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("where and how")
+    group.add_argument("--data", type=Path | None, metavar="DIR", help="Folder with the task's data files.")
+    group.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="Folder above the run folders.")
+    group.add_argument("--overwrite", action="store_true", help="Begin anew, whatever the run's folder holds.")
+    group.add_argument("--progress", type=Progress | None, help="What to show; without it a bar in a terminal.")

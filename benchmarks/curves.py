@@ -1,0 +1,68 @@
+"""Learning curves as PNG: loss in training and accuracy on validation, epoch by epoch."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import statistics
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from benchmarks.result import EpochMetrics, RunResult
+
+# Okabe & Ito, Color Universal Design (2008), without its yellow, which is too light for a line on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", "-.", ":")  # a second sign beside the colour
+SIZE = (11.0, 4.4)
+DPI = 150
+
+
+def draw_curves(task: str, groups: Sequence[Sequence[RunResult]]) -> bytes:
+    """A PNG with a line for each group of runs, the mean over its seeds, and a band from the lowest to the highest."""
+    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    loss, accuracy = figure.subplots(1, 2)
+    for group, (colour, dash) in zip(groups, _styles(), strict=False):
+        _draw(loss, group, lambda row: row.train_loss, colour, dash)
+        _draw(accuracy, group, lambda row: 100 * row.val_accuracy, colour, dash)
+    _label(loss, "training loss (cross-entropy)")
+    loss.set_yscale("log")
+    _label(accuracy, "validation accuracy (%)")
+    handles, labels = accuracy.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False)
+    figure.suptitle(f"{task}: mean over seeds, band from lowest to highest", x=0.01, ha="left", fontsize="medium")
+    stream = io.BytesIO()
+    canvas.print_png(stream)
+    return stream.getvalue()
+
+
+def _draw(
+    axes: Axes, group: Sequence[RunResult], value: Callable[[EpochMetrics], float], colour: str, dash: str
+) -> None:
+    # Only epochs that every seed has reached: a run that diverged has fewer.
+    columns = list(zip(*([value(row) for row in result.history] for result in group), strict=False))
+    epochs = range(1, len(columns) + 1)
+    means = [statistics.fmean(column) for column in columns]
+    marker = "o" if len(columns) == 1 else ""
+    axes.plot(epochs, means, color=colour, linestyle=dash, marker=marker, label=group[0].title, linewidth=1.6)
+    if len(group) > 1:
+        axes.fill_between(epochs, [*map(min, columns)], [*map(max, columns)], color=colour, alpha=0.15, linewidth=0)
+
+
+def _label(axes: Axes, quantity: str) -> None:
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(quantity)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _styles() -> itertools.chain[tuple[str, str]]:
+    count = len(COLOURS) * len(DASHES)
+    return itertools.chain(
+        (COLOURS[index % len(COLOURS)], DASHES[(index + index // len(COLOURS)) % len(DASHES)]) for index in range(count)
+    )

@@ -1,0 +1,22 @@
+"""What a command tells its user in one line, and the exit codes."""
+
+from __future__ import annotations
+
+OK = 0
+FAILED = 1  # the work was done and did not succeed: a run diverged
+MISUSED = 2  # asked for something that cannot be done; nothing was started
+INTERRUPTED = 130  # by Ctrl-C, the number that shells give it
+
+
+class UserError(Exception):
+    """Something the user can mend. It is shown as one line, without a traceback."""
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss or the norm of a gradient stopped being finite; training does not go on with it."""
+
+    @classmethod
+    def at(cls, what: str, value: float, *, epoch: int, step: int) -> NonFiniteError:
+        """The error for `what` at a step of an epoch, both counted from 1 (the step after the last one is its end)."""
+        mend = "lower `optimizer.lr` or `model.dt`, raise `model.damping`, or clip with `trainer.gradient_clip`"
+        return cls(f"{what} is {value} in epoch {epoch} at step {step}: {mend}")

@@ -1,0 +1,86 @@
+"""What a run keeps of its epochs: the log, the best weights so far, and the checkpoint that holds both."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
+
+from benchmarks.classifier import Classifier
+from benchmarks.files import write_text
+from benchmarks.folder import RunFolder
+from benchmarks.result import EpochMetrics
+
+
+class RunRecord(Checkpoint):
+    """Ends each epoch: adds it to the history, keeps the weights if they are the best, saves a checkpoint.
+
+    History and best weights are part of the checkpoint, so they always belong to the weights beside them. The log is
+    written after it, from the history: lightning's own CSVLogger deletes what it finds when a run goes on. A run that
+    dies between the two finds the epoch in its checkpoint and writes the log at its next start.
+
+    As a lightning `Checkpoint` it comes after every other callback and after the module at the end of an epoch.
+
+    Attributes:
+        history: the epochs so far.
+        best: the weights of the epoch with the best validation accuracy (of equal ones, the lowest loss).
+        best_epoch: that epoch, from 1; 0 before the first one ends.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.history: list[EpochMetrics] = []
+        self.best: dict[str, Tensor] = {}
+        self.best_epoch = 0
+        self._began = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        rows = [asdict(row) for row in self.history]
+        return {"history": rows, "best": self.best, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = [EpochMetrics(**row) for row in state_dict["history"]]
+        self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.history:
+            self._write_log()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._began = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, Classifier)
+        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        seconds = time.monotonic() - self._began
+        row = EpochMetrics(len(self.history) + 1, **pl_module.metrics, lr=lr, seconds=seconds)
+        self.history.append(row)
+        if self.best_epoch == 0 or _merit(row) > _merit(self.history[self.best_epoch - 1]):
+            state = pl_module.network.state_dict()
+            self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+            self.best_epoch = row.epoch
+        trainer.save_checkpoint(self.folder.checkpoint)
+        self._write_log()
+
+    def _write_log(self) -> None:
+        write_text(self.folder.metrics, to_csv(self.history))
+
+
+def to_csv(history: Sequence[EpochMetrics]) -> str:
+    """The epochs as comma-separated values, with a line of names."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, [field.name for field in fields(EpochMetrics)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in history)
+    return stream.getvalue()
+
+
+def _merit(row: EpochMetrics) -> tuple[float, float]:
+    return row.val_accuracy, -row.val_loss

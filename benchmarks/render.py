@@ -1,0 +1,35 @@
+"""Tables as Markdown and in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import rich.table
+from rich.console import Console, Group
+from rich.text import Text
+
+from benchmarks.table import COLUMNS, Row
+
+LEFT = {"method"}
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """A table in Markdown."""
+    rules = [":--" if name in LEFT else "--:" for name in COLUMNS]
+    lines = [COLUMNS, rules, *(row.cells for row in rows)]
+    return "\n".join("| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines)
+
+
+def show(title: str, rows: Sequence[Row], notes: Sequence[str]) -> None:
+    """A table in the terminal, with its notes beneath it."""
+    table = rich.table.Table(title=title, title_justify="left")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
+    for row in rows:
+        # Text and not str: a name in brackets is no markup.
+        table.add_row(*(Text(cell) for cell in row.cells))
+    Console().print(Group(table, *(Text(note, style="dim") for note in notes)))
+
+
+def _escape(cell: str) -> str:
+    return cell.replace("|", "\\|")

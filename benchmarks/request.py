@@ -1,0 +1,64 @@
+"""What a run is asked for, and the task that it asks for."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.errors import UserError
+from benchmarks.folder import RunFolder
+from benchmarks.progress import Progress
+from benchmarks.runs import RunName
+from benchmarks.settings import Settings
+from benchmarks.tasks import TASKS, PixelTask
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run that is asked for.
+
+    Attributes:
+        out: the folder above `<task>/<row>/seed-<n>`.
+        data_dir: for a task that reads files; None leaves it to the task.
+        overwrite: forget what is in the folder.
+    """
+
+    name: RunName
+    settings: Settings
+    out: Path
+    data_dir: Path | None = None
+    overwrite: bool = False
+    progress: Progress = "none"
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the run lies."""
+        return RunFolder(self.out / self.name.task / self.name.row / f"seed-{self.settings.seed}")
+
+
+def make_task(request: Request) -> PixelTask:
+    """The task with its settings; no data is read yet.
+
+    Raises:
+        UserError: it does not take them.
+    """
+    make = TASKS[request.name.task]
+    places = {"data_dir": request.data_dir} if "data_dir" in inspect.signature(make).parameters else {}
+    try:
+        return make(**request.settings.task, **places, seed=request.settings.seed)
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"the settings `task` make no {request.name.task}: {error}") from error
+
+
+def read_data(task: PixelTask) -> None:
+    """Downloads what is not there, and reads it.
+
+    Raises:
+        UserError: it cannot be had, or is damaged.
+    """
+    try:
+        task.prepare_data()
+        task.setup()
+    except (OSError, ValueError) as error:
+        raise UserError(f"the data of {task.name}: {error}") from error

@@ -1,0 +1,117 @@
+"""The table of a task: what the paper says, and what came out here."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.paper import published_for
+from benchmarks.result import RunResult
+from benchmarks.settings import differences
+
+NONE = "–"
+NOTE = (
+    "ours: accuracy in % on the test data, evaluated once, with the weights that were best on held-out validation data; "
+    "mean ± sample standard deviation over n seeds. parameters: ours where the row was run here. "
+    "time: training and validation of one run, the mean."
+)
+UNVERIFIED = "† the data files are not the published ones (their checksums differ): not comparable."
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table, as text."""
+
+    method: str
+    paper: str
+    ours: str
+    parameters: str
+    epochs: str
+    time: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Its columns, in the order of `COLUMNS`."""
+        return (self.method, self.paper, self.ours, self.parameters, self.epochs, self.time)
+
+
+COLUMNS = ("method", "paper", "ours", "parameters", "epochs", "time")
+
+
+def group_results(results: Sequence[RunResult]) -> list[list[RunResult]]:
+    """Runs that differ in nothing but the seed, together, each group in the order of its seeds."""
+    groups: list[list[RunResult]] = []
+    for result in sorted(results, key=lambda found: (_is_ode(found), found.row, found.epochs, found.seed)):
+        same = [group for group in groups if _same_run(group[0], result)]
+        if same:
+            same[0].append(result)
+        else:
+            groups.append([result])
+    return groups
+
+
+def build_table(task: str, results: Sequence[RunResult]) -> list[Row]:
+    """The lines for `task`: our further baselines, the paper's lines with ours beside them, our further networks.
+
+    Raises:
+        ValueError: a result is of another task.
+    """
+    strangers = {result.task for result in results} - {task}
+    if strangers:
+        raise ValueError(f"`results` has runs of {', '.join(sorted(strangers))}; give those of {task} only")
+    groups = group_results(results)
+    published = published_for(task)
+    joined = {line.row for line in published if line.row is not None}
+    rest = [group for group in groups if group[0].row not in joined]
+    rows = [_row(group) for group in rest if not _is_ode(group[0])]
+    for line in published:
+        ours = [group for group in groups if group[0].row == line.row]
+        paper = line.accuracy[task]
+        rows += [_row(group, paper) for group in ours]
+        if not ours:
+            rows.append(Row(line.method, paper, NONE, line.parameters, NONE, NONE))
+    return rows + [_row(group) for group in rest if _is_ode(group[0])]
+
+
+def notes(results: Sequence[RunResult]) -> list[str]:
+    """What a reader of the table has to know."""
+    failures = [f"{result.title}, seed {result.seed}: {result.failure}" for result in results if result.failure]
+    return [NOTE, *([UNVERIFIED] if any(map(_unverified, results)) else []), *failures]
+
+
+def format_seconds(seconds: float) -> str:
+    """A time in the unit that suits it: 45 s, 12 min, 3.4 h."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _row(group: Sequence[RunResult], paper: str = NONE) -> Row:
+    first = group[0]
+    mark = "†" if any(map(_unverified, group)) else ""
+    time = format_seconds(statistics.fmean(result.seconds.training for result in group))
+    return Row(first.title, paper, _ours(group) + mark, f"{first.parameters:,}", str(first.epochs), time)
+
+
+def _ours(group: Sequence[RunResult]) -> str:
+    values = [100 * result.accuracy.test for result in group if result.accuracy is not None]
+    diverged = len(group) - len(values)
+    if not values:
+        return f"diverged (n = {diverged})"
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    lost = f", {diverged} diverged" if diverged else ""
+    return f"{statistics.fmean(values):.1f}{spread} (n = {len(values)}{lost})"
+
+
+def _same_run(one: RunResult, other: RunResult) -> bool:
+    found = differences(one.settings, other.settings)
+    return one.row == other.row and all(line.startswith("`seed`") for line in found)
+
+
+def _is_ode(result: RunResult) -> bool:
+    return result.solver is not None
+
+
+def _unverified(result: RunResult) -> bool:
+    return not all(data.verified for data in result.data.values())

@@ -1,0 +1,78 @@
+"""One run from its settings to its result, going on where an earlier start of it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import torch
+
+from benchmarks.describe import describe_diverged, describe_finished
+from benchmarks.errors import NonFiniteError
+from benchmarks.lightning_manners import interruptible, quiet
+from benchmarks.request import Request
+from benchmarks.result import Accuracy, RunResult, read_result, write_result
+from benchmarks.work import Work, prepare
+from solvers import DivergenceError
+
+
+def train(request: Request) -> RunResult:
+    """The result of a run: read if it has ended before, else trained from its last checkpoint or from the start.
+
+    Raises:
+        UserError: something that the user can mend, before any work.
+        KeyboardInterrupt: by Ctrl-C; the run can go on from its last checkpoint.
+    """
+    folder = request.folder
+    with folder.owned():
+        if request.overwrite:
+            folder.clear()
+        folder.check(request.settings)
+        if folder.result.exists():
+            return read_result(folder.result)
+        with quiet():
+            work = prepare(request)
+            folder.claim(request.settings)
+            result = _carry_out(work)
+        write_result(folder.result, result)
+    return result
+
+
+def _carry_out(work: Work) -> RunResult:
+    with _threads(work.request.settings.trainer.threads):
+        try:
+            _fit(work)
+            accuracy, seconds = _test(work)
+        except (NonFiniteError, DivergenceError) as error:
+            return describe_diverged(work, error)
+        return describe_finished(work, accuracy, seconds)
+
+
+def _fit(work: Work) -> None:
+    checkpoint = work.request.folder.checkpoint
+    start = str(checkpoint) if checkpoint.exists() else None
+    with interruptible():
+        # With every epoch in the checkpoint this only restores: a run killed while it was tested trains no further.
+        work.trainer.fit(work.module, datamodule=work.task, ckpt_path=start, weights_only=True)
+
+
+def _test(work: Work) -> tuple[Accuracy, float]:
+    work.module.network.load_state_dict(work.record.best)
+    began = time.monotonic()
+    with interruptible():
+        work.trainer.test(work.module, datamodule=work.task, verbose=False)
+    history = work.record.history
+    best = history[work.record.best_epoch - 1].val_accuracy
+    accuracy = Accuracy(history[-1].train_accuracy, best, work.module.metrics["test_accuracy"])
+    return accuracy, time.monotonic() - began
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

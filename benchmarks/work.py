@@ -1,0 +1,67 @@
+"""The parts of a run, put together from what it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import lightning as L
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from benchmarks.checkpoint import AtomicCheckpointIO
+from benchmarks.classifier import Classifier
+from benchmarks.errors import UserError
+from benchmarks.models import build_network
+from benchmarks.optimizers import check_optimizer
+from benchmarks.progress import progress_callbacks
+from benchmarks.record import RunRecord
+from benchmarks.request import Request, make_task, read_data
+from benchmarks.tasks import PixelTask
+
+
+@dataclass(frozen=True)
+class Work:
+    """The parts of a run: what is asked for, the data, the network with its loss, what is kept, and lightning."""
+
+    request: Request
+    task: PixelTask
+    module: Classifier
+    record: RunRecord
+    trainer: L.Trainer
+
+
+def prepare(request: Request) -> Work:
+    """The parts of a run, its data read: what can be wrong with the request is wrong here.
+
+    Raises:
+        UserError: it cannot be carried out.
+    """
+    settings = request.settings
+    check_optimizer(settings.optimizer)
+    task = make_task(request)
+    network = build_network(
+        settings.model, input_size=task.input_size, num_classes=task.num_classes, seed=settings.seed
+    )
+    record = RunRecord(request.folder)
+    trainer = _make_trainer(request, record)
+    read_data(task)
+    return Work(request, task, Classifier(network, settings), record, trainer)
+
+
+def _make_trainer(request: Request, record: RunRecord) -> L.Trainer:
+    settings = request.settings.trainer
+    try:
+        return L.Trainer(
+            accelerator=settings.accelerator,
+            devices=1,
+            precision=settings.precision,
+            max_epochs=request.settings.epochs,
+            callbacks=[record, *progress_callbacks(request.progress, str(request.name))],
+            plugins=[AtomicCheckpointIO()],
+            logger=False,
+            num_sanity_val_steps=0,
+            enable_progress_bar=request.progress == "bar",
+            enable_model_summary=False,
+            default_root_dir=request.folder.path,
+        )
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        raise UserError(f"`trainer.accelerator` {settings.accelerator!r} cannot be used: {error}") from error

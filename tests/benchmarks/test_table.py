@@ -1,0 +1,99 @@
+"""The table paper | ours | parameters | epochs | time, and its two forms."""
+
+import pytest
+
+from benchmarks.render import show, to_markdown
+from benchmarks.table import COLUMNS, NONE, Row, build_table, format_seconds, notes
+from tests.benchmarks.synthetic import make_result
+
+
+def by_method(rows: list[Row]) -> dict[str, Row]:
+    return {row.method: row for row in rows}
+
+
+def test_ours_is_mean_and_sample_deviation_over_seeds() -> None:
+    results = [make_result(seed=seed, test=test) for seed, test in enumerate((0.90, 0.92, 0.97))]
+    (row,) = build_table("digits", results)
+    assert row.cells == ("antisymmetric", NONE, "93.0 ± 3.6 (n = 3)", "9,674", "3", "60 s")
+
+
+def test_one_seed_has_no_deviation() -> None:
+    (row,) = build_table("digits", [make_result(test=0.5)])
+    assert row.ours == "50.0 (n = 1)"
+
+
+def test_lines_of_the_paper_stand_beside_ours() -> None:
+    results = [
+        make_result("pmnist", "antisymmetric", title="AntisymmetricRNN", test=0.951),
+        make_result("pmnist", "lstm", title="LSTM", solver=None, parameters=68_362, training=7_300.0),
+        make_result("pmnist", "gru", title="GRU", solver=None),
+        make_result("pmnist", "hamiltonian-leapfrog", title="Hamiltonian", solver="leapfrog"),
+    ]
+    rows = build_table("pmnist", results)
+    assert [row.method for row in rows] == [
+        "GRU",
+        "LSTM",
+        "FC uRNN, 116 / 512 units",
+        "Soft orthogonal",
+        "KRU, 512 units",
+        "AntisymmetricRNN",
+        "AntisymmetricRNN, gated",
+        "Hamiltonian",
+    ]
+    found = by_method(rows)
+    assert found["AntisymmetricRNN"].cells == ("AntisymmetricRNN", "95.8", "95.1 (n = 1)", "9,674", "3", "60 s")
+    assert found["LSTM"].cells == ("LSTM", "92.6", "90.0 (n = 1)", "68,362", "3", "2.0 h")
+    assert found["KRU, 512 units"].cells == ("KRU, 512 units", "94.5", NONE, "11k", NONE, NONE)
+    assert found["AntisymmetricRNN, gated"].ours == NONE
+    assert found["GRU"].paper == NONE
+
+
+def test_diverged_runs_are_counted_and_explained() -> None:
+    some = [make_result(seed=0, test=0.9), make_result(seed=1, test=None), make_result(seed=2, test=0.8)]
+    none = [make_result(row="gated", test=None)]
+    rows = by_method(build_table("digits", some + none))
+    assert rows["antisymmetric"].ours == "85.0 ± 7.1 (n = 2, 1 diverged)"
+    assert rows["gated"].ours == "diverged (n = 1)"
+    assert "gated, seed 0: the training loss is nan in epoch 2 at step 3" in notes(some + none)
+
+
+def test_runs_with_other_settings_are_lines_of_their_own() -> None:
+    results = [make_result(seed=0), make_result(seed=1, epochs=1), make_result(seed=2, dt=0.2), make_result(seed=3)]
+    assert [row.ours[-7:] for row in build_table("digits", results)] == ["(n = 1)", "(n = 2)", "(n = 1)"]
+
+
+def test_unverified_data_are_marked() -> None:
+    results = [make_result(test=0.5, verified=False), make_result(row="gated")]
+    rows = by_method(build_table("digits", results))
+    assert rows["antisymmetric"].ours == "50.0 (n = 1)†"
+    assert "†" not in rows["gated"].ours
+    assert any(note.startswith("†") for note in notes(results))
+    assert not any(note.startswith("†") for note in notes([make_result()]))
+
+
+def test_results_of_another_task_are_refused() -> None:
+    with pytest.raises(ValueError, match="`results` has runs of smnist; give those of digits only"):
+        build_table("digits", [make_result("smnist")])
+
+
+def test_markdown_is_a_table() -> None:
+    lines = to_markdown(build_table("digits", [make_result(title="a | b")])).splitlines()
+    assert lines[0] == "| " + " | ".join(COLUMNS) + " |"
+    assert lines[1] == "| :-- | --: | --: | --: | --: | --: |"
+    assert lines[2].startswith("| a \\| b | – | 90.0 (n = 1) |")
+
+
+def test_terminal_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    show("digits", build_table("digits", [make_result(title="[bold]")]), ["a note"])
+    out = capsys.readouterr().out
+    assert "[bold]" in out  # a name is no markup
+    for text in ("digits", "90.0 (n = 1)", "9,674", "a note", *COLUMNS):
+        assert text in out
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.2, "0 s"), (99.4, "99 s"), (99.6, "2 min"), (720, "12 min"), (5_960, "99 min"), (7_200, "2.0 h")],
+)
+def test_time_is_in_the_unit_that_suits(seconds: float, shown: str) -> None:
+    assert format_seconds(seconds) == shown

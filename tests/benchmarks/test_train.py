@@ -1,0 +1,232 @@
+"""`python -m benchmarks train`: what a run leaves behind, and how it ends when it cannot go on."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from benchmarks import progress
+from benchmarks.classifier import Classifier
+from benchmarks.cli import main
+from benchmarks.errors import FAILED, INTERRUPTED, MISUSED, OK
+from benchmarks.result import RunResult, read_result
+
+RUN = "digits/antisymmetric"
+SMALL = (
+    *("--epochs", "2", "--model.hidden_size", "8", "--task.batch_size", "300"),
+    *("--trainer.accelerator", "cpu", "--progress", "none"),
+)
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "digits" / "antisymmetric" / "seed-0"
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    return lambda *args: main(["train", RUN, *SMALL, "--out", str(tmp_path), *args])
+
+
+def result_in(folder: Path) -> RunResult:
+    return read_result(folder / "result.json")
+
+
+def test_leaves_settings_log_checkpoint_and_result(
+    train: Train, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--seed", "0") == OK
+    assert {path.name for path in folder.iterdir()} - {".lock"} == {
+        "config.yaml",
+        "metrics.csv",
+        "last.ckpt",
+        "result.json",
+    }
+    result = result_in(folder)
+    assert yaml.safe_load((folder / "config.yaml").read_text()) == result.settings
+    assert (folder / "metrics.csv").read_text().splitlines()[0] == (
+        "epoch,train_loss,train_accuracy,val_loss,val_accuracy,lr,seconds"
+    )
+    assert (result.field, result.solver, result.adjoint, result.hold) == (
+        "antisymmetric",
+        "euler",
+        "autograd",
+        "zero-order",
+    )
+    assert result.dt == result.settings["model"]["dt"]
+    assert result.parameters == 8 * 7 // 2 + 2 * 8 + 10 * 8 + 10
+    assert result.accuracy is not None
+    assert result.accuracy.validation == max(row.val_accuracy for row in result.history)
+    assert result.accuracy.train == result.history[-1].train_accuracy
+    assert result.seconds.training == pytest.approx(sum(row.seconds for row in result.history))
+    assert all(data.verified for data in result.data.values())
+    assert result.data
+    assert result.summary in capsys.readouterr().out
+
+
+def test_test_data_are_seen_once_and_with_the_best_weights(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, torch.Tensor]] = []
+    test_step = Classifier.test_step
+
+    def spy(self: Classifier, batch: Any, batch_idx: int) -> None:
+        seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
+        test_step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Classifier, "test_step", spy)
+    # At this rate the last epoch is worse than an earlier one.
+    assert train("--epochs", "4", "--optimizer.lr", "0.5", "--schedule.shape", "constant") == OK
+    result = result_in(folder)
+    assert result.best_epoch is not None
+    assert result.best_epoch < 4
+    (weights,) = seen  # 300 images are one batch
+    state = torch.load(folder / "last.ckpt", weights_only=True)
+    best = state["callbacks"]["RunRecord"]["best"]
+    assert all(weights[name].equal(best[name]) for name in best)
+    assert not all(state["state_dict"][f"network.{name}"].equal(best[name]) for name in best)
+
+
+def test_ended_run_is_shown_and_overwritten_only_on_demand(
+    train: Train, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train() == OK
+    first = result_in(folder)
+    (folder / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert train() == OK
+    assert first.summary in capsys.readouterr().out
+    assert result_in(folder) == first
+    assert train("--overwrite", "--epochs", "1") == OK
+    assert len(result_in(folder).history) == 1
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_folder_of_other_settings_is_refused(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train() == OK
+    assert train("--model.dt", "0.01", "--epochs", "3") == MISUSED
+    said = capsys.readouterr().err
+    for text in ("holds a run with other settings", "`epochs` is 2 there, 3 here", "`model.dt`", "--overwrite"):
+        assert text in said
+
+
+def test_folder_without_its_settings_is_refused(train: Train, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train() == OK
+    (folder / "config.yaml").unlink()
+    assert train() == MISUSED
+    assert "holds a run without its config.yaml" in capsys.readouterr().err
+
+
+def test_divergence_ends_the_run_and_is_its_result(
+    train: Train, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train("--optimizer.lr", "1e38", "--trainer.gradient_clip", "1e30") == FAILED
+    result = result_in(folder)
+    assert result.status == "diverged"
+    assert result.accuracy is None
+    assert "epoch 1" in str(result.failure)
+    assert "diverged" in capsys.readouterr().out
+    assert train("--optimizer.lr", "1e38", "--trainer.gradient_clip", "1e30") == FAILED  # and is not tried again
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_loss_that_is_not_finite_is_named_before_the_step(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, bad: float
+) -> None:
+    training_step = Classifier.training_step
+
+    def patched(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        loss = training_step(self, batch, batch_idx)
+        if (self.current_epoch, batch_idx) == (1, 2):
+            self._loss = loss * bad
+            return self._loss
+        return loss
+
+    monkeypatch.setattr(Classifier, "training_step", patched)
+    assert train() == FAILED
+    result = result_in(folder)
+    assert str(result.failure).startswith(f"the training loss is {bad} in epoch 2 at step 3: lower `optimizer.lr`")
+    assert len(result.history) == 1
+
+
+def test_gradient_that_is_not_finite_is_named(train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def patched(self: Classifier) -> None:
+        self.network.readout.weight.grad[0, 0] = float("nan")
+
+    monkeypatch.setattr(Classifier, "on_after_backward", patched)
+    assert train() == FAILED
+    assert str(result_in(folder).failure).startswith("the norm of the gradient is nan in epoch 1 at step 1")
+
+
+def test_ctrl_c_says_how_to_go_on(
+    train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training_step = Classifier.training_step
+
+    def patched(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == 1:
+            signal.raise_signal(signal.SIGINT)
+        return training_step(self, batch, batch_idx)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(Classifier, "training_step", patched)
+        assert train() == INTERRUPTED
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert f"python -m benchmarks train {RUN}" in capsys.readouterr().err
+    assert not (folder / "result.json").exists()
+    assert train() == OK
+    assert [row.epoch for row in result_in(folder).history] == [1, 2]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 half a file"])
+def test_damaged_checkpoint_is_named(
+    train: Train, folder: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train() == OK
+    (folder / "result.json").unlink()
+    (folder / "last.ckpt").write_bytes(content)
+    assert train() == MISUSED
+    said = capsys.readouterr().err
+    assert "last.ckpt cannot be read" in said
+    assert "--overwrite" in said
+
+
+def test_checkpoint_with_code_in_it_is_not_run(
+    train: Train, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train() == OK
+    (folder / "result.json").unlink()
+    torch.save({"state_dict": Mischief(tmp_path / "done")}, folder / "last.ckpt")
+    assert train() == MISUSED
+    assert "last.ckpt cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "done").exists()
+
+
+class Mischief:
+    """What a pickle does to who trusts it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def test_lines_of_progress(train: Train, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    assert train("--progress", "lines") == OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{RUN}: epoch 1 of 2: validation ")
+    assert lines[1].startswith(f"{RUN}: epoch 2 of 2: validation ")
+
+
+def test_bar_of_progress(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train("--progress", "bar", "--epochs", "1") == OK
+    assert "Epoch 0" in capsys.readouterr().out
