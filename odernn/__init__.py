@@ -13,6 +13,7 @@ from .fields import (
 )
 from .hold import HOLDS, Hold, LinearHold, ZeroOrderHold
 from .layer import ODERNN
+from .noise import NoisyField
 from .parametrise import SkewSymmetric
 from .registry import FIELDS
 from .state import RecurrentState
@@ -31,6 +32,7 @@ __all__ = [
     "LinearAntisymmetricField",
     "LinearHold",
     "LipschitzField",
+    "NoisyField",
     "PartitionedField",
     "RecurrentState",
     "SemilinearField",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -10,8 +11,9 @@ from solvers import AffinePointwise, Partition, RightHandSide, Semilinear, Struc
 
 from .field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
 from .hold import Control
+from .noise import NoisyField
 
-Binder = Callable[[Control], RightHandSide]
+Binder = Callable[[Control], Structured]
 """From the control of an interval to the right-hand side f(t, y) there."""
 
 
@@ -22,11 +24,13 @@ def bind(field: VectorField, weight: Tensor | None) -> Binder:
         field: the field.
         weight: K of an affine-pointwise field, built once a call; None for another field.
     """
+    if isinstance(field, NoisyField):
+        return _noisy(field)
     affine = _affine(field, weight) if isinstance(field, AffinePointwiseField) and weight is not None else None
     partition = _partition(field) if isinstance(field, PartitionedField) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
-    def binder(control: Control) -> RightHandSide:
+    def binder(control: Control) -> Structured:
         whole = None if affine is None else affine(control)
         return Structured(
             _plain(field, control) if whole is None else whole,
@@ -36,6 +40,13 @@ def bind(field: VectorField, weight: Tensor | None) -> Binder:
         )
 
     return binder
+
+
+def _noisy(field: NoisyField) -> Binder:
+    drift = field.field
+    binder = bind(drift, drift.weight() if isinstance(drift, AffinePointwiseField) else None)
+    diffusion = field.diffusion()
+    return lambda control: replace(binder(control), diffusion=diffusion)
 
 
 def _affine(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:

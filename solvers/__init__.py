@@ -2,6 +2,7 @@
 
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .adjoint import ADJOINTS, Adjoint, Autograd, Save, Solved, make_adjoint
+from .average_vector_field import AverageVectorField
 from .checks import (
     check_choice,
     check_count,
@@ -12,12 +13,17 @@ from .checks import (
     check_solver,
     check_tensor,
 )
+from .continuous_adjoint import Continuous
+from .convergence import ConvergenceError
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
 from .exponential import ETDRK2, ExponentialEuler
+from .heun3 import Heun3
+from .implicit import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
 from .integrate import Solution, integrate
 from .leapfrog_midpoint import LeapfrogMidpoint
 from .loop import Inputs, Interval, Problem
+from .odeint import odeint
 from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
 from .phi import phi_functions
 from .recurrence import Recurrence, Scheme
@@ -26,9 +32,12 @@ from .requirements import check_requirements
 from .reversible import AsynchronousLeapfrog, ReversibleHeun
 from .solver import Memory, ReversibleSolver, Solver
 from .stability import imaginary_stability
-from .structure import AffinePointwise, Need, Partition, RightHandSide, Semilinear, Structured, Time
+from .stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
+from .structure import AffinePointwise, Diffusion, Need, Partition, RightHandSide, Semilinear, Structured, Time
 from .tableau import ButcherTableau
 from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Kutta3, Midpoint, Ralston
+from .torchdiffeq_solver import TorchdiffeqSolver
+from .torchsde_paths import sde_paths
 
 __all__ = [
     "ADJOINTS",
@@ -44,13 +53,22 @@ __all__ = [
     "AffinePointwise",
     "AsynchronousLeapfrog",
     "Autograd",
+    "AverageVectorField",
+    "BackwardEuler",
     "ButcherTableau",
+    "Continuous",
+    "ConvergenceError",
+    "Diffusion",
     "DivergenceError",
     "DivergenceWarning",
     "Euler",
+    "EulerMaruyama",
     "ExplicitRungeKutta",
     "ExponentialEuler",
     "Heun",
+    "Heun3",
+    "ImplicitMidpoint",
+    "ImplicitSolver",
     "Inputs",
     "Interval",
     "Kutta3",
@@ -73,9 +91,13 @@ __all__ = [
     "Solution",
     "Solved",
     "Solver",
+    "StochasticHeun",
+    "StochasticSolver",
     "Structured",
     "SymplecticEuler",
     "Time",
+    "TorchdiffeqSolver",
+    "Trapezoidal",
     "Yoshida4",
     "check_choice",
     "check_count",
@@ -91,5 +113,7 @@ __all__ = [
     "integrate",
     "make_adjoint",
     "make_solver",
+    "odeint",
     "phi_functions",
+    "sde_paths",
 ]

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
+from .average_vector_field import AverageVectorField
+from .exponential import ETDRK2, ExponentialEuler
+from .heun3 import Heun3
+from .implicit import BackwardEuler, ImplicitMidpoint, Trapezoidal
 from .leapfrog_midpoint import LeapfrogMidpoint
-from .partitioned import Leapfrog, SymplecticEuler
+from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
+from .reversible import AsynchronousLeapfrog, ReversibleHeun
 from .solver import Solver
+from .stochastic import EulerMaruyama, StochasticHeun
 from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Kutta3, Midpoint, Ralston
+from .torchdiffeq_solver import TorchdiffeqSolver
 
 SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
     {
@@ -17,12 +25,27 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
         "heun": Heun,
         "ralston": Ralston,
         "kutta3": Kutta3,
+        "heun3": Heun3,
         "ssprk3": SSPRK3,
         "rk4": RK4,
         "rk38": RK38,
         "symplectic-euler": SymplecticEuler,
         "leapfrog": Leapfrog,
+        "yoshida4": Yoshida4,
         "leapfrog-midpoint": LeapfrogMidpoint,
+        "reversible-heun": ReversibleHeun,
+        "asynchronous-leapfrog": AsynchronousLeapfrog,
+        "adams-bashforth2": AdamsBashforth2,
+        "adams-bashforth3": AdamsBashforth3,
+        "exponential-euler": ExponentialEuler,
+        "etdrk2": ETDRK2,
+        "implicit-midpoint": ImplicitMidpoint,
+        "trapezoidal": Trapezoidal,
+        "backward-euler": BackwardEuler,
+        "average-vector-field": AverageVectorField,
+        "dopri5": TorchdiffeqSolver,
+        "euler-maruyama": EulerMaruyama,
+        "stochastic-heun": StochasticHeun,
     }
 )
 

@@ -7,13 +7,23 @@ from typing import TypeVar
 from torch import Tensor
 
 from .solver import Solver
-from .structure import Need, Partition, RightHandSide, Semilinear, partition_of, semilinear_of
+from .structure import (
+    Diffusion,
+    Need,
+    Partition,
+    RightHandSide,
+    Semilinear,
+    diffusion_of,
+    partition_of,
+    semilinear_of,
+)
 
-Structure = TypeVar("Structure", Partition, Semilinear)
+Structure = TypeVar("Structure", Partition, Semilinear, Diffusion)
 
 _DECLARING = {
     Need.PARTITION: "HamiltonianField, or solvers.Partition",
     Need.LINEAR_PART: "LipschitzField, or solvers.Semilinear",
+    Need.DIFFUSION: "NoisyField, or solvers.Structured with a solvers.Diffusion",
 }
 
 
@@ -27,8 +37,16 @@ def check_requirements(solver: Solver, f: RightHandSide, y0: Tensor, name: str) 
         name: what to call the right-hand side in the message.
 
     Raises:
-        ValueError: the structure is missing, or the state cannot be split in two equal halves.
+        ValueError: the structure is missing, the state cannot be split in two equal halves, or the solver has no
+            place for the noise that the right-hand side declares.
     """
+    if solver.needs is Need.DIFFUSION:
+        _required(solver, diffusion_of(f), name)
+    elif diffusion_of(f) is not None:
+        raise ValueError(
+            f"{type(solver).__name__} has no place for the noise of {name}; use a stochastic solver (EulerMaruyama, "
+            "StochasticHeun) or the right-hand side without noise (NoisyField.field)"
+        )
     if solver.needs is Need.PARTITION:
         _required(solver, partition_of(f), name)
         if y0.ndim == 0 or y0.shape[-1] % 2:
@@ -48,6 +66,11 @@ def required_partition(solver: Solver, f: RightHandSide) -> Partition:
 def required_semilinear(solver: Solver, f: RightHandSide) -> Semilinear:
     """The linear part and remainder of `f`, or an error that names the solver and the right-hand side."""
     return _required(solver, semilinear_of(f), type(f).__name__)
+
+
+def required_diffusion(solver: Solver, f: RightHandSide) -> Diffusion:
+    """The diffusion of `f`, or an error that names the solver and the right-hand side."""
+    return _required(solver, diffusion_of(f), type(f).__name__)
 
 
 def _required(solver: Solver, structure: Structure | None, name: str) -> Structure:

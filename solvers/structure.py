@@ -19,6 +19,7 @@ class Need(Enum):
 
     PARTITION = "a partition y = (q, p), dq/dt = drift(t, p), dp/dt = kick(t, q)"
     LINEAR_PART = "a linear part, dy/dt = A y + remainder(t, y)"
+    DIFFUSION = "a diffusion, dy = f(t, y) dt + g(t, y) dW"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,35 @@ class AffinePointwise:
 
 
 @dataclass(frozen=True, slots=True)
+class Diffusion:
+    """The noise of a stochastic equation dy = f(t, y) dt + g(t, y) dW: each unit has a Brownian motion of its own.
+
+    Attributes:
+        g: the diagonal of the diffusion, of the shape of `y`, in units of state / sqrt(time).
+        active: whether there is noise; without it the stochastic methods are the deterministic ones, to the bit.
+        increments: (t, dt, y) -> the increments W(t + dt) - W(t), of the shape of `y`, to give the Brownian path
+            instead of drawing it.
+        generator: what seeds the noise of a run; torch's global generator on the CPU if None.
+    """
+
+    g: RightHandSide
+    active: bool = True
+    increments: Callable[[Time, Time, Tensor], Tensor] | None = None
+    generator: torch.Generator | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Structured:
-    """A right-hand side f(t, y) with the structure that it declares. A plain callable declares none."""
+    """A right-hand side f(t, y) with the structure that it declares. A plain callable declares none.
+
+    It promises to treat the rows of the state, the vectors of its last dimension, one by one, whatever it declares.
+    """
 
     f: RightHandSide
     partition: Partition | None = None
     semilinear: Semilinear | None = None
     affine: AffinePointwise | None = None
+    diffusion: Diffusion | None = None
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y`."""
@@ -104,3 +127,8 @@ def partition_of(f: RightHandSide) -> Partition | None:
     if isinstance(f, Partition):
         return f
     return f.partition if isinstance(f, Structured) else None
+
+
+def diffusion_of(f: RightHandSide) -> Diffusion | None:
+    """The diffusion that `f` declares, or None."""
+    return f.diffusion if isinstance(f, Structured) else None

@@ -1,6 +1,7 @@
 """Vector fields, one family a file."""
 
 from .hamiltonian import HamiltonianField
+from .semilinear import LinearAntisymmetricField, LipschitzField
 from .tanh import AntisymmetricField, GatedAntisymmetricField, GatedUnstructuredField, TanhField, UnstructuredField
 
 __all__ = [
@@ -8,6 +9,8 @@ __all__ = [
     "GatedAntisymmetricField",
     "GatedUnstructuredField",
     "HamiltonianField",
+    "LinearAntisymmetricField",
+    "LipschitzField",
     "TanhField",
     "UnstructuredField",
 ]
