@@ -100,13 +100,17 @@ def clock(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) 
     return Clock(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
 
 
-def ticks(times: Clock, starts: Tensor | None, lengths: Tensor | None, first: int, last: int) -> list[Tick]:
-    """The intervals from `first` to `last`, made of the clock's tensors, or of others in their place."""
+def ticks(
+    times: Clock, starts: Tensor | None, lengths: Tensor | None, first: int, last: int, offset: int
+) -> list[Tick]:
+    """The intervals from `first` to `last`, made of the clock's tensors, or of others that begin at `offset`."""
     if starts is None or lengths is None:
         assert times.dt is not None
         assert not isinstance(times.start, Tensor)
         return [Tick(times.start + n * times.dt, times.dt) for n in range(first, last)]
-    pairs = zip(starts[first:last].unbind(0), lengths[first:last].unbind(0), strict=True)
+    pairs = zip(
+        starts[first - offset : last - offset].unbind(0), lengths[first - offset : last - offset].unbind(0), strict=True
+    )
     return [Tick(t, dt) for t, dt in pairs]
 
 

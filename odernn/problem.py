@@ -48,10 +48,10 @@ def lay_out(
     weight = field.weight() if isinstance(field, AffinePointwiseField) else None
     scheme = _scheme(field, hold) if isinstance(field, AffinePointwiseField) else None
 
-    def layout(given: Inputs, first: int, last: int) -> Sequence[Interval]:
-        inputs = _part(field, hold, LayerInputs(*given), first)  # pyright: ignore[reportArgumentType]
-        u = field.control(inputs.samples[first:last])
-        intervals = ticks(times, inputs.starts, inputs.lengths, first, last)
+    def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
+        inputs = _part(field, hold, LayerInputs(*given), first - offset)  # pyright: ignore[reportArgumentType]
+        u = field.control(inputs.samples[first - offset : last - offset])
+        intervals = ticks(times, inputs.starts, inputs.lengths, first, last, offset)
         right_hand_side = bind(field, inputs.weight)
         held = controls(hold, u, inputs.before, intervals)
         return [Interval(right_hand_side(c), tick.t, tick.dt) for c, tick in zip(held, intervals, strict=True)]
@@ -68,6 +68,7 @@ def lay_out(
         solver,
         layout,
         LayerInputs(weight, samples, state.control, times.starts, times.lengths),
+        (False, True, False, True, True),
         len(samples),
         substeps,
         state.y,

@@ -1,8 +1,10 @@
 """Fixed-step ODE solvers on torch: f(t, y) in, trajectories and gradients out."""
 
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
-from .adjoint import ADJOINTS, Adjoint, Autograd, Save, Solved, make_adjoint
+from .adjoint import Adjoint, Autograd, Save, Solved
+from .adjoint_registry import ADJOINTS, Auto, make_adjoint
 from .average_vector_field import AverageVectorField
+from .checkpointed import Checkpointed
 from .checks import (
     check_choice,
     check_count,
@@ -15,6 +17,7 @@ from .checks import (
 )
 from .continuous_adjoint import Continuous
 from .convergence import ConvergenceError
+from .discrete_adjoint import DiscreteAdjoint
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
 from .exponential import ETDRK2, ExponentialEuler
@@ -30,6 +33,7 @@ from .recurrence import Recurrence, Scheme
 from .registry import SOLVERS, make_solver
 from .requirements import check_requirements
 from .reversible import AsynchronousLeapfrog, ReversibleHeun
+from .reversible_adjoint import ReconstructionError, Reversible
 from .solver import Memory, ReversibleSolver, Solver
 from .stability import imaginary_stability
 from .stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
@@ -52,13 +56,16 @@ __all__ = [
     "Adjoint",
     "AffinePointwise",
     "AsynchronousLeapfrog",
+    "Auto",
     "Autograd",
     "AverageVectorField",
     "BackwardEuler",
     "ButcherTableau",
+    "Checkpointed",
     "Continuous",
     "ConvergenceError",
     "Diffusion",
+    "DiscreteAdjoint",
     "DivergenceError",
     "DivergenceWarning",
     "Euler",
@@ -81,7 +88,9 @@ __all__ = [
     "Partition",
     "Problem",
     "Ralston",
+    "ReconstructionError",
     "Recurrence",
+    "Reversible",
     "ReversibleHeun",
     "ReversibleSolver",
     "RightHandSide",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal, final
 
 import torch
@@ -57,22 +55,3 @@ class Autograd(Adjoint):
             return Solved(None, y, memory)
         visited, memories = zip(*states(problem), strict=True)
         return Solved(torch.stack(visited), visited[-1], memories[-1])
-
-
-ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType({"autograd": Autograd})
-
-
-def make_adjoint(adjoint: Adjoint | str) -> Adjoint:
-    """The adjoint itself, or the one registered under its name.
-
-    Raises:
-        TypeError: neither an adjoint nor a name.
-        ValueError: an unknown name; the message lists the registry.
-    """
-    if isinstance(adjoint, Adjoint):
-        return adjoint
-    if not isinstance(adjoint, str):
-        raise TypeError(f"`adjoint` is {adjoint!r}; give an Adjoint or one of the names {', '.join(ADJOINTS)}")
-    if adjoint not in ADJOINTS:
-        raise ValueError(f"`adjoint` is {adjoint!r}; choose one of {', '.join(map(repr, ADJOINTS))}")
-    return ADJOINTS[adjoint]()

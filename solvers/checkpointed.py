@@ -63,7 +63,7 @@ class Checkpointed(Adjoint):
         """One part, none of whose intermediate tensors are kept."""
 
         def run(y: Tensor, memory: Memory | None) -> tuple[Tensor | None, Tensor, Memory]:
-            solved = self.within.solve(problem.segment(start, stop, y, memory, problem.inputs), save)
+            solved = self.within.solve(problem.segment(start, stop, y, memory), save)
             return solved.trajectory, solved.y, solved.memory
 
         outcome = checkpoint(run, y, memory, use_reentrant=False, preserve_rng_state=True)

@@ -7,7 +7,6 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .heun3 import Heun3
@@ -70,14 +69,14 @@ class Continuous(Adjoint):
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
-        intervals = problem.intervals  # made here, under autograd, for the tape from their tensors to the inputs
-        with torch.no_grad():
-            y, memory = problem.y0, problem.start()
+        intervals = problem.intervals()  # made here, under autograd, for the tape from their tensors to the inputs
+        y, memory = problem.y0, problem.memory
         visited: list[Tensor] = []
         for interval in intervals:
             y, memory = _cross(problem, interval, y, memory, backward)
             if save == "trajectory":
                 visited.append(y)
+        assert memory is not None  # after at least one interval
         return Solved(torch.stack(visited) if visited else None, y, memory)
 
 
@@ -90,14 +89,18 @@ def _counterpart(solver: Solver, substeps: int) -> TorchdiffeqSolver:
 
 
 def _cross(
-    problem: Problem, interval: Interval, y: Tensor, memory: Memory, backward: TorchdiffeqSolver
+    problem: Problem, interval: Interval, y: Tensor, memory: Memory | None, backward: TorchdiffeqSolver
 ) -> tuple[Tensor, Memory]:
-    """Step through one interval: the state at its end, differentiable by the adjoint equation, and the memory."""
-    alone = replace(problem, layout=lambda _, first, last: [interval], inputs=(), length=1, y0=y, memory=memory)
-    with torch.no_grad():
-        ((end, memory),) = states(alone)
+    """Step through one interval: the state at its end, differentiable by the adjoint equation, and the memory.
+
+    What f closes over is looked for first: a weight that torch.nn.utils.parametrize caches is built by then, under
+    autograd.
+    """
     flow = StandIns(scaled(interval.f, interval.t, interval.dt), (y.new_zeros((), dtype=y.real.dtype), y.detach()))
-    return _Crossing.apply(flow, backward, end, y, *flow.originals), memory  # pyright: ignore[reportReturnType]
+    alone = replace(problem, layout=lambda *_: [interval], length=1, y0=y, memory=memory)
+    with torch.no_grad():
+        ((end, after),) = states(alone)
+    return _Crossing.apply(flow, backward, end, y, *flow.originals), after  # pyright: ignore[reportReturnType]
 
 
 class _Crossing(torch.autograd.Function):
@@ -111,11 +114,15 @@ class _Crossing(torch.autograd.Function):
         return end
 
     @staticmethod
-    @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
         """One interval forward and, with the adjoint, backward, both by torchdiffeq."""
+        if torch.is_grad_enabled():
+            raise NotImplementedError(
+                "the continuous adjoint has no second derivative, and `create_graph=True` asks for it: leave it out, "
+                "or use adjoint='autograd'"
+            )
         y = ctx.saved_tensors[0].detach().requires_grad_()
         leaves = ctx.flow.leaves
         with torch.enable_grad():

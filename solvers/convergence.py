@@ -94,7 +94,9 @@ def iterate(
         if not waiting:
             return y
         before = size
-    raise _failure(residuals, pending, limits)
+    if _any(pending)[0]:
+        raise _failure(residuals, pending, limits)
+    return y
 
 
 def as_it_is(y: Tensor) -> Correction:

@@ -32,11 +32,11 @@ class DiscreteAdjoint(Adjoint):
     """The exact gradient of the discrete recurrence, with no tape: memory is the trajectory.
 
     The states at the samples are kept. From them the backward pass makes every stage of a chunk of time again at once,
-    in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's transform
-    is made anew chunk by chunk, so the control is never stored whole.
+    in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's
+    transform is made anew chunk by chunk, so the control is never stored whole.
 
-    It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and the
-    two-step midpoint rule, of which it keeps the states at the substeps too.
+    It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
+    the two-step midpoint rule, of which it keeps the states at the substeps too.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
     again, one after the other. It can be differentiated once.
 
@@ -118,7 +118,7 @@ class _Discrete(torch.autograd.Function):
         trajectory = y0.new_empty(problem.length, *y0.shape)
         y, memory = y0, problem.memory
         for start, stop in plan.bounds():
-            part = problem.segment(start, stop, y, memory, problem.inputs)
+            part = problem.segment(start, stop, y, memory)
             for n, state in enumerate(states(part), start):
                 y, memory = state
                 trajectory[n] = y

@@ -1,10 +1,11 @@
 """Exponential methods for a right-hand side with a declared linear part, dy/dt = A y + remainder(t, y).
 
-Their matrices, functions of dt A, are made once and kept in the memory, (A, dt, stamp, exp(dt A), phi_1(dt A), ...).
-They are made anew as soon as A or dt is another: another number dt, another tensor object, the same tensor changed in
-place (the stamp counts that), or gradients wanted of matrices that were made without. A field's layer builds A once a
-call, so it makes the matrices once a call for a number dt and once an interval for a tensor dt, and matrices of before
-an optimiser's step are never used after it. (Writing through `A.data` alone is seen by nothing; torch keeps no count.)
+Their matrices, functions of dt A, are made in the first step and kept in the memory, which is
+(A, dt, stamp, exp(dt A), phi_1(dt A), ...). They are made anew as soon as A or dt is another: another number dt,
+another tensor object, the same tensor changed in place (the stamp counts that), or gradients wanted of matrices that
+were made without. A layer builds A once a call, so it makes the matrices once a call for a number dt and once an
+interval for a tensor dt, and never uses matrices of before an optimiser's step. (An A written to through `A.data` is
+the one change that torch keeps no count of: a field that hands out a parameter itself as A must not be changed so.)
 """
 
 from __future__ import annotations

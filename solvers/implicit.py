@@ -11,7 +11,7 @@ from torch import Tensor
 from .arithmetic import advance
 from .checks import check_choice, check_count, check_positive
 from .convergence import Correction, Limits, as_it_is, iterate
-from .implicit_gradient import attach_factors, attach_iteration
+from .implicit_gradient import attach_factors, attach_iteration, refuse_tangents
 from .newton import derivative, factorise
 from .solver import Memory, Solver
 from .stage import ImplicitStage
@@ -33,12 +33,13 @@ class ImplicitSolver(Solver):
       side takes one factorisation: the Cayley transform, if the method is the implicit midpoint rule.
     - Fixed-point iteration Y <- base + dt f(t, Y) forms no matrix. It converges where |dt df/dy| < 1 alone.
 
-    Every row is iterated until the changes still to come are below the tolerance, and no further, so that a sample's
-    result does not depend on its batch. Every iteration reads back from the device whether it was the last.
+    Every row is iterated until the changes still to come are below the tolerance, and no further: what else is in its
+    batch changes its result by no more than that. Every iteration reads back from the device whether it was the last.
 
     Gradients, to all that f and the arguments of the step were made of, are those of the solution, by the implicit
-    function theorem; nothing of the iterations is kept. Second derivatives are refused with a NotImplementedError, and
-    so are torch.func's transforms and forward mode, by torch's own error.
+    function theorem; nothing of the iterations is kept. Second derivatives and forward mode are refused with a
+    NotImplementedError; torch.func's transforms, and under fixed-point iteration batches of gradients
+    (`vectorize=True`), by torch's own error.
 
     Args:
         method: "newton", "fixed-point", or "auto": Newton where a row has at most 512 unknowns.
@@ -73,6 +74,7 @@ class ImplicitSolver(Solver):
         # Derivatives are taken by autograd, which inference mode would switch off.
         with torch.inference_mode(False), torch.no_grad():
             y = _solve(stage, guess.detach().clone(), newton, limits)
+        refuse_tangents(y)
         if not torch.is_grad_enabled():
             return y
         return attach_factors(stage, y) if newton else attach_iteration(stage, y, limits)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.forward_ad import unpack_dual
 
 from .convergence import Limits, as_it_is, iterate
 from .newton import derivative, factorise
@@ -36,6 +37,19 @@ def attach_iteration(stage: ImplicitStage, y: Tensor, limits: Limits) -> Tensor:
     unknown = y.detach().requires_grad_()
     limits = replace(limits, owner=f"the gradient of {limits.owner}")
     return _Iterated.apply(image, y, (stage, stage.image(unknown), unknown, limits))
+
+
+def refuse_tangents(y: Tensor) -> None:
+    """Refuse forward mode, whose tangents would be those of the iterations, as far as these went.
+
+    Raises:
+        NotImplementedError: `y` carries a tangent.
+    """
+    if unpack_dual(y).tangent is not None:
+        raise NotImplementedError(
+            "an implicit step has no derivative in forward mode: use backward mode (torch.autograd.grad), or an "
+            "explicit solver"
+        )
 
 
 class _Factored(Function):

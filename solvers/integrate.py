@@ -8,11 +8,12 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from .adjoint import Adjoint, Save, make_adjoint
+from .adjoint import Adjoint, Save
+from .adjoint_registry import make_adjoint
 from .checks import check_choice, check_number, check_positive, check_slope, check_solver, check_state
 from .divergence import POLICIES, OnDivergence, finite, guard
 from .grid import uniform_grid
-from .loop import Interval, Problem
+from .loop import Interval, of_all
 from .requirements import check_requirements
 from .solver import Memory, Solver
 from .structure import RightHandSide
@@ -72,7 +73,7 @@ def integrate(
     _check_arguments(f, y0, t0, t1, dt, solver, save, on_divergence)
     grid = uniform_grid(float(t0), float(t1), float(dt))
     intervals = [Interval(f, t, step) for t, step in grid]
-    problem = Problem(solver, lambda _, first, last: intervals[first:last], (), len(intervals), 1, y0)
+    problem = of_all(solver, intervals, y0)
     solved = make_adjoint(adjoint).solve(problem, save)
     guard(problem, solved, on_divergence)
     times = [t for t, _ in grid] + [float(t1)]

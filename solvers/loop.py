@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from torch import Tensor
 
@@ -23,8 +22,11 @@ class Interval:
 
 
 Inputs = tuple[Tensor | None, ...]
-Layout = Callable[[Inputs, int, int], Sequence[Interval]]
-"""(inputs, start, stop) -> the intervals from `start` to `stop`, made of the inputs."""
+Layout = Callable[[Inputs, int, int, int], Sequence[Interval]]
+"""(inputs, start, stop, offset) -> the intervals from `start` to `stop`, made of the inputs.
+
+The timed inputs begin with their entry for interval `offset`; interval n > offset may look at the entry before its own.
+"""
 TensorForm = Callable[[Inputs, int, int], Recurrence]
 """(inputs, start, stop) -> the part from interval `start` to `stop` as a recurrence in tensors."""
 
@@ -40,59 +42,64 @@ class Problem:
         solver: the method.
         layout: makes intervals of the inputs.
         inputs: the tensors that the intervals are made of and that gradients flow to, besides the parameters.
+        timed: for each input whether its first dimension is time, one entry an interval.
         length: how many intervals there are.
         substeps: solver steps that fill an interval.
         y0: the state at the start (..., n).
         memory: the solver's memory at the start, or None to start it afresh.
         parameters: the leaf tensors that the right-hand sides close over; None if they are not known.
         tensor_form: the same problem as a recurrence in tensors, where the right-hand side has that structure.
+        origin: the number of the first interval, which is not 0 for a part of a longer problem.
     """
 
     solver: Solver
     layout: Layout
     inputs: Inputs
+    timed: tuple[bool, ...]
     length: int
     substeps: int
     y0: Tensor
     memory: Memory | None = None
     parameters: tuple[Tensor, ...] | None = None
     tensor_form: TensorForm | None = None
+    origin: int = 0
 
-    @cached_property
     def intervals(self) -> Sequence[Interval]:
-        """All intervals, in order."""
-        return self.layout(self.inputs, 0, self.length)
+        """All intervals, in order, made anew."""
+        return self.layout(self.inputs, self.origin, self.origin + self.length, 0)
+
+    def first(self) -> Interval:
+        """The first interval, made anew."""
+        return self.layout(self.inputs, self.origin, self.origin + 1, 0)[0]
 
     @property
     def recurrence(self) -> Recurrence | None:
         """The whole problem in tensors, or None."""
-        return None if self.tensor_form is None else self.tensor_form(self.inputs, 0, self.length)
+        if self.tensor_form is None:
+            return None
+        return self.tensor_form(self.inputs, self.origin, self.origin + self.length)
 
-    def segment(self, start: int, stop: int, y: Tensor, memory: Memory | None, inputs: Inputs) -> Problem:
-        """The part from interval `start` to `stop`, from the state `y`, made of `inputs`."""
-        form = self.tensor_form
-        return replace(
-            self,
-            layout=lambda given, first, last: self.layout(given, start + first, start + last),
-            inputs=inputs,
-            length=stop - start,
-            y0=y,
-            memory=memory,
-            tensor_form=None if form is None else lambda given, first, last: form(given, start + first, start + last),
-        )
+    def segment(self, start: int, stop: int, y: Tensor, memory: Memory | None) -> Problem:
+        """The part from its interval `start` to `stop`, from the state `y`."""
+        return replace(self, length=stop - start, y0=y, memory=memory, origin=self.origin + start)
 
     def start(self) -> Memory:
         """The memory before the first step."""
         if self.memory is not None:
             return self.memory
-        first = self.intervals[0]
+        first = self.first()
         return self.solver.init(first.f, first.t, first.dt / self.substeps, self.y0)
+
+
+def of_all(solver: Solver, intervals: Sequence[Interval], y0: Tensor) -> Problem:
+    """The problem of intervals that are simply there, one solver step each, made of nothing that is known."""
+    return Problem(solver, lambda inputs, start, stop, offset: intervals[start:stop], (), (), len(intervals), 1, y0)
 
 
 def steps(problem: Problem) -> Iterator[tuple[Time, Tensor, Memory]]:
     """Step through the problem, yielding (time at the end, state, memory) after every solver step."""
     y, memory = problem.y0, problem.start()
-    for interval in problem.intervals:
+    for interval in problem.intervals():
         dt = interval.dt / problem.substeps
         for k in range(problem.substeps):
             t = interval.t + k * dt if k else interval.t

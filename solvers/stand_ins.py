@@ -79,7 +79,7 @@ class _Replace(TorchFunctionMode):
         pair = self.pairs.get(id(tensor))
         if pair is not None:
             return pair[1]
-        if tensor.requires_grad and tensor.is_leaf and id(tensor) not in self.allowed:
+        if tensor.requires_grad and tensor.is_leaf and not tensor._is_view() and id(tensor) not in self.allowed:
             raise RuntimeError(
                 f"`f` reads a parameter of shape {tuple(tensor.shape)} in the backward pass that it did not read in "
                 "the forward pass, as one behind torch.nn.utils.parametrize does, whose cache has ended by then; make "

@@ -1,8 +1,8 @@
 """The exact adjoint of the two-step midpoint rule, parallel in time.
 
 y_{j+1} = e_j y_{j-1} + w_j y_j + s_j f(y_j), where e = r^2, w = 1 - r^2 and s = dt (1 + r) with r the ratio of the step
-to the one before. Backward, with G_{j+1} = dL/dy_{j+1}: y_j gets w_j G_{j+1} + J_j^T (s_j G_{j+1}), y_{j-1} gets e_j G_{j+1}.
-The three weights are inputs of the operation, so that a gradient by dt is left to autograd outside it.
+to the one before. Backward, with G_{j+1} = dL/dy_{j+1}: y_j gets w_j G_{j+1} + J_j^T (s_j G_{j+1}) and
+y_{j-1} gets e_j G_{j+1}. The three weights are inputs of the operation: a gradient by dt is left to autograd, outside.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def solve_two_step(problem: Problem, recurrence: Recurrence, save: Save) -> Solv
     taken = 0 if memory else 1
     if problem.length * problem.substeps == taken:
         return Autograd().solve(problem, save)
-    y, dt = problem.y0, problem.intervals[0].dt / problem.substeps
+    y = problem.y0
     if not memory:
-        first = problem.intervals[0]
-        y, memory = problem.solver.step(first.f, first.t, dt, y, memory)
+        first = problem.first()
+        y, memory = problem.solver.step(first.f, first.t, first.dt / problem.substeps, y, memory)
     previous, dt_previous = memory
     assert isinstance(previous, Tensor)
     weights = _weights(recurrence.dt, problem.length, problem.substeps, dt_previous, y)
@@ -88,7 +88,7 @@ class _TwoStep(torch.autograd.Function):
         steps = problem.length * problem.substeps - plan.taken
         path = y.new_empty(steps + 2, *y.shape)
         path[0], path[1] = previous, y
-        for n, interval in enumerate(problem.intervals):
+        for n, interval in enumerate(problem.intervals()):
             for _, k, place in plan.steps(n, n + 1):
                 f_value = interval.f(interval.t + interval.dt * (k / problem.substeps), path[place])
                 torch.mul(path[place], now[n, k], out=path[place + 1])
@@ -128,7 +128,7 @@ class _Walk:
         self.sums = [torch.zeros_like(weight) for weight in weights]
 
     def back(self, chunk: Chunk, start: int, stop: int) -> None:
-        """Go back through the intervals from `start` to `stop`; `gradient` and `carried` are of the two states there."""
+        """Go back from interval `stop` to `start`; `gradient` and `carried` are of the two states there."""
         earlier, now, slope = self.weights
         stages = [self._stage(chunk, k, start, stop) for k in range(self.plan.problem.substeps)]
         for n, k, place in reversed(self.plan.steps(start, stop)):

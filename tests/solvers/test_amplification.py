@@ -8,7 +8,7 @@ from torch import Tensor
 
 from solvers import SOLVERS, Need, Partition, Semilinear, Solver, Structured, imaginary_stability, make_solver
 
-MODES = [0.1 + 0.3j, -0.2 + 0.5j, 0.4 + 0j, 0.05 - 0.8j]
+MODES = [0.1 + 0.3j, -0.1 + 0.5j, 0.4 + 0j, 0.05 - 0.8j]
 
 
 def linear(z: complex, solver: Solver) -> Structured:
@@ -20,7 +20,7 @@ def linear(z: complex, solver: Solver) -> Structured:
     if solver.needs is Need.PARTITION:
         partition = Partition(drift=f, kick=f)
         return Structured(partition, partition=partition)
-    matrix = torch.tensor([[z]], dtype=torch.complex128)
+    matrix = z * torch.eye(2, dtype=torch.complex128)
     return Structured(f, semilinear=Semilinear(matrix, lambda t, y: torch.zeros_like(y)))
 
 

@@ -1,0 +1,268 @@
+"""Law: every adjoint gives the gradients of autograd, over every field and every solver that it accepts."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from odernn import FIELDS, ODERNN, PartitionedField, RecurrentState, SemilinearField
+from solvers import (
+    ADJOINTS,
+    RK4,
+    SOLVERS,
+    Adjoint,
+    Auto,
+    Autograd,
+    Checkpointed,
+    DiscreteAdjoint,
+    Euler,
+    Need,
+    ReconstructionError,
+    Reversible,
+    ReversibleSolver,
+    gradient_sums,
+    make_adjoint,
+    make_solver,
+)
+
+DOUBLE = torch.float64
+EXACT: dict[str, Adjoint] = {
+    "discrete": DiscreteAdjoint(),
+    "checkpointed": Checkpointed(),
+    "every-3": Checkpointed(every=3),
+    "every-3-discrete": Checkpointed(every=3, within=DiscreteAdjoint()),
+    "reversible": Reversible(),
+    "auto": Auto(),
+}
+NEEDED = {None: None, Need.PARTITION: PartitionedField, Need.LINEAR_PART: SemilinearField}
+# Sums over a few hundred products of numbers of size up to ten, taken in another order.
+ROUNDING = {torch.float64: {"rtol": 1e-10, "atol": 1e-10}, torch.float32: {"rtol": 1e-3, "atol": 2e-3}}
+
+
+def compatible(field: str, solver: str) -> bool:
+    """Whether the field declares what the solver needs."""
+    needs = make_solver(solver).needs
+    if needs not in NEEDED:
+        return False
+    needed = NEEDED[needs]
+    return needed is None or isinstance(FIELDS[field](2, 4), needed)
+
+
+def accepted(adjoint: str, solver: str) -> bool:
+    return adjoint != "reversible" or issubclass(SOLVERS[solver], ReversibleSolver)
+
+
+PAIRS = [(field, solver) for field in FIELDS for solver in SOLVERS if compatible(field, solver)]
+CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in EXACT if accepted(adjoint, pair[1])]
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of a few intervals, so that a short sequence has several."""
+    monkeypatch.setattr(gradient_sums, "ENTRIES", 100)
+
+
+def gradients(
+    rnn: ODERNN, *, save: str = "trajectory", hold_y0: bool = True, dtype: torch.dtype = DOUBLE
+) -> list[Tensor]:
+    """The end state, and the gradients by input, start, steps and parameters, of losses along the whole trajectory."""
+    torch.manual_seed(1)
+    x = torch.randn(7, 3, 2, dtype=dtype, requires_grad=True)
+    y0 = torch.randn(1, 3, 4, dtype=dtype, requires_grad=hold_y0)
+    dt = (0.2 + 0.1 * torch.rand(3, 7, dtype=dtype)).requires_grad_()
+    output, y_n = rnn(x, y0, dt=dt, save=save)
+    loss = (y_n * torch.randn(1, 3, 4, dtype=dtype)).sum()
+    if output is not None:
+        loss = loss + (output[2] * torch.randn(3, 4, dtype=dtype)).sum() + output[4:].square().sum()
+    sources = [x, *([y0] if hold_y0 else []), dt, *rnn.field.parameters()]
+    return [y_n, *torch.autograd.grad(loss, sources)]
+
+
+def layer(field: str, solver: str, adjoint: Adjoint | str, dtype: torch.dtype = DOUBLE) -> ODERNN:
+    torch.manual_seed(0)
+    rhs = FIELDS[field](2, 4, dtype=dtype)
+    return ODERNN(rhs, make_solver(solver), dt=0.3, substeps=2, hold="linear", adjoint=adjoint)
+
+
+def agree(one: Sequence[Tensor], other: Sequence[Tensor]) -> None:
+    for got, wanted in zip(one, other, strict=True):
+        torch.testing.assert_close(got, wanted, **ROUNDING[wanted.dtype])
+
+
+@pytest.mark.parametrize(("field", "solver", "adjoint"), CASES)
+def test_agrees_with_autograd(field: str, solver: str, adjoint: str) -> None:
+    agree(
+        gradients(layer(field, solver, EXACT[adjoint])),
+        gradients(layer(field, solver, "autograd")),
+    )
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+@pytest.mark.parametrize("save", ["trajectory", "end"])
+@pytest.mark.parametrize("needs_start", [True, False])
+@pytest.mark.parametrize("solver", ["leapfrog-midpoint", "leapfrog"])
+def test_end_alone_and_a_start_without_gradient(adjoint: str, save: str, needs_start: bool, solver: str) -> None:
+    found = gradients(layer("hamiltonian", solver, EXACT[adjoint]), save=save, hold_y0=needs_start)
+    agree(found, gradients(layer("hamiltonian", solver, "autograd"), save=save, hold_y0=needs_start))
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_single_precision(adjoint: str) -> None:
+    found = gradients(
+        layer("gated-antisymmetric", "leapfrog-midpoint", EXACT[adjoint], torch.float32), dtype=torch.float32
+    )
+    agree(
+        found,
+        gradients(layer("gated-antisymmetric", "leapfrog-midpoint", "autograd", torch.float32), dtype=torch.float32),
+    )
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_zero_order_hold_and_a_number_for_the_step(adjoint: str) -> None:
+    def found(chosen: Adjoint) -> list[Tensor]:
+        rnn = layer("hamiltonian", "leapfrog", chosen).with_solver(make_solver("leapfrog"), hold="zero-order")
+        x = torch.randn(7, 3, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(2))
+        output, _ = rnn(x)
+        return list(torch.autograd.grad(output.square().sum(), list(rnn.parameters())))
+
+    agree(found(EXACT[adjoint]), found(Autograd()))
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_stacked_layers(adjoint: str) -> None:
+    def found(chosen: Adjoint) -> list[Tensor]:
+        torch.manual_seed(0)
+        below = ODERNN(
+            FIELDS["antisymmetric"](2, 4, dtype=DOUBLE), make_solver("leapfrog-midpoint"), dt=0.3, adjoint=chosen
+        )
+        above = ODERNN(FIELDS["hamiltonian"](4, 6, dtype=DOUBLE), make_solver("leapfrog"), dt=0.3, adjoint=chosen)
+        output, _ = above(below(torch.randn(7, 3, 2, dtype=DOUBLE))[0])
+        return list(torch.autograd.grad(output.square().sum(), [*below.parameters(), *above.parameters()]))
+
+    agree(found(EXACT[adjoint]), found(Autograd()))
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_chunks_with_their_state_handed_on(adjoint: str) -> None:
+    """Backpropagation through two calls, the solver's memory between them."""
+
+    def found(chosen: Adjoint) -> list[Tensor]:
+        rnn = layer("antisymmetric", "leapfrog-midpoint", chosen)
+        x = torch.randn(8, 3, 2, dtype=DOUBLE, generator=torch.Generator().manual_seed(2)).requires_grad_()
+        state: RecurrentState = rnn.initial_state(3)
+        total = torch.zeros((), dtype=DOUBLE)
+        for start, stop in ((0, 1), (1, 5), (5, 8)):
+            output, state = rnn(x[start:stop], state)
+            total = total + output.square().sum()
+        return list(torch.autograd.grad(total, [x, *rnn.parameters()]))
+
+    agree(found(EXACT[adjoint]), found(Autograd()))
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_gradcheck(adjoint: str) -> None:
+    rnn = layer("gated-antisymmetric", "leapfrog-midpoint", EXACT[adjoint])
+    names, values = zip(*rnn.named_parameters(), strict=True)
+
+    def output(x: Tensor, *parameters: Tensor) -> Tensor:
+        return torch.func.functional_call(rnn, dict(zip(names, parameters, strict=True)), (x,))[0]
+
+    x = torch.randn(3, 2, 2, dtype=DOUBLE, requires_grad=True)
+    assert torch.autograd.gradcheck(output, (x, *values), fast_mode=True)
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_the_graph_may_be_kept(adjoint: str) -> None:
+    rnn = layer("antisymmetric", "leapfrog-midpoint", EXACT[adjoint])
+    loss = rnn(torch.randn(7, 3, 2, dtype=DOUBLE))[0].square().sum()
+    first = torch.autograd.grad(loss, list(rnn.parameters()), retain_graph=True)
+    agree(torch.autograd.grad(loss, list(rnn.parameters())), first)
+
+
+@pytest.mark.parametrize("adjoint", EXACT)
+def test_without_gradients_the_numbers_are_the_same(adjoint: str) -> None:
+    rnn, x = layer("antisymmetric", "leapfrog-midpoint", EXACT[adjoint]), torch.randn(7, 3, 2, dtype=DOUBLE)
+    with torch.no_grad():
+        output, _ = rnn(x)
+    assert not output.requires_grad
+    torch.testing.assert_close(output, rnn(x)[0].detach(), **ROUNDING[DOUBLE])
+
+
+@pytest.mark.parametrize("adjoint", ["discrete", "reversible"])
+def test_a_second_derivative_is_an_error_not_a_wrong_number(adjoint: str) -> None:
+    rnn = layer("antisymmetric", "leapfrog-midpoint", EXACT[adjoint])
+    x = torch.randn(4, 3, 2, dtype=DOUBLE, requires_grad=True)
+    (gradient,) = torch.autograd.grad(rnn(x)[0].square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+@pytest.mark.parametrize("adjoint", ["autograd", "checkpointed"])
+def test_second_derivatives_where_they_are_supported(adjoint: str) -> None:
+    rnn = layer("antisymmetric", "rk4", make_adjoint(adjoint))
+    x = torch.randn(3, 2, 2, dtype=DOUBLE, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: rnn(x)[0], (x,), fast_mode=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, at its first jvp
+def test_forward_mode_and_vmap_go_with_autograd_alone() -> None:
+    rnn = layer("antisymmetric", "rk4", "autograd")
+    rnn.on_divergence = "ignore"
+    x, v = torch.randn(5, 3, 2, dtype=DOUBLE), torch.randn(5, 3, 2, dtype=DOUBLE)
+    _, tangent = torch.func.jvp(lambda x: rnn(x)[0], (x,), (v,))
+    step = 1e-6
+    difference = (rnn(x + step * v)[0] - rnn(x - step * v)[0]) / (2 * step)
+    torch.testing.assert_close(tangent, difference, rtol=1e-6, atol=1e-8)  # the square of the step
+    mapped = torch.func.vmap(lambda x: rnn(x)[0], in_dims=1, out_dims=1)(x)
+    torch.testing.assert_close(mapped, rnn(x)[0])
+    for name in ("discrete", "reversible"):
+        other = rnn.with_solver(make_solver("leapfrog-midpoint"))
+        other.adjoint = make_adjoint(name)
+        with pytest.raises(RuntimeError):
+            torch.func.jvp(lambda x, other=other: other(x)[0], (x,), (v,))
+
+
+def test_reversible_refuses_a_solver_without_an_inverse() -> None:
+    rnn = layer("antisymmetric", "rk4", Reversible())
+    with pytest.raises(ValueError, match="RK4 has none"):
+        rnn(torch.randn(4, 3, 2, dtype=DOUBLE))
+
+
+def test_reversible_refuses_states_that_it_could_not_make_again() -> None:
+    torch.manual_seed(0)
+    field = FIELDS["antisymmetric"](1, 16, damping=2.0)
+    rnn = ODERNN(field, make_solver("reversible-heun"), dt=0.1, adjoint=Reversible())
+    x = 0.01 * torch.randn(300, 2, 1)
+    with pytest.raises(ReconstructionError, match="missed the first state by") as caught:
+        rnn(x)[1].sum().backward()
+    assert caught.value.error > caught.value.tolerance == 1e-3
+    rnn.adjoint = Reversible(tolerance=float("inf"))
+    rnn(x)[1].sum().backward()
+
+
+def test_auto_says_what_it_picks(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    x = torch.randn(4, 3, 2, dtype=DOUBLE)
+    layer("antisymmetric", "rk4", "auto")(x)
+    layer("antisymmetric", "reversible-heun", "auto")(x)
+    assert "picked DiscreteAdjoint() for RK4()" in caplog.text
+    assert "picked Autograd() for ReversibleHeun()" in caplog.text
+
+
+def test_every_adjoint_has_a_name() -> None:
+    assert set(ADJOINTS) == {"autograd", "discrete", "checkpointed", "reversible", "continuous", "auto"}
+    rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1, adjoint="discrete")
+    assert rnn.with_solver(RK4()).adjoint == DiscreteAdjoint()
+
+
+@pytest.mark.parametrize("every", [0, -1, 1.5, "root"])
+def test_bad_arguments_of_checkpointed(every: object) -> None:
+    with pytest.raises((ValueError, TypeError), match="`every`"):
+        Checkpointed(every=every)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1.0, float("nan")])
+def test_bad_arguments_of_reversible(tolerance: float) -> None:
+    with pytest.raises(ValueError, match="`tolerance`"):
+        Reversible(tolerance=tolerance)

@@ -1,0 +1,322 @@
+"""Exponential methods: their matrices, what they solve exactly, their order, and that no matrix of theirs is stale."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from math import expm1, factorial, log2
+
+import pytest
+import torch
+from torch import Tensor
+
+from odernn import ODERNN, LinearAntisymmetricField, LipschitzField, VectorField
+from solvers import (
+    ETDRK2,
+    RK4,
+    ExponentialEuler,
+    Memory,
+    Semilinear,
+    Solver,
+    Time,
+    exponential,
+    integrate,
+    phi_functions,
+)
+
+METHODS = [ExponentialEuler(), ETDRK2()]
+# Singular: nothing may be divided by A.
+LINEAR = torch.tensor([[0.0, 2.0, 1.0], [-2.0, -0.5, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+START = torch.tensor([[0.5, -0.3, 0.8], [1.0, 0.1, -0.6]], dtype=torch.float64)
+
+
+def remainder(t: Time, y: Tensor) -> Tensor:
+    """Nonlinear, and time enters in and outside the nonlinearity."""
+    t = torch.as_tensor(t, dtype=y.dtype)
+    return torch.tanh(y.roll(1, -1) + torch.sin(2 * t)) + 0.3 * torch.cos(3 * t)
+
+
+DRIVEN = Semilinear(LINEAR, remainder)
+
+
+class Driven(VectorField):
+    """The same under a control. Its linear part is the parameter itself, not a function of one."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 3)
+        self.linear = torch.nn.Parameter(LINEAR.clone())
+
+    def control(self, x: Tensor) -> Tensor:
+        return x
+
+    def forward(self, t: Time, y: Tensor, u: Tensor) -> Tensor:
+        return y @ self.linear.T + remainder(t, y + u)
+
+    def semilinear(self) -> tuple[Tensor, Callable[[Time, Tensor, Tensor], Tensor]]:
+        return self.linear, lambda t, y, u: remainder(t, y + u)
+
+
+def orders(errors: list[float]) -> list[float]:
+    return [log2(coarse / fine) for coarse, fine in pairwise(errors)]
+
+
+# --- the phi functions ---
+
+
+@pytest.mark.parametrize("z", [0.0, 1e-9, -1e-3, 0.5, -1.0, 3.0, -30.0, 10.0])
+def test_phi_of_a_number(z: float) -> None:
+    exp, phi_1, phi_2, phi_3 = (float(phi) for phi in phi_functions(torch.tensor([[z]], dtype=torch.float64), 3))
+    series = [sum(z**j / factorial(j + k) for j in range(80)) for k in range(4)]
+    if abs(z) <= 3:
+        assert [exp, phi_1, phi_2, phi_3] == pytest.approx(series, rel=4e-15)
+    else:  # the series of a large number cancels, its closed form does not
+        assert phi_1 == pytest.approx(expm1(z) / z, rel=1e-13)
+        assert phi_2 == pytest.approx((expm1(z) / z - 1) / z, rel=1e-13)
+        assert phi_3 == pytest.approx(((expm1(z) / z - 1) / z - 0.5) / z, rel=1e-13)
+
+
+def test_phi_of_a_nilpotent_matrix() -> None:
+    n = torch.diag(torch.ones(2, dtype=torch.float64), 1)
+    for k, phi in enumerate(phi_functions(n, 3)):
+        exact = torch.eye(3, dtype=torch.float64) / factorial(k) + n / factorial(k + 1) + n @ n / factorial(k + 2)
+        assert torch.allclose(phi, exact, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float64, 1e-13), (torch.float32, 1e-4)])
+def test_phi_recurrence_of_batches(dtype: torch.dtype, error: float) -> None:
+    z = torch.randn(4, 6, 6, dtype=dtype)
+    phis = phi_functions(z, 3)
+    for k in range(3):
+        following = phis[k] - torch.eye(6, dtype=dtype) / factorial(k)
+        assert torch.allclose(z @ phis[k + 1], following, rtol=0, atol=error)
+    for row in range(4):
+        assert torch.allclose(phi_functions(z[row], 3)[2], phis[2][row], rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_phi_in_half_precision(dtype: torch.dtype) -> None:
+    z = torch.randn(4, 4).to(dtype)
+    for half, full in zip(phi_functions(z, 2), phi_functions(z.float(), 2), strict=True):
+        assert half.dtype == dtype
+        assert torch.equal(half, full.to(dtype))
+
+
+def test_phi_gradients() -> None:
+    z = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda z: phi_functions(z, 2), (z,))
+
+
+# --- order ---
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("t1", [2.0, -2.0])
+def test_order_through_integrate(solver: Solver, t1: float) -> None:
+    exact = integrate(DRIVEN, START, t1=t1, dt=2e-3, solver=RK4(), save="end").y
+    errors = [
+        float((integrate(DRIVEN, START, t1=t1, dt=dt, solver=solver, save="end").y - exact).abs().max())
+        for dt in (0.02, 0.01, 0.005)
+    ]
+    assert orders(errors)[-1] == pytest.approx(solver.order, abs=0.2)
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("hold", ["zero-order", "linear"])
+def test_order_through_the_layer_across_jumps(solver: Solver, hold: str) -> None:
+    layer = ODERNN(Driven(), solver, dt=0.5, hold=hold)
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    y0 = START.unsqueeze(0)
+    exact = layer.with_solver(RK4(), substeps=200)(x, y0)[0].detach()
+    outputs = [layer.with_solver(solver, substeps=k)(x, y0)[0].detach() for k in (16, 32, 64)]
+    errors = [float((output - exact).abs().max()) for output in outputs]
+    assert orders(errors)[-1] == pytest.approx(solver.order, abs=0.2)
+
+
+# --- what is exact ---
+
+
+def exact_flow(a: Tensor, y: Tensor, start: Tensor, end: Tensor, dt: float) -> Tensor:
+    """The solution of y' = A y + u(t) after dt, u a line from `start` to `end`: one exponential of (y, u, u')."""
+    n = len(a)
+    system = torch.zeros(3 * n, 3 * n, dtype=a.dtype)
+    system[:n, :n] = a
+    system[:n, n : 2 * n] = system[n : 2 * n, 2 * n :] = torch.eye(n, dtype=a.dtype)
+    whole = torch.cat((y, start, (end - start) / dt), dim=-1)
+    return (whole @ torch.linalg.matrix_exp(dt * system).T)[..., :n]
+
+
+@pytest.mark.parametrize(
+    ("solver", "hold"), [(METHODS[0], "zero-order"), (METHODS[1], "zero-order"), (METHODS[1], "linear")]
+)
+@pytest.mark.parametrize("substeps", [1, 3])
+def test_exact_for_a_linear_field(solver: Solver, hold: str, substeps: int) -> None:
+    field = LinearAntisymmetricField(2, 5, damping=0.1, dtype=torch.float64)
+    layer = ODERNN(field, solver, dt=0.8, substeps=substeps, hold=hold)
+    x = torch.randn(4, 3, 2, dtype=torch.float64)
+    output, _ = layer(x)
+    y, u = torch.zeros(3, 5, dtype=torch.float64), field.control(x)
+    for n in range(4):
+        before = u[max(n - 1, 0)] if hold == "linear" else u[n]
+        y = exact_flow(field.weight(), y, before, u[n], 0.8)
+        assert torch.allclose(output[n], y, rtol=0, atol=1e-14 * 10)  # rounding of twelve steps
+
+
+def test_exponential_euler_is_not_exact_under_a_linear_hold() -> None:
+    layer = ODERNN(LinearAntisymmetricField(2, 5, dtype=torch.float64), ETDRK2(), dt=0.8, hold="linear")
+    x = torch.randn(4, 3, 2, dtype=torch.float64)
+    difference = layer(x)[0] - layer.with_solver(ExponentialEuler())(x)[0]
+    assert float(difference.detach().abs().max()) > 1e-2
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("z", [-2.0, 3j, 0.3 - 1j, -500.0])
+def test_amplification_is_the_growth_of_a_linear_system(solver: Solver, z: complex) -> None:
+    rotation = torch.tensor([[z.real, -z.imag], [z.imag, z.real]], dtype=torch.float64)
+    system = Semilinear(rotation, lambda t, y: torch.zeros_like(y))
+    y = torch.tensor([0.6, 0.8], dtype=torch.float64)
+    grown, _ = solver.step(system, 0.0, 1.0, y, solver.init(system, 0.0, 1.0, y))
+    assert float(solver.amplification(z)) == pytest.approx(float(grown.norm()), rel=1e-12, abs=1e-200)
+
+
+# --- the matrices: once a call, and never stale ---
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The matrices whose functions were computed, in order."""
+    matrices: list[Tensor] = []
+
+    def recorded(matrix: Tensor, highest: int) -> tuple[Tensor, ...]:
+        matrices.append(matrix)
+        return phi_functions(matrix, highest)
+
+    monkeypatch.setattr(exponential, "phi_functions", recorded)
+    return matrices
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("field", [LipschitzField(2, 4), Driven().float()])
+def test_made_once_a_call_for_a_number(solver: Solver, field: VectorField, made: list[Tensor]) -> None:
+    layer = ODERNN(field, solver, dt=0.1, substeps=3)
+    layer(torch.randn(5, 2, field.input_size))
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("shape", [(5,), (2, 5)])
+def test_made_once_an_interval_for_a_tensor(solver: Solver, shape: tuple[int, ...], made: list[Tensor]) -> None:
+    layer = ODERNN(LipschitzField(2, 4), solver, dt=torch.rand(shape) + 0.1, substeps=3)
+    layer(torch.randn(5, 2, 2))
+    assert len(made) == 5
+    assert made[-1].shape == ((4, 4) if shape == (5,) else (2, 4, 4))
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("field", [LipschitzField(3, 3, dtype=torch.float64), Driven()])
+def test_matrices_are_new_after_an_optimiser_step(solver: Solver, field: VectorField) -> None:
+    layer = ODERNN(field, solver, dt=0.2)
+    x = torch.randn(6, 2, 3, dtype=torch.float64)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
+    output, state = layer(x[:3], layer.initial_state(2))
+    output.sum().backward()
+    optimiser.step()
+    # The memory as it was, not detached: what it holds of before must not be used.
+    carried = replace(state, y=state.y.detach())
+    restarted = replace(carried, memory=None)
+    assert torch.equal(layer(x[3:], carried)[0], layer(x[3:], restarted)[0])
+
+
+def two_steps(solver: Solver, system: Semilinear, dt: Time, memory: Memory) -> tuple[Tensor, Memory]:
+    y, memory = solver.step(system, 0.0, dt, START, memory)
+    return solver.step(system, dt, dt, y, memory)
+
+
+@pytest.mark.parametrize("solver", METHODS)
+def test_matrices_follow_a_linear_part_changed_in_place(solver: Solver) -> None:
+    system = Semilinear(LINEAR.clone(), remainder)
+    _, memory = two_steps(solver, system, 0.1, ())
+    system.linear.mul_(2)
+    fresh = two_steps(solver, system, 0.1, ())[0]
+    assert torch.equal(two_steps(solver, system, 0.1, memory)[0], fresh)
+
+
+@pytest.mark.parametrize("solver", METHODS)
+def test_matrices_follow_the_step(solver: Solver) -> None:
+    length = torch.tensor(0.1, dtype=torch.float64)
+    _, memory = two_steps(solver, DRIVEN, length, ())
+    length.mul_(3)
+    for dt in (length, 0.25, torch.tensor([[0.1], [0.4]], dtype=torch.float64), 0.3):
+        y, memory = two_steps(solver, DRIVEN, dt, memory)
+        fresh, _ = two_steps(solver, DRIVEN, dt, ())
+        assert torch.equal(y, fresh)
+
+
+@pytest.mark.parametrize("solver", METHODS)
+def test_matrices_made_without_gradients_are_not_used_with_them(solver: Solver) -> None:
+    system = Semilinear(LINEAR.clone().requires_grad_(), remainder)
+    with torch.no_grad():
+        _, memory = two_steps(solver, system, 0.1, ())
+    y, _ = two_steps(solver, system, 0.1, memory)
+    fresh, _ = two_steps(solver, system, 0.1, ())
+    (gradient,) = torch.autograd.grad(y.sum(), system.linear)
+    assert torch.equal(gradient, torch.autograd.grad(fresh.sum(), system.linear)[0])
+
+
+@pytest.mark.parametrize("solver", METHODS)
+def test_inference_mode(solver: Solver) -> None:
+    layer = ODERNN(Driven(), solver, dt=0.1)
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    with torch.inference_mode():
+        first, state = layer(x[:2], layer.initial_state(2))
+        second, _ = layer(x[2:], state)
+    assert torch.allclose(torch.cat((first, second)), layer(x)[0], rtol=0, atol=1e-14)
+
+
+# --- the layer ---
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("uneven", [False, True])
+def test_streaming(solver: Solver, uneven: bool) -> None:
+    dt = torch.rand(2, 6, dtype=torch.float64) * 0.3 + 0.1 if uneven else 0.2
+    layer = ODERNN(LipschitzField(2, 4, dtype=torch.float64), solver, dt=dt, hold="linear")
+    x = torch.randn(6, 2, 2, dtype=torch.float64)
+    whole, _ = layer(x)
+    for cut in range(1, 6):
+        before, after = (dt, dt) if isinstance(dt, float) else (dt[:, :cut], dt[:, cut:])
+        first, state = layer(x[:cut], layer.initial_state(2), dt=before)
+        second, _ = layer(x[cut:], state, dt=after)
+        assert torch.allclose(torch.cat((first, second)), whole, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("solver", METHODS)
+def test_steps_of_each_sample_equal_runs_of_one_sample(solver: Solver) -> None:
+    layer = ODERNN(LipschitzField(2, 4, dtype=torch.float64), solver, dt=0.1)
+    x = torch.randn(5, 3, 2, dtype=torch.float64)
+    dt = torch.rand(3, 5, dtype=torch.float64) * 0.3 + 0.1
+    together = layer(x, dt=dt)[0]
+    for row in range(3):
+        assert torch.allclose(layer(x[:, row], dt=dt[row])[0], together[:, row], rtol=0, atol=1e-13)
+        numbers = [layer.with_solver(solver)(x[: n + 1, row], dt=dt[row, : n + 1])[1][0] for n in range(5)]
+        assert torch.allclose(torch.stack(numbers), together[:, row], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("solver", METHODS)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+def test_gradients(solver: Solver, shape: tuple[int, ...]) -> None:
+    layer = ODERNN(LipschitzField(2, 3, dtype=torch.float64), solver, dt=0.1)
+    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
+    y0 = torch.randn(1, 2, 3, dtype=torch.float64, requires_grad=True)
+    dt = (torch.rand(shape, dtype=torch.float64) * 0.3 + 0.1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda *_: layer(x, y0, dt=dt)[0], (x, y0, dt, *layer.parameters()))
+
+
+@pytest.mark.parametrize("solver", METHODS)
+def test_gradients_where_the_matrices_are_kept(solver: Solver) -> None:
+    layer = ODERNN(LipschitzField(2, 3, dtype=torch.float64), solver, dt=0.3, substeps=2)
+    x = torch.randn(3, 2, 2, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda *_: layer(x)[0], tuple(layer.parameters()))
+
+
+def test_a_right_hand_side_without_a_linear_part_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ETDRK2 needs a linear part.*function declares none"):
+        integrate(lambda t, y: -y, START, t1=1.0, dt=0.1, solver=ETDRK2())
