@@ -31,6 +31,7 @@ class AdamsBashforth2(Solver):
     Source: Hairer, Norsett & Wanner, Solving ODEs I, sec. III.1, and sec. III.5 for uneven steps.
     """
 
+    family = "multi-step"
     order = 2
     stages = 1
     num_evals = 1
@@ -72,6 +73,7 @@ class AdamsBashforth3(Solver):
     Source: Hairer, Norsett & Wanner, Solving ODEs I, sec. III.1, and sec. III.5 for uneven steps.
     """
 
+    family = "multi-step"
     order = 3
     stages = 1
     num_evals = 1

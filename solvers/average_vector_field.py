@@ -43,6 +43,7 @@ class AverageVectorField(ImplicitSolver):
     Celledoni et al., Energy-preserving Runge-Kutta methods (M2AN 43, 2009), for the quadrature.
     """
 
+    family = "discrete gradient"
     order = 2
     stages = 1
     num_evals = 1

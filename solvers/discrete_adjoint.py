@@ -19,6 +19,7 @@ from .leapfrog_midpoint import LeapfrogMidpoint
 from .loop import Problem, states
 from .pull_back import Gradients, runge_kutta, splitting
 from .recurrence import Recurrence
+from .solver import Solver
 from .splitting import SplittingMethod
 from .two_step_adjoint import solve_two_step
 
@@ -72,8 +73,12 @@ class DiscreteAdjoint(Adjoint):
 
 def takes(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
-    known = isinstance(problem.solver, LeapfrogMidpoint) or _pull_back(problem) is not None
-    return problem.tensor_form is not None and known
+    return problem.tensor_form is not None and is_parallel(problem.solver)
+
+
+def is_parallel(solver: Solver) -> bool:
+    """Whether there is a parallel form of the method."""
+    return isinstance(solver, ExplicitRungeKutta | SplittingMethod | LeapfrogMidpoint)
 
 
 def _pull_back(problem: Problem) -> PullBack | None:

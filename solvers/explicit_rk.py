@@ -18,6 +18,7 @@ from .tableau import ButcherTableau
 class ExplicitRungeKutta(Solver):
     """The step that a `tableau` defines. A method is this class with its tableau: see tableaus.py."""
 
+    family = "explicit Runge-Kutta"
     tableau: ClassVar[ButcherTableau]
 
     def __init_subclass__(cls) -> None:

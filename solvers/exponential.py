@@ -35,6 +35,7 @@ class ExponentialEuler(Solver):
     scheme ETD1.
     """
 
+    family = "exponential"
     order = 1
     stages = 1
     num_evals = 1
@@ -69,6 +70,7 @@ class ETDRK2(Solver):
     scheme ETD2RK.
     """
 
+    family = "exponential"
     order = 2
     stages = 2
     num_evals = 2

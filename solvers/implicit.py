@@ -105,6 +105,7 @@ class BackwardEuler(ImplicitSolver):
     Source: Hairer & Wanner, Solving ODEs II, sec. IV.3; the iteration, sec. IV.8.
     """
 
+    family = "implicit"
     order = 1
     stages = 1
     num_evals = 1
@@ -133,6 +134,8 @@ class ImplicitMidpoint(ImplicitSolver):
     sec. IV.2.1 (quadratic invariants) and sec. VI.4 (symplecticity).
     """
 
+    family = "implicit"
+    symplectic = True
     order = 2
     stages = 1
     num_evals = 1
@@ -162,6 +165,7 @@ class Trapezoidal(ImplicitSolver):
     sec. VI.8 (conjugacy).
     """
 
+    family = "implicit"
     order = 2
     stages = 2
     num_evals = 2

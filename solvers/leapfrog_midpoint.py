@@ -36,6 +36,7 @@ class LeapfrogMidpoint(ReversibleSolver):
     y_{n+1} - r^2 y_{n-1}.
     """
 
+    family = "multi-step"
     order = 2
     stages = 1
     num_evals = 1

@@ -42,6 +42,7 @@ class ReversibleHeun(ReversibleSolver):
     and 2, without noise.
     """
 
+    family = "reversible"
     order = 2
     stages = 2
     num_evals = 2
@@ -93,6 +94,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
     MALI: a memory efficient and reverse accurate integrator for neural ODEs (ICLR 2021), sec. 3.1.
     """
 
+    family = "reversible"
     order = 2
     stages = 1
     num_evals = 1

@@ -295,7 +295,7 @@ class WayBack:
             raise ReconstructionError(
                 f"stepping back with {name} missed the first state by {error:.3g} of its size, and "
                 f"{self.run.tolerance:.3g} is allowed: a damped or unstable field amplifies rounding on the way back; "
-                "use less damping, a shorter sequence, float64, another adjoint (Checkpointed), or a larger `tolerance`",
+                "use less damping, a shorter sequence, float64, another adjoint or a larger `tolerance`",
                 error,
                 self.run.tolerance,
             )

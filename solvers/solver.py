@@ -31,6 +31,10 @@ class Solver(ABC):
     """Stages a step."""
     num_evals: ClassVar[float]
     """Evaluations of f a step; a kick or a drift alone is half of one."""
+    family: ClassVar[str]
+    """The kind of method, for the tables."""
+    symplectic: ClassVar[bool] = False
+    """Whether a step on a Hamiltonian system is a symplectic map."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
 

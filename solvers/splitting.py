@@ -39,6 +39,8 @@ class SplittingMethod(ReversibleSolver):
     """
 
     sweeps: ClassVar[tuple[Sweep, ...]]
+    family = "splitting"
+    symplectic = True
     needs = Need.PARTITION
 
     def __init_subclass__(cls) -> None:

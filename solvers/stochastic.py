@@ -36,6 +36,7 @@ class StochasticSolver(Solver):
         strong_order: the error of a path at a fixed time is O(dt^strong_order), in the mean.
     """
 
+    family = "stochastic"
     needs = Need.DIFFUSION
     strong_order: ClassVar[float]
 

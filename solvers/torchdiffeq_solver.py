@@ -87,6 +87,7 @@ class TorchdiffeqSolver(Solver):
     Source: torchdiffeq 0.2.5; Hairer, Norsett & Wanner, Solving ODEs I, sec. II.4 and II.5.
     """
 
+    family = "adaptive"
     method: str = "dopri5"
     rtol: float = 1e-7
     atol: float = 1e-9

@@ -15,6 +15,7 @@ os.environ["MPLBACKEND"] = "Agg"
 @pytest.fixture(autouse=True)
 def fixed_seed() -> Iterator[None]:
     random.seed(0)
+    torch.set_num_threads(1)  # the tests are of small sizes, and run side by side
     torch.manual_seed(0)
     yield
     # A test that changes the default dtype would change the meaning of every test after it.

@@ -68,13 +68,13 @@ def gradients(
 ) -> list[Tensor]:
     """The end state, and the gradients by input, start, steps and parameters, of losses along the whole trajectory."""
     torch.manual_seed(1)
-    x = torch.randn(7, 3, 2, dtype=dtype, requires_grad=True)
+    x = torch.randn(5, 3, 2, dtype=dtype, requires_grad=True)
     y0 = torch.randn(1, 3, 4, dtype=dtype, requires_grad=hold_y0)
-    dt = (0.2 + 0.1 * torch.rand(3, 7, dtype=dtype)).requires_grad_()
+    dt = (0.2 + 0.1 * torch.rand(3, 5, dtype=dtype)).requires_grad_()
     output, y_n = rnn(x, y0, dt=dt, save=save)
     loss = (y_n * torch.randn(1, 3, 4, dtype=dtype)).sum()
     if output is not None:
-        loss = loss + (output[2] * torch.randn(3, 4, dtype=dtype)).sum() + output[4:].square().sum()
+        loss = loss + (output[2] * torch.randn(3, 4, dtype=dtype)).sum() + output[3:].square().sum()
     sources = [x, *([y0] if hold_y0 else []), dt, *rnn.field.parameters()]
     return [y_n, *torch.autograd.grad(loss, sources)]
 

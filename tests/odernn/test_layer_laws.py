@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from odernn import FIELDS, HOLDS, ODERNN, PartitionedField, SemilinearField, VectorField
-from solvers import RK4, SOLVERS, Euler, Need, Time, make_solver
+from solvers import RK4, SOLVERS, Euler, Need, Time, TorchdiffeqSolver, make_solver
 
 DOUBLE = torch.float64
 NEEDED = {None: None, Need.PARTITION: PartitionedField, Need.LINEAR_PART: SemilinearField}
@@ -15,10 +15,18 @@ NEEDED = {None: None, Need.PARTITION: PartitionedField, Need.LINEAR_PART: Semili
 
 def compatible(field: str, solver: str) -> bool:
     """Whether the field declares what the solver needs."""
-    needed = NEEDED[make_solver(solver).needs]
+    needs = make_solver(solver).needs
+    if needs is Need.DIFFUSION:
+        return False  # no field of the registry has noise: see test_noisy_field.py
+    needed = NEEDED[needs]
     return needed is None or isinstance(FIELDS[field](2, 4), needed)
 
 
+STEPPED = [
+    name
+    for name in SOLVERS
+    if make_solver(name).needs is not Need.DIFFUSION and not issubclass(SOLVERS[name], TorchdiffeqSolver)
+]
 PAIRS = [(field, solver) for field in FIELDS for solver in SOLVERS if compatible(field, solver)]
 STEPS = {1: 20, 2: 10, 3: 8, 4: 6}  # substeps per interval of 0.5 from which the leading error term rules
 
@@ -27,7 +35,7 @@ def layer(field: str, solver: str, *, hold: str = "zero-order") -> ODERNN:
     return ODERNN(FIELDS[field](2, 4, dtype=DOUBLE), make_solver(solver), dt=0.3, substeps=2, hold=hold)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("solver", STEPPED)
 def test_order_through_the_layer(solver: str, clocked_field: VectorField) -> None:
     """Constant input: a multi-step method loses order where the control jumps, and says so; time drives the field."""
     x = torch.tensor([0.3, -0.5], dtype=DOUBLE).expand(4, 3, 2)
@@ -56,13 +64,15 @@ def test_order_of_a_one_step_method_under_changing_input(hold: str, clocked_fiel
     assert abs(log2(errors[0] / errors[1]) - 4) < 0.2
 
 
-@pytest.mark.parametrize("hold", HOLDS)
-@pytest.mark.parametrize(("field", "solver"), PAIRS)
+@pytest.mark.parametrize(
+    ("field", "solver", "hold"),
+    [(*pair, "linear") for pair in PAIRS] + [(*pair, "zero-order") for pair in PAIRS if pair[0] == "hamiltonian"],
+)
 def test_any_split_gives_the_same_output(field: str, solver: str, hold: str) -> None:
-    rnn, x = layer(field, solver, hold=hold), torch.randn(9, 3, 2, dtype=DOUBLE)
+    rnn, x = layer(field, solver, hold=hold), torch.randn(5, 3, 2, dtype=DOUBLE)
     whole, _ = rnn(x)
     state, parts = rnn.initial_state(3), []
-    for start, stop in ((0, 1), (1, 2), (2, 6), (6, 9)):
+    for start, stop in ((0, 1), (1, 2), (2, 5)):
         part, state = rnn(x[start:stop], state)
         parts.append(part)
     # one product over all times against several: the library may sum in another order
@@ -76,7 +86,7 @@ def test_any_split_gives_the_same_output(field: str, solver: str, hold: str) -> 
 
 @pytest.mark.parametrize(("field", "solver"), PAIRS)
 def test_a_batch_of_one_gives_the_rows_of_a_batch_of_eight(field: str, solver: str) -> None:
-    rnn, x = layer(field, solver), torch.randn(6, 8, 2, dtype=DOUBLE)
+    rnn, x = layer(field, solver), torch.randn(3, 8, 2, dtype=DOUBLE)
     together, _ = rnn(x)
     alone = torch.cat([rnn(x[:, b : b + 1])[0] for b in range(8)], dim=1)
     torch.testing.assert_close(alone, together, rtol=0, atol=1e-13)  # products of one row or eight, summed otherwise
@@ -165,4 +175,4 @@ def test_with_solver_shares_the_weights() -> None:
 
 
 def test_how_many_fields_there_are() -> None:
-    assert len(FIELDS) == 5
+    assert len(FIELDS) == 7

@@ -1,12 +1,14 @@
 """The problem that the laws of the solvers are tried on."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from math import cos, sin
 
 import pytest
 import torch
 from torch import Tensor
 
-from solvers import AffinePointwise, Partition, Semilinear, Structured
+from solvers import AffinePointwise, Diffusion, Need, Partition, Semilinear, Solver, Structured
 
 DOUBLE = torch.float64
 COUPLING = torch.tensor([[0.9, -0.4], [0.3, 1.1]], dtype=DOUBLE)
@@ -41,6 +43,18 @@ def nonlinear() -> Structured:
         semilinear=Semilinear(LINEAR, lambda t, y: partition(t, y) - y @ LINEAR.T),
         affine=AffinePointwise(weight, pointwise),
     )
+
+
+@pytest.fixture(scope="session")
+def suited() -> Callable[[Structured, Solver], Structured]:
+    """A right-hand side as a solver takes it: with a diffusion, at rest, for a stochastic one."""
+
+    def with_noise(f: Structured, solver: Solver) -> Structured:
+        if solver.needs is not Need.DIFFUSION:
+            return f
+        return replace(f, diffusion=Diffusion(lambda t, y: torch.zeros_like(y), active=False))
+
+    return with_noise
 
 
 @pytest.fixture

@@ -68,9 +68,10 @@ def test_numbers_and_gradients_are_those_of_torchdiffeq(method: str, grid: str, 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_jump_at_a_grid_point_falls_on_the_same_side(method: str) -> None:
     """Step ends are not exact sums: a stage that lands one digit away from the jump sees another right-hand side."""
-    t = torch.tensor([0.0, 0.1, 0.3, 0.7, 1.1], dtype=DOUBLE)
+    assert 0.2 + (0.9 - 0.2) < 0.9
+    t = torch.tensor([0.0, 0.2, 0.9, 1.3], dtype=DOUBLE)
     y0 = torch.tensor([0.2, -0.1], dtype=DOUBLE)
-    for jump, perturb, flip in product((0.1, 0.3, 0.7), (False, True), (False, True)):
+    for jump, perturb, flip in product((0.2, 0.9), (False, True), (False, True)):
 
         def f(time: Tensor, y: Tensor, jump: float = jump) -> Tensor:
             return torch.where(time >= jump, 1.0 + y, -2.0 * y)

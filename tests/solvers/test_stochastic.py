@@ -89,6 +89,17 @@ def test_strong_order(solver: Solver, f: Any, g: Any, order: float, brownian: Te
     assert abs(log2(errors[0] / errors[1]) / 3 - order) < 0.2
 
 
+def test_one_step_by_hand() -> None:
+    """Every stage at its own time: a wrong one leaves the strong order as it is."""
+    noise, y, t, dt = torch.tensor([0.3, -0.2], dtype=DOUBLE), torch.tensor([0.5, 0.8], dtype=DOUBLE), 0.7, 0.1
+    equation = Structured(drift, diffusion=Diffusion(multiplicative, increments=lambda t, dt, y: noise))
+    ahead = y + dt * drift(t, y) + multiplicative(t, y) * noise
+    torch.testing.assert_close(EulerMaruyama().step(equation, t, dt, y, ())[0], ahead)
+    slope = 0.5 * (drift(t, y) + drift(t + dt, ahead))
+    scale = 0.5 * (multiplicative(t, y) + multiplicative(t + dt, ahead))
+    torch.testing.assert_close(StochasticHeun().step(equation, t, dt, y, ())[0], y + dt * slope + scale * noise)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_without_noise_it_is_the_deterministic_method_to_the_bit(name: str) -> None:
     plain = {"euler-maruyama": Euler(), "stochastic-heun": Heun()}[name]
