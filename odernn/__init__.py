@@ -1,6 +1,7 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .antisymmetric_rnn import AntisymmetricRNN
+from .engine import ENGINES, EngineWarning
 from .field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
 from .fields import (
     AntisymmetricField,
@@ -19,12 +20,14 @@ from .registry import FIELDS
 from .state import RecurrentState
 
 __all__ = [
+    "ENGINES",
     "FIELDS",
     "HOLDS",
     "ODERNN",
     "AffinePointwiseField",
     "AntisymmetricField",
     "AntisymmetricRNN",
+    "EngineWarning",
     "GatedAntisymmetricField",
     "GatedUnstructuredField",
     "HamiltonianField",

@@ -8,6 +8,7 @@ import torch
 
 from solvers import Adjoint, Euler, OnDivergence, check_flag, check_not_negative, check_positive
 
+from .engine import Engine
 from .fields import AntisymmetricField, GatedAntisymmetricField
 from .layer import ODERNN
 
@@ -28,6 +29,7 @@ class AntisymmetricRNN(ODERNN):
         sigma_v: V is drawn from N(0, sigma_v^2 / m); the paper's is 1.
         batch_first: as in `ODERNN`.
         adjoint: as in `ODERNN`.
+        engine: as in `ODERNN`.
         on_divergence: as in `ODERNN`.
         check_input: as in `ODERNN`.
         device: of the parameters.
@@ -51,6 +53,7 @@ class AntisymmetricRNN(ODERNN):
         sigma_v: float = 1.0,
         batch_first: bool = False,
         adjoint: Adjoint | str = "autograd",
+        engine: Engine = "torch",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
         device: torch.device | str | None = None,
@@ -68,6 +71,7 @@ class AntisymmetricRNN(ODERNN):
             dt=epsilon,
             batch_first=batch_first,
             adjoint=adjoint,
+            engine=engine,
             on_divergence=on_divergence,
             check_input=check_input,
         )

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Time, check_positive
+from solvers import Time, check_positive, check_tensor
 
 Step = float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
 """The time from one sample to the next: a number, or a tensor of shape (), (time,) or (batch, time)."""
@@ -98,6 +98,36 @@ def clock(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) 
         lengths = lengths.reshape(length, 1, 1)
     exact = lengths.to(_time_dtype(y))
     return Clock(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
+
+
+def steps_between(
+    timestamps: Float[Tensor, " time"] | Float[Tensor, "batch time"], start: Time
+) -> Float[Tensor, " time"] | Float[Tensor, "batch time"]:
+    """The steps from `start` to the first timestamp, and from each to the next.
+
+    Raises:
+        TypeError: no floating tensor.
+        ValueError: not one or two dimensions, or a timestamp that is not after the one before it.
+    """
+    check_tensor("timestamps", timestamps)
+    if not timestamps.is_floating_point():
+        raise TypeError(f"`timestamps` has dtype {timestamps.dtype}; give a floating tensor")
+    if timestamps.ndim not in (1, 2) or timestamps.numel() == 0:
+        raise ValueError(f"`timestamps` has shape {tuple(timestamps.shape)}; give (time,) or (batch, time)")
+    first = timestamps[..., :1] - start
+    if first.ndim > timestamps.ndim:
+        timestamps = timestamps.expand(len(first), -1)
+    steps = torch.cat((first, timestamps.diff(dim=-1)), dim=-1)
+    if torch.compiler.is_compiling() or steps.is_meta:
+        return steps
+    wrong = ~(torch.isfinite(steps) & (steps > 0))
+    if bool(wrong.any()):
+        index = tuple(int(i) for i in wrong.nonzero()[0])
+        raise ValueError(
+            f"`timestamps` at {index} is {float(timestamps[index])}, {float(steps[index])} after the time before it; "
+            "timestamps are finite and increase, the first one from the time of the state"
+        )
+    return steps
 
 
 def ticks(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import get_args, overload
 
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 from solvers import (
     POLICIES,
     Adjoint,
+    Auto,
+    Autograd,
     OnDivergence,
     Save,
     Solver,
@@ -19,13 +23,15 @@ from solvers import (
     check_flag,
     check_requirements,
     check_solver,
+    check_tensor,
     guard,
     make_adjoint,
 )
 
 from . import door
 from .bind import bind
-from .clock import Step, check_step, clock
+from .clock import Step, check_step, clock, steps_between
+from .engine import ENGINES, Engine, on_engine
 from .field import VectorField
 from .hold import Hold, as_hold
 from .problem import lay_out
@@ -47,6 +53,8 @@ class ODERNN(nn.Module):
         hold: the control between samples, "zero-order" (the paper's), "linear" or a Hold.
         batch_first: input and output are (batch, time, feature) instead of (time, batch, feature).
         adjoint: how gradients flow, an Adjoint or its name.
+        engine: what executes it: "torch" anywhere, or "native", C++ kernels on the CPU that are built at first use and
+            execute the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them).
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore", which reads nothing back from the device.
         check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.
@@ -66,6 +74,7 @@ class ODERNN(nn.Module):
         hold: Hold | str = "zero-order",
         batch_first: bool = False,
         adjoint: Adjoint | str = "autograd",
+        engine: Engine = "torch",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
     ) -> None:
@@ -80,12 +89,14 @@ class ODERNN(nn.Module):
         check_flag("batch_first", batch_first)
         check_choice("on_divergence", on_divergence, POLICIES)
         check_flag("check_input", check_input)
+        check_choice("engine", engine, ENGINES)
         self.field = field
         self.solver = solver
         self.substeps = substeps
         self.hold = as_hold(hold)
         self.batch_first = batch_first
         self.adjoint = make_adjoint(adjoint)
+        self.engine: Engine = engine
         self.on_divergence: OnDivergence = on_divergence
         self.check_input = check_input
         self.dt: Step
@@ -94,15 +105,28 @@ class ODERNN(nn.Module):
         else:
             self.dt = float(dt)
         self._check_structure()
+        on_engine(self.adjoint, engine, field, self.hold)
 
     @overload
     def forward(
-        self, x: Tensor, y0: Tensor | None = None, *, dt: Step | None = None, save: Save = "trajectory"
+        self,
+        x: Tensor,
+        y0: Tensor | None = None,
+        *,
+        dt: Step | None = None,
+        timestamps: Tensor | None = None,
+        save: Save = "trajectory",
     ) -> tuple[Tensor | None, Tensor]: ...
 
     @overload
     def forward(
-        self, x: Tensor, y0: RecurrentState, *, dt: Step | None = None, save: Save = "trajectory"
+        self,
+        x: Tensor,
+        y0: RecurrentState,
+        *,
+        dt: Step | None = None,
+        timestamps: Tensor | None = None,
+        save: Save = "trajectory",
     ) -> tuple[Tensor | None, RecurrentState]: ...
 
     def forward(
@@ -111,6 +135,7 @@ class ODERNN(nn.Module):
         y0: Tensor | RecurrentState | None = None,
         *,
         dt: Step | None = None,
+        timestamps: Tensor | None = None,
         save: Save = "trajectory",
     ) -> tuple[Tensor | None, Tensor | RecurrentState]:
         """Run the network over a sequence.
@@ -121,6 +146,9 @@ class ODERNN(nn.Module):
                 RecurrentState of the chunk before, which carries the solver's memory, the time and the hold too:
                 then any split of a sequence gives the same output. A tensor restarts a multi-step solver.
             dt: overrides the layer's dt in this call.
+            timestamps: the times of the samples instead of steps, (time,) or (batch, time), increasing. The interval
+                before the first sample runs from the time of `y0` if that is a RecurrentState; otherwise it is the
+                layer's dt, which must be a number then.
             save: "trajectory" for the output at every sample, "end" for the last state alone.
 
         Returns:
@@ -141,6 +169,8 @@ class ODERNN(nn.Module):
             state = y0
         else:
             state = RecurrentState(door.initial_state(y0, samples, self.field, batched))
+        if timestamps is not None:
+            state, dt = self._by_timestamps(timestamps, state, dt, isinstance(y0, RecurrentState))
         trajectory, state = self._run(samples, state, dt, save)
         output = None if trajectory is None else self._layout(trajectory, batched)
         if isinstance(y0, RecurrentState):
@@ -192,6 +222,7 @@ class ODERNN(nn.Module):
             hold=self.hold if hold is None else hold,
             batch_first=self.batch_first,
             adjoint=self.adjoint,
+            engine=self.engine,
             on_divergence=self.on_divergence,
             check_input=self.check_input,
         )
@@ -199,7 +230,10 @@ class ODERNN(nn.Module):
     def extra_repr(self) -> str:
         """The solver and the numbers of the discretisation."""
         dt = f"tensor{tuple(self.dt.shape)}" if isinstance(self.dt, Tensor) else self.dt
-        return f"solver={self.solver}, dt={dt}, substeps={self.substeps}, hold={self.hold}, adjoint={self.adjoint}"
+        return (
+            f"solver={self.solver}, dt={dt}, substeps={self.substeps}, hold={self.hold}, "
+            f"adjoint={self.adjoint}, engine={self.engine!r}"
+        )
 
     def _run(
         self, samples: Float[Tensor, "time batch input"], state: RecurrentState, dt: Step | None, save: Save
@@ -208,13 +242,34 @@ class ODERNN(nn.Module):
         if dt is not None:
             check_step(dt)
         step = self.dt if dt is None else dt
-        with nn.utils.parametrize.cached():
+        with self._built_weights():
             times = clock(step, state.t, len(samples), state.y)
             problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
-            solved = self.adjoint.solve(problem, save)
+            solved = on_engine(self.adjoint, self.engine, self.field, self.hold).solve(problem, save)
             guard(problem, solved, self.on_divergence)
             control = None if self.hold.jumps else self.field.control(samples[-1])
         return solved.trajectory, RecurrentState(solved.y, times.end(len(samples)), solved.memory, control)
+
+    def _built_weights(self) -> AbstractContextManager[None]:
+        """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
+        keeps_tape = isinstance(self.adjoint, Autograd | Auto)
+        return nn.utils.parametrize.cached() if keeps_tape else nullcontext()
+
+    def _by_timestamps(
+        self, timestamps: Tensor, state: RecurrentState, dt: Step | None, continuing: bool
+    ) -> tuple[RecurrentState, Tensor]:
+        """The state with its time, and the steps."""
+        if dt is not None:
+            raise ValueError("`dt` and `timestamps` are both given; give one of them")
+        if not continuing:
+            if isinstance(self.dt, Tensor):
+                raise ValueError(
+                    "`timestamps` without a RecurrentState leaves the time before the first sample to the layer's "
+                    "`dt`, which is a tensor; make the layer with a number"
+                )
+            check_tensor("timestamps", timestamps)
+            state = replace(state, t=timestamps[..., :1] - self.dt)
+        return state, steps_between(timestamps, state.t)
 
     def _layout(self, trajectory: Float[Tensor, "time batch hidden"], batched: bool) -> Tensor:
         if not batched:

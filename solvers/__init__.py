@@ -35,6 +35,7 @@ from .requirements import check_requirements
 from .reversible import AsynchronousLeapfrog, ReversibleHeun
 from .reversible_adjoint import ReconstructionError, Reversible
 from .solver import Memory, ReversibleSolver, Solver
+from .splitting import SplittingMethod
 from .stability import imaginary_stability
 from .stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
 from .structure import AffinePointwise, Diffusion, Need, Partition, RightHandSide, Semilinear, Structured, Time
@@ -100,6 +101,7 @@ __all__ = [
     "Solution",
     "Solved",
     "Solver",
+    "SplittingMethod",
     "StochasticHeun",
     "StochasticSolver",
     "Structured",

@@ -17,9 +17,9 @@ HEAD = """# Solvers
 
 Every solver of the registry. This page is made by `python -m solvers.catalogue`; a test fails when it is stale.
 
-- **evaluations**: of f, a step; a kick or a drift alone is half of one. Of an implicit method, those its equation shows:
-  the iterations to solve it come on top. Of an adaptive one, those of a step that it accepts.
-- **imaginary axis**: the largest r such that |R(i s)| <= 1 for all s up to r, that is how far the method is neutral
+- **evaluations**: of f, a step; a kick or a drift alone is half of one. Of an implicit method, those its equation
+  shows: the iterations to solve it come on top. Of an adaptive one, those of a step that it accepts.
+- **imaginary axis**: the largest r such that |R(i s)| <= 1 for all s up to r: how far the method is neutral
   or damped on an undamped oscillation.
 - **needs**: of the field; any callable f(t, y) will do where nothing stands.
 - **adjoints**: besides `autograd`, `checkpointed` and `auto`, which take every solver. `discrete` also takes every

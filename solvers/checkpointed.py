@@ -48,21 +48,20 @@ class Checkpointed(Adjoint):
         if not torch.is_grad_enabled():
             return self.within.solve(problem, save)
         size = max(1, isqrt(problem.length)) if self.every == "sqrt" else self.every
-        y, memory = problem.y0, problem.memory
+        y, memory = problem.y0, problem.start()  # made once: a stochastic method draws its seed there
         parts: list[Tensor] = []
         for start in range(0, problem.length, size):
             trajectory, y, memory = self._part(problem, start, min(start + size, problem.length), y, memory, save)
             if trajectory is not None:
                 parts.append(trajectory)
-        assert memory is not None
         return Solved(torch.cat(parts) if parts else None, y, memory)
 
     def _part(
-        self, problem: Problem, start: int, stop: int, y: Tensor, memory: Memory | None, save: Save
+        self, problem: Problem, start: int, stop: int, y: Tensor, memory: Memory, save: Save
     ) -> tuple[Tensor | None, Tensor, Memory]:
         """One part, none of whose intermediate tensors are kept."""
 
-        def run(y: Tensor, memory: Memory | None) -> tuple[Tensor | None, Tensor, Memory]:
+        def run(y: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor, Memory]:
             solved = self.within.solve(problem.segment(start, stop, y, memory), save)
             return solved.trajectory, solved.y, solved.memory
 

@@ -33,7 +33,8 @@ class StochasticSolver(Solver):
     The noise of a batch is drawn as one tensor: the rows of a batch of one are not those of a batch of eight.
 
     Attributes:
-        strong_order: the error of a path at a fixed time is O(dt^strong_order), in the mean.
+        order: that of the method without noise.
+        strong_order: with noise the error of a path at a fixed time is O(dt^strong_order), in the mean.
     """
 
     family = "stochastic"
@@ -49,7 +50,7 @@ class StochasticSolver(Solver):
 @final
 @dataclass(frozen=True)
 class EulerMaruyama(StochasticSolver):
-    """The Euler-Maruyama method, in Ito's sense: y + dt f(t, y) + g(t, y) dW, order 1 without noise.
+    """The Euler-Maruyama method, in Ito's sense: y + dt f(t, y) + g(t, y) dW.
 
     Of strong order 1 if the noise is additive (g does not look at y), and 1/2 otherwise, which is what `strong_order`
     says; of weak order 1. Without noise it is Euler's method to the bit, and `amplification` is that one's.
@@ -81,8 +82,8 @@ class StochasticHeun(StochasticSolver):
     """The stochastic Heun method, in Stratonovich's sense: two evaluations of drift and diffusion a step.
 
     With Y = y + dt f(t, y) + g(t, y) dW, the step is y + dt/2 (f(t, y) + f(t + dt, Y)) + (g(t, y) + g(t + dt, Y))/2 dW.
-    Of strong order 1 for diagonal noise whose g looks, unit by unit, at that unit alone. Its order as a deterministic
-    method is 2: without noise it is Heun's to the bit, and `amplification` is that one's.
+    Of strong order 1 for diagonal noise whose g looks, unit by unit, at that unit alone. Without noise it is Heun's
+    method to the bit, of order 2, and `amplification` is that one's.
 
     With multiplicative noise Ito's and Stratonovich's equations differ: of g = b y, by the drift b^2 y / 2.
 
@@ -90,7 +91,7 @@ class StochasticHeun(StochasticSolver):
     Numerical treatment of stochastic differential equations, SIAM J. Numer. Anal. 19 (1982), 604-613.
     """
 
-    order = 1
+    order = 2
     stages = 2
     num_evals = 2
     strong_order = 1.0

@@ -30,6 +30,7 @@ OPTIONAL = {
     "diffrax": "a peer in the speed bench, in an environment of its own",
     "torchdiffeq": "a requirement, but it brings scipy: half a second that only its wrapper's users should pay",
     "torchsde": "a requirement, but it brings scipy, as torchdiffeq does",
+    "fcntl": "of the standard library, but not on Windows, where nothing is built",
 }
 
 

@@ -45,7 +45,7 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
         (("seconds",), 3, r"`seconds` is 3, wanted a mapping"),
         (("history",), {}, r"`history` is \{\}, wanted a list"),
         (("history",), [{"epoch": 1}], r"`history\[0\].lr` is missing"),
-        (("data", "images", "verified"), "yes", r"`data.images.verified` is 'yes', wanted bool"),
+        (("data", "images", "verified"), "yes", r"`data.images.verified` is 'yes', wanted true or false"),
         (("versions", "torch"), 2, r"`versions.torch` is 2, wanted text"),
         (("colour",), "red", r"`colour` is unknown"),
     ],

@@ -229,6 +229,11 @@ def test_log_is_whole_after_a_kill_between_checkpoint_and_log(run: Callable[...,
     assert [row["epoch"] for row in log(tmp_path)] == ["1", "2"]
 
 
+def test_log_never_has_an_epoch_that_no_checkpoint_has(run: Callable[..., int | None], tmp_path: Path) -> None:
+    assert run(tmp_path, before_renaming_checkpoint, 2) == KILLED
+    assert [row["epoch"] for row in log(tmp_path)] == ["1"]
+
+
 def test_finished_run_is_not_trained_again(run: Callable[..., int | None], reference: Path) -> None:
     before = (folder(reference) / "last.ckpt").stat().st_mtime_ns
     assert run(reference, in_step, 1, 1) == 0

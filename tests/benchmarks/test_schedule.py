@@ -1,5 +1,7 @@
 """The learning rate, step by step."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -31,8 +33,8 @@ def test_rises_to_one_and_falls_to_the_end(shape: str, warm_up: float) -> None:
     schedule = ScheduleSettings(shape, warm_up, 0.1)
     rates = [rate(schedule, step, TOTAL) for step in range(TOTAL)]
     top = round(warm_up * TOTAL)
-    assert all(a < b for a, b in zip(rates[:top], rates[1:top], strict=False))
-    assert all(a >= b for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(rates[:top]))
+    assert all(a >= b for a, b in itertools.pairwise(rates[top:]))
     assert max(rates) <= 1.0
     if warm_up < 1:
         assert rates[top] == 1.0

@@ -116,6 +116,11 @@ def test_folder_of_other_settings_is_refused(train: Train, capsys: pytest.Captur
         assert text in said
 
 
+def test_another_title_is_the_same_run(train: Train) -> None:
+    assert train() == OK
+    assert train("--title", "another name") == OK
+
+
 def test_folder_without_its_settings_is_refused(train: Train, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train() == OK
     (folder / "config.yaml").unlink()

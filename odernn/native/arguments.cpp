@@ -1,0 +1,191 @@
+#include "arguments.h"
+
+#include <ATen/ops/div.h>
+#include <c10/util/Exception.h>
+
+namespace odernn {
+namespace {
+
+bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (value == name) return true;
+  return false;
+}
+
+void check_names(const Arguments& x) {
+  TORCH_CHECK_VALUE(one_of(x.kind, {"tanh", "gated-tanh"}), "`kind` is '", x.kind, "'; give 'tanh' or 'gated-tanh'");
+  TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold, "'; give 'zero-order' or 'linear'");
+  TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "shears", "two-step"}), "`family` is '", x.family,
+                    "'; give 'runge-kutta', 'shears' or 'two-step'");
+  TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
+}
+
+void check_scheme(const Arguments& x, int64_t columns) {
+  const size_t stages = x.b.size();
+  if (x.family == "two-step") return;
+  TORCH_CHECK_VALUE(stages >= 1 && x.c.size() == stages, "`b` has ", stages, " entries and `c` ", x.c.size(),
+                    "; give as many of each, at least one");
+  if (x.family == "runge-kutta") {
+    TORCH_CHECK_VALUE(stages < kMostTerms, "a tableau of ", stages, " stages; at most ", kMostTerms - 1);
+    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages, " stages has ",
+                      stages * stages);
+    for (size_t i = 0; i < stages; ++i)
+      for (size_t j = i; j < stages; ++j)
+        TORCH_CHECK_VALUE(x.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
+                          "); give an explicit tableau");
+    return;
+  }
+  TORCH_CHECK_VALUE(x.parts.size() == stages, "`parts` has ", x.parts.size(), " entries and `b` ", stages, "; give as many");
+  for (const int64_t part : x.parts)
+    TORCH_CHECK_VALUE(part == 0 || part == 1, "`parts` has the entry ", part, "; 0 moves the first half of the state, 1 the second");
+  TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned schemes take 'tanh'");
+  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned schemes need an even number");
+}
+
+void check_control(const Arguments& x, int64_t batch, int64_t controls) {
+  const Tensor& samples = x.samples;
+  TORCH_CHECK_VALUE(samples.dim() == 3 && samples.size(1) == batch, "`samples` has shape ", samples.sizes(), "; wanted (time, ", batch,
+                    ", features)");
+  TORCH_CHECK_VALUE(samples.size(0) > 0, "`samples` is an empty sequence");
+  const int64_t inputs = samples.size(2);
+  check_tensor("samples", samples, {samples.size(0), batch, inputs}, x.y0);
+  TORCH_CHECK_VALUE(x.input_weight.has_value() == x.bias.has_value(), "give both `input_weight` and `bias`, or neither");
+  if (x.input_weight.has_value()) {
+    check_tensor("input_weight", *x.input_weight, {controls, inputs}, x.y0);
+    check_tensor("bias", *x.bias, {controls}, x.y0);
+  } else {
+    TORCH_CHECK_VALUE(inputs == controls, "`samples` has ", inputs, " features; without `input_weight` it is the control, which has ",
+                      controls);
+  }
+  if (x.before.has_value()) check_tensor("before", *x.before, {batch, controls}, x.y0);
+}
+
+// The control's rows of `matrix` (control, columns) where the padded layout has them, zeros elsewhere.
+template <class T>
+const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Scratch& scratch) {
+  T* out = scratch.take_zeros<T>(layout.stride() * columns);
+  for (int64_t s = 0; s < layout.segments; ++s)
+    std::copy(matrix + s * layout.width * columns, matrix + (s + 1) * layout.width * columns, out + s * layout.padded * columns);
+  return out;
+}
+
+// The block of K from segment `source` to segment `target`.
+template <class T>
+Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Scratch& scratch) {
+  const int64_t columns = state.columns(), n = state.width;
+  const T* block = weight.const_data_ptr<T>() + target * n * columns + source * n;
+  return {pack(block, int64_t(1), columns, n, n, scratch), pack(block, columns, int64_t(1), n, n, scratch), source, target};
+}
+
+// The moves of one sample. Neighbours that move the same half along the same rate are one move.
+template <class T>
+std::vector<Shear<T>> sample_shears(const Arguments& x) {
+  std::vector<Shear<T>> shears;
+  for (int64_t q = 0; q < x.substeps; ++q)
+    for (size_t i = 0; i < x.parts.size(); ++i) {
+      const double theta = (static_cast<double>(q) + x.c[i]) / static_cast<double>(x.substeps);
+      const Shear<T> shear{static_cast<int>(x.parts[i]), static_cast<T>(x.b[i]), static_cast<T>(theta)};
+      const bool same = !shears.empty() && shears.back().coupling == shear.coupling &&
+                        (x.hold == "zero-order" || shears.back().theta == shear.theta);
+      if (same) {
+        shears.back().coefficient += shear.coefficient;
+      } else {
+        shears.push_back(shear);
+      }
+    }
+  return shears;
+}
+
+template <class T>
+const T* data_or_null(const MaybeTensor& tensor) {
+  return tensor.has_value() ? tensor->const_data_ptr<T>() : nullptr;
+}
+
+}  // namespace
+
+void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
+  TORCH_CHECK_VALUE(tensor.sizes() == sizes, "`", name, "` has shape ", tensor.sizes(), "; wanted ", sizes);
+  TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), "`", name, "` has dtype ", tensor.scalar_type(), " and `y0` ",
+                   like.scalar_type(), "; give one dtype");
+  TORCH_CHECK_VALUE(tensor.device().is_cpu(), "`", name, "` is on ", tensor.device(), "; the native kernels run on the CPU");
+  TORCH_CHECK_VALUE(tensor.is_contiguous(), "`", name, "` is not contiguous; give `", name, ".contiguous()`");
+}
+
+void check_arguments(const Arguments& x) {
+  const Tensor& y0 = x.y0;
+  TORCH_CHECK_TYPE(y0.scalar_type() == at::kFloat || y0.scalar_type() == at::kDouble, "`y0` has dtype ", y0.scalar_type(),
+                   "; give float32 or float64");
+  TORCH_CHECK_VALUE(y0.dim() == 2 && y0.numel() > 0, "`y0` has shape ", y0.sizes(), "; wanted (batch, state), neither of them zero");
+  const int64_t batch = y0.size(0), columns = y0.size(1);
+  check_names(x);
+  check_scheme(x, columns);
+  check_tensor("y0", y0, {batch, columns}, y0);
+  check_tensor("weight", x.weight, {columns, columns}, y0);
+  check_control(x, batch, x.kind == "gated-tanh" ? 2 * columns : columns);
+  TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(), "give both `y_previous` and `dt_previous`, or neither");
+  if (x.y_previous.has_value()) {
+    TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family, "'; only 'two-step' has a memory");
+    check_tensor("y_previous", *x.y_previous, {batch, columns}, y0);
+    check_tensor("dt_previous", *x.dt_previous, {batch}, y0);
+  }
+}
+
+Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
+  const bool fits = dt.dim() == 0 || (dt.dim() == 1 && dt.size(0) == times) || (dt.dim() == 2 && dt.size(0) == batch && dt.size(1) == times);
+  TORCH_CHECK_VALUE(fits, "`dt` has shape ", dt.sizes(), "; wanted [], [", times, "] or [", batch, ", ", times, "]");
+  TORCH_CHECK_TYPE(dt.is_floating_point(), "`dt` has dtype ", dt.scalar_type(), "; give a floating tensor");
+  TORCH_CHECK_VALUE(dt.device().is_cpu(), "`dt` is on ", dt.device(), "; the native kernels run on the CPU");
+  const Tensor values = at::div(dt, static_cast<double>(substeps)).to(like.scalar_type()).contiguous();
+  return {values, dt.dim() == 0 ? 0 : 1, dt.dim() == 2 ? times : 0};
+}
+
+template <class T>
+Problem<T> make_problem(const Arguments& x, const Steps& steps, Scratch& scratch) {
+  Problem<T> p;
+  const int64_t columns = x.y0.size(1);
+  p.times = x.samples.size(0);
+  p.batch = x.y0.size(0);
+  p.inputs = x.samples.size(2);
+  p.kind = x.kind == "tanh" ? Kind::kTanh : Kind::kGatedTanh;
+  p.family = x.family == "shears" ? Family::kShears : x.family == "two-step" ? Family::kTwoStep : Family::kRungeKutta;
+  const int64_t halves = p.family == Family::kShears ? 2 : 1, controls = p.kind == Kind::kGatedTanh ? 2 : 1;
+  p.state = Layout::of<T>(halves, columns);
+  p.control = Layout::of<T>(halves * controls, columns * controls);
+  p.linear_hold = x.hold == "linear";
+
+  p.y0 = x.y0.const_data_ptr<T>();
+  p.samples = x.samples.const_data_ptr<T>();
+  p.affine = x.input_weight.has_value();
+  if (p.affine) {
+    const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, scratch);
+    p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), scratch);
+    p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, scratch);
+    p.bias = padded_rows(p.control, x.bias->const_data_ptr<T>(), int64_t(1), scratch);
+  }
+  p.before = data_or_null<T>(x.before);
+  p.dt = steps.values.const_data_ptr<T>();
+  p.dt_time = steps.time;
+  p.dt_row = steps.row;
+  p.substeps = x.substeps;
+
+  if (p.family == Family::kRungeKutta) {
+    p.stages = static_cast<int64_t>(x.b.size());
+    p.a.assign(x.a.begin(), x.a.end());
+    p.b.assign(x.b.begin(), x.b.end());
+    p.c.assign(x.c.begin(), x.c.end());
+  }
+  if (p.family == Family::kShears) {
+    p.shears = sample_shears<T>(x);
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, scratch), coupling<T>(x.weight, p.state, 1, 0, scratch)};
+  } else {
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 0, scratch)};
+  }
+  p.y_previous = data_or_null<T>(x.y_previous);
+  p.dt_previous = data_or_null<T>(x.dt_previous);
+  return p;
+}
+
+template Problem<float> make_problem<float>(const Arguments&, const Steps&, Scratch&);
+template Problem<double> make_problem<double>(const Arguments&, const Steps&, Scratch&);
+
+}  // namespace odernn

@@ -1,0 +1,44 @@
+// From the operators' tensors to a Problem: every check is here, each error names the argument, what came and what was wanted.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+
+#include "problem.h"
+
+namespace odernn {
+
+using at::Tensor;
+using MaybeTensor = std::optional<Tensor>;
+
+// The arguments that both operators have in common, as they came.
+struct Arguments {
+  const Tensor &y0, &weight, &samples;
+  const MaybeTensor &input_weight, &bias, &before;
+  const Tensor& dt;
+  const MaybeTensor &y_previous, &dt_previous;
+  c10::string_view kind, hold, family;
+  at::ArrayRef<double> a, b, c;
+  at::IntArrayRef parts;
+  int64_t substeps;
+};
+
+void check_arguments(const Arguments& arguments);
+
+// A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
+void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);
+
+// One solver step, (1), (times) or (batch * times) numbers of y's dtype, and its strides.
+struct Steps {
+  Tensor values;
+  int64_t time = 0, row = 0;
+};
+Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
+
+// `steps` and the tensors outlive the problem; what is packed lies in `scratch`.
+template <class T>
+Problem<T> make_problem(const Arguments& arguments, const Steps& steps, Scratch& scratch);
+
+}  // namespace odernn

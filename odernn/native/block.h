@@ -1,0 +1,215 @@
+// One evaluation of the field for a block of rows, and its transpose.
+#pragma once
+
+#include "control.h"
+
+namespace odernn {
+
+// What the adjoint keeps of one evaluation for all virtual rows (sample, row) of a block of time.
+template <class T>
+struct Record {
+  const T** source = nullptr;  // the rows that were multiplied
+  T* room = nullptr;           // where they lie, unless they are the caller's
+  T* first = nullptr;          // derivative through the candidate, then the cotangent of the image
+  T* second = nullptr;         // gated: derivative through the gate
+  T* rate = nullptr;           // kept if the step needs a gradient
+};
+
+// Row pointers into a padded buffer.
+template <class T, class P>
+void point_at(T* rows, int64_t stride, int64_t count, P** out) {
+  for (int64_t r = 0; r < count; ++r) out[r] = rows + r * stride;
+}
+
+template <class T>
+class Block {
+ public:
+  Block(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Scratch& scratch)
+      : problem(problem), begin(begin), rows(rows), most(most), scratch(scratch), control(problem, begin, rows, most, scratch) {
+    zeros = scratch.take_zeros<T>(std::max(problem.state.padded, whole_vectors<T>(problem.inputs)));
+    step = scratch.take<T>(most * rows);
+    cotangents = scratch.take<const T*>(rows);
+  }
+
+  // Width and stride of one segment's working rows.
+  int64_t columns() const { return problem.state.padded; }
+  bool gated() const { return problem.kind == Kind::kGatedTanh; }
+
+  void fill(int64_t first, int64_t count) {
+    control.fill(first, count);
+    for (int64_t c = 0; c < count; ++c)
+      for (int64_t r = 0; r < rows; ++r) step[c * rows + r] = problem.step(first + c, begin + r);
+  }
+
+  // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `first` (and `second`) get the
+  // derivatives if asked, else `first` is scratch. `rate` may be null if derivatives are asked.
+  void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count, T* first, T* second,
+                bool derivative, T* rate) {
+    const T* u = control.at(theta, from, count) + (gated() ? 0 : coupling.target * columns());
+    if (gated()) {
+      multiply(source, count, coupling.image, zeros, int64_t(0), first, columns());
+    } else {
+      multiply(source, count, coupling.image, u, control.stride(), first, columns());
+    }
+    compute_rates<T>(problem.kind, {count, columns(), first, second, columns(), u, control.stride(), rate, columns()}, derivative);
+  }
+
+  // The same from an image that was computed without the control (ungated).
+  void evaluate_image(const T* image, const Coupling<T>& coupling, T theta, int64_t from, int64_t count, T* first, bool derivative,
+                      T* rate) {
+    const T* u = control.at(theta, from, count) + coupling.target * columns();
+    for (int64_t r = 0; r < count; ++r)
+      for (int64_t i = 0; i < columns(); i += kLanes<T>)
+        store(first + r * columns() + i, load(image + r * columns() + i) + load(u + r * control.stride() + i));
+    compute_rates<T>(problem.kind, {count, columns(), first, nullptr, columns(), u, control.stride(), rate, columns()}, derivative);
+  }
+
+  const Problem<T>& problem;
+  const int64_t begin, rows, most;
+  Scratch& scratch;
+  Control<T> control;
+  T* zeros;
+  T* step;  // of every virtual row
+  const T** cotangents;
+};
+
+// The cotangents of the control of a block of time, and the transpose of an evaluation.
+template <class T>
+class Pullback {
+ public:
+  explicit Pullback(Block<T>& block, Sums<T>& sums, bool wanted)
+      : block_(block), sums_(sums), wanted_(wanted) {
+    const Problem<T>& p = block.problem;
+    earlier_ = block.control.earlier();
+    shared_ = p.family == Family::kRungeKutta && p.evaluations() == 1 && !earlier_ && !block.gated();
+    const int64_t slots = (block.most + earlier_) * block.rows;
+    if (wanted_ && !shared_) control_ = block.scratch.template take_zeros<T>(slots * stride());
+    if (wanted_ && earlier_) carried_ = block.scratch.template take_zeros<T>(block.rows * stride());
+    if (wanted_) {
+      sample_stride_ = p.inputs + 1;
+      if (p.affine) sample_room_ = block.scratch.template take<T>(slots * sample_stride_);
+      rows_ = block.scratch.template take<const T*>(slots);
+      result_ = block.scratch.template take<T>(std::max<int64_t>(1, slots * whole_vectors<T>(p.inputs)));
+    }
+  }
+
+  int64_t stride() const { return block_.control.stride(); }
+
+  // Before the recursion of a block of `count` samples, the blocks coming from the end of the sequence.
+  void begin(int64_t count) {
+    if (!wanted_ || shared_) return;
+    const int64_t n = count * block_.rows * stride(), head = earlier_ * block_.rows * stride();
+    std::fill(control_, control_ + head + n, T(0));
+    if (earlier_) {  // what the later block left for its sample before
+      std::copy(carried_, carried_ + head, control_ + n);
+    }
+  }
+
+  // first := D^T (step * sum), the cotangent of the image of filled sample `c`, whose rows' derivatives `first` and `second` hold; the
+  // control's cotangents are added up on the way.
+  void cotangent(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum) {
+    const int64_t rows = block_.rows, columns = block_.columns();
+    const bool gated = block_.gated(), control = wanted_ && !shared_;
+    T* own = control ? control_ + ((c + earlier_) * rows) * stride() + (gated ? 0 : coupling.target * columns) : nullptr;
+    T* before = control && earlier_ ? own - rows * stride() : nullptr;
+    const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
+    for (int64_t r = 0; r < rows; ++r) {
+      const Vector<T> factor = splat<T>(step[r]);
+      T* x = first + r * columns;
+      for (int64_t i = 0; i < columns; i += kLanes<T>) {
+        const Vector<T> kappa = factor * combined(sum, r, i);
+        const Vector<T> candidate = load(x + i) * kappa;
+        if (control) add(own, before, r * stride() + i, candidate, late, early);
+        if (!gated) {
+          store(x + i, candidate);
+          continue;
+        }
+        const Vector<T> gate = load(second + r * columns + i) * kappa;
+        if (control) add(own, before, r * stride() + columns + i, gate, late, early);
+        store(x + i, candidate + gate);
+      }
+    }
+  }
+
+  // out = initial + first K.
+  void transpose(const Coupling<T>& coupling, T* first, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
+    point_at(first, block_.columns(), block_.rows, block_.cotangents);
+    multiply(block_.cotangents, block_.rows, coupling.pullback, initial, initial_stride, out, out_stride);
+  }
+
+  // Both.
+  void apply(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum,
+             const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
+    cotangent(coupling, theta, c, first, second, step, sum);
+    transpose(coupling, first, initial, initial_stride, out, out_stride);
+  }
+
+  // K's gradient from `rows` virtual rows.
+  void add_weights(int coupling, const T* first, const T* const* source, int64_t rows) {
+    T* sum = sums_.couplings[static_cast<size_t>(coupling)];
+    if (sum == nullptr) return;
+    const Problem<T>& p = block_.problem;
+    add_outer(first, block_.columns(), p.state.width, source, p.state.width, rows, sum, block_.columns());
+  }
+
+  // The gradients of the control's parameters and of the samples [first, first + count), after the recursion.
+  void finish(int64_t first, int64_t count, const T* only_cotangents, const Gradients<T>& g) {
+    if (!wanted_) return;
+    const Problem<T>& p = block_.problem;
+    const int64_t rows = block_.rows, head = earlier_ * rows;
+    T* cotangents = shared_ ? const_cast<T*>(only_cotangents) : control_;
+    if (earlier_) std::copy(cotangents, cotangents + head * stride(), carried_);
+    if (earlier_ && first == 0 && p.before == nullptr) {  // the interval before the first sample is the first sample's
+      for (int64_t i = 0; i < head * stride(); ++i) cotangents[head * stride() + i] += carried_[i];
+    }
+    const T* own = cotangents + head * stride();
+    if (p.affine) {
+      affine_gradients(first, count, own, g);
+    } else if (g.samples != nullptr) {
+      for (int64_t i = 0; i < count * rows; ++i)
+        copy_back(p.control, own + i * stride(), g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+    }
+    if (earlier_ && first == 0 && g.before != nullptr && p.before != nullptr) {
+      for (int64_t r = 0; r < rows; ++r)
+        copy_back(p.control, carried_ + r * stride(), g.before + (block_.begin + r) * p.control.columns());
+    }
+  }
+
+ private:
+  static void add(T* own, T* before, int64_t at, Vector<T> v, Vector<T> late, Vector<T> early) {
+    store(own + at, load(own + at) + late * v);
+    if (before != nullptr) store(before + at, load(before + at) + early * v);
+  }
+
+  void affine_gradients(int64_t first, int64_t count, const T* own, const Gradients<T>& g) {
+    const Problem<T>& p = block_.problem;
+    const int64_t rows = block_.rows, n = count * rows;
+    if (sums_.input != nullptr) {
+      for (int64_t i = 0; i < n; ++i) {
+        T* row = sample_room_ + i * sample_stride_;
+        const T* source = p.samples_row(first + i / rows, block_.begin + i % rows);
+        std::copy(source, source + p.inputs, row);
+        row[p.inputs] = T(1);  // the bias
+      }
+      point_at(own, stride(), n, rows_);
+      add_outer(sample_room_, sample_stride_, p.inputs + 1, rows_, stride(), n, sums_.input, stride());
+    }
+    if (g.samples != nullptr) {
+      const int64_t width = p.input_pullback.columns;
+      point_at(own, stride(), n, rows_);
+      multiply(rows_, n, p.input_pullback, block_.zeros, int64_t(0), result_, width);
+      for (int64_t i = 0; i < n; ++i)
+        std::copy(result_ + i * width, result_ + i * width + p.inputs,
+                  g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+    }
+  }
+
+  Block<T>& block_;
+  Sums<T>& sums_;
+  bool wanted_, shared_;
+  int64_t earlier_, sample_stride_ = 0;
+  T *control_ = nullptr, *carried_ = nullptr, *sample_room_ = nullptr, *result_ = nullptr;
+  const T** rows_ = nullptr;
+};
+
+}  // namespace odernn

@@ -1,0 +1,122 @@
+// The elementwise parts of a step, over rows of padded columns.
+#pragma once
+
+#include "elementary.h"
+#include "problem.h"
+
+namespace odernn {
+
+// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `first` holds the image (for kTanh plus the control).
+template <class T>
+struct Rates {
+  int64_t rows, columns;
+  T* first;          // in: the image. out, if asked: d rate / d image through the candidate
+  T* second;         // gated: d rate / d image through the gate
+  int64_t stride;    // of first and second
+  const T* control;  // gated: (candidate, gate), each `columns` wide
+  int64_t control_stride;
+  T* rate;           // or null
+  int64_t rate_stride;
+};
+
+template <class T, bool kWantRate, bool kWantDerivative>
+void tanh_rates(const Rates<T>& f) {
+  for (int64_t r = 0; r < f.rows; ++r) {
+    T* first = f.first + r * f.stride;
+    T* rate = kWantRate ? f.rate + r * f.rate_stride : nullptr;
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
+      const Vector<T> k = tanh_of<T>(load(first + i));
+      if (kWantRate) store(rate + i, k);
+      if (kWantDerivative) store(first + i, splat<T>(1) - k * k);
+    }
+  }
+}
+
+template <class T, bool kWantRate, bool kWantDerivative>
+void gated_rates(const Rates<T>& f) {
+  for (int64_t r = 0; r < f.rows; ++r) {
+    T* first = f.first + r * f.stride;
+    const T* candidate = f.control + r * f.control_stride;
+    const T* gate = candidate + f.columns;
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
+      const Vector<T> p = load(first + i);
+      const Fraction<T> c = tanh_fraction<T>(p + load(candidate + i));
+      const Fraction<T> g = logistic_fraction<T>(p + load(gate + i));
+      const Vector<T> inverse = splat<T>(1) / (c.under * g.under);  // one division for both
+      if (kWantRate) store(f.rate + r * f.rate_stride + i, (c.over * g.over) * inverse);
+      if (kWantDerivative) {
+        const Vector<T> t = c.over * g.under * inverse, s = g.over * c.under * inverse;
+        store(first + i, s * (splat<T>(1) - t * t));
+        store(f.second + r * f.stride + i, s * (splat<T>(1) - s) * t);
+      }
+    }
+  }
+}
+
+template <class T>
+void compute_rates(Kind kind, const Rates<T>& f, bool derivative) {
+  const bool gated = kind == Kind::kGatedTanh;
+  if (derivative && f.rate != nullptr) return gated ? gated_rates<T, true, true>(f) : tanh_rates<T, true, true>(f);
+  if (derivative) return gated ? gated_rates<T, false, true>(f) : tanh_rates<T, false, true>(f);
+  return gated ? gated_rates<T, true, false>(f) : tanh_rates<T, true, false>(f);
+}
+
+// A sum of rows with one coefficient each: how stages, states and their cotangents are put together.
+template <class T>
+struct Combination {
+  int terms = 0;
+  const T* row[kMostTerms];
+  int64_t stride[kMostTerms];
+  T coefficient[kMostTerms];
+
+  void add(T c, const T* rows, int64_t row_stride) {
+    if (c == T(0)) return;
+    row[terms] = rows;
+    stride[terms] = row_stride;
+    coefficient[terms++] = c;
+  }
+};
+
+// The combination at row r, columns [i, i + lanes).
+template <class T>
+inline Vector<T> combined(const Combination<T>& sum, int64_t r, int64_t i) {
+  Vector<T> v{};
+  for (int j = 0; j < sum.terms; ++j) v += sum.coefficient[j] * load(sum.row[j] + r * sum.stride[j] + i);
+  return v;
+}
+
+// out[r] = y[r] + step[r] * sum[r].
+template <class T>
+void advance(const T* const* y, const T* step, const Combination<T>& sum, int64_t rows, int64_t columns, T* const* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const T *from = y[r];
+    T* to = out[r];
+    if (sum.terms == 1) {
+      const T* k = sum.row[0] + r * sum.stride[0];
+      const Vector<T> factor = splat<T>(step[r] * sum.coefficient[0]);
+      for (int64_t i = 0; i < columns; i += kLanes<T>) store(to + i, load(from + i) + factor * load(k + i));
+    } else {
+      const Vector<T> factor = splat<T>(step[r]);
+      for (int64_t i = 0; i < columns; i += kLanes<T>) store(to + i, load(from + i) + factor * combined(sum, r, i));
+    }
+  }
+}
+
+// out[r] += sum[r].
+template <class T>
+void accumulate(const Combination<T>& sum, int64_t rows, int64_t columns, T* out, int64_t stride) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t i = 0; i < columns; i += kLanes<T>) store(out + r * stride + i, load(out + r * stride + i) + combined(sum, r, i));
+}
+
+// The sum over columns of sum[r] * k[r], times factor, added to out[r].
+template <class T>
+void add_inner(const Combination<T>& sum, const T* k, int64_t stride, int64_t rows, int64_t columns, T factor, T* out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    Vector<T> v{};
+    for (int64_t i = 0; i < columns; i += kLanes<T>) v += combined(sum, r, i) * load(k + r * stride + i);
+    out[r] += factor * sum_of_lanes<T>(v);
+  }
+}
+
+}  // namespace odernn

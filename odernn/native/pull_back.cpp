@@ -1,0 +1,73 @@
+// The adjoint: the rows of a part of the batch back through all of time, block of time by block of time. The derivatives of a block are
+// recomputed from the kept states at once; only the recursion of lambda is sequential; the weight gradients are one product a block.
+#include "sweep.h"
+
+namespace odernn {
+namespace {
+
+template <class T>
+int64_t samples_per_block(const Problem<T>& p, int64_t rows) {
+  const int64_t numbers = p.evaluations() * (p.kind == Kind::kGatedTanh ? 3 : 2) * p.state.padded + 2 * p.control.stride();
+  const int64_t count = kTapeBytes / static_cast<int64_t>(sizeof(T)) / (rows * numbers);
+  return std::max<int64_t>(1, std::min(p.times, count));
+}
+
+template <class T>
+void add_rows(const Problem<T>& p, const T* rows, int64_t begin, int64_t count, T* lambda) {
+  const int64_t stride = p.state.stride();
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t s = 0; s < p.state.segments; ++s)
+      for (int64_t i = 0; i < p.state.width; ++i)
+        lambda[r * stride + s * p.state.padded + i] += rows[(begin + r) * p.state.columns() + s * p.state.width + i];
+}
+
+template <class T>
+void copy_rows(const Problem<T>& p, const T* padded, int64_t begin, int64_t count, T* out) {
+  if (out == nullptr) return;
+  for (int64_t r = 0; r < count; ++r) copy_back(p.state, padded + r * p.state.stride(), out + (begin + r) * p.state.columns());
+}
+
+template <class T>
+void pull_back_block(const Problem<T>& p, const T* kept, const Gradients<T>& g, Sums<T>& sums, int64_t begin, int64_t rows) {
+  Scratch scratch;
+  const int64_t most = samples_per_block(p, rows);
+  Block<T> block(p, begin, rows, most, scratch);
+  Pullback<T> pullback(block, sums, sums.input != nullptr || g.samples != nullptr || g.before != nullptr);
+  const auto stepper = make_stepper<T>(block, &pullback, &g);
+  States<T> states(p, kept, begin, rows, most, scratch);
+  T* lambda = scratch.take_zeros<T>(rows * p.state.stride());
+  T* carried = p.family == Family::kTwoStep ? static_cast<TwoStep<T>&>(*stepper).carried() : nullptr;
+  if (g.end != nullptr) add_rows(p, g.end, begin, rows, lambda);
+  if (g.end_previous != nullptr && carried != nullptr) add_rows(p, g.end_previous, begin, rows, carried);
+
+  for (int64_t end = p.times; end > 0;) {
+    const int64_t first = std::max<int64_t>(0, end - most), count = end - first;
+    block.fill(first, count);
+    states.fill(first, count);
+    stepper->record(first, count, states);
+    pullback.begin(count);
+    for (int64_t c = count - 1; c >= 0; --c) {
+      const int64_t n = first + c;
+      if (g.trajectory != nullptr) add_rows(p, g.trajectory + n * p.batch * p.state.columns(), begin, rows, lambda);
+      stepper->reverse(n, c, states, lambda);
+    }
+    stepper->add_weights(count, pullback);
+    pullback.finish(first, count, stepper->image_cotangents(), g);
+    end = first;
+  }
+  copy_rows(p, lambda, begin, rows, g.y0);
+  if (carried != nullptr) copy_rows(p, carried, begin, rows, g.y_previous);
+}
+
+}  // namespace
+
+template <class T>
+void pull_back_rows(const Problem<T>& problem, const T* kept, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end) {
+  for_row_blocks(problem, begin, end,
+                 [&](int64_t first, int64_t rows) { pull_back_block(problem, kept, gradients, sums, first, rows); });
+}
+
+template void pull_back_rows<float>(const Problem<float>&, const float*, const Gradients<float>&, Sums<float>&, int64_t, int64_t);
+template void pull_back_rows<double>(const Problem<double>&, const double*, const Gradients<double>&, Sums<double>&, int64_t, int64_t);
+
+}  // namespace odernn

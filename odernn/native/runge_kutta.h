@@ -1,0 +1,125 @@
+// Explicit Runge-Kutta: k_i = f(y + dt sum_j a_ij k_j), y_next = y + dt sum_i b_i k_i, `substeps` times a sample.
+#pragma once
+
+#include <vector>
+
+#include "stepper.h"
+
+namespace odernn {
+
+template <class T>
+class RungeKutta final : public Stepper<T> {
+ public:
+  // `pullback` is null for the forward sweep, which keeps nothing.
+  RungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients)
+      : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), stages_(p_.stages) {
+    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns();
+    const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
+    Scratch& s = block.scratch;
+    T *stage = nullptr, *image = nullptr, *middle = nullptr, *gate = nullptr;
+    if (!taped()) {
+      image = s.take<T>(size);
+      gate = block.gated() ? s.take<T>(size) : nullptr;
+      stage = stages_ > 1 ? s.take<T>(size) : nullptr;
+      middle = p_.substeps > 1 ? s.take<T>(size) : nullptr;
+    }
+    for (int64_t e = 0; e < p_.evaluations(); ++e) {
+      Record<T> record;
+      record.first = taped() ? s.take<T>(size) : image;
+      record.second = taped() && block.gated() ? s.take<T>(size) : gate;
+      record.room = e == 0 ? nullptr : taped() ? s.take<T>(size) : e % stages_ == 0 ? middle : stage;
+      record.source = s.take<const T*>(rows);
+      if (record.room != nullptr) point_at(record.room, columns(), rows, record.source);
+      if (want_dt) record.rate = s.take<T>(size);
+      records_.push_back(record);
+    }
+    for (int64_t i = 0; i < stages_; ++i) {
+      rates_.push_back(want_dt ? nullptr : s.take<T>(size));
+      cotangents_.push_back(taped() ? s.take<T>(block.rows * columns()) : nullptr);
+    }
+    rooms_ = s.take<T*>(rows);
+  }
+
+  void step(int64_t, int64_t c, int64_t, const T* const* y, const T* const*, T* const* next) override {
+    run(c * block_.rows, block_.rows, y, next);
+  }
+
+  void record(int64_t first, int64_t count, const States<T>& states) override {
+    run(0, count * block_.rows, states.at(first - 1), nullptr);
+  }
+
+  void reverse(int64_t n, int64_t c, const States<T>&, T* lambda) override {
+    const int64_t at = c * block_.rows * columns();
+    const T* step = block_.step + c * block_.rows;
+    for (int64_t e = p_.evaluations() - 1; e >= 0; --e) {
+      const int64_t i = e % stages_;
+      Combination<T> sum;  // of kappa_i = dt (b_i lambda + sum_{j>i} a_ji mu_j)
+      sum.add(p_.b[i], lambda, columns());
+      for (int64_t j = i + 1; j < stages_; ++j) sum.add(p_.a[j * stages_ + i], cotangents_[j], columns());
+      const Record<T>& record = records_[e];
+      if (record.rate != nullptr) {
+        add_inner(sum, record.rate + at, columns(), block_.rows, columns(), T(1), gradients_->dt + n * p_.batch + block_.begin);
+      }
+      T* second = record.second == nullptr ? nullptr : record.second + at;
+      if (i > 0) {
+        pullback_->apply(p_.couplings[0], theta(e), c, record.first + at, second, step, sum, block_.zeros, 0, cotangents_[i], columns());
+      } else {  // dL/dy = lambda + sum_i mu_i, mu_0 being added by the product itself
+        pullback_->cotangent(p_.couplings[0], theta(e), c, record.first + at, second, step, sum);
+        Combination<T> later;
+        for (int64_t j = 1; j < stages_; ++j) later.add(T(1), cotangents_[j], columns());
+        if (later.terms > 0) accumulate(later, block_.rows, columns(), lambda, columns());
+        pullback_->transpose(p_.couplings[0], record.first + at, lambda, columns(), lambda, columns());
+      }
+    }
+  }
+
+  void add_weights(int64_t count, Pullback<T>& pullback) override {
+    for (const Record<T>& record : records_) pullback.add_weights(0, record.first, record.source, count * block_.rows);
+  }
+
+  const T* image_cotangents() const override { return records_[0].first; }
+
+ private:
+  bool taped() const { return pullback_ != nullptr; }
+  int64_t columns() const { return block_.columns(); }
+  T theta(int64_t e) const { return (T(e / stages_) + p_.c[e % stages_]) / T(p_.substeps); }
+
+  T* rate(int64_t e) { return records_[e].rate != nullptr ? records_[e].rate : rates_[e % stages_]; }
+
+  // Virtual rows [from, from + count) through one sample. Without `next` the last rates are not needed.
+  void run(int64_t from, int64_t count, const T* const* y, T* const* next) {
+    const T* step = block_.step + from;
+    const T* const* start = y;
+    for (int64_t r = 0; r < count; ++r) records_[0].source[r] = y[r];
+    for (int64_t e = 0; e < p_.evaluations(); ++e) {
+      const int64_t i = e % stages_;
+      Record<T>& record = records_[e];
+      if (i > 0) {
+        Combination<T> sum;
+        for (int64_t j = 0; j < i; ++j) sum.add(p_.a[i * stages_ + j], rate(e - i + j), columns());
+        point_at(record.room, columns(), count, rooms_);
+        advance(start, step, sum, count, columns(), rooms_);
+      }
+      const bool last = e + 1 == p_.evaluations();
+      T* rates = last && next == nullptr && record.rate == nullptr ? nullptr : rate(e);
+      block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.first, record.second, taped(), rates);
+      if (i + 1 < stages_ || (last && next == nullptr)) continue;
+      Combination<T> sum;
+      for (int64_t j = 0; j < stages_; ++j) sum.add(p_.b[j], rate(e - i + j), columns());
+      if (!last) point_at(records_[e + 1].room, columns(), count, rooms_);
+      advance(start, step, sum, count, columns(), last ? next : rooms_);
+      if (!last) start = records_[e + 1].source;
+    }
+  }
+
+  Block<T>& block_;
+  const Problem<T>& p_;
+  Pullback<T>* pullback_;
+  const Gradients<T>* gradients_;
+  int64_t stages_;
+  std::vector<Record<T>> records_;
+  std::vector<T*> rates_, cotangents_;
+  T** rooms_;
+};
+
+}  // namespace odernn

@@ -1,0 +1,44 @@
+// Working memory that outlives a call: one stack of blocks a thread, and a small pool of large blocks for results.
+// A fresh block of the size of a trajectory costs as much in page faults as the arithmetic that fills it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace odernn {
+
+// A stack of memory belonging to one thread. Take what is needed inside a Scratch; it is given back when the Scratch ends.
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  // Uninitialised, aligned to 64 bytes; nullptr for n = 0.
+  template <class T>
+  T* take(int64_t n) {
+    return n > 0 ? static_cast<T*>(take_bytes(static_cast<size_t>(n) * sizeof(T))) : nullptr;
+  }
+
+  template <class T>
+  T* take_zeros(int64_t n) {
+    T* p = take<T>(n);
+    for (int64_t i = 0; i < n; ++i) p[i] = T(0);
+    return p;
+  }
+
+ private:
+  void* take_bytes(size_t bytes);
+  size_t block_, used_;  // where the stack stood
+};
+
+// Blocks for results. `acquire` reuses a block that `release` gave back; the pool keeps at most kPooledBytes.
+constexpr size_t kPooledBytes = size_t(512) << 20;
+void* acquire_block(size_t bytes);
+void release_block(void* p);
+size_t pooled_bytes();
+void empty_pool();
+
+}  // namespace odernn

@@ -1,0 +1,60 @@
+"""Every claim of the README that can be run: its code, its commands, its files, its numbers."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def readme(repository: Path) -> str:
+    return (repository / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [body for kind, body in FENCE.findall(text) if kind == language]
+
+
+def test_its_python_runs(readme: str) -> None:
+    examples = blocks(readme, "python")
+    assert examples
+    for example in examples:
+        names: dict[str, object] = {}
+        exec(compile(example, "README.md", "exec"), names)
+
+
+def test_its_make_targets_exist(readme: str, repository: Path) -> None:
+    makefile = (repository / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\bmake (\w+)", readme))
+    assert {"reproduce", "test"} <= targets
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_its_commands_are_understood(readme: str, repository: Path) -> None:
+    commands = re.findall(r"python -m benchmarks (\w+)", readme)
+    assert set(commands) >= {"train", "reproduce", "report"}
+    for command in set(commands):
+        asked = [sys.executable, "-m", "benchmarks", command, "--help"]
+        outcome = subprocess.run(asked, cwd=repository, capture_output=True, text=True, check=False, timeout=120)
+        assert outcome.returncode == 0, outcome.stderr
+
+
+def test_its_links_lead_somewhere(readme: str, repository: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", readme):
+        if not target.startswith("http"):
+            assert (repository / target).exists(), target
+
+
+def test_its_mnist_numbers_are_those_of_the_result_files(readme: str, repository: Path) -> None:
+    rows = re.findall(r"^\| `(\w+/\w+)` \|.*?\| ([\d.]+) \| \[", readme, re.MULTILINE)
+    assert rows
+    for run, accuracy in rows:
+        results = (repository / "benchmarks" / "results").rglob(f"{run.replace('/', '*')}*.json")
+        found = {f"{100 * json.loads(path.read_text())['accuracy']['test']:.2f}" for path in results}
+        assert accuracy in found, (run, found)
