@@ -30,6 +30,7 @@ OPTIONAL = {
     "diffrax": "a peer in the speed bench, in an environment of its own",
     "torchdiffeq": "a requirement, but it brings scipy: half a second that only its wrapper's users should pay",
     "torchsde": "a requirement, but it brings scipy, as torchdiffeq does",
+    "torch.utils.cpp_extension": "costs more than all of odernn, and only those who build the kernels need it",
     "fcntl": "of the standard library, but not on Windows, where nothing is built",
 }
 
@@ -60,6 +61,10 @@ class Import:
     @property
     def top(self) -> str:
         return self.module.partition(".")[0]
+
+    @property
+    def full(self) -> str:
+        return f"{self.module}.{self.name}"
 
 
 def modules_of(root: Path, room: str) -> Iterator[Module]:
@@ -150,7 +155,7 @@ def wrapping(modules: Iterable[Module]) -> Iterator[str]:
 def function_imports(module: Module) -> Iterator[str]:
     """Imports stand at the top, those of optional dependencies excepted."""
     for each in imports_of(module):
-        if each.in_function and each.top not in OPTIONAL:
+        if each.in_function and each.top not in OPTIONAL and each.full not in OPTIONAL:
             yield f"{module.name}:{each.line} imports {each.module} inside a function"
 
 
