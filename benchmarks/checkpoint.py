@@ -36,7 +36,7 @@ class AtomicCheckpointIO(CheckpointIO):
         try:
             return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
         except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
                 f"the checkpoint {path} cannot be read ({reason}); begin anew with `--overwrite`"
             ) from error

@@ -12,7 +12,7 @@ from benchmarks.result import Accuracy, DataFile, RunResult, Seconds
 from benchmarks.settings import ODESettings, Settings
 from benchmarks.work import Work
 
-ODE_FIELDS = ("field", "solver", "adjoint", "hold", "dt", "substeps")
+ODE_FIELDS = ("field", "solver", "adjoint", "engine", "hold", "dt", "substeps")
 
 
 def describe_finished(work: Work, accuracy: Accuracy, test_seconds: float) -> RunResult:

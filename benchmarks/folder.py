@@ -45,9 +45,7 @@ class RunFolder:
         except Timeout as error:
             raise UserError(f"another process is at work in {self.path}; wait for it or end it") from error
         except OSError as error:
-            raise UserError(
-                f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`"
-            ) from error
+            raise self._unwritable(error) from error
         try:
             yield
         finally:
@@ -75,7 +73,10 @@ class RunFolder:
         try:
             write_text(self.config, yaml.safe_dump(settings.plain(), sort_keys=False))
         except OSError as error:
-            raise UserError(f"the output folder {self.path} cannot be written to: {error}") from error
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> UserError:
+        return UserError(f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`")
 
     def clear(self) -> None:
         """Removes what a run writes, and nothing else."""

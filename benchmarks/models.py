@@ -79,6 +79,7 @@ def _ode_rnn(settings: ODESettings, input_size: int) -> ODERNN:
         substeps=settings.substeps,
         hold=settings.hold,
         adjoint=settings.adjoint,
+        engine=settings.engine,  # pyright: ignore[reportArgumentType] - the layer checks it
         batch_first=True,
     )
 

@@ -24,7 +24,7 @@ from benchmarks.settings import (
 from benchmarks.tasks import TASKS
 
 # Of a task's arguments these are not part of its settings: the run has one seed, and a folder is no property of a run.
-NO_SETTINGS = {"seed", "data_dir"}
+NO_SETTINGS: set[str | int] = {"seed", "data_dir"}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

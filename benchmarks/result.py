@@ -90,6 +90,7 @@ class RunResult:
     field: str | None
     solver: str | None
     adjoint: str | None
+    engine: str | None
     hold: str | None
     dt: float | None
     substeps: int | None

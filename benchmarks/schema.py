@@ -67,7 +67,8 @@ def _read_scalar(kind: Any, value: Any, where: str) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         return float(_expect(number, value, "a finite number", where))
     right = isinstance(value, kind) and isinstance(value, bool) == (kind is bool)
-    return _expect(right, value, {"int": "a whole number", "str": "text"}.get(kind.__name__, kind.__name__), where)
+    wanted = {int: "a whole number", str: "text", bool: "true or false"}
+    return _expect(right, value, wanted[kind], where)
 
 
 def _expect(right: bool, value: Any, wanted: str, where: str) -> Any:

@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+# jsonargparse makes its restricted numbers while the program runs; a type checker sees variables.
+# pyright: reportInvalidTypeForm=false
+
 
 @dataclass(frozen=True)
 class ODESettings:
@@ -19,6 +22,7 @@ class ODESettings:
         substeps: solver steps from one sample to the next.
         hold: the control between samples.
         adjoint: how gradients flow, by name.
+        engine: what executes it: torch, or native (C++ on the CPU; where that cannot be had, a warning and torch).
         hidden_size: units.
         sigma_w: W ~ N(0, sigma_w^2 / units).
         sigma_v: V ~ N(0, sigma_v^2 / inputs).
@@ -31,6 +35,7 @@ class ODESettings:
     substeps: PositiveInt
     hold: str
     adjoint: str
+    engine: str
     hidden_size: PositiveInt
     sigma_w: NonNegativeFloat
     sigma_v: NonNegativeFloat
@@ -144,9 +149,10 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """What differs between two sets of settings, one line a field."""
+    """What differs between two sets of settings, one line a field; the title, which changes nothing, aside."""
     old, new = flatten(stored), flatten(asked)
-    names = [name for name in old | new if old.get(name) != new.get(name) or (name in old) != (name in new)]
+    names = [name for name in old | new if name != "title"]
+    names = [name for name in names if old.get(name) != new.get(name) or (name in old) != (name in new)]
     return [f"`{name}` is {_shown(old, name)} there, {_shown(new, name)} here" for name in names]
 
 

@@ -12,9 +12,9 @@ from benchmarks.settings import differences
 
 NONE = "–"
 NOTE = (
-    "ours: accuracy in % on the test data, evaluated once, with the weights that were best on held-out validation data; "
-    "mean ± sample standard deviation over n seeds. parameters: ours where the row was run here. "
-    "time: training and validation of one run, the mean."
+    "ours: accuracy in % on the test data, evaluated once, with the weights that were best on held-out validation "
+    "data; mean ± sample standard deviation over n seeds, without those that diverged. parameters: ours where the row "
+    "was run here. time: training and validation of one run, the mean."
 )
 UNVERIFIED = "† the data files are not the published ones (their checksums differ): not comparable."
 
@@ -26,6 +26,7 @@ class Row:
     method: str
     paper: str
     ours: str
+    seeds: str
     parameters: str
     epochs: str
     time: str
@@ -33,10 +34,10 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         """Its columns, in the order of `COLUMNS`."""
-        return (self.method, self.paper, self.ours, self.parameters, self.epochs, self.time)
+        return (self.method, self.paper, self.ours, self.seeds, self.parameters, self.epochs, self.time)
 
 
-COLUMNS = ("method", "paper", "ours", "parameters", "epochs", "time")
+COLUMNS = ("method", "paper", "ours", "n", "parameters", "epochs", "time")
 
 
 def group_results(results: Sequence[RunResult]) -> list[list[RunResult]]:
@@ -70,7 +71,7 @@ def build_table(task: str, results: Sequence[RunResult]) -> list[Row]:
         paper = line.accuracy[task]
         rows += [_row(group, paper) for group in ours]
         if not ours:
-            rows.append(Row(line.method, paper, NONE, line.parameters, NONE, NONE))
+            rows.append(Row(line.method, paper, NONE, NONE, line.parameters, NONE, NONE))
     return rows + [_row(group) for group in rest if _is_ode(group[0])]
 
 
@@ -89,19 +90,19 @@ def format_seconds(seconds: float) -> str:
 
 def _row(group: Sequence[RunResult], paper: str = NONE) -> Row:
     first = group[0]
-    mark = "†" if any(map(_unverified, group)) else ""
+    ours = _ours(group) + ("†" if any(map(_unverified, group)) else "")
     time = format_seconds(statistics.fmean(result.seconds.training for result in group))
-    return Row(first.title, paper, _ours(group) + mark, f"{first.parameters:,}", str(first.epochs), time)
+    return Row(first.title, paper, ours, str(len(group)), f"{first.parameters:,}", str(first.epochs), time)
 
 
 def _ours(group: Sequence[RunResult]) -> str:
     values = [100 * result.accuracy.test for result in group if result.accuracy is not None]
     diverged = len(group) - len(values)
     if not values:
-        return f"diverged (n = {diverged})"
+        return "diverged"
     spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    lost = f", {diverged} diverged" if diverged else ""
-    return f"{statistics.fmean(values):.1f}{spread} (n = {len(values)}{lost})"
+    lost = f" ({diverged} diverged)" if diverged else ""
+    return f"{statistics.fmean(values):.1f}{spread}{lost}"
 
 
 def _same_run(one: RunResult, other: RunResult) -> bool:

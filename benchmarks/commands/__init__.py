@@ -1,1 +1,1 @@
-"""The commands, one a file: each has `SUMMARY`, a line for the overview, and `main(argv)`, which gives the exit code."""
+"""The commands, one a file: each has `SUMMARY`, its line in the overview, and `main(argv)`, giving the exit code."""

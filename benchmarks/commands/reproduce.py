@@ -16,7 +16,6 @@ from benchmarks.pool import run_all
 from benchmarks.request import Request, make_task, read_data
 from benchmarks.runs import RunName, runs_of
 
-
 SUMMARY = "train the rows of the paper's table for some tasks, and show them beside the paper's numbers"
 DESCRIPTION = """
 Train every network of a task, each from several seeds, or take what is already in the run folders; then show the
