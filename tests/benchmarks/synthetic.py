@@ -38,6 +38,7 @@ def make_result(
         field=ode,
         solver=solver,
         adjoint=ode and "autograd",
+        engine=ode and "torch",
         hold=ode and "zero-order",
         dt=dt if ode else None,
         substeps=1 if ode else None,
