@@ -64,9 +64,10 @@ class _Factored(Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         _refuse_second_derivatives()
-        factors = factorise(ctx.saved_tensors)
+        saved = ctx.saved_tensors  # once: a checkpoint gives them out a single time
+        factors = factorise(saved)
         slope = ctx.stage.unpack(factors.solve_transposed(ctx.stage.pack(grads[0])))
-        return (slope, None, None, *[None] * len(ctx.saved_tensors))
+        return (slope, None, None, *[None] * len(saved))
 
 
 class _Iterated(Function):

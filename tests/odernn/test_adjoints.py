@@ -1,6 +1,7 @@
 """Law: every adjoint gives the gradients of autograd, over every field and every solver that it accepts."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import pytest
 import torch
@@ -54,13 +55,14 @@ def accepted(adjoint: str, solver: str) -> bool:
 
 
 PAIRS = [(field, solver) for field in FIELDS for solver in SOLVERS if compatible(field, solver)]
-CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in EXACT if accepted(adjoint, pair[1])]
+WHOLE = ("discrete", "checkpointed", "reversible")  # the others of EXACT are made of these
+CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in WHOLE if accepted(adjoint, pair[1])]
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of a few intervals, so that a short sequence has several."""
-    monkeypatch.setattr(gradient_sums, "ENTRIES", 100)
+    """Chunks of one or two intervals, so that a short sequence has several."""
+    monkeypatch.setattr(gradient_sums, "ENTRIES", 30)
 
 
 def gradients(
@@ -68,13 +70,13 @@ def gradients(
 ) -> list[Tensor]:
     """The end state, and the gradients by input, start, steps and parameters, of losses along the whole trajectory."""
     torch.manual_seed(1)
-    x = torch.randn(5, 3, 2, dtype=dtype, requires_grad=True)
+    x = torch.randn(3, 3, 2, dtype=dtype, requires_grad=True)
     y0 = torch.randn(1, 3, 4, dtype=dtype, requires_grad=hold_y0)
-    dt = (0.2 + 0.1 * torch.rand(3, 5, dtype=dtype)).requires_grad_()
+    dt = (0.2 + 0.1 * torch.rand(3, 3, dtype=dtype)).requires_grad_()
     output, y_n = rnn(x, y0, dt=dt, save=save)
     loss = (y_n * torch.randn(1, 3, 4, dtype=dtype)).sum()
     if output is not None:
-        loss = loss + (output[2] * torch.randn(3, 4, dtype=dtype)).sum() + output[3:].square().sum()
+        loss = loss + (output[1] * torch.randn(3, 4, dtype=dtype)).sum() + output[1:].square().sum()
     sources = [x, *([y0] if hold_y0 else []), dt, *rnn.field.parameters()]
     return [y_n, *torch.autograd.grad(loss, sources)]
 
@@ -85,6 +87,12 @@ def layer(field: str, solver: str, adjoint: Adjoint | str, dtype: torch.dtype = 
     return ODERNN(rhs, make_solver(solver), dt=0.3, substeps=2, hold="linear", adjoint=adjoint)
 
 
+@cache
+def reference(field: str, solver: str) -> list[Tensor]:
+    """What autograd gives."""
+    return gradients(layer(field, solver, "autograd"))
+
+
 def agree(one: Sequence[Tensor], other: Sequence[Tensor]) -> None:
     for got, wanted in zip(one, other, strict=True):
         torch.testing.assert_close(got, wanted, **ROUNDING[wanted.dtype])
@@ -92,10 +100,7 @@ def agree(one: Sequence[Tensor], other: Sequence[Tensor]) -> None:
 
 @pytest.mark.parametrize(("field", "solver", "adjoint"), CASES)
 def test_agrees_with_autograd(field: str, solver: str, adjoint: str) -> None:
-    agree(
-        gradients(layer(field, solver, EXACT[adjoint])),
-        gradients(layer(field, solver, "autograd")),
-    )
+    agree(gradients(layer(field, solver, EXACT[adjoint])), reference(field, solver))
 
 
 @pytest.mark.parametrize("adjoint", EXACT)

@@ -46,7 +46,7 @@ def test_order_through_the_layer(solver: str, clocked_field: VectorField) -> Non
         rnn = ODERNN(clocked_field, make_solver(method), dt=0.5, substeps=substeps)
         return rnn(x, y0, save="end")[1].detach()
 
-    exact = end("rk4", 200)
+    exact = end("rk4", 60)  # its error is a thousandth of those compared
     errors = [torch.linalg.vector_norm(end(solver, k * coarse) - exact) for k in (1, 2)]
     assert abs(log2(errors[0] / errors[1]) - make_solver(solver).order) < 0.2  # the next term of the error
 
@@ -99,9 +99,9 @@ def test_a_batch_of_one_gives_the_rows_of_a_batch_of_eight(field: str, solver: s
 def test_gradcheck_through_parameters_start_input_and_step(field: str, solver: str) -> None:
     rnn = layer(field, solver, hold="linear")
     names, values = zip(*rnn.named_parameters(), strict=True)
-    x = torch.randn(3, 2, 2, dtype=DOUBLE, requires_grad=True)
+    x = torch.randn(2, 2, 2, dtype=DOUBLE, requires_grad=True)
     y0 = torch.randn(1, 2, 4, dtype=DOUBLE, requires_grad=True)
-    dt = (0.2 + 0.3 * torch.rand(2, 3, dtype=DOUBLE)).requires_grad_()
+    dt = (0.2 + 0.3 * torch.rand(2, 2, dtype=DOUBLE)).requires_grad_()
 
     def output(x: Tensor, y0: Tensor, dt: Tensor, *parameters: Tensor) -> Tensor:
         given = dict(zip(names, parameters, strict=True))
