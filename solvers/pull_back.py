@@ -102,4 +102,5 @@ def _recompute_sweeps(chunk: Chunk, method: SplittingMethod, starts: Tensor) -> 
 
 def _half_of(u: Tensor, half: int, n: int) -> Tensor:
     """The control of one half of the units; a control has one or more entries per unit, in blocks of 2 n."""
-    return u.unflatten(-1, (-1, 2, n))[..., half, :].flatten(-2)
+    with torch.enable_grad():
+        return u.unflatten(-1, (-1, 2, n))[..., half, :].flatten(-2)
