@@ -21,7 +21,6 @@ from .discrete_adjoint import DiscreteAdjoint
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
 from .exponential import ETDRK2, ExponentialEuler
-from .heun3 import Heun3
 from .implicit import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
 from .integrate import Solution, integrate
 from .leapfrog_midpoint import LeapfrogMidpoint
@@ -40,7 +39,7 @@ from .stability import imaginary_stability
 from .stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
 from .structure import AffinePointwise, Diffusion, Need, Partition, RightHandSide, Semilinear, Structured, Time
 from .tableau import ButcherTableau
-from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Kutta3, Midpoint, Ralston
+from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Heun3, Kutta3, Midpoint, Ralston
 from .torchdiffeq_solver import TorchdiffeqSolver
 from .torchsde_paths import sde_paths
 

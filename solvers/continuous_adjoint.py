@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from .adjoint import Adjoint, Autograd, Save, Solved
-from .heun3 import Heun3
 from .loop import Interval, Problem, states
 from .solver import Memory, Solver
 from .stand_ins import StandIns
 from .structure import Need
-from .tableaus import RK38, Euler, Heun, Midpoint
+from .tableaus import RK38, Euler, Heun, Heun3, Midpoint
 from .torchdiffeq_solver import TorchdiffeqSolver, is_lost, scaled
 
 _SAME = {Euler: "euler", Midpoint: "midpoint", Heun: "heun2", Heun3: "heun3", RK38: "rk4"}

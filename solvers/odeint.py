@@ -11,11 +11,10 @@ from torch import Tensor
 
 from .checks import check_state, check_tensor
 from .explicit_rk import ExplicitRungeKutta
-from .heun3 import Heun3
 from .odeint_march import march
 from .odeint_options import read_options
 from .packing import Packing, State
-from .tableaus import RK38, Euler, Heun, Midpoint
+from .tableaus import RK38, Euler, Heun, Heun3, Midpoint
 
 METHODS: Mapping[str, ExplicitRungeKutta] = MappingProxyType(
     {"euler": Euler(), "midpoint": Midpoint(), "heun2": Heun(), "heun3": Heun3(), "rk4": RK38()}

@@ -8,14 +8,13 @@ from types import MappingProxyType
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .average_vector_field import AverageVectorField
 from .exponential import ETDRK2, ExponentialEuler
-from .heun3 import Heun3
 from .implicit import BackwardEuler, ImplicitMidpoint, Trapezoidal
 from .leapfrog_midpoint import LeapfrogMidpoint
 from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
 from .reversible import AsynchronousLeapfrog, ReversibleHeun
 from .solver import Solver
 from .stochastic import EulerMaruyama, StochasticHeun
-from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Kutta3, Midpoint, Ralston
+from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Heun3, Kutta3, Midpoint, Ralston
 from .torchdiffeq_solver import TorchdiffeqSolver
 
 SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(

@@ -59,6 +59,16 @@ class Kutta3(ExplicitRungeKutta):
 
 
 @final
+class Heun3(ExplicitRungeKutta):
+    """Heun's method of order 3: explicit Runge-Kutta, three stages. torchdiffeq's "heun3".
+
+    Source: Hairer, Norsett & Wanner, Solving ODEs I, sec. II.1, table 1.1 (Heun, order 3).
+    """
+
+    tableau = ButcherTableau(order=3, a=((), (1 / 3,), (0, 2 / 3)), b=(1 / 4, 0, 3 / 4), c=(0, 1 / 3, 2 / 3))
+
+
+@final
 class SSPRK3(ExplicitRungeKutta):
     """The strong-stability-preserving method of order 3: explicit Runge-Kutta, three stages, of Shu and Osher.
 

@@ -52,9 +52,11 @@ def test_its_links_lead_somewhere(readme: str, repository: Path) -> None:
 
 
 def test_its_mnist_numbers_are_those_of_the_result_files(readme: str, repository: Path) -> None:
-    rows = re.findall(r"^\| `(\w+/\w+)` \|.*?\| ([\d.]+) \| \[", readme, re.MULTILINE)
+    rows = re.findall(r"^\| `(\S+)` \| ([\d,]+) \|.*\| (\d+) \| ([\d.]+) \| \[.*?\]\((\S+)\) \|$", readme, re.MULTILINE)
     assert rows
-    for run, accuracy in rows:
-        results = (repository / "benchmarks" / "results").rglob(f"{run.replace('/', '*')}*.json")
-        found = {f"{100 * json.loads(path.read_text())['accuracy']['test']:.2f}" for path in results}
-        assert accuracy in found, (run, found)
+    for run, parameters, seconds, accuracy, path in rows:
+        result = json.loads((repository / path).read_text(encoding="utf-8"))
+        assert f"{result['task']}/{result['row']}" == run
+        assert f"{result['parameters']:,}" == parameters
+        assert f"{result['seconds']['per_epoch']:.0f}" == seconds
+        assert f"{100 * result['accuracy']['test']:.2f}" == accuracy
