@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 import warnings
 from collections.abc import Iterator
 
@@ -40,16 +38,8 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C inside comes out as KeyboardInterrupt.
-
-    lightning turns it into sys.exit(1), and leaves the process deaf to the next one.
-    """
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT)
+    """Ctrl-C inside comes out as KeyboardInterrupt: lightning cleans up, and then makes a sys.exit(1) of it."""
     try:
         yield
     except SystemExit as error:
         raise KeyboardInterrupt from error
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
