@@ -22,6 +22,10 @@ TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
 """Half of the digits of the dtype, about: what is left of a gradient made of states that are so far off."""
 
 
+PART = 64
+"""Intervals that are laid out together, so that the control of the whole sequence is never there at once."""
+
+
 class ReconstructionError(ArithmeticError):
     """The states made again by stepping back are too far from those of the forward pass.
 
@@ -169,10 +173,12 @@ class _Reversible(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         y, memory = y0, run.memory
         trajectory = y0.new_empty(run.problem.length, *y0.shape) if run.save == "trajectory" else None
-        for n, state in enumerate(states(replace(run.problem, y0=y0, memory=memory))):
-            y, memory = state
-            if trajectory is not None:
-                trajectory[n] = y
+        for start in range(0, run.problem.length, PART):
+            stop = min(start + PART, run.problem.length)
+            for n, state in enumerate(states(run.problem.segment(start, stop, y, memory)), start):
+                y, memory = state
+                if trajectory is not None:
+                    trajectory[n] = y
         run.final = memory
         carried = [part.clone() for part in tensors_of(memory)]
         ctx.run, ctx.rest = run, len(rest)
