@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("tasks", nargs="+", metavar="TASK", help="digits, digits-permuted, smnist, pmnist")
     add("--rows", type=_names, metavar="ROW,ROW", help="only these rows, as their files in configs/ are called")
-    add("--seeds", type=_count, default=3, metavar="N", help="runs a row (default 3)")
+    add("--seeds", type=_count, default=2, metavar="N", help="runs a row (default 2)")
     add("--first-seed", type=int, default=0, metavar="N", help="the first of the seeds (default 0)")
     add("--epochs", type=_count, metavar="N", help="instead of each file's number")
     add("--data", type=Path, metavar="DIR", help="folder with the data files of smnist and pmnist")

@@ -179,7 +179,8 @@ def test_ctrl_c_says_how_to_go_on(
             signal.raise_signal(signal.SIGINT)
         return training_step(self, batch, batch_idx)
 
-    handler = signal.getsignal(signal.SIGINT)
+    handler = signal.default_int_handler  # a job in the background is started with the signal ignored
+    signal.signal(signal.SIGINT, handler)
     with monkeypatch.context() as patch:
         patch.setattr(Classifier, "training_step", patched)
         assert train() == INTERRUPTED
