@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .arithmetic import advance
+from .characteristic import quadratic_radius
 from .requirements import required_partition
 from .solver import Memory, ReversibleSolver
 from .structure import Need, RightHandSide, Time
@@ -77,8 +78,7 @@ class SplittingMethod(ReversibleSolver):
                 c, d = c + shear * a, d + shear * b
             else:
                 a, b = a + shear * c, b + shear * d
-        root = torch.sqrt((a + d) ** 2 - 4)
-        return 0.5 * torch.maximum((a + d + root).abs(), (a + d - root).abs())
+        return quadratic_radius(-(a + d), one)
 
     def _compose(
         self, sweeps: tuple[Sweep, ...], sign: float, f: RightHandSide, t: Time, dt: Time, y: Tensor
