@@ -110,8 +110,10 @@ def _ninja_folder() -> str | None:
 def _flags(compiler: str) -> tuple[str, ...]:
     """The compiler's flags, with the name it has for the processor at hand."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
-    flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
-    return flags if native is None else (*flags, native)
+    flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden"]
+    # torch's parallel_for is a template with OpenMP's pragmas, which a compiler without this flag passes over in silence.
+    openmp = ["-fopenmp"] if _accepts(compiler, "-fopenmp") else []
+    return (*flags, *openmp, *([] if native is None else [native]))
 
 
 def _accepts(compiler: str, flag: str) -> bool:
@@ -155,6 +157,7 @@ def _built(name: str, flags: tuple[str, ...]) -> str:
                 name=name,
                 sources=[str(_FOLDER / source) for source in _SOURCES],
                 extra_cflags=list(flags),
+                extra_ldflags=[flag for flag in flags if flag == "-fopenmp"],
                 build_directory=str(folder),
                 is_python_module=False,
             )
