@@ -26,9 +26,9 @@ from .integrate import Solution, integrate
 from .leapfrog_midpoint import LeapfrogMidpoint
 from .loop import Inputs, Interval, Problem
 from .odeint import odeint
+from .parallel.recurrence import Recurrence, Scheme
 from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
 from .phi import phi_functions
-from .recurrence import Recurrence, Scheme
 from .registry import SOLVERS, make_solver
 from .requirements import check_requirements
 from .reversible import AsynchronousLeapfrog, ReversibleHeun

@@ -6,7 +6,7 @@ import re
 from inspect import getdoc
 from math import isinf
 
-from .discrete_adjoint import is_parallel
+from .parallel.sweep import is_parallel
 from .registry import SOLVERS, make_solver
 from .solver import ReversibleSolver, Solver
 from .stability import imaginary_stability

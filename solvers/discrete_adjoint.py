@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .adjoint import Adjoint, Save, Solved
+from .adjoint import Adjoint, Autograd, Save, Solved
 from .checkpointed import Checkpointed
-from .chunk import Chunk
-from .explicit_rk import ExplicitRungeKutta
-from .gradient_sums import GradientSums, chunk_bounds
 from .leapfrog_midpoint import LeapfrogMidpoint
-from .loop import Problem, states
-from .pull_back import Gradients, runge_kutta, splitting
-from .recurrence import Recurrence
-from .solver import Solver
-from .splitting import SplittingMethod
-from .two_step_adjoint import solve_two_step
-
-PullBack = Callable[[Chunk, Tensor, Tensor, Gradients], Tensor]
-"""(chunk, states at the starts, dL/dy at the end, dL/dy of the outputs) -> dL/dy at the start of the chunk."""
+from .loop import Problem
+from .parallel.by_autograd import ByAutograd
+from .parallel.recurrence import Recurrence
+from .parallel.stepper import Stepper
+from .parallel.sweep import (
+    KeptStates,
+    Recursion,
+    Wanted,
+    backward,
+    forward,
+    is_parallel,
+    one_by_one,
+    stepper_of,
+)
+from .parallel.two_step import TwoStepStepper
+from .solver import Memory
 
 
 @final
@@ -39,36 +42,43 @@ class DiscreteAdjoint(Adjoint):
     It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
     the two-step midpoint rule, of which it keeps the states at the substeps too.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
-    again, one after the other. It can be differentiated once.
+    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`: the compiler decides
+    then what is kept.
+
+    Args:
+        recursion: what does the sequential part of a chunk; torch, interval by interval, unless an engine gives its own.
 
     Source: the discrete adjoint of a Runge-Kutta method, as in Hager, Runge-Kutta methods in optimal control and the
     transformed adjoint system, Numer. Math. 87 (2000), 247-282; doing all times at once is our own arrangement.
     """
 
+    recursion: Recursion = field(default=one_by_one, repr=False)
+
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run without a tape, keeping the states at the samples."""
+        if torch.compiler.is_compiling():
+            return Autograd().solve(problem, save)
+        if not takes(problem) or not torch.is_grad_enabled():
+            return Checkpointed(every=1).solve(problem, save)
         recurrence = problem.recurrence
-        if recurrence is None or not torch.is_grad_enabled():
-            return Checkpointed(every=1).solve(problem, save)
-        if isinstance(problem.solver, LeapfrogMidpoint):
-            return solve_two_step(problem, recurrence, save)
-        pull_back = _pull_back(problem)
-        if pull_back is None:
-            return Checkpointed(every=1).solve(problem, save)
-        plan = _Plan(problem, recurrence, pull_back, save)
+        assert recurrence is not None
+        with torch.autocast(problem.y0.device.type, enabled=False):
+            return self._solve(problem, recurrence, save)
+
+    def _solve(self, problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
+        previous, dt_previous = _before(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         outcome = _Discrete.apply(
-            plan,
-            problem.y0,
-            recurrence.weight,
-            recurrence.samples,
-            recurrence.before,
-            dt,
+            _Plan(problem, recurrence, save, self.recursion, dt_previous),
+            *(problem.y0, previous, dt_previous if isinstance(dt_previous, Tensor) else None),
+            *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters or ()),
         )
-        assert isinstance(outcome, Tensor)
-        memory = problem.start()
-        return Solved(outcome, outcome[-1], memory) if save == "trajectory" else Solved(None, outcome, memory)
+        assert isinstance(outcome, tuple)
+        last, last_but_one, *kept = outcome
+        every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
+        trajectory = kept[0][every - 1 :: every] if kept else None
+        return Solved(trajectory, last, _memory(problem, recurrence, last_but_one))
 
 
 def takes(problem: Problem) -> bool:
@@ -76,85 +86,110 @@ def takes(problem: Problem) -> bool:
     return problem.tensor_form is not None and is_parallel(problem.solver)
 
 
-def is_parallel(solver: Solver) -> bool:
-    """Whether there is a parallel form of the method."""
-    return isinstance(solver, ExplicitRungeKutta | SplittingMethod | LeapfrogMidpoint)
+def _before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
+    """The state before the initial one and the step from it, of a two-step method that goes on."""
+    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.memory:
+        return None, None
+    previous, dt = problem.memory
+    assert isinstance(previous, Tensor)
+    return previous, dt
 
 
-def _pull_back(problem: Problem) -> PullBack | None:
-    """The recursion of the problem's method, or None if there is none."""
-    solver = problem.solver
-    if isinstance(solver, ExplicitRungeKutta):
-        tableau = solver.tableau
-        return lambda chunk, starts, end, later: runge_kutta(chunk, tableau, starts, end, later)
-    if isinstance(solver, SplittingMethod):
-        return lambda chunk, starts, end, later: splitting(chunk, solver, starts, end, later)
-    return None
+def _memory(problem: Problem, recurrence: Recurrence, last_but_one: Tensor) -> Memory:
+    """What the solver carries on."""
+    if not isinstance(problem.solver, LeapfrogMidpoint):
+        return problem.memory or ()
+    last = recurrence.dt[-1] if isinstance(recurrence.dt, Tensor) else recurrence.dt
+    return last_but_one, last / problem.substeps
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     problem: Problem
     recurrence: Recurrence
-    pull_back: PullBack
     save: Save
+    recursion: Recursion
+    dt_previous: float | Tensor | None
 
-    def bounds(self) -> list[tuple[int, int]]:
-        """The chunks of the sequence, in order."""
-        each = self.problem.y0.numel() * self.problem.solver.stages * self.problem.substeps
-        return chunk_bounds(self.problem.length, each)
+    def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
+        """The method on a recurrence without a graph; the step before may be a number that is no tensor."""
+        step = self.dt_previous if dt is None else dt.detach().reshape(-1, 1)
+        before = None if previous is None or step is None else (previous, step)
+        return stepper_of(self.problem.solver, recurrence, self.problem.substeps, y0, before)
 
 
 class _Discrete(torch.autograd.Function):
-    """The recurrence as one differentiable operation."""
+    """The recurrence as one differentiable operation: (last state, the one before, the kept states if asked for)."""
 
     @staticmethod
     def forward(
         ctx: Any,
         plan: _Plan,
         y0: Tensor,
+        previous: Tensor | None,
+        dt_previous: Tensor | None,
         weight: Tensor,
         samples: Tensor,
         before: Tensor | None,
         dt: Tensor | None,
         *parameters: Tensor,
-    ) -> Tensor:
-        problem = plan.problem
-        trajectory = y0.new_empty(problem.length, *y0.shape)
-        y, memory = y0, problem.memory
-        for start, stop in plan.bounds():
-            part = problem.segment(start, stop, y, memory)
-            for n, state in enumerate(states(part), start):
-                y, memory = state
-                trajectory[n] = y
-        ctx.plan = plan
-        ctx.parameters = parameters
-        ctx.save_for_backward(y0, weight, samples, before, dt, trajectory)
-        return trajectory if plan.save == "trajectory" else trajectory[-1].clone()
+    ) -> tuple[Tensor, ...]:
+        recurrence = _recurrence(plan, weight, samples, before, dt)
+        stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape)
+        last = forward(recurrence, stepper, plan.problem.substeps, y0, kept).clone()
+        before_last = kept[-2] if len(kept) > 1 else y0
+        other = before_last.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
+        ctx.plan, ctx.parameters = plan, parameters
+        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, kept)
+        ctx.set_materialize_grads(False)
+        return (last, other, kept) if plan.save == "trajectory" else (last, other)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *outcome_gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        y0, weight, samples, before, dt, trajectory = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
+        y0, previous, dt_previous, weight, samples, before, dt, kept = ctx.saved_tensors
         plan: _Plan = ctx.plan
-        (outcome_gradient,) = outcome_gradients
-        recurrence = Recurrence(
-            plan.recurrence.scheme, weight, samples, before, plan.recurrence.dt if dt is None else dt
+        _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
+        recurrence = _recurrence(plan, weight, samples, before, dt)
+        stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        given = [p for p, asked in zip(ctx.parameters, by_parameters, strict=True) if asked]
+        derivatives = ByAutograd(recurrence, plan.problem.substeps, given, samples=by_samples, before=by_before)
+        last, other, of_kept = (*gradients, None)[:3]
+        swept = backward(
+            recurrence,
+            stepper,
+            KeptStates(y0, kept, previous),
+            derivatives,
+            [torch.zeros_like(y0) if g is None or not g.numel() else g.clone() for g in (last, other)],
+            of_kept,
+            Wanted(by_weight, by_dt or by_dt_previous),
+            plan.recursion,
         )
-        sums = GradientSums(recurrence, ctx.parameters, ctx.needs_input_grad[2:])
-        whole = plan.save == "trajectory"
-        gradient = torch.zeros_like(y0) if whole else outcome_gradient
-        for start, stop in reversed(plan.bounds()):
-            opened = sums.open(start, stop, plan.problem.substeps)
-            starts = _starts(y0, trajectory, start, stop)
-            later = outcome_gradient[start:stop].unbind(0) if whole else None
-            gradient = plan.pull_back(opened, starts, gradient, later)
-            sums.close(opened, start, stop)
-        return (None, gradient, *sums.outcome())
+        of_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
+        of_before = stepper.previous_step_gradient
+        if of_before is not None and dt_previous is not None:
+            of_before = of_before.unsqueeze(-1).sum_to_size(dt_previous.reshape(-1, 1).shape).view_as(dt_previous)
+        found = iter(derivatives.parameters)
+        return (
+            *(None, swept.adjoint[0], None if previous is None else swept.adjoint[1], of_before),
+            *(swept.weight, derivatives.samples, derivatives.before, of_dt),
+            *(next(found) if asked else None for asked in by_parameters),
+        )
 
 
-def _starts(y0: Tensor, trajectory: Tensor, start: int, stop: int) -> Tensor:
-    """The states at the starts of the intervals from `start` to `stop` (time, batch, n)."""
-    if start:
-        return trajectory[start - 1 : stop - 1]
-    return torch.cat((y0.unsqueeze(0), trajectory[: stop - 1]))
+def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | None, dt: Tensor | None) -> Recurrence:
+    """The plan's recurrence of the tensors that the operation was given, without a graph."""
+    return replace(
+        plan.recurrence,
+        weight=weight.detach(),
+        samples=samples.detach(),
+        before=None if before is None else before.detach(),
+        dt=plan.recurrence.dt if dt is None else dt.detach(),
+    )
+
+
+def _like(gradient: Tensor, dt: Tensor) -> Tensor:
+    """A gradient (time, batch) as one by `dt`, (time,), (time, 1, 1) or (time, batch, 1)."""
+    rows = dt.reshape(len(dt), -1)
+    return gradient.sum_to_size(rows.shape).view_as(dt)

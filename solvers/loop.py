@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from .recurrence import Recurrence
+from .parallel.recurrence import Recurrence
 from .solver import Memory, Solver
 from .structure import RightHandSide, Time
 

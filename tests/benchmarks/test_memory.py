@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-import solvers.gradient_sums
+import solvers.parallel.drive
 from benchmarks.commands.memory import LENGTHS, LONGEST, Setup, main, measure, measured
 from benchmarks.errors import OK, UserError
 from benchmarks.memory_meter import peak_bytes
@@ -139,7 +139,7 @@ def test_growth_of_each_adjoint(name: str) -> None:
     ids=["discrete", "checkpointed", "checkpointed-discrete"],
 )
 def test_states_kept_of_an_interval(adjoint: Adjoint, states: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solvers.gradient_sums, "ENTRIES", 16 * WIDE.batch * WIDE.units)  # parts far below the lengths
+    monkeypatch.setattr(solvers.parallel.drive, "ENTRIES", 16 * WIDE.batch * WIDE.units)  # parts far below the lengths
     growth = measure("any", adjoint, (64, 128), WIDE)
     # A few bytes an interval are scalars of the loop, 4 kB are a state.
     assert growth.states_an_interval == pytest.approx(states, rel=0.02)

@@ -22,10 +22,10 @@ from solvers import (
     ReconstructionError,
     Reversible,
     ReversibleSolver,
-    gradient_sums,
     make_adjoint,
     make_solver,
 )
+from solvers.parallel import drive
 
 DOUBLE = torch.float64
 EXACT: dict[str, Adjoint] = {
@@ -62,7 +62,7 @@ CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in WHOLE if accepted(adj
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of one or two intervals, so that a short sequence has several."""
-    monkeypatch.setattr(gradient_sums, "ENTRIES", 30)
+    monkeypatch.setattr(drive, "ENTRIES", 30)
 
 
 def gradients(

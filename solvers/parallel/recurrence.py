@@ -13,7 +13,7 @@ class Scheme:
     """The functions of an affine-pointwise field and of its hold; no tensors but the parameters they close over.
 
     Attributes:
-        pointwise: (y, p, u) -> dy/dt, elementwise in the units.
+        pointwise: (y, p, u) -> dy/dt, elementwise in the units. It may overwrite p.
         control: x (..., m) -> u (..., U), for all times at once.
         between: (u before, u of the sample, fraction of the interval) -> the control there.
         jumps: whether `between` ignores the sample before, as the zero-order hold does.

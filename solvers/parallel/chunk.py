@@ -1,0 +1,122 @@
+"""A chunk of intervals, opened for the backward pass: every evaluation of the right-hand side for all times at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from .drive import Drive
+from .stage import EVERY, Linearised, Stage
+
+
+class Derivatives(Protocol):
+    """Where a chunk takes its derivatives from, and what becomes of those by the control and the parameters."""
+
+    wants_kappa: bool
+    """Whether `close` needs the stages' kappa."""
+
+    def open(self, start: int, stop: int) -> Drive:
+        """The drive of the intervals from `start` to `stop`."""
+        ...
+
+    def control_at(self, drive: Drive, fraction: float) -> Tensor:
+        """The control at a fraction of every interval (time, batch, U)."""
+        ...
+
+    def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
+        """The right-hand side with its derivatives; `p` may be overwritten."""
+        ...
+
+    def close(self, drive: Drive, stages: list[Stage], start: int, stop: int) -> None:
+        """Add the gradients by samples, control and parameters that the stages, filled in by the recursion, give."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The intervals of a chunk with the evaluations in them, in the order in which they are made.
+
+    Attributes:
+        start: the number of its first interval.
+        weight: K (P, n), without a graph.
+        drive: control and steps.
+        derivatives: where the derivatives come from.
+        images: room for the derivatives by the image of every evaluation (time, evaluations, batch, images).
+        kappas: room for kappa of every evaluation (time, evaluations, batch, units), or None.
+        stages: the evaluations made so far.
+        first_stages: those that are made in the first interval alone.
+    """
+
+    start: int
+    weight: Tensor
+    drive: Drive
+    derivatives: Derivatives
+    images: Tensor
+    kappas: Tensor | None
+    stages: list[Stage] = field(default_factory=list)
+    first_stages: list[Stage] = field(default_factory=list)
+
+    def evaluate(self, state: Tensor, source: Tensor, fraction: float, half: int | None = None) -> Stage:
+        """Evaluate the right-hand side in every interval at once, and keep the stage for the recursion.
+
+        Args:
+            state: the entries of y of the units (time, batch, units).
+            source: what the image is made of (time, batch, sources).
+            fraction: where in the interval the control is taken.
+            half: 0 or 1 for the first or second half of the units of a partitioned field, whose image is made of the
+                other half of the state; None for all.
+        """
+        place = len(self.stages)
+        kappa = None if self.kappas is None else self.kappas[:, place]
+        stage = self._evaluate(state, source, fraction, half, self.images[:, place], kappa)
+        self.stages.append(stage)
+        return stage
+
+    def evaluate_first(self, state: Tensor, fraction: float) -> Stage:
+        """The same in the first interval alone, in memory of its own; of all units."""
+        image = self.images.new_empty(1, *self.images.shape[2:])
+        stage = self._evaluate(state, state, fraction, None, image, torch.empty_like(state))
+        self.first_stages.append(stage)
+        return stage
+
+    def every_stage(self) -> list[Stage]:
+        """All evaluations, those of the first interval alone among them."""
+        return [*self.stages, *self.first_stages]
+
+    def add_slope_products(self, total: Tensor) -> None:
+        """Add the sum over evaluations and units of kappa times the slope to `total` (time, batch)."""
+        for stage in self.every_stage():
+            assert stage.kappa is not None
+            products = torch.einsum("tbn,tbn->tb", stage.kappa, stage.linearised.slope.detach())
+            total[: len(products)] += products
+
+    def _evaluate(
+        self, state: Tensor, source: Tensor, fraction: float, half: int | None, image: Tensor, kappa: Tensor | None
+    ) -> Stage:
+        count = len(state)
+        with torch.enable_grad():  # the control may have a graph, which a slice of it keeps
+            rows, columns, control = self._part(half, fraction)
+            control = control[:count]
+        step = self.drive.step[:count] if isinstance(self.drive.step, Tensor) else self.drive.step
+        weight = self.weight[rows, columns]
+        found = self.derivatives.linearise(state, torch.matmul(source, weight.T), control)
+        torch.mul(found.by_image, step, out=image)
+        by_state = None if found.by_state is None else found.by_state * step
+        return Stage(source, weight, rows, columns, found, image, by_state, kappa, fraction)
+
+    def _part(self, half: int | None, fraction: float) -> tuple[slice, slice, Tensor]:
+        """Rows and columns of K, and the control, of all units or of one half of them."""
+        control = self.derivatives.control_at(self.drive, fraction)
+        if half is None:
+            return EVERY, EVERY, control
+        n = self.weight.shape[-1] // 2
+        parts = (slice(None, n), slice(n, None))
+        return parts[half], parts[1 - half], half_of(control, half, n)
+
+
+def half_of(u: Tensor, half: int, n: int) -> Tensor:
+    """The control of one half of the units; a control has one or more entries per unit, in blocks of 2 n."""
+    return u.unflatten(-1, (-1, 2, n))[..., half, :].flatten(-2)

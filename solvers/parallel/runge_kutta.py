@@ -1,0 +1,116 @@
+"""Explicit Runge-Kutta methods on a recurrence.
+
+Y_i = y + dt sum_j a_ij k_j, k_i = pointwise(Y_i, Y_i K^T, u_i), y_next = y + dt sum_i b_i k_i. With lambda =
+dL/dy_next, for i = s..1: kappa_i = b_i lambda + sum_{j>i} a_ji mu_j is dL / d(dt k_i), and mu_i = dt (D_y^T kappa_i +
+(D_p^T kappa_i) K) is what comes back through Y_i; dL/dy = lambda + sum_i mu_i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..tableau import ButcherTableau
+from .arithmetic import combine_into
+from .chunk import Chunk
+from .drive import Drive
+from .recurrence import Recurrence
+from .stage import Stage
+from .stepper import States
+
+
+class RungeKuttaStepper:
+    """An explicit tableau as a Stepper."""
+
+    kept = 1
+    previous_step_gradient = None
+
+    def __init__(self, tableau: ButcherTableau, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+        self.tableau = tableau
+        self.substeps = substeps
+        self.evaluations = substeps * tableau.stages
+        self.images, self.units = recurrence.weight.shape
+        self._pointwise = recurrence.scheme.pointwise
+        self._weight = recurrence.weight.T
+        self._places = [(k, i) for k in range(substeps) for i in range(tableau.stages)]
+        self._room = [like.new_empty(*like.shape[:-1], self.images) for _ in range(tableau.stages)]
+        self._stages = [torch.empty_like(like) for _ in range(tableau.stages)]
+        self._middle = [torch.empty_like(like), torch.empty_like(like)]
+
+    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+        """Every stage in its turn."""
+        controls = {(k, i): drive.at(self._fraction(k, i)).unbind(0) for k, i in self._places}
+        for n, (dt, target) in enumerate(zip(drive.steps(), targets, strict=True)):
+            for k in range(self.substeps):
+                out = target if k + 1 == self.substeps else self._middle[k % 2]
+                self.one_step(y, dt, [controls[k, i][n] for i in range(self.tableau.stages)], out)
+                y = out
+
+    def one_step(self, y: Tensor, dt: float | Tensor, controls: Sequence[Tensor], out: Tensor) -> None:
+        """One solver step from `y` into `out`, the control of each stage being given."""
+        combine_into(out, y, dt, self.tableau.b, self._slopes(y, dt, controls))
+
+    def record(self, chunk: Chunk, states: States) -> None:
+        """Every stage, for all times at once."""
+        y = states.window(chunk.start, chunk.start + chunk.drive.length)
+        dt = chunk.drive.step
+        for k in range(self.substeps):
+            slopes: list[Tensor] = []
+            for i, row in enumerate(self.tableau.a):
+                state = _combined(y, dt, row, slopes)
+                slopes.append(chunk.evaluate(state, state, self._fraction(k, i)).linearised.slope.detach())
+            if k + 1 < self.substeps:
+                y = _combined(y, dt, self.tableau.b, slopes)
+
+    def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
+        """The recursion of kappa and mu, substep by substep."""
+        if later is not None:
+            adjoint[0].add_(later[0])
+        for k in reversed(range(self.substeps)):
+            stages = chunk.stages[k * self.tableau.stages : (k + 1) * self.tableau.stages]
+            self._step_back(stages, n, adjoint[0])
+
+    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
+        """A slope enters multiplied by its share of dt, which kappa has."""
+        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.drive.length])
+
+    def _fraction(self, k: int, i: int) -> float:
+        return (k + self.tableau.c[i]) / self.substeps
+
+    def _slopes(self, y: Tensor, dt: float | Tensor, controls: Sequence[Tensor]) -> list[Tensor]:
+        slopes: list[Tensor] = []
+        for row, u, out, room in zip(self.tableau.a, controls, self._stages, self._room, strict=True):
+            state = combine_into(out, y, dt, row, slopes)
+            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=room), u))
+        return slopes
+
+    def _step_back(self, stages: Sequence[Stage], n: int, gradient: Tensor) -> None:
+        """dL/dy at the start of a solver step of interval `n` from dL/dy at its end."""
+        tableau = self.tableau
+        returned: dict[int, Tensor] = {}
+        for i in reversed(range(1, tableau.stages)):
+            kappa = self._kappa(i, gradient, returned)
+            returned[i] = stages[i].pull_back(n, kappa)
+        kappa = self._kappa(0, gradient, returned)
+        if kappa is gradient and returned:
+            kappa = gradient.clone()
+        for mu in returned.values():
+            gradient.add_(mu)
+        stages[0].pull_back_onto(n, kappa, gradient)
+
+    def _kappa(self, i: int, gradient: Tensor, returned: dict[int, Tensor]) -> Tensor:
+        """b_i lambda + sum_{j>i} a_ji mu_j; lambda itself, not a copy, where that is all."""
+        kappa = gradient if self.tableau.b[i] == 1 else self.tableau.b[i] * gradient
+        for j, mu in returned.items():
+            if self.tableau.a[j][i] != 0:
+                kappa = torch.add(kappa, mu, alpha=self.tableau.a[j][i])
+        return kappa
+
+
+def _combined(y: Tensor, dt: float | Tensor, weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:
+    """As `combine_into`, into new memory if there is anything to add."""
+    if not any(weight for weight, _ in zip(weights, slopes, strict=False)):
+        return y
+    return combine_into(torch.empty_like(y), y, dt, weights, slopes)

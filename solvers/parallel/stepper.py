@@ -1,0 +1,68 @@
+"""The contract of a family of methods on a recurrence: forward step by step, back a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
+from .chunk import Chunk
+from .drive import Drive
+
+
+class States(Protocol):
+    """The states of a solution that was kept, by their number: state 0 is the initial one, -1 the one before it."""
+
+    def window(self, first: int, stop: int) -> Tensor:
+        """The states from number `first` to before `stop` (states, batch, n)."""
+        ...
+
+
+class Stepper(Protocol):
+    """A method with its recurrence's weight and functions. Its arithmetic is in place and builds no graph.
+
+    Attributes:
+        kept: states kept an interval, the last of which is the one at its end.
+        evaluations: evaluations of the right-hand side an interval, in a chunk's rooms.
+        units: units that an evaluation moves.
+        images: entries of the image of an evaluation.
+    """
+
+    kept: int
+    evaluations: int
+    units: int
+    images: int
+
+    @property
+    def previous_step_gradient(self) -> Tensor | None:
+        """The gradient by the step before the first (batch,), where `add_step_gradient` has found one."""
+        ...
+
+    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+        """Step through the drive's intervals, which begin with number `start`, from `y`.
+
+        Each kept state is written into its target, which is neither of the two states before it. A stepper with a
+        memory goes on where it was.
+        """
+        ...
+
+    def record(self, chunk: Chunk, states: States) -> None:
+        """Make every evaluation of the chunk, for all its times at once."""
+        ...
+
+    def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
+        """Go back through the chunk's interval `n`, in place.
+
+        Args:
+            chunk: the chunk, recorded.
+            n: the interval, counted in the chunk.
+            adjoint: dL/dy at the end of the interval, then at its start, and dL by the state before that, which only a
+                two-step method has.
+            later: dL by each kept state of the interval itself, or None.
+        """
+        ...
+
+    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
+        """Add dL/d(step), of all solver steps of an interval together, to `total` (time, batch) of all intervals."""
+        ...

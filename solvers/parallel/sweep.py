@@ -1,0 +1,177 @@
+"""The two sweeps over a sequence: forward with nothing kept but states, backward chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..explicit_rk import ExplicitRungeKutta
+from ..leapfrog_midpoint import LeapfrogMidpoint
+from ..solver import Solver
+from ..splitting import SplittingMethod
+from .chunk import Chunk, Derivatives
+from .drive import chunk_bounds, drive_of
+from .recurrence import Recurrence
+from .runge_kutta import RungeKuttaStepper
+from .splitting import SplittingStepper
+from .stepper import Stepper
+from .two_step import TwoStepStepper
+
+Recursion = Callable[[Stepper, Chunk, list[Tensor], Sequence[Tensor] | None], None]
+"""(stepper, recorded chunk, adjoint, dL by each kept state of the chunk) goes back through the chunk, in place."""
+
+Before = tuple[Tensor, float | Tensor] | None
+"""The state one solver step before the initial one and the length of that step, a number or a tensor (rows, 1)."""
+
+
+def is_parallel(solver: Solver) -> bool:
+    """Whether there is a parallel form of the method."""
+    return isinstance(solver, ExplicitRungeKutta | SplittingMethod | LeapfrogMidpoint)
+
+
+def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor, before: Before) -> Stepper:
+    """The stepper of a method; `before` is what a two-step method goes on from."""
+    if isinstance(solver, ExplicitRungeKutta):
+        return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
+    if isinstance(solver, SplittingMethod):
+        return SplittingStepper(solver, recurrence, substeps, y0)
+    assert isinstance(solver, LeapfrogMidpoint)
+    previous, dt = (None, None) if before is None else before
+    return TwoStepStepper(recurrence, substeps, y0, previous, dt)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptStates:
+    """The states of a solution by number: 0 is the initial one, -1 the one before it, the others were kept."""
+
+    y0: Tensor
+    kept: Tensor
+    previous: Tensor | None = None
+
+    def window(self, first: int, stop: int) -> Tensor:
+        """The states from number `first` to before `stop` (states, batch, n)."""
+        if first > 0:
+            return self.kept[first - 1 : stop - 1]
+        early = [self.y0] if first == 0 or self.previous is None else [self.previous, self.y0]
+        return torch.cat((torch.stack(early[: stop - first]), self.kept[: max(stop - 1, 0)]))
+
+
+def forward(recurrence: Recurrence, stepper: Stepper, substeps: int, y0: Tensor, kept: Tensor | None) -> Tensor:
+    """The state at the end, which lies in `kept` if that is given.
+
+    Args:
+        recurrence: what to solve, without a graph.
+        stepper: the method on it, new.
+        substeps: solver steps an interval.
+        y0: the initial state (batch, n).
+        kept: room for the kept states (intervals * stepper.kept, batch, n), or None to keep nothing but the state.
+    """
+    rotation = [torch.empty_like(y0) for _ in range(3)] if kept is None else []
+    y = y0
+    for start, stop in _bounds(recurrence, stepper, y0):
+        drive = drive_of(recurrence.segment(start, stop), substeps)
+        first, last = start * stepper.kept, stop * stepper.kept
+        targets = [rotation[j % 3] for j in range(first, last)] if kept is None else kept[first:last].unbind(0)
+        stepper.advance(drive, start, y, targets)
+        y = targets[-1]
+    return y
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which gradients are asked for, of those that the sweep itself adds up."""
+
+    weight: bool
+    step: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What the backward sweep finds, besides what it gives to its derivatives.
+
+    Attributes:
+        adjoint: dL/dy0, and for a two-step method dL by the state before.
+        weight: dL/dK, or None if not asked for.
+        step: dL/d(step) of every interval (time, batch), or None if not asked for.
+    """
+
+    adjoint: tuple[Tensor, ...]
+    weight: Tensor | None
+    step: Tensor | None
+
+
+def backward(
+    recurrence: Recurrence,
+    stepper: Stepper,
+    states: KeptStates,
+    derivatives: Derivatives,
+    adjoint: list[Tensor],
+    of_kept: Tensor | None,
+    wanted: Wanted,
+    recursion: Recursion,
+) -> Swept:
+    """Go back from the end to the start.
+
+    Args:
+        recurrence: what was solved, without a graph.
+        stepper: the method on it.
+        states: its states.
+        derivatives: where derivatives come from, and where the gradients by control and parameters go.
+        adjoint: dL by the last state, and for a two-step method by the one before; overwritten.
+        of_kept: dL by each kept state, or None.
+        wanted: which gradients to add up.
+        recursion: what does the sequential part.
+    """
+    weight = torch.zeros_like(recurrence.weight) if wanted.weight else None
+    step = states.y0.new_zeros(recurrence.length, len(states.y0)) if wanted.step else None
+    rooms = _Rooms(stepper, wanted.step or derivatives.wants_kappa)
+    for start, stop in reversed(_bounds(recurrence, stepper, states.y0)):
+        drive = derivatives.open(start, stop)
+        chunk = Chunk(start, recurrence.weight, drive, derivatives, *rooms.of(stop - start, states.y0))
+        stepper.record(chunk, states)
+        later = None if of_kept is None else of_kept[start * stepper.kept : stop * stepper.kept].unbind(0)
+        recursion(stepper, chunk, adjoint, later)
+        if weight is not None:
+            _add_weight(chunk, weight)
+        if step is not None:
+            stepper.add_step_gradient(chunk, states, step)
+        derivatives.close(drive, chunk.every_stage(), start, stop)
+    return Swept(tuple(adjoint), weight, step)
+
+
+def one_by_one(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
+    """The recursion interval by interval, in torch."""
+    for n in reversed(range(chunk.drive.length)):
+        own = None if later is None else later[n * stepper.kept : (n + 1) * stepper.kept]
+        stepper.reverse(chunk, n, adjoint, own)
+
+
+class _Rooms:
+    """Room for the derivatives of a chunk, the same for every chunk."""
+
+    def __init__(self, stepper: Stepper, with_kappa: bool) -> None:
+        self.stepper = stepper
+        self.with_kappa = with_kappa
+        self.taken: tuple[Tensor, Tensor | None] | None = None
+
+    def of(self, length: int, y: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Rooms for images and kappas of a chunk of `length` intervals."""
+        if self.taken is None or len(self.taken[0]) < length:
+            shape = (length, self.stepper.evaluations, len(y))
+            kappas = y.new_empty(*shape, self.stepper.units) if self.with_kappa else None
+            self.taken = y.new_empty(*shape, self.stepper.images), kappas
+        images, kappas = self.taken
+        return images[:length], None if kappas is None else kappas[:length]
+
+
+def _add_weight(chunk: Chunk, total: Tensor) -> None:
+    """dL/dK: one product an evaluation, over all times."""
+    for stage in chunk.every_stage():
+        total[stage.rows, stage.columns].addmm_(stage.image.flatten(0, 1).T, stage.source.flatten(0, 1))
+
+
+def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor) -> list[tuple[int, int]]:
+    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations)
