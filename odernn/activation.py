@@ -1,4 +1,4 @@
-"""The elementwise part of the paper's family of fields."""
+"""The elementwise parts of the registered fields."""
 
 from __future__ import annotations
 
@@ -34,8 +34,21 @@ def _gated_tanh(p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch twic
     return torch.sigmoid(p + gate) * torch.tanh(p + candidate)
 
 
+def _linear_plus_tanh(
+    p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch hidden"]
+) -> Float[Tensor, "*batch hidden"]:
+    linear, image = p.chunk(2, dim=-1)
+    return linear + torch.tanh(image + u)
+
+
 TANH = Activation("tanh", 1, _tanh)
 """tanh(p + u): the paper's equation (8)."""
 
 GATED_TANH = Activation("gated-tanh", 2, _gated_tanh)
 """sigmoid(p + u_z) * tanh(p + u_c) with u = (u_c, u_z): the paper's equation (13)."""
+
+LINEAR_PLUS_TANH = Activation("linear-plus-tanh", 1, _linear_plus_tanh)
+"""p_1 + tanh(p_2 + u), with p = (A y, W y): the Lipschitz recurrent network."""
+
+LINEAR = Activation("linear", 1, torch.add)
+"""p + u: a linear system under a forcing u."""

@@ -1,5 +1,6 @@
 """Fixed-step ODE solvers on torch: f(t, y) in, trajectories and gradients out."""
 
+from . import parallel
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .adjoint_registry import ADJOINTS, Auto, make_adjoint
@@ -34,7 +35,7 @@ from .requirements import check_requirements
 from .reversible import AsynchronousLeapfrog, ReversibleHeun
 from .reversible_adjoint import ReconstructionError, Reversible
 from .solver import Memory, ReversibleSolver, Solver
-from .splitting import SplittingMethod
+from .splitting import SplittingMethod, Sweep
 from .stability import imaginary_stability
 from .stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
 from .structure import AffinePointwise, Diffusion, Need, Partition, RightHandSide, Semilinear, Structured, Time
@@ -104,6 +105,7 @@ __all__ = [
     "StochasticHeun",
     "StochasticSolver",
     "Structured",
+    "Sweep",
     "SymplecticEuler",
     "Time",
     "TorchdiffeqSolver",
@@ -124,6 +126,7 @@ __all__ = [
     "make_adjoint",
     "make_solver",
     "odeint",
+    "parallel",
     "phi_functions",
     "sde_paths",
 ]

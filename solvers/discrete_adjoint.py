@@ -42,11 +42,11 @@ class DiscreteAdjoint(Adjoint):
     It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
     the two-step midpoint rule, of which it keeps the states at the substeps too.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
-    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`: the compiler decides
-    then what is kept.
+    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and what is kept is
+    the compiler's choice.
 
     Args:
-        recursion: what does the sequential part of a chunk; torch, interval by interval, unless an engine gives its own.
+        recursion: what does the sequential part of a chunk: torch, or an engine's own.
 
     Source: the discrete adjoint of a Runge-Kutta method, as in Hager, Runge-Kutta methods in optimal control and the
     transformed adjoint system, Numer. Math. 87 (2000), 247-282; doing all times at once is our own arrangement.

@@ -12,21 +12,9 @@ from torch.nn import functional as F
 
 from solvers import Time, check_not_negative
 
-from ..activation import Activation
+from ..activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from ..field import AffinePointwiseField
 from ..parametrise import SkewSymmetric, Unconstrained, damped, input_map
-
-
-def _linear_plus_tanh(p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch hidden"]) -> Tensor:
-    linear, image = p.chunk(2, dim=-1)
-    return linear + torch.tanh(image + u)
-
-
-LINEAR_PLUS_TANH = Activation("linear-plus-tanh", 1, _linear_plus_tanh)
-"""p_1 + tanh(p_2 + u), with p = (A y, W y): the Lipschitz recurrent network."""
-
-LINEAR = Activation("linear", 1, torch.add)
-"""p + u: a linear system under a forcing u."""
 
 
 @final

@@ -111,7 +111,7 @@ def _flags(compiler: str) -> tuple[str, ...]:
     """The compiler's flags, with the name it has for the processor at hand."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
     flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden"]
-    # torch's parallel_for is a template with OpenMP's pragmas, which a compiler without this flag passes over in silence.
+    # torch's parallel_for is a template with OpenMP's pragmas: a compiler without this flag passes over them in silence.
     openmp = ["-fopenmp"] if _accepts(compiler, "-fopenmp") else []
     return (*flags, *openmp, *([] if native is None else [native]))
 

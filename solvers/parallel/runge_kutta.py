@@ -8,11 +8,11 @@ dL/dy_next, for i = s..1: kappa_i = b_i lambda + sum_{j>i} a_ji mu_j is dL / d(d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ..tableau import ButcherTableau
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .drive import Drive
@@ -21,13 +21,29 @@ from .stage import Stage
 from .stepper import States
 
 
+class Tableau(Protocol):
+    """What the stepper reads of a tableau; a row of `a` holds the entries before the diagonal, at least."""
+
+    @property
+    def a(self) -> Sequence[Sequence[float]]: ...
+
+    @property
+    def b(self) -> Sequence[float]: ...
+
+    @property
+    def c(self) -> Sequence[float]: ...
+
+    @property
+    def stages(self) -> int: ...
+
+
 class RungeKuttaStepper:
     """An explicit tableau as a Stepper."""
 
     kept = 1
     previous_step_gradient = None
 
-    def __init__(self, tableau: ButcherTableau, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+    def __init__(self, tableau: Tableau, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.tableau = tableau
         self.substeps = substeps
         self.evaluations = substeps * tableau.stages

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..splitting import SplittingMethod, Sweep
+from ..splitting import Sweep
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
 from .drive import Drive
@@ -21,10 +21,10 @@ class SplittingStepper:
     kept = 1
     previous_step_gradient = None
 
-    def __init__(self, method: SplittingMethod, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+    def __init__(self, sweeps: Sequence[Sweep], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.substeps = substeps
         self.half = like.shape[-1] // 2
-        self.moves = [(k, sweep) for k in range(substeps) for sweep in method.sweeps]
+        self.moves = [(k, sweep) for k in range(substeps) for sweep in sweeps]
         self.evaluations = len(self.moves)
         self.images, self.units = len(recurrence.weight) // 2, self.half
         self._pointwise = recurrence.scheme.pointwise

@@ -37,7 +37,7 @@ def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor
     if isinstance(solver, ExplicitRungeKutta):
         return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
     if isinstance(solver, SplittingMethod):
-        return SplittingStepper(solver, recurrence, substeps, y0)
+        return SplittingStepper(solver.sweeps, recurrence, substeps, y0)
     assert isinstance(solver, LeapfrogMidpoint)
     previous, dt = (None, None) if before is None else before
     return TwoStepStepper(recurrence, substeps, y0, previous, dt)

@@ -53,6 +53,12 @@ class TwoStepStepper:
         self._before = previous
 
     @property
+    def last_but_one(self) -> Tensor:
+        """The state one solver step before the last, after the forward sweep."""
+        assert self._before is not None
+        return self._before
+
+    @property
     def cold(self) -> bool:
         """Whether the first step starts the method."""
         return self.previous is None

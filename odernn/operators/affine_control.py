@@ -1,0 +1,60 @@
+"""u = squash(x V^T + b), or u given as it is: the control of a call, and what its gradient gives to x, V and b."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class AffineControl:
+    """The control's map of the input.
+
+    Attributes:
+        weight: V (U, m), or None for samples that are the control.
+        bias: b (U,), or None with V.
+        squashed: whether the tanh of it is taken.
+    """
+
+    weight: Tensor | None
+    bias: Tensor | None
+    squashed: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The control (..., U) of the samples (..., m)."""
+        if self.weight is None:
+            return x
+        assert self.bias is not None
+        u = torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight.T).view(*x.shape[:-1], -1)
+        return u.tanh_() if self.squashed else u
+
+
+class ControlSums:
+    """The gradients by V, b and the samples, added up chunk by chunk.
+
+    Args:
+        control: the map.
+        samples: the whole input (time, batch, m).
+        want_samples: whether a gradient by the samples is asked for.
+    """
+
+    def __init__(self, control: AffineControl, samples: Tensor, want_samples: bool) -> None:
+        self.control = control
+        self.input = samples
+        self.weight = None if control.weight is None else torch.zeros_like(control.weight)
+        self.bias = None if control.bias is None else torch.zeros_like(control.bias)
+        self.samples = torch.empty_like(samples) if want_samples else None
+
+    def add(self, start: int, stop: int, u: Tensor, gradient: Tensor) -> None:
+        """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives; `u` is their control."""
+        if self.control.squashed and self.control.weight is not None:
+            gradient = gradient * torch.addcmul(u.new_ones(()), u, u, value=-1)
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        if self.weight is not None and self.bias is not None:
+            self.weight.addmm_(flat.T, self.input[start:stop].reshape(len(flat), -1))
+            self.bias.add_(flat.sum(0))
+        if self.samples is not None:
+            V = self.control.weight
+            self.samples[start:stop] = (flat if V is None else flat @ V).view(self.samples[start:stop].shape)
