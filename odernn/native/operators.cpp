@@ -1,41 +1,19 @@
-// The operators, registered with torch. The batch is cut into as many parts as there are threads; each part runs through all of time alone.
+// The operators, registered with torch.
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <set>
+#include <thread>
+
 #include "arguments.h"
+#include "parallel.h"
 #include "recursion.h"
+#include "results.h"
 
 namespace odernn {
 namespace {
-
-constexpr int64_t kPooledFrom = int64_t(1) << 20;  // bytes; smaller results come from torch's allocator
-
-// An uninitialised tensor, from the pool if it is large.
-Tensor result(at::IntArrayRef sizes, const Tensor& like) {
-  const int64_t bytes = c10::multiply_integers(sizes) * static_cast<int64_t>(like.element_size());
-  if (bytes < kPooledFrom) return at::empty(sizes, like.options());
-  return at::from_blob(acquire_block(static_cast<size_t>(bytes)), sizes, release_block, like.options());
-}
-
-Tensor nothing(const Tensor& like) { return at::empty({0}, like.options()); }
-
-// Part i of `parts` of the rows [0, batch).
-template <class Work>
-void for_parts(int64_t batch, Work work) {
-  const int64_t parts = std::min<int64_t>(at::get_num_threads(), batch);
-  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) work(i, batch * i / parts, batch * (i + 1) / parts);
-  });
-}
-
-template <class T>
-T* data_or_null(Tensor& tensor) {
-  return tensor.numel() > 0 ? tensor.data_ptr<T>() : nullptr;
-}
 
 std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
                                          const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
@@ -156,7 +134,7 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const May
     g.dt = data_or_null<scalar_t>(g_dt);
     g.y_previous = data_or_null<scalar_t>(g_y_previous);
     g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
-    PartialSums<scalar_t> sums(problem, std::min<int64_t>(at::get_num_threads(), batch), scratch);
+    PartialSums<scalar_t> sums(problem, count_parts(batch), scratch);
     const scalar_t* states = kept.const_data_ptr<scalar_t>();
     for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, states, g, sums[i], first, stop); });
     const Sums<scalar_t>& total = sums.total();
@@ -208,6 +186,24 @@ std::tuple<Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const Tensor&
   return {out, cotangent, kappa};
 }
 
+// For the tests: how many threads run the parts of a batch. Part number `failing`, if there is one, throws.
+int64_t count_threads(int64_t batch, int64_t failing) {
+  std::vector<std::thread::id> ids(static_cast<size_t>(count_parts(batch)));
+  for_parts(batch, [&](int64_t i, int64_t, int64_t) {
+    TORCH_CHECK_VALUE(i != failing, "part ", i, " was told to fail");
+    ids[static_cast<size_t>(i)] = std::this_thread::get_id();
+  });
+  return static_cast<int64_t>(std::set<std::thread::id>(ids.begin(), ids.end()).size());
+}
+
+bool has_openmp() {
+#ifdef _OPENMP
+  return true;
+#else
+  return false;
+#endif
+}
+
 int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
 
 }  // namespace
@@ -226,6 +222,8 @@ TORCH_LIBRARY(odernn_native, m) {
   m.def(
       "recursion(Tensor lambda_, Tensor weight, Tensor image_derivative, Tensor? state_derivative, Tensor? grad_trajectory, Tensor dt, "
       "float[] a, float[] b) -> (Tensor, Tensor, Tensor)");
+  m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
+  m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);
   m.def("empty_pool() -> ()", &odernn::empty_pool);
 }
