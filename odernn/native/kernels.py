@@ -164,7 +164,7 @@ def pull_back(
     call: Call,
     kept: Float[Tensor, "steps batch state"],
     *,
-    trajectory: Float[Tensor, "time batch state"] | None = None,
+    kept_gradient: Float[Tensor, "steps batch state"] | None = None,
     last: Float[Tensor, "batch state"] | None = None,
     last_but_one: Float[Tensor, "batch state"] | None = None,
     want_samples: bool = False,
@@ -175,9 +175,10 @@ def pull_back(
     Args:
         call: what was integrated.
         kept: `solve(call, keep=True).kept`.
-        trajectory: the loss's gradient by the states after the samples.
-        last: by the last state.
-        last_but_one: two-step scheme: by the state one solver step before the last.
+        kept_gradient: the loss's gradient by every kept state. Where the two-step scheme keeps more than the
+            trajectory, the trajectory's gradient goes to the places [substeps - 1 :: substeps].
+        last: by the last state, beside what `kept_gradient` says of it.
+        last_but_one: two-step scheme: by the state one solver step before the last, likewise.
         want_samples: compute the gradient by `call.samples`.
         want_dt: compute the gradient by dt, entry by entry; whoever gave a number or (time,) sums it.
 
@@ -186,7 +187,7 @@ def pull_back(
     """
     load()
     gradients = torch.ops.odernn_native.pull_back(
-        *(kept, trajectory, last, last_but_one, *call.arguments()), want_samples, want_dt
+        *(kept, kept_gradient, last, last_but_one, *call.arguments()), want_samples, want_dt
     )
     y0, weight, *optional = gradients
     present: list[Tensor | None] = [gradient if gradient.numel() else None for gradient in optional]

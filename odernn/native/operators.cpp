@@ -94,7 +94,7 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
 
 using Nine = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const MaybeTensor& grad_last,
+Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTensor& grad_last,
                const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
                const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
                const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind, c10::string_view hold,
@@ -104,8 +104,9 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const May
                             kind, hold,   family,  a,            b,    c,      parts, substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
-  check_tensor("kept", kept, {times * (family == "two-step" ? substeps : 1), batch, columns}, y0);
-  if (grad_trajectory.has_value()) check_tensor("grad_trajectory", *grad_trajectory, {times, batch, columns}, y0);
+  const int64_t states = times * (family == "two-step" ? substeps : 1);
+  check_tensor("kept", kept, {states, batch, columns}, y0);
+  if (grad_kept.has_value()) check_tensor("grad_kept", *grad_kept, {states, batch, columns}, y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
@@ -125,7 +126,7 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const May
     Scratch scratch;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, scratch);
     Gradients<scalar_t> g;
-    g.trajectory = grad_trajectory.has_value() ? grad_trajectory->const_data_ptr<scalar_t>() : nullptr;
+    g.kept = grad_kept.has_value() ? grad_kept->const_data_ptr<scalar_t>() : nullptr;
     g.end = grad_last.has_value() ? grad_last->const_data_ptr<scalar_t>() : nullptr;
     g.end_previous = grad_last_but_one.has_value() ? grad_last_but_one->const_data_ptr<scalar_t>() : nullptr;
     g.y0 = g_y0.data_ptr<scalar_t>();
@@ -135,8 +136,8 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const May
     g.y_previous = data_or_null<scalar_t>(g_y_previous);
     g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
     PartialSums<scalar_t> sums(problem, count_parts(batch), scratch);
-    const scalar_t* states = kept.const_data_ptr<scalar_t>();
-    for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, states, g, sums[i], first, stop); });
+    const scalar_t* k = kept.const_data_ptr<scalar_t>();
+    for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
     if (affine) copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
@@ -215,7 +216,7 @@ TORCH_LIBRARY(odernn_native, m) {
       "Tensor? y_previous, Tensor? dt_previous, str kind, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
       "int substeps, bool keep) -> (Tensor, Tensor, Tensor)");
   m.def(
-      "pull_back(Tensor kept, Tensor? grad_trajectory, Tensor? grad_last, Tensor? grad_last_but_one, Tensor y0, Tensor weight, "
+      "pull_back(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, Tensor y0, Tensor weight, "
       "Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, Tensor? y_previous, Tensor? dt_previous, "
       "str kind, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");

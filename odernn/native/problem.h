@@ -95,8 +95,8 @@ struct Problem {
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* trajectory = nullptr;  // of every kept state (times * kept, batch, state)
-  const T* end = nullptr;         // of the last state (batch, state)
+  const T* kept = nullptr;          // of every kept state (times * kept, batch, state)
+  const T* end = nullptr;           // of the last state (batch, state)
   const T* end_previous = nullptr;  // two-step: of the last state but one
 
   T* y0 = nullptr;        // (batch, state)

@@ -48,7 +48,7 @@ class RungeKutta final : public Stepper<T> {
     run(0, count * block_.rows, states.at(first - 1), nullptr);
   }
 
-  void reverse(int64_t n, int64_t c, const States<T>&, T* lambda) override {
+  void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
     const int64_t at = c * block_.rows * columns();
     const T* step = block_.step + c * block_.rows;
     for (int64_t e = p_.evaluations() - 1; e >= 0; --e) {

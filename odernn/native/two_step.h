@@ -72,13 +72,11 @@ class TwoStep final : public Stepper<T> {
     }
   }
 
-  void reverse(int64_t n, int64_t c, const States<T>& states, T* lambda) override {
-    for (int64_t q = p_.substeps - 1; q >= 0; --q) {
-      if (cold(n, q)) {
-        reverse_start(c, states.at(-1), lambda);
-      } else {
-        reverse_part(n, c, q, states, lambda);
-      }
+  void reverse(int64_t n, int64_t c, int64_t part, const States<T>& states, T* lambda) override {
+    if (cold(n, part)) {
+      reverse_start(c, states.at(-1), lambda);
+    } else {
+      reverse_part(n, c, part, states, lambda);
     }
   }
 

@@ -49,7 +49,7 @@ def rate(call: Call, y: Tensor, u: Tensor) -> Tensor:
 
 
 def reference(call: Call) -> tuple[Tensor, Tensor | None]:
-    """The trajectory and, for the two-step method, the state one solver step before its end."""
+    """Every state that is kept and, for the two-step method, the state one solver step before the last."""
     u = call.samples if call.input_weight is None else call.samples @ call.input_weight.T + call.bias
     y, previous, dt_previous = call.y0, call.y_previous, call.dt_previous
     earlier = u[0] if call.before is None else call.before
@@ -60,9 +60,11 @@ def reference(call: Call) -> tuple[Tensor, Tensor | None]:
             control = control_of(call, earlier, u_n, q)
             if call.scheme.family == "two-step":
                 y, previous, dt_previous = two_step(call, control, dt, y, previous, dt_previous)
+                out.append(y)
             else:
                 y = ONE_STEP[call.scheme.family](call, control, dt, y)
-        out.append(y)
+        if call.scheme.family != "two-step":
+            out.append(y)
         earlier = u_n
     return torch.stack(out), previous
 
@@ -160,22 +162,24 @@ def make_call(
 
 
 def compare(call: Call, bound: float) -> None:
-    """Forward and every gradient, for a loss on the whole trajectory and for one on the last state."""
+    """Forward and every gradient, for a loss on every kept state and for one on the last."""
     fields = ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "y_previous", "dt_previous")
     given = {f: t for f in fields if isinstance(t := getattr(call, f), Tensor)}
     leaves = {f: t.detach().double().clone().requires_grad_() for f, t in given.items()}
     expected, previous = reference(dataclasses.replace(call, **leaves))
     solution = native.solve(call, keep=True)
-    assert_close(solution.trajectory, expected, bound)
+    assert_close(solution.kept, expected, bound)
+    every = len(expected) // len(call.samples)
+    assert torch.equal(solution.trajectory, solution.kept[every - 1 :: every])
     assert_close(solution.last, expected[-1], bound)
     random = torch.Generator().manual_seed(5)
     weights = torch.randn(expected.shape, generator=random, dtype=torch.float64)
     two = call.scheme.family == "two-step"
     if two:
         assert_close(solution.last_but_one, previous, bound)
-    losses = {"trajectory": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
+    losses = {"kept_gradient": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
     for name, loss in losses.items():
-        given = {name: weights.to(call.y0.dtype) if name == "trajectory" else weights[-1].to(call.y0.dtype)}
+        given = {name: (weights if name == "kept_gradient" else weights[-1]).to(call.y0.dtype)}
         if two:
             loss = loss + (previous * weights[0]).sum()
             given["last_but_one"] = weights[0].to(call.y0.dtype)
@@ -364,8 +368,8 @@ def test_threads_change_nothing_but_the_order_of_sums(name):
     results = []
     for threads in (1, 2, 2, 5):
         torch.set_num_threads(threads)
-        kept, _, _, trajectory = native.solve(call, keep=True)
-        results.append((kept, native.pull_back(call, kept, trajectory=trajectory.contiguous())))
+        kept = native.solve(call, keep=True).kept
+        results.append((kept, native.pull_back(call, kept, kept_gradient=kept)))
     first, reference_gradients = results[0]
     for kept, gradients in results[1:]:
         assert torch.equal(kept, first)
