@@ -19,13 +19,21 @@ struct Arguments {
   const MaybeTensor &input_weight, &bias, &before;
   const Tensor& dt;
   const MaybeTensor &y_previous, &dt_previous;
-  c10::string_view kind, hold, family;
+  c10::string_view kind, squash, hold, family;
   at::ArrayRef<double> a, b, c;
   at::IntArrayRef parts;
   int64_t substeps;
 };
 
 void check_arguments(const Arguments& arguments);
+
+// Columns of the image and of the control for each column of the state.
+struct KindFacts {
+  const char* name;
+  Kind kind;
+  int64_t images, controls;
+};
+const KindFacts& kind_facts(c10::string_view name);
 
 // A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);

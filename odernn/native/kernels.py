@@ -16,7 +16,8 @@ from torch import Tensor
 
 from .build import load
 
-Kind = Literal["tanh", "gated-tanh"]
+Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
+Squash = Literal["identity", "tanh"]
 Hold = Literal["zero-order", "linear"]
 
 
@@ -66,7 +67,7 @@ LEAPFROG = shears((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0))
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to integrate: dy/dt = pointwise(y K^T, u), from y0, through all samples.
+    """What to integrate: dy/dt = pointwise(p, u) with p = y K^T, from y0, through all samples.
 
     Everything is contiguous, on the CPU, of one dtype (float32 or float64; `dt` may be of another floating type).
 
@@ -76,24 +77,29 @@ class Call:
         samples: the input x, or, without `input_weight`, the control u itself.
         scheme: the discretisation.
         dt: the time from one sample to the next.
-        input_weight: V of u = x V^T + b, or None.
+        input_weight: V of u = squash(x V^T + b), or None.
         bias: b, or None.
-        kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z).
+        kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;
+            "linear-plus-tanh": p_1 + tanh(p_2 + u) with p = (p_1, p_2), so K has twice as many rows as columns.
+            Partitioned schemes take "tanh" alone.
+        squash: "identity", or "tanh", which the control goes through at the samples, before the hold. A control that
+            is given (no `input_weight`) is taken as it is, and refuses "tanh".
         hold: "zero-order": the sample's control throughout; "linear": from the sample before to the sample.
-        before: linear hold: the control of the sample before the first; None: as the first sample's.
+        before: linear hold: the control, squashed, of the sample before the first; None: as the first sample's.
         substeps: solver steps a sample.
         y_previous: two-step scheme: the state one solver step before y0; None to start the method.
         dt_previous: two-step scheme: the length of that solver step.
     """
 
     y0: Float[Tensor, "batch state"]
-    weight: Float[Tensor, "state state"]
+    weight: Float[Tensor, "image state"]
     samples: Float[Tensor, "time batch input"]
     scheme: Scheme
     dt: float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
     input_weight: Float[Tensor, "control input"] | None = None
     bias: Float[Tensor, " control"] | None = None
     kind: Kind = "tanh"
+    squash: Squash = "identity"
     hold: Hold = "zero-order"
     before: Float[Tensor, "batch control"] | None = None
     substeps: int = 1
@@ -105,7 +111,8 @@ class Call:
         scheme = self.scheme
         return (
             *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before),
-            *(as_step(self.dt), self.y_previous, self.dt_previous, self.kind, self.hold),
+            *(as_step(self.dt), self.y_previous, self.dt_previous),
+            *(self.kind, self.squash, self.hold),
             *(scheme.family, scheme.a, scheme.b, scheme.c, scheme.parts, self.substeps),
         )
 
@@ -132,7 +139,7 @@ class Gradients(NamedTuple):
     """What `pull_back` returns; None for what the call does not have or nobody asked for."""
 
     y0: Float[Tensor, "batch state"]
-    weight: Float[Tensor, "state state"]
+    weight: Float[Tensor, "image state"]
     input_weight: Float[Tensor, "control input"] | None
     bias: Float[Tensor, " control"] | None
     samples: Float[Tensor, "time batch input"] | None

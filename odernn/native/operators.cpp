@@ -18,10 +18,10 @@ namespace {
 std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
                                          const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
                                          const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind,
-                                         c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
+                                         c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
                                          at::ArrayRef<double> c, at::IntArrayRef parts, int64_t substeps, bool keep) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, hold,   family,  a,            b,    c,      parts, substeps};
+                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
@@ -43,7 +43,7 @@ template <class T>
 class PartialSums {
  public:
   PartialSums(const Problem<T>& problem, int64_t parts, Scratch& scratch)
-      : weight_(problem.state.padded * problem.state.padded),
+      : weight_(problem.image.stride() * problem.state.padded),
         input_(problem.affine ? problem.control.stride() * (problem.inputs + 1) : 0),
         parts_(static_cast<size_t>(parts)) {
     for (Sums<T>& sums : parts_) {
@@ -76,8 +76,11 @@ void copy_weight_gradient(const Problem<T>& p, const Sums<T>& sums, T* out) {
   const int64_t n = p.state.width, columns = p.state.columns();
   for (size_t i = 0; i < p.couplings.size(); ++i) {
     T* block = out + p.couplings[i].target * n * columns + p.couplings[i].source * n;
-    for (int64_t r = 0; r < n; ++r)
-      std::copy(sums.couplings[i] + r * p.state.padded, sums.couplings[i] + r * p.state.padded + n, block + r * columns);
+    for (int64_t s = 0; s < p.image.segments; ++s)
+      for (int64_t r = 0; r < n; ++r) {
+        const T* row = sums.couplings[i] + (s * p.image.padded + r) * p.state.padded;
+        std::copy(row, row + n, block + (s * n + r) * columns);
+      }
   }
 }
 
@@ -97,11 +100,11 @@ using Nine = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, 
 Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTensor& grad_last,
                const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
                const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind, c10::string_view hold,
-               c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts,
+               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind, c10::string_view squash,
+               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts,
                int64_t substeps, bool want_samples, bool want_dt) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, hold,   family,  a,            b,    c,      parts, substeps};
+                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const int64_t states = times * (family == "two-step" ? substeps : 1);
@@ -113,7 +116,7 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
 
   const bool affine = input_weight.has_value(), memory = y_previous.has_value();
   Tensor g_y0 = at::empty({batch, columns}, y0.options());
-  Tensor g_weight = at::zeros({columns, columns}, y0.options());
+  Tensor g_weight = at::zeros(weight.sizes(), y0.options());
   Tensor g_input_weight = affine ? at::empty(input_weight->sizes(), y0.options()) : nothing(y0);
   Tensor g_bias = affine ? at::empty(bias->sizes(), y0.options()) : nothing(y0);
   Tensor g_samples = want_samples ? result(samples.sizes(), y0) : nothing(y0);
@@ -213,12 +216,12 @@ int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
 TORCH_LIBRARY(odernn_native, m) {
   m.def(
       "solve(Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-      "Tensor? y_previous, Tensor? dt_previous, str kind, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
+      "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
       "int substeps, bool keep) -> (Tensor, Tensor, Tensor)");
   m.def(
       "pull_back(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, Tensor y0, Tensor weight, "
       "Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, Tensor? y_previous, Tensor? dt_previous, "
-      "str kind, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
+      "str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   m.def(
       "recursion(Tensor lambda_, Tensor weight, Tensor image_derivative, Tensor? state_derivative, Tensor? grad_trajectory, Tensor dt, "

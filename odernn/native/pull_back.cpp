@@ -7,7 +7,8 @@ namespace {
 
 template <class T>
 int64_t samples_per_block(const Problem<T>& p, int64_t rows) {
-  const int64_t numbers = p.evaluations() * (p.kind == Kind::kGatedTanh ? 3 : 2) * p.state.padded + 2 * p.control.stride();
+  const int64_t derivatives = p.kind == Kind::kGatedTanh ? 2 : p.image.segments;
+  const int64_t numbers = p.evaluations() * (1 + derivatives) * p.state.padded + 2 * p.control.stride();
   const int64_t count = kTapeBytes / static_cast<int64_t>(sizeof(T)) / (rows * numbers);
   return std::max<int64_t>(1, std::min(p.times, count));
 }

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from odernn import native
+from odernn.activation import GATED_TANH, TANH
+from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
 from odernn.native import Call, Scheme
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
@@ -41,16 +43,16 @@ BOUND = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 
 def rate(call: Call, y: Tensor, u: Tensor) -> Tensor:
-    p = y @ call.weight.T
-    if call.kind == "tanh":
-        return torch.tanh(p + u)
-    candidate, gate = u.chunk(2, -1)
-    return torch.sigmoid(p + gate) * torch.tanh(p + candidate)
+    return RATES[call.kind](y @ call.weight.T, u)
+
+
+RATES = {activation.name: activation.function for activation in (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)}
 
 
 def reference(call: Call) -> tuple[Tensor, Tensor | None]:
     """Every state that is kept and, for the two-step method, the state one solver step before the last."""
     u = call.samples if call.input_weight is None else call.samples @ call.input_weight.T + call.bias
+    u = torch.tanh(u) if call.squash == "tanh" else u
     y, previous, dt_previous = call.y0, call.y_previous, call.dt_previous
     earlier = u[0] if call.before is None else call.before
     out = []
@@ -122,6 +124,7 @@ def make_call(
     scheme: Scheme,
     *,
     kind: str = "tanh",
+    squash: str = "identity",
     batch: int = 3,
     units: int = 6,
     times: int = 7,
@@ -146,13 +149,14 @@ def make_call(
         number = (0.1 + 0.2 * torch.rand(shape, generator=random, dtype=torch.float64)).to(dtype)
     return Call(
         y0=normal(batch, units),
-        weight=normal(units, units, scale=units**-0.5),
+        weight=normal(2 * units if kind == "linear-plus-tanh" else units, units, scale=units**-0.5),
         samples=normal(times, batch, controls if control_given else inputs),
         scheme=scheme,
         dt=number,
         input_weight=None if control_given else normal(controls, inputs),
         bias=None if control_given else normal(controls),
         kind=kind,
+        squash=squash,
         hold=hold,
         before=normal(batch, controls) if before else None,
         substeps=substeps,
@@ -201,7 +205,7 @@ def assert_close(have: Tensor | None, want: Tensor, bound: float, name: str = "s
 
 
 def kinds(scheme: Scheme) -> tuple[str, ...]:
-    return ("tanh",) if scheme.family == "shears" else ("tanh", "gated-tanh")
+    return ("tanh",) if scheme.family == "shears" else tuple(RATES)
 
 
 SHAPES = [(1, 16, 40), (3, 34, 1), (16, 20, 5), (29, 64, 9), (1, 2, 64), (3, 130, 70)]  # batch, units, times
@@ -254,7 +258,7 @@ def test_the_linear_hold_across_blocks_of_time(name, kind):
 
 
 @pytest.mark.parametrize("units", [1, 5, 17, 33])
-@pytest.mark.parametrize("kind", ["tanh", "gated-tanh"])
+@pytest.mark.parametrize("kind", RATES)
 @pytest.mark.parametrize("name", ["euler", "rk4", "two-step"])
 def test_an_odd_number_of_units(name, kind, units):
     compare(make_call(SCHEMES[name], kind=kind, units=units, inputs=3), 1e-10)
@@ -268,11 +272,21 @@ def test_every_number_of_inputs(inputs, control_given):
 
 
 @pytest.mark.parametrize(("hold", "before"), [("zero-order", False), ("linear", False), ("linear", True)])
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_squashed_control(name, kind, hold, before):
+    """In one block of time with the last rows of padding, and in several."""
+    for units, times in ((5 if SCHEMES[name].family != "shears" else 10, 7), (130, 70)):
+        shape = {"units": units, "times": times, "hold": hold, "before": before}
+        compare(make_call(SCHEMES[name], kind=kind, squash="tanh", dt="batch", **shape), 1e-10)
+
+
+@pytest.mark.parametrize(("hold", "before"), [("zero-order", False), ("linear", False), ("linear", True)])
 @pytest.mark.parametrize("substeps", [1, 2])
 @pytest.mark.parametrize("memory", [False, True])
-def test_the_two_step_method_with_and_without_its_memory(memory, substeps, hold, before):
+@pytest.mark.parametrize("kind", RATES)
+def test_the_two_step_method_with_and_without_its_memory(kind, memory, substeps, hold, before):
     for times in (1, 2, 9):
-        shape = {"substeps": substeps, "times": times}
+        shape = {"kind": kind, "substeps": substeps, "times": times}
         compare(make_call(native.two_step(), dt="batch", hold=hold, before=before, memory=memory, **shape), 1e-10)
 
 
@@ -416,6 +430,7 @@ def test_results_do_not_share_memory():
         ("dt", torch.ones(6), ValueError, "`dt` has shape"),
         ("dt", torch.ones(7, dtype=torch.int64), TypeError, "`dt` has dtype"),
         ("kind", "relu", ValueError, "`kind` is 'relu'"),
+        ("squash", "relu", ValueError, "`squash` is 'relu'"),
         ("hold", "cubic", ValueError, "`hold` is 'cubic'"),
         ("substeps", 0, ValueError, "`substeps` is 0"),
         ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
@@ -430,11 +445,26 @@ def test_bad_arguments_are_named(field, value, error, message):
         native.solve(call, keep=False)
 
 
-def test_a_partitioned_scheme_needs_halves_and_no_gate():
+def test_a_control_that_is_given_is_taken_as_it_is():
+    with pytest.raises(ValueError, match="`squash` is 'tanh' and there is no `input_weight`"):
+        native.solve(make_call(native.EULER, control_given=True, squash="tanh"), keep=False)
+
+
+@pytest.mark.parametrize("substeps", [1, 3])
+def test_a_gradient_belongs_to_every_kept_state(substeps):
+    call = make_call(native.two_step(), substeps=substeps)
+    kept = native.solve(call, keep=True).kept
+    assert len(kept) == 7 * substeps
+    with pytest.raises(ValueError, match="`grad_kept` has shape"):
+        native.pull_back(call, kept, kept_gradient=kept[1:])
+
+
+def test_a_partitioned_scheme_needs_halves_and_tanh():
     with pytest.raises(ValueError, match="even number"):
         native.solve(make_call(native.LEAPFROG, units=5), keep=False)
-    with pytest.raises(ValueError, match="partitioned schemes take 'tanh'"):
-        native.solve(make_call(native.LEAPFROG, kind="gated-tanh"), keep=False)
+    for kind in RATES.keys() - {"tanh"}:
+        with pytest.raises(ValueError, match="partitioned schemes take 'tanh'"):
+            native.solve(make_call(native.LEAPFROG, kind=kind), keep=False)
 
 
 def test_without_a_compiler_there_is_a_named_error():
