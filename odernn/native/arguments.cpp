@@ -113,11 +113,6 @@ std::vector<Shear<T>> sample_shears(const Arguments& x) {
   return shears;
 }
 
-template <class T>
-const T* data_or_null(const MaybeTensor& tensor) {
-  return tensor.has_value() ? tensor->const_data_ptr<T>() : nullptr;
-}
-
 }  // namespace
 
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {

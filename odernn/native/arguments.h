@@ -13,7 +13,12 @@ namespace odernn {
 using at::Tensor;
 using MaybeTensor = std::optional<Tensor>;
 
-// The arguments that both operators have in common, as they came.
+template <class T>
+const T* data_or_null(const MaybeTensor& tensor) {
+  return tensor.has_value() ? tensor->const_data_ptr<T>() : nullptr;
+}
+
+// The arguments that `solve` and `pull_back` have in common, as they came.
 struct Arguments {
   const Tensor &y0, &weight, &samples;
   const MaybeTensor &input_weight, &bias, &before;

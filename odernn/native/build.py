@@ -25,6 +25,7 @@ _SOURCES = (
     "arguments.cpp",
     "results.cpp",
     "operators.cpp",
+    "recursion_operator.cpp",
 )
 _FOLDER = Path(__file__).parent
 
@@ -202,4 +203,4 @@ def _path_with(folder: str | None) -> Iterator[None]:
 def _first_error(text: str) -> str:
     """The line of a compiler's output that says what went wrong, or the first line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no message")[:300]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else "no message")[:300]

@@ -19,6 +19,8 @@ from .build import load
 Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
 Squash = Literal["identity", "tanh"]
 Hold = Literal["zero-order", "linear"]
+Schedule = float | Float[Tensor, ""] | Float[Tensor, " steps"] | Float[Tensor, "batch steps"]
+"""A number for every solver step: one for all, one a step, or one a row and step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,52 +205,81 @@ def pull_back(
     return Gradients(y0, weight, *present)
 
 
+class TwoStepWeights(NamedTuple):
+    """y_next = e y_previous + w y + s f(y): one number for all steps, one a step, or one a row and step."""
+
+    e: Schedule
+    w: Schedule
+    s: Schedule
+
+
 class Recursion(NamedTuple):
     """What `recursion` returns.
 
     Attributes:
         lambda_: the gradient by the state before the first step.
-        image: D_p^T kappa: dL/dK is the sum of its products with the stage states.
-        kappa: dL/du is the sum of D_u^T kappa.
+        image: D_p^T kappa: dL/dK is the sum of its products with the states that the images were made of.
+        kappa: the gradient by every rate. dL/du is the sum of D_u^T kappa, dL/ddt that of kappa . rate / dt, and of
+            the two-step scheme kappa / s is the gradient by the state after the step.
+        carried: two-step scheme: the gradient by the state one solver step before the first step's, as far as it does
+            not go by way of the state in between; else None.
     """
 
     lambda_: Float[Tensor, "batch state"]
     image: Float[Tensor, "steps stages batch image"]
-    kappa: Float[Tensor, "steps stages batch state"]
+    kappa: Float[Tensor, "steps stages batch moved"]
+    carried: Float[Tensor, "batch state"] | None
 
 
 def recursion(
     lambda_: Float[Tensor, "batch state"],
-    weight: Float[Tensor, "image state"],
+    weight: Float[Tensor, "images state"],
     image_derivative: Float[Tensor, "steps stages batch image"],
-    dt: float | Float[Tensor, ""] | Float[Tensor, " steps"] | Float[Tensor, "batch steps"],
+    dt: Schedule | TwoStepWeights,
     scheme: Scheme,
     *,
     state_derivative: Float[Tensor, "steps stages batch state"] | None = None,
-    trajectory: Float[Tensor, "steps batch state"] | None = None,
+    trajectory: Float[Tensor, "outputs batch state"] | None = None,
+    substeps: int = 1,
+    carried: Float[Tensor, "batch state"] | None = None,
 ) -> Recursion:
     """The sequential part of the exact adjoint of any affine-pointwise field, whose derivatives the caller computed.
 
-    kappa_i = dt (b_i lambda + sum_{j>i} a_ji mu_j), mu_i = D_y kappa_i + (D_p kappa_i) K, lambda += sum_i mu_i.
+    A step is a solver step. With lambda the gradient by the state after it, and of the states in that order:
+
+    - an explicit tableau: for its stages from the last, kappa_i = dt (b_i lambda + sum_{j>i} a_ji mu_j) and
+      mu_i = D_y kappa_i + (D_p kappa_i) K; then lambda += sum_i mu_i.
+    - kicks and drifts: for the moves from the last, kappa = coefficient dt lambda_moved and
+      lambda_other += (D_p kappa) K_moved,other. `moved` is the half (q or p) that the move adds to, the state being
+      (q, p); the nodes do not matter here.
+    - two-step: kappa = s lambda; (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
+
+    K has g groups of `state` rows, `images` = g state: dy_i/dt depends on the entries i, i + state, ... of y K^T. Every
+    tensor is contiguous, on the CPU and of lambda's dtype; the schedules may be of another floating type.
 
     Args:
-        lambda_: the loss's gradient by the state after the last step.
-        weight: K, `image` a multiple of `state`.
-        image_derivative: D_p of every stage of every step, group after group of `state` columns.
-        dt: of one solver step.
-        scheme: an explicit tableau.
-        state_derivative: D_y, or None where the field does not see the state itself.
-        trajectory: the loss's gradient by the states after the steps.
+        lambda_: the loss's gradient by the state after the last step, beside what `trajectory` says of it.
+        weight: K.
+        image_derivative: D_p of every stage (or move) of every step, group after group. A stage has `image` = g state
+            columns, a move those of the half that it moves: `image` = g state / 2. The two-step scheme has one stage.
+        dt: of every step: a number, (steps,) or (batch, steps). The two-step scheme takes its weights in its place.
+        scheme: an explicit tableau (of any number of stages), kicks and drifts, or the two-step scheme.
+        state_derivative: D_y, or None where the field does not see the state itself. Kicks and drifts have none.
+        trajectory: the loss's gradient by the states after the last step and after every `substeps`-th before it, in
+            the order of time: `outputs` = steps / substeps, rounded up.
+        substeps: steps from one gradient in `trajectory` to the next.
+        carried: two-step scheme: the loss's gradient by the state before the last step; None is zero.
 
     Raises:
         NativeUnavailable, TypeError, ValueError: as `solve`.
     """
     load()
-    return Recursion(
-        *torch.ops.odernn_native.recursion(
-            *(lambda_, weight, image_derivative, state_derivative, trajectory, as_step(dt), scheme.a, scheme.b)
-        )
+    schedules = [as_step(one) for one in (dt if isinstance(dt, TwoStepWeights) else (dt,))]
+    found, image, kappa, out = torch.ops.odernn_native.recursion(
+        *(lambda_, carried, weight, image_derivative, state_derivative, trajectory, schedules),
+        *(scheme.family, scheme.a, scheme.b, scheme.parts, substeps),
     )
+    return Recursion(found, image, kappa, out if out.numel() else None)
 
 
 def as_step(dt: float | Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-// The operators, registered with torch.
+// The operators `solve` and `pull_back`, and what looks into the machinery.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -9,7 +9,6 @@
 
 #include "arguments.h"
 #include "parallel.h"
-#include "recursion.h"
 #include "results.h"
 
 namespace odernn {
@@ -129,9 +128,9 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
     Scratch scratch;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, scratch);
     Gradients<scalar_t> g;
-    g.kept = grad_kept.has_value() ? grad_kept->const_data_ptr<scalar_t>() : nullptr;
-    g.end = grad_last.has_value() ? grad_last->const_data_ptr<scalar_t>() : nullptr;
-    g.end_previous = grad_last_but_one.has_value() ? grad_last_but_one->const_data_ptr<scalar_t>() : nullptr;
+    g.kept = data_or_null<scalar_t>(grad_kept);
+    g.end = data_or_null<scalar_t>(grad_last);
+    g.end_previous = data_or_null<scalar_t>(grad_last_but_one);
     g.y0 = g_y0.data_ptr<scalar_t>();
     g.samples = data_or_null<scalar_t>(g_samples);
     g.before = data_or_null<scalar_t>(g_before);
@@ -147,47 +146,6 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
   });
   if (want_dt) g_dt.div_(static_cast<double>(substeps));
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous};
-}
-
-std::tuple<Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const Tensor& weight, const Tensor& image_derivative,
-                                             const MaybeTensor& state_derivative, const MaybeTensor& grad_trajectory, const Tensor& dt,
-                                             at::ArrayRef<double> a, at::ArrayRef<double> b) {
-  TORCH_CHECK_TYPE(lambda.scalar_type() == at::kFloat || lambda.scalar_type() == at::kDouble, "`lambda_` has dtype ",
-                   lambda.scalar_type(), "; give float32 or float64");
-  TORCH_CHECK_VALUE(lambda.dim() == 2 && lambda.numel() > 0, "`lambda_` has shape ", lambda.sizes(), "; wanted (batch, state)");
-  const int64_t batch = lambda.size(0), width = lambda.size(1), stages = static_cast<int64_t>(b.size());
-  TORCH_CHECK_VALUE(stages >= 1 && static_cast<int64_t>(a.size()) == stages * stages, "`a` has ", a.size(), " entries and `b` ", stages,
-                    "; give a square tableau");
-  TORCH_CHECK_VALUE(weight.dim() == 2 && weight.size(1) == width && weight.size(0) % width == 0 && weight.size(0) > 0, "`weight` has shape ",
-                    weight.sizes(), "; wanted (a multiple of ", width, ", ", width, ")");
-  const int64_t image = weight.size(0);
-  TORCH_CHECK_VALUE(image_derivative.dim() == 4, "`image_derivative` has shape ", image_derivative.sizes(), "; wanted (steps, ", stages,
-                    ", ", batch, ", ", image, ")");
-  const int64_t count = image_derivative.size(0);
-  check_tensor("lambda_", lambda, {batch, width}, lambda);
-  check_tensor("weight", weight, {image, width}, lambda);
-  check_tensor("image_derivative", image_derivative, {count, stages, batch, image}, lambda);
-  if (state_derivative.has_value()) check_tensor("state_derivative", *state_derivative, {count, stages, batch, width}, lambda);
-  if (grad_trajectory.has_value()) check_tensor("grad_trajectory", *grad_trajectory, {count, batch, width}, lambda);
-  const Steps steps = solver_steps(dt, count, batch, 1, lambda);
-  Tensor out = at::empty({batch, width}, lambda.options());
-  Tensor cotangent = result({count, stages, batch, image}, lambda), kappa = result({count, stages, batch, width}, lambda);
-  AT_DISPATCH_FLOATING_TYPES(lambda.scalar_type(), "odernn_native::recursion", [&] {
-    Scratch scratch;
-    Recursion<scalar_t> r;
-    r.steps = count, r.stages = stages, r.batch = batch, r.width = width, r.groups = image / width;
-    r.a.assign(a.begin(), a.end());
-    r.b.assign(b.begin(), b.end());
-    r.dt = steps.values.const_data_ptr<scalar_t>(), r.dt_time = steps.time, r.dt_row = steps.row;
-    r.pullback = pack(weight.const_data_ptr<scalar_t>(), width, int64_t(1), image, width, scratch);
-    r.image_derivative = image_derivative.const_data_ptr<scalar_t>();
-    r.state_derivative = state_derivative.has_value() ? state_derivative->const_data_ptr<scalar_t>() : nullptr;
-    r.trajectory = grad_trajectory.has_value() ? grad_trajectory->const_data_ptr<scalar_t>() : nullptr;
-    r.lambda = lambda.const_data_ptr<scalar_t>();
-    r.image_cotangent = cotangent.data_ptr<scalar_t>(), r.kappa = kappa.data_ptr<scalar_t>(), r.out = out.data_ptr<scalar_t>();
-    for_parts(batch, [&](int64_t, int64_t first, int64_t stop) { recur_rows(r, first, stop); });
-  });
-  return {out, cotangent, kappa};
 }
 
 // For the tests: how many threads run the parts of a batch. Part number `failing`, if there is one, throws.
@@ -223,9 +181,6 @@ TORCH_LIBRARY(odernn_native, m) {
       "Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, Tensor? y_previous, Tensor? dt_previous, "
       "str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
-  m.def(
-      "recursion(Tensor lambda_, Tensor weight, Tensor image_derivative, Tensor? state_derivative, Tensor? grad_trajectory, Tensor dt, "
-      "float[] a, float[] b) -> (Tensor, Tensor, Tensor)");
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);
@@ -235,5 +190,4 @@ TORCH_LIBRARY(odernn_native, m) {
 TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
   m.impl("solve", &odernn::solve);
   m.impl("pull_back", &odernn::pull_back);
-  m.impl("recursion", &odernn::recursion);
 }

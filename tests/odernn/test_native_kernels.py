@@ -299,43 +299,6 @@ def test_nothing_is_kept_unless_asked(scheme):
     assert torch.equal(kept.last, thrown.last)
 
 
-@pytest.mark.parametrize("state", [False, True])
-@pytest.mark.parametrize("dt", ["number", "time", "batch"])
-def test_the_recursion_alone(dt, state):
-    """A field with a damping of its own and two images a unit: dy/dt = tanh(p_1 + u) p_2 - s y."""
-    steps, batch, units = 5, 4, 7
-    call = make_call(RK4, times=steps, batch=batch, units=units, dt=dt, control_given=True)
-    random = torch.Generator().manual_seed(0)
-    weight = torch.randn(2 * units, units, generator=random, dtype=torch.float64) / 3
-    damping = 0.3 if state else 0.0
-    y = call.y0.clone().requires_grad_()
-    k_matrix = weight.clone().requires_grad_()
-    u = call.samples.clone().requires_grad_()
-    start, stages, stage_states, image_derivative = y, 4, [], []
-    out = []
-    for n in range(steps):
-        step, rates = step_of(call, n), []
-        for i in range(stages):
-            stage = y + step * sum(RK4.a[i * stages + j] * rates[j] for j in range(i))
-            first, second = (stage @ k_matrix.T).chunk(2, -1)
-            t = torch.tanh(first + u[n])
-            rates.append(t * second - damping * stage)
-            stage_states.append(stage.detach())
-            image_derivative.append(torch.cat(((1 - t**2) * second, t), -1).detach())
-        y = y + step * sum(b * rate for b, rate in zip(RK4.b, rates, strict=True))
-        out.append(y)
-    trajectory = torch.stack(out)
-    g = torch.randn(trajectory.shape, generator=random, dtype=torch.float64)
-    wanted = torch.autograd.grad((trajectory * g).sum() + (y * g[0]).sum(), (start, k_matrix, u))
-    derivative = torch.stack(image_derivative).view(steps, stages, batch, 2 * units)
-    given = torch.full((steps, stages, batch, units), -damping, dtype=torch.float64) if state else None
-    got = native.recursion(g[0], weight, derivative, call.dt, RK4, state_derivative=given, trajectory=g)
-    assert_close(got.lambda_, wanted[0], 1e-12)
-    states = torch.stack(stage_states).view(steps, stages, batch, units)
-    assert_close(torch.einsum("tsbp,tsbn->pn", got.image, states), wanted[1], 1e-12)
-    assert_close(got.image[..., :units].sum(1), wanted[2], 1e-12)  # D_u is D_p of the first image
-
-
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
 
 
