@@ -158,7 +158,7 @@ class _Kernels(torch.autograd.Function):
         found = native.pull_back(
             call,
             kept,
-            trajectory=of_trajectory if ctx.save == "trajectory" else None,
+            kept_gradient=_of_kept(call, kept, of_trajectory) if ctx.save == "trajectory" else None,
             last=last,
             last_but_one=last_but_one if last_but_one.numel() else None,
             want_samples=asked[2],
@@ -172,6 +172,15 @@ class _Kernels(torch.autograd.Function):
             *(found.before, by_dt, found.y_previous, found.dt_previous),
         )
         return (None, None, *(one if wanted else None for one, wanted in zip(every, asked, strict=True)))
+
+
+def _of_kept(call: native.Call, kept: Tensor, of_trajectory: Tensor) -> Tensor:
+    """The trajectory's gradient as one of every kept state: the states between samples have none."""
+    if len(kept) == len(of_trajectory):
+        return of_trajectory
+    of_kept = torch.zeros_like(kept)
+    of_kept[call.substeps - 1 :: call.substeps] = of_trajectory
+    return of_kept
 
 
 def _with(call: native.Call, tensors: tuple[Tensor | None, ...] | list[Tensor | None]) -> native.Call:

@@ -6,6 +6,13 @@
 namespace odernn {
 namespace {
 
+constexpr KindFacts kKinds[] = {
+    {"tanh", Kind::kTanh, 1, 1},                       // tanh(p + u)
+    {"gated-tanh", Kind::kGatedTanh, 1, 2},            // sigmoid(p + u_2) tanh(p + u_1)
+    {"linear", Kind::kLinear, 1, 1},                   // p + u
+    {"linear-plus-tanh", Kind::kLinearPlusTanh, 2, 1}  // p_1 + tanh(p_2 + u)
+};
+
 bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
   for (const char* name : names)
     if (value == name) return true;
@@ -13,7 +20,7 @@ bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
 }
 
 void check_names(const Arguments& x) {
-  TORCH_CHECK_VALUE(one_of(x.kind, {"tanh", "gated-tanh"}), "`kind` is '", x.kind, "'; give 'tanh' or 'gated-tanh'");
+  TORCH_CHECK_VALUE(one_of(x.squash, {"identity", "tanh"}), "`squash` is '", x.squash, "'; give 'identity' or 'tanh'");
   TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold, "'; give 'zero-order' or 'linear'");
   TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "shears", "two-step"}), "`family` is '", x.family,
                     "'; give 'runge-kutta', 'shears' or 'two-step'");
@@ -56,17 +63,27 @@ void check_control(const Arguments& x, int64_t batch, int64_t controls) {
   } else {
     TORCH_CHECK_VALUE(inputs == controls, "`samples` has ", inputs, " features; without `input_weight` it is the control, which has ",
                       controls);
+    TORCH_CHECK_VALUE(x.squash == "identity", "`squash` is '", x.squash,
+                      "' and there is no `input_weight`; a control that is given is taken as it is: give 'identity'");
   }
   if (x.before.has_value()) check_tensor("before", *x.before, {batch, controls}, x.y0);
 }
 
-// The control's rows of `matrix` (control, columns) where the padded layout has them, zeros elsewhere.
+// The rows of `matrix` where the padded layout has them, zeros elsewhere.
 template <class T>
 const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Scratch& scratch) {
   T* out = scratch.take_zeros<T>(layout.stride() * columns);
   for (int64_t s = 0; s < layout.segments; ++s)
     std::copy(matrix + s * layout.width * columns, matrix + (s + 1) * layout.width * columns, out + s * layout.padded * columns);
   return out;
+}
+
+// All of K, whose image has several segments: each begins on a whole vector.
+template <class T>
+Coupling<T> coupling(const Tensor& weight, const Layout& image, Scratch& scratch) {
+  const int64_t n = weight.size(1), rows = image.stride();
+  const T* k = padded_rows(image, weight.const_data_ptr<T>(), n, scratch);
+  return {pack(k, int64_t(1), n, n, rows, scratch), pack(k, n, int64_t(1), rows, n, scratch), 0, 0};
 }
 
 // The block of K from segment `source` to segment `target`.
@@ -96,11 +113,6 @@ std::vector<Shear<T>> sample_shears(const Arguments& x) {
   return shears;
 }
 
-template <class T>
-const T* data_or_null(const MaybeTensor& tensor) {
-  return tensor.has_value() ? tensor->const_data_ptr<T>() : nullptr;
-}
-
 }  // namespace
 
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
@@ -120,14 +132,21 @@ void check_arguments(const Arguments& x) {
   check_names(x);
   check_scheme(x, columns);
   check_tensor("y0", y0, {batch, columns}, y0);
-  check_tensor("weight", x.weight, {columns, columns}, y0);
-  check_control(x, batch, x.kind == "gated-tanh" ? 2 * columns : columns);
+  const KindFacts& kind = kind_facts(x.kind);
+  check_tensor("weight", x.weight, {kind.images * columns, columns}, y0);
+  check_control(x, batch, kind.controls * columns);
   TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(), "give both `y_previous` and `dt_previous`, or neither");
   if (x.y_previous.has_value()) {
     TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family, "'; only 'two-step' has a memory");
     check_tensor("y_previous", *x.y_previous, {batch, columns}, y0);
     check_tensor("dt_previous", *x.dt_previous, {batch}, y0);
   }
+}
+
+const KindFacts& kind_facts(c10::string_view name) {
+  for (const KindFacts& facts : kKinds)
+    if (name == facts.name) return facts;
+  TORCH_CHECK_VALUE(false, "`kind` is '", name, "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
 }
 
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
@@ -146,16 +165,19 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Scratch& scratch
   p.times = x.samples.size(0);
   p.batch = x.y0.size(0);
   p.inputs = x.samples.size(2);
-  p.kind = x.kind == "tanh" ? Kind::kTanh : Kind::kGatedTanh;
+  const KindFacts& kind = kind_facts(x.kind);
+  p.kind = kind.kind;
   p.family = x.family == "shears" ? Family::kShears : x.family == "two-step" ? Family::kTwoStep : Family::kRungeKutta;
-  const int64_t halves = p.family == Family::kShears ? 2 : 1, controls = p.kind == Kind::kGatedTanh ? 2 : 1;
+  const int64_t halves = p.family == Family::kShears ? 2 : 1;
   p.state = Layout::of<T>(halves, columns);
-  p.control = Layout::of<T>(halves * controls, columns * controls);
+  p.control = Layout::of<T>(halves * kind.controls, columns * kind.controls);
+  p.image = {kind.images, p.state.width, p.state.padded};
   p.linear_hold = x.hold == "linear";
 
   p.y0 = x.y0.const_data_ptr<T>();
   p.samples = x.samples.const_data_ptr<T>();
   p.affine = x.input_weight.has_value();
+  p.squash = x.squash == "tanh";
   if (p.affine) {
     const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, scratch);
     p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), scratch);
@@ -177,6 +199,8 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Scratch& scratch
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);
     p.couplings = {coupling<T>(x.weight, p.state, 0, 1, scratch), coupling<T>(x.weight, p.state, 1, 0, scratch)};
+  } else if (p.image.segments > 1) {
+    p.couplings = {coupling<T>(x.weight, p.image, scratch)};
   } else {
     p.couplings = {coupling<T>(x.weight, p.state, 0, 0, scratch)};
   }

@@ -13,19 +13,32 @@ namespace odernn {
 using at::Tensor;
 using MaybeTensor = std::optional<Tensor>;
 
-// The arguments that both operators have in common, as they came.
+template <class T>
+const T* data_or_null(const MaybeTensor& tensor) {
+  return tensor.has_value() ? tensor->const_data_ptr<T>() : nullptr;
+}
+
+// The arguments that `solve` and `pull_back` have in common, as they came.
 struct Arguments {
   const Tensor &y0, &weight, &samples;
   const MaybeTensor &input_weight, &bias, &before;
   const Tensor& dt;
   const MaybeTensor &y_previous, &dt_previous;
-  c10::string_view kind, hold, family;
+  c10::string_view kind, squash, hold, family;
   at::ArrayRef<double> a, b, c;
   at::IntArrayRef parts;
   int64_t substeps;
 };
 
 void check_arguments(const Arguments& arguments);
+
+// Columns of the image and of the control for each column of the state.
+struct KindFacts {
+  const char* name;
+  Kind kind;
+  int64_t images, controls;
+};
+const KindFacts& kind_facts(c10::string_view name);
 
 // A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);

@@ -26,13 +26,15 @@ class Block {
  public:
   Block(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Scratch& scratch)
       : problem(problem), begin(begin), rows(rows), most(most), scratch(scratch), control(problem, begin, rows, most, scratch) {
-    zeros = scratch.take_zeros<T>(std::max(problem.state.padded, whole_vectors<T>(problem.inputs)));
+    zeros = scratch.take_zeros<T>(std::max(problem.image.stride(), whole_vectors<T>(problem.inputs)));
     step = scratch.take<T>(most * rows);
     cotangents = scratch.take<const T*>(rows);
   }
 
   // Width and stride of one segment's working rows.
   int64_t columns() const { return problem.state.padded; }
+  // The same of the image of one evaluation, which is also what `first` holds.
+  int64_t image_columns() const { return problem.image.stride(); }
   bool gated() const { return problem.kind == Kind::kGatedTanh; }
 
   void fill(int64_t first, int64_t count) {
@@ -45,13 +47,15 @@ class Block {
   // derivatives if asked, else `first` is scratch. `rate` may be null if derivatives are asked.
   void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count, T* first, T* second,
                 bool derivative, T* rate) {
-    const T* u = control.at(theta, from, count) + (gated() ? 0 : coupling.target * columns());
-    if (gated()) {
-      multiply(source, count, coupling.image, zeros, int64_t(0), first, columns());
+    if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
+    const bool whole = gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the image
+    const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
+    if (whole) {
+      multiply(source, count, coupling.image, zeros, int64_t(0), first, image_columns());
     } else {
-      multiply(source, count, coupling.image, u, control.stride(), first, columns());
+      multiply(source, count, coupling.image, u, control.stride(), first, image_columns());
     }
-    compute_rates<T>(problem.kind, {count, columns(), first, second, columns(), u, control.stride(), rate, columns()}, derivative);
+    compute_rates<T>(problem.kind, {count, columns(), first, second, image_columns(), u, control.stride(), rate, columns()}, derivative);
   }
 
   // The same from an image that was computed without the control (ungated).
@@ -81,7 +85,7 @@ class Pullback {
       : block_(block), sums_(sums), wanted_(wanted) {
     const Problem<T>& p = block.problem;
     earlier_ = block.control.earlier();
-    shared_ = p.family == Family::kRungeKutta && p.evaluations() == 1 && !earlier_ && !block.gated();
+    shared_ = p.family == Family::kRungeKutta && p.evaluations() == 1 && !earlier_ && !block.gated() && p.image.segments == 1;
     const int64_t slots = (block.most + earlier_) * block.rows;
     if (wanted_ && !shared_) control_ = block.scratch.template take_zeros<T>(slots * stride());
     if (wanted_ && earlier_) carried_ = block.scratch.template take_zeros<T>(block.rows * stride());
@@ -108,32 +112,17 @@ class Pullback {
   // first := D^T (step * sum), the cotangent of the image of filled sample `c`, whose rows' derivatives `first` and `second` hold; the
   // control's cotangents are added up on the way.
   void cotangent(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum) {
-    const int64_t rows = block_.rows, columns = block_.columns();
-    const bool gated = block_.gated(), control = wanted_ && !shared_;
-    T* own = control ? control_ + ((c + earlier_) * rows) * stride() + (gated ? 0 : coupling.target * columns) : nullptr;
-    T* before = control && earlier_ ? own - rows * stride() : nullptr;
-    const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
-    for (int64_t r = 0; r < rows; ++r) {
-      const Vector<T> factor = splat<T>(step[r]);
-      T* x = first + r * columns;
-      for (int64_t i = 0; i < columns; i += kLanes<T>) {
-        const Vector<T> kappa = factor * combined(sum, r, i);
-        const Vector<T> candidate = load(x + i) * kappa;
-        if (control) add(own, before, r * stride() + i, candidate, late, early);
-        if (!gated) {
-          store(x + i, candidate);
-          continue;
-        }
-        const Vector<T> gate = load(second + r * columns + i) * kappa;
-        if (control) add(own, before, r * stride() + columns + i, gate, late, early);
-        store(x + i, candidate + gate);
-      }
+    switch (block_.problem.kind) {
+      case Kind::kTanh: return cotangent_of<Kind::kTanh>(coupling, theta, c, first, second, step, sum);
+      case Kind::kGatedTanh: return cotangent_of<Kind::kGatedTanh>(coupling, theta, c, first, second, step, sum);
+      case Kind::kLinear: return cotangent_of<Kind::kLinear>(coupling, theta, c, first, second, step, sum);
+      case Kind::kLinearPlusTanh: return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, first, second, step, sum);
     }
   }
 
   // out = initial + first K.
   void transpose(const Coupling<T>& coupling, T* first, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
-    point_at(first, block_.columns(), block_.rows, block_.cotangents);
+    point_at(first, block_.image_columns(), block_.rows, block_.cotangents);
     multiply(block_.cotangents, block_.rows, coupling.pullback, initial, initial_stride, out, out_stride);
   }
 
@@ -149,7 +138,8 @@ class Pullback {
     T* sum = sums_.couplings[static_cast<size_t>(coupling)];
     if (sum == nullptr) return;
     const Problem<T>& p = block_.problem;
-    add_outer(first, block_.columns(), p.state.width, source, p.state.width, rows, sum, block_.columns());
+    const int64_t columns = block_.image_columns() - (p.image.padded - p.image.width);
+    add_outer(first, block_.image_columns(), columns, source, p.state.width, rows, sum, block_.columns());
   }
 
   // The gradients of the control's parameters and of the samples [first, first + count), after the recursion.
@@ -162,7 +152,8 @@ class Pullback {
     if (earlier_ && first == 0 && p.before == nullptr) {  // the interval before the first sample is the first sample's
       for (int64_t i = 0; i < head * stride(); ++i) cotangents[head * stride() + i] += carried_[i];
     }
-    const T* own = cotangents + head * stride();
+    T* own = cotangents + head * stride();
+    if (p.squash) pull_back_tanh(block_.control.at(T(1), 0, count * rows), count * rows * stride(), own);
     if (p.affine) {
       affine_gradients(first, count, own, g);
     } else if (g.samples != nullptr) {
@@ -176,6 +167,24 @@ class Pullback {
   }
 
  private:
+  template <Kind kKind>
+  void cotangent_of(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum) {
+    const int64_t rows = block_.rows, columns = block_.columns(), width = block_.image_columns();
+    const bool control = wanted_ && !shared_;
+    T* own = control ? control_ + ((c + earlier_) * rows) * stride() + (kKind == Kind::kGatedTanh ? 0 : coupling.target * columns) : nullptr;
+    T* before = control && earlier_ ? own - rows * stride() : nullptr;
+    const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
+    const auto through = [&](int64_t r, int64_t i, Vector<T> v) {
+      if (control) add(own, before, r * stride() + i, v, late, early);
+    };
+    for (int64_t r = 0; r < rows; ++r) {
+      const Vector<T> factor = splat<T>(step[r]);
+      const T* gate = kKind == Kind::kGatedTanh ? second + r * columns : nullptr;
+      for (int64_t i = 0; i < columns; i += kLanes<T>)
+        pull_back_rate<kKind>(r, i, columns, factor * combined(sum, r, i), first + r * width, gate, through);
+    }
+  }
+
   static void add(T* own, T* before, int64_t at, Vector<T> v, Vector<T> late, Vector<T> early) {
     store(own + at, load(own + at) + late * v);
     if (before != nullptr) store(before + at, load(before + at) + early * v);

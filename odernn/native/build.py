@@ -23,7 +23,9 @@ _SOURCES = (
     "pull_back.cpp",
     "recursion.cpp",
     "arguments.cpp",
+    "results.cpp",
     "operators.cpp",
+    "recursion_operator.cpp",
 )
 _FOLDER = Path(__file__).parent
 
@@ -110,15 +112,26 @@ def _ninja_folder() -> str | None:
 def _flags(compiler: str) -> tuple[str, ...]:
     """The compiler's flags, with the name it has for the processor at hand."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
-    flags = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden"]
-    # torch's parallel_for is a template with OpenMP's pragmas: a compiler without this flag passes over them in silence.
-    openmp = ["-fopenmp"] if _accepts(compiler, "-fopenmp") else []
-    return (*flags, *openmp, *([] if native is None else [native]))
+    flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
+    return (*flags, _threading(compiler), *(() if native is None else (native,)))
 
 
-def _accepts(compiler: str, flag: str) -> bool:
-    command = [compiler, flag, "-x", "c++", "-fsyntax-only", os.devnull]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+def _threading(compiler: str) -> str:
+    """-fopenmp, without which torch's parallel_for runs on one thread, or -pthread for threads of the kernels' own.
+
+    OpenMP is for GCC on Linux, whose runtime is the one that torch brings. Another compiler's would be a second one in
+    the process: it does not know torch's number of threads, and on macOS it may end the process.
+    """
+    gcc = "#include <omp.h>\n#ifdef __clang__\n#error\n#endif\n"
+    return "-fopenmp" if sys.platform == "linux" and _accepts(compiler, "-fopenmp", gcc) else "-pthread"
+
+
+def _accepts(compiler: str, flag: str, source: str = "") -> bool:
+    """Whether the compiler takes the source with the flag."""
+    command = [compiler, flag, "-x", "c++", "-fsyntax-only", "-"]
+    return (
+        subprocess.run(command, input=source, text=True, capture_output=True, check=False, timeout=60).returncode == 0
+    )
 
 
 def _key(compiler: str, flags: tuple[str, ...]) -> str:
@@ -157,7 +170,7 @@ def _built(name: str, flags: tuple[str, ...]) -> str:
                 name=name,
                 sources=[str(_FOLDER / source) for source in _SOURCES],
                 extra_cflags=list(flags),
-                extra_ldflags=[flag for flag in flags if flag == "-fopenmp"],
+                extra_ldflags=[flag for flag in flags if flag in ("-fopenmp", "-pthread")],
                 build_directory=str(folder),
                 is_python_module=False,
             )
@@ -190,4 +203,4 @@ def _path_with(folder: str | None) -> Iterator[None]:
 def _first_error(text: str) -> str:
     """The line of a compiler's output that says what went wrong, or the first line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return next((line for line in lines if "error" in line.lower()), lines[0] if lines else "no message")[:300]
+    return next((line for line in lines if "error:" in line), lines[0] if lines else "no message")[:300]

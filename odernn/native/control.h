@@ -37,7 +37,9 @@ class Control {
     const int64_t skip = problem_.before != nullptr && first < earlier_ ? rows_ : 0;
     const int64_t n = slot * rows_ - skip;
     if (problem_.affine) {
-      multiply(sources_ + skip, n, problem_.input, problem_.bias, int64_t(0), values_ + skip * stride(), stride());
+      T* made = values_ + skip * stride();
+      multiply(sources_ + skip, n, problem_.input, problem_.bias, int64_t(0), made, stride());
+      if (problem_.squash) tanh_in_place(made, n * stride());
     } else {
       for (int64_t i = skip; i < skip + n; ++i) copy_padded(problem_.control, sources_[i], values_ + i * stride());
     }

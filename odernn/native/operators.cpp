@@ -1,49 +1,26 @@
-// The operators, registered with torch. The batch is cut into as many parts as there are threads; each part runs through all of time alone.
+// The operators `solve` and `pull_back`, and what looks into the machinery.
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <set>
+#include <thread>
+
 #include "arguments.h"
-#include "recursion.h"
+#include "parallel.h"
+#include "results.h"
 
 namespace odernn {
 namespace {
 
-constexpr int64_t kPooledFrom = int64_t(1) << 20;  // bytes; smaller results come from torch's allocator
-
-// An uninitialised tensor, from the pool if it is large.
-Tensor result(at::IntArrayRef sizes, const Tensor& like) {
-  const int64_t bytes = c10::multiply_integers(sizes) * static_cast<int64_t>(like.element_size());
-  if (bytes < kPooledFrom) return at::empty(sizes, like.options());
-  return at::from_blob(acquire_block(static_cast<size_t>(bytes)), sizes, release_block, like.options());
-}
-
-Tensor nothing(const Tensor& like) { return at::empty({0}, like.options()); }
-
-// Part i of `parts` of the rows [0, batch).
-template <class Work>
-void for_parts(int64_t batch, Work work) {
-  const int64_t parts = std::min<int64_t>(at::get_num_threads(), batch);
-  at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) work(i, batch * i / parts, batch * (i + 1) / parts);
-  });
-}
-
-template <class T>
-T* data_or_null(Tensor& tensor) {
-  return tensor.numel() > 0 ? tensor.data_ptr<T>() : nullptr;
-}
-
 std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
                                          const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
                                          const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind,
-                                         c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
+                                         c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
                                          at::ArrayRef<double> c, at::IntArrayRef parts, int64_t substeps, bool keep) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, hold,   family,  a,            b,    c,      parts, substeps};
+                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
@@ -65,7 +42,7 @@ template <class T>
 class PartialSums {
  public:
   PartialSums(const Problem<T>& problem, int64_t parts, Scratch& scratch)
-      : weight_(problem.state.padded * problem.state.padded),
+      : weight_(problem.image.stride() * problem.state.padded),
         input_(problem.affine ? problem.control.stride() * (problem.inputs + 1) : 0),
         parts_(static_cast<size_t>(parts)) {
     for (Sums<T>& sums : parts_) {
@@ -98,8 +75,11 @@ void copy_weight_gradient(const Problem<T>& p, const Sums<T>& sums, T* out) {
   const int64_t n = p.state.width, columns = p.state.columns();
   for (size_t i = 0; i < p.couplings.size(); ++i) {
     T* block = out + p.couplings[i].target * n * columns + p.couplings[i].source * n;
-    for (int64_t r = 0; r < n; ++r)
-      std::copy(sums.couplings[i] + r * p.state.padded, sums.couplings[i] + r * p.state.padded + n, block + r * columns);
+    for (int64_t s = 0; s < p.image.segments; ++s)
+      for (int64_t r = 0; r < n; ++r) {
+        const T* row = sums.couplings[i] + (s * p.image.padded + r) * p.state.padded;
+        std::copy(row, row + n, block + (s * n + r) * columns);
+      }
   }
 }
 
@@ -116,25 +96,26 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
 
 using Nine = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const MaybeTensor& grad_last,
+Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTensor& grad_last,
                const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
                const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind, c10::string_view hold,
-               c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts,
+               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind, c10::string_view squash,
+               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts,
                int64_t substeps, bool want_samples, bool want_dt) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, hold,   family,  a,            b,    c,      parts, substeps};
+                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
-  check_tensor("kept", kept, {times * (family == "two-step" ? substeps : 1), batch, columns}, y0);
-  if (grad_trajectory.has_value()) check_tensor("grad_trajectory", *grad_trajectory, {times, batch, columns}, y0);
+  const int64_t states = times * (family == "two-step" ? substeps : 1);
+  check_tensor("kept", kept, {states, batch, columns}, y0);
+  if (grad_kept.has_value()) check_tensor("grad_kept", *grad_kept, {states, batch, columns}, y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
 
   const bool affine = input_weight.has_value(), memory = y_previous.has_value();
   Tensor g_y0 = at::empty({batch, columns}, y0.options());
-  Tensor g_weight = at::zeros({columns, columns}, y0.options());
+  Tensor g_weight = at::zeros(weight.sizes(), y0.options());
   Tensor g_input_weight = affine ? at::empty(input_weight->sizes(), y0.options()) : nothing(y0);
   Tensor g_bias = affine ? at::empty(bias->sizes(), y0.options()) : nothing(y0);
   Tensor g_samples = want_samples ? result(samples.sizes(), y0) : nothing(y0);
@@ -147,18 +128,18 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const May
     Scratch scratch;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, scratch);
     Gradients<scalar_t> g;
-    g.trajectory = grad_trajectory.has_value() ? grad_trajectory->const_data_ptr<scalar_t>() : nullptr;
-    g.end = grad_last.has_value() ? grad_last->const_data_ptr<scalar_t>() : nullptr;
-    g.end_previous = grad_last_but_one.has_value() ? grad_last_but_one->const_data_ptr<scalar_t>() : nullptr;
+    g.kept = data_or_null<scalar_t>(grad_kept);
+    g.end = data_or_null<scalar_t>(grad_last);
+    g.end_previous = data_or_null<scalar_t>(grad_last_but_one);
     g.y0 = g_y0.data_ptr<scalar_t>();
     g.samples = data_or_null<scalar_t>(g_samples);
     g.before = data_or_null<scalar_t>(g_before);
     g.dt = data_or_null<scalar_t>(g_dt);
     g.y_previous = data_or_null<scalar_t>(g_y_previous);
     g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
-    PartialSums<scalar_t> sums(problem, std::min<int64_t>(at::get_num_threads(), batch), scratch);
-    const scalar_t* states = kept.const_data_ptr<scalar_t>();
-    for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, states, g, sums[i], first, stop); });
+    PartialSums<scalar_t> sums(problem, count_parts(batch), scratch);
+    const scalar_t* k = kept.const_data_ptr<scalar_t>();
+    for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
     if (affine) copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
@@ -167,45 +148,22 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_trajectory, const May
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous};
 }
 
-std::tuple<Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const Tensor& weight, const Tensor& image_derivative,
-                                             const MaybeTensor& state_derivative, const MaybeTensor& grad_trajectory, const Tensor& dt,
-                                             at::ArrayRef<double> a, at::ArrayRef<double> b) {
-  TORCH_CHECK_TYPE(lambda.scalar_type() == at::kFloat || lambda.scalar_type() == at::kDouble, "`lambda_` has dtype ",
-                   lambda.scalar_type(), "; give float32 or float64");
-  TORCH_CHECK_VALUE(lambda.dim() == 2 && lambda.numel() > 0, "`lambda_` has shape ", lambda.sizes(), "; wanted (batch, state)");
-  const int64_t batch = lambda.size(0), width = lambda.size(1), stages = static_cast<int64_t>(b.size());
-  TORCH_CHECK_VALUE(stages >= 1 && static_cast<int64_t>(a.size()) == stages * stages, "`a` has ", a.size(), " entries and `b` ", stages,
-                    "; give a square tableau");
-  TORCH_CHECK_VALUE(weight.dim() == 2 && weight.size(1) == width && weight.size(0) % width == 0 && weight.size(0) > 0, "`weight` has shape ",
-                    weight.sizes(), "; wanted (a multiple of ", width, ", ", width, ")");
-  const int64_t image = weight.size(0);
-  TORCH_CHECK_VALUE(image_derivative.dim() == 4, "`image_derivative` has shape ", image_derivative.sizes(), "; wanted (steps, ", stages,
-                    ", ", batch, ", ", image, ")");
-  const int64_t count = image_derivative.size(0);
-  check_tensor("lambda_", lambda, {batch, width}, lambda);
-  check_tensor("weight", weight, {image, width}, lambda);
-  check_tensor("image_derivative", image_derivative, {count, stages, batch, image}, lambda);
-  if (state_derivative.has_value()) check_tensor("state_derivative", *state_derivative, {count, stages, batch, width}, lambda);
-  if (grad_trajectory.has_value()) check_tensor("grad_trajectory", *grad_trajectory, {count, batch, width}, lambda);
-  const Steps steps = solver_steps(dt, count, batch, 1, lambda);
-  Tensor out = at::empty({batch, width}, lambda.options());
-  Tensor cotangent = result({count, stages, batch, image}, lambda), kappa = result({count, stages, batch, width}, lambda);
-  AT_DISPATCH_FLOATING_TYPES(lambda.scalar_type(), "odernn_native::recursion", [&] {
-    Scratch scratch;
-    Recursion<scalar_t> r;
-    r.steps = count, r.stages = stages, r.batch = batch, r.width = width, r.groups = image / width;
-    r.a.assign(a.begin(), a.end());
-    r.b.assign(b.begin(), b.end());
-    r.dt = steps.values.const_data_ptr<scalar_t>(), r.dt_time = steps.time, r.dt_row = steps.row;
-    r.pullback = pack(weight.const_data_ptr<scalar_t>(), width, int64_t(1), image, width, scratch);
-    r.image_derivative = image_derivative.const_data_ptr<scalar_t>();
-    r.state_derivative = state_derivative.has_value() ? state_derivative->const_data_ptr<scalar_t>() : nullptr;
-    r.trajectory = grad_trajectory.has_value() ? grad_trajectory->const_data_ptr<scalar_t>() : nullptr;
-    r.lambda = lambda.const_data_ptr<scalar_t>();
-    r.image_cotangent = cotangent.data_ptr<scalar_t>(), r.kappa = kappa.data_ptr<scalar_t>(), r.out = out.data_ptr<scalar_t>();
-    for_parts(batch, [&](int64_t, int64_t first, int64_t stop) { recur_rows(r, first, stop); });
+// For the tests: how many threads run the parts of a batch. Part number `failing`, if there is one, throws.
+int64_t count_threads(int64_t batch, int64_t failing) {
+  std::vector<std::thread::id> ids(static_cast<size_t>(count_parts(batch)));
+  for_parts(batch, [&](int64_t i, int64_t, int64_t) {
+    TORCH_CHECK_VALUE(i != failing, "part ", i, " was told to fail");
+    ids[static_cast<size_t>(i)] = std::this_thread::get_id();
   });
-  return {out, cotangent, kappa};
+  return static_cast<int64_t>(std::set<std::thread::id>(ids.begin(), ids.end()).size());
+}
+
+bool has_openmp() {
+#ifdef _OPENMP
+  return true;
+#else
+  return false;
+#endif
 }
 
 int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
@@ -216,16 +174,15 @@ int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
 TORCH_LIBRARY(odernn_native, m) {
   m.def(
       "solve(Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-      "Tensor? y_previous, Tensor? dt_previous, str kind, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
+      "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
       "int substeps, bool keep) -> (Tensor, Tensor, Tensor)");
   m.def(
-      "pull_back(Tensor kept, Tensor? grad_trajectory, Tensor? grad_last, Tensor? grad_last_but_one, Tensor y0, Tensor weight, "
+      "pull_back(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, Tensor y0, Tensor weight, "
       "Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, Tensor? y_previous, Tensor? dt_previous, "
-      "str kind, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
+      "str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
-  m.def(
-      "recursion(Tensor lambda_, Tensor weight, Tensor image_derivative, Tensor? state_derivative, Tensor? grad_trajectory, Tensor dt, "
-      "float[] a, float[] b) -> (Tensor, Tensor, Tensor)");
+  m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
+  m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);
   m.def("empty_pool() -> ()", &odernn::empty_pool);
 }
@@ -233,5 +190,4 @@ TORCH_LIBRARY(odernn_native, m) {
 TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
   m.impl("solve", &odernn::solve);
   m.impl("pull_back", &odernn::pull_back);
-  m.impl("recursion", &odernn::recursion);
 }

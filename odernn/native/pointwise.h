@@ -6,11 +6,12 @@
 
 namespace odernn {
 
-// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `first` holds the image (for kTanh plus the control).
+// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `first` holds the image (of kTanh and kLinear with the
+// control added).
 template <class T>
 struct Rates {
   int64_t rows, columns;
-  T* first;          // in: the image. out, if asked: d rate / d image through the candidate
+  T* first;          // in: the image. out, if asked: d rate / d image (gated: through the candidate), but what is constantly one
   T* second;         // gated: d rate / d image through the gate
   int64_t stride;    // of first and second
   const T* control;  // gated: (candidate, gate), each `columns` wide
@@ -53,12 +54,79 @@ void gated_rates(const Rates<T>& f) {
   }
 }
 
+template <class T, bool kWantRate, bool>
+void linear_rates(const Rates<T>& f) {
+  if (!kWantRate) return;
+  for (int64_t r = 0; r < f.rows; ++r)
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>) store(f.rate + r * f.rate_stride + i, load(f.first + r * f.stride + i));
+}
+
+// The image is (p_1, p_2), each `columns` wide; the derivative by p_2 takes the place of p_2.
+template <class T, bool kWantRate, bool kWantDerivative>
+void linear_plus_tanh_rates(const Rates<T>& f) {
+  for (int64_t r = 0; r < f.rows; ++r) {
+    const T* linear = f.first + r * f.stride;
+    T* image = f.first + r * f.stride + f.columns;
+    const T* control = f.control + r * f.control_stride;
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
+      const Vector<T> k = tanh_of<T>(load(image + i) + load(control + i));
+      if (kWantRate) store(f.rate + r * f.rate_stride + i, load(linear + i) + k);
+      if (kWantDerivative) store(image + i, splat<T>(1) - k * k);
+    }
+  }
+}
+
+template <class T, bool kWantRate, bool kWantDerivative>
+void compute_rates(Kind kind, const Rates<T>& f) {
+  switch (kind) {
+    case Kind::kTanh: return tanh_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kGatedTanh: return gated_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kLinear: return linear_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kLinearPlusTanh: return linear_plus_tanh_rates<T, kWantRate, kWantDerivative>(f);
+  }
+}
+
 template <class T>
 void compute_rates(Kind kind, const Rates<T>& f, bool derivative) {
-  const bool gated = kind == Kind::kGatedTanh;
-  if (derivative && f.rate != nullptr) return gated ? gated_rates<T, true, true>(f) : tanh_rates<T, true, true>(f);
-  if (derivative) return gated ? gated_rates<T, false, true>(f) : tanh_rates<T, false, true>(f);
-  return gated ? gated_rates<T, true, false>(f) : tanh_rates<T, true, false>(f);
+  if (derivative && f.rate != nullptr) return compute_rates<T, true, true>(kind, f);
+  if (derivative) return compute_rates<T, false, true>(kind, f);
+  return compute_rates<T, true, false>(kind, f);
+}
+
+// What comes back through one evaluation. On entry `first` (and `second`) hold the derivatives; `first` becomes the cotangent of the image,
+// and `through` is called with those of the control: (row, column of the control, cotangent).
+template <Kind kKind, class T, class Through>
+inline void pull_back_rate(int64_t r, int64_t i, int64_t columns, Vector<T> kappa, T* first, const T* second, const Through& through) {
+  if constexpr (kKind == Kind::kLinear) {
+    store(first + i, kappa);
+    through(r, i, kappa);
+  } else if constexpr (kKind == Kind::kLinearPlusTanh) {
+    const Vector<T> v = load(first + columns + i) * kappa;
+    store(first + i, kappa);
+    store(first + columns + i, v);
+    through(r, i, v);
+  } else {
+    const Vector<T> candidate = load(first + i) * kappa;
+    through(r, i, candidate);
+    if constexpr (kKind == Kind::kGatedTanh) {
+      const Vector<T> gate = load(second + i) * kappa;
+      through(r, columns + i, gate);
+      store(first + i, candidate + gate);
+    } else {
+      store(first + i, candidate);
+    }
+  }
+}
+
+template <class T>
+void tanh_in_place(T* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += kLanes<T>) store(x + i, tanh_of<T>(load(x + i)));
+}
+
+// out *= 1 - y^2: back through y = tanh(x).
+template <class T>
+void pull_back_tanh(const T* y, int64_t n, T* out) {
+  for (int64_t i = 0; i < n; i += kLanes<T>) store(out + i, load(out + i) * (splat<T>(1) - load(y + i) * load(y + i)));
 }
 
 // A sum of rows with one coefficient each: how stages, states and their cotangents are put together.

@@ -9,11 +9,12 @@ namespace odernn {
 
 constexpr size_t kMostTerms = 16;  // of a sum of stages and states
 
-enum class Kind { kTanh, kGatedTanh };
+// dy/dt from the image p and the control u: see arguments.cpp, which names them.
+enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh };
 enum class Family { kRungeKutta, kShears, kTwoStep };
 
 // A row of `segments` equal parts, each padded to whole vectors in working memory. Padding holds zeros throughout: the image of zero is
-// zero and both kinds map zero to zero.
+// zero and every kind maps zero to zero.
 struct Layout {
   int64_t segments = 1, width = 0, padded = 0;
 
@@ -59,6 +60,7 @@ template <class T>
 struct Problem {
   int64_t times = 0, batch = 0, inputs = 0;
   Layout state, control;
+  Layout image;  // of one evaluation
   Kind kind = Kind::kTanh;
   Family family = Family::kRungeKutta;
   bool linear_hold = false;
@@ -66,6 +68,7 @@ struct Problem {
   const T* y0 = nullptr;          // (batch, state)
   const T* samples = nullptr;     // (times, batch, inputs), or the control itself (times, batch, control)
   bool affine = false;            // the control is samples V^T + bias
+  bool squash = false;            // or the tanh of that
   Packed<T> input;                // inputs -> control
   Packed<T> input_pullback;       // control -> inputs
   const T* bias = nullptr;        // (control), padded
@@ -95,8 +98,8 @@ struct Problem {
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* trajectory = nullptr;  // of every kept state (times * kept, batch, state)
-  const T* end = nullptr;         // of the last state (batch, state)
+  const T* kept = nullptr;          // of every kept state (times * kept, batch, state)
+  const T* end = nullptr;           // of the last state (batch, state)
   const T* end_previous = nullptr;  // two-step: of the last state but one
 
   T* y0 = nullptr;        // (batch, state)
@@ -110,7 +113,7 @@ struct Gradients {
 // Sums over rows, one for each part of the batch, added up in order at the end.
 template <class T>
 struct Sums {
-  std::vector<T*> couplings;  // (image columns padded, source columns padded)
+  std::vector<T*> couplings;  // (image columns padded, source columns padded), in the layout of the image
   T* input = nullptr;         // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
 };
 

@@ -7,7 +7,8 @@ namespace {
 
 template <class T>
 int64_t samples_per_block(const Problem<T>& p, int64_t rows) {
-  const int64_t numbers = p.evaluations() * (p.kind == Kind::kGatedTanh ? 3 : 2) * p.state.padded + 2 * p.control.stride();
+  const int64_t derivatives = p.kind == Kind::kGatedTanh ? 2 : p.image.segments;
+  const int64_t numbers = p.evaluations() * (1 + derivatives) * p.state.padded + 2 * p.control.stride();
   const int64_t count = kTapeBytes / static_cast<int64_t>(sizeof(T)) / (rows * numbers);
   return std::max<int64_t>(1, std::min(p.times, count));
 }
@@ -46,10 +47,10 @@ void pull_back_block(const Problem<T>& p, const T* kept, const Gradients<T>& g, 
     states.fill(first, count);
     stepper->record(first, count, states);
     pullback.begin(count);
-    for (int64_t c = count - 1; c >= 0; --c) {
-      const int64_t n = first + c;
-      if (g.trajectory != nullptr) add_rows(p, g.trajectory + n * p.batch * p.state.columns(), begin, rows, lambda);
-      stepper->reverse(n, c, states, lambda);
+    for (int64_t i = count * p.kept() - 1; i >= 0; --i) {
+      const int64_t c = i / p.kept(), state = first * p.kept() + i;
+      if (g.kept != nullptr) add_rows(p, g.kept + state * p.batch * p.state.columns(), begin, rows, lambda);
+      stepper->reverse(first + c, c, i % p.kept(), states, lambda);
     }
     stepper->add_weights(count, pullback);
     pullback.finish(first, count, stepper->image_cotangents(), g);

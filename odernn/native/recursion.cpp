@@ -3,68 +3,147 @@
 namespace odernn {
 namespace {
 
+// ---- rows: distinct memory, so that the compiler makes vectors of the loops ------------------------------------------------------
+
+template <class T>
+void scale(int64_t n, T factor, const T* __restrict x, T* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = factor * x[i];
+}
+
+template <class T>
+void add_scaled(int64_t n, T factor, const T* __restrict x, T* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] += factor * x[i];
+}
+
+template <class T>
+void product(int64_t n, const T* __restrict x, const T* __restrict y, T* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = x[i] * y[i];
+}
+
+template <class T>
+void add_product(int64_t n, const T* __restrict x, const T* __restrict y, T* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
+}
+
+// lambda = carried + w lambda, carried = e lambda: the two-step scheme's cotangents one step earlier, but for what the rate gives.
+template <class T>
+void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
+  for (int64_t i = 0; i < n; ++i) {
+    const T l = lambda[i];
+    lambda[i] = carried[i] + w * l;
+    carried[i] = e * l;
+  }
+}
+
+// ---- a block of rows through all steps ---------------------------------------------------------------------------------------------
+
 template <class T>
 class Rows {
  public:
   Rows(const Recursion<T>& recursion, int64_t begin, int64_t rows, Scratch& scratch)
-      : p_(recursion), begin_(begin), rows_(rows), padded_(recursion.pullback.columns) {
-    lambda_ = scratch.take_zeros<T>(rows * padded_);
+      : p_(recursion), begin_(begin), rows_(rows), padded_(whole_vectors<T>(recursion.width)) {
+    for (int64_t s = 0; s < p_.segments; ++s) lambda_.push_back(scratch.take_zeros<T>(rows * padded_));
+    if (p_.family == Family::kTwoStep) carried_ = scratch.take_zeros<T>(rows * padded_);
+    if (p_.family == Family::kRungeKutta)
+      for (int64_t i = 0; i < p_.stages; ++i) mu_.push_back(scratch.take<T>(rows * padded_));
     zeros_ = scratch.take_zeros<T>(padded_);
-    for (int64_t i = 0; i < p_.stages; ++i) mu_.push_back(scratch.take<T>(rows * padded_));
     cotangents_ = scratch.take<const T*>(rows);
-    add(p_.lambda);
   }
 
   void run() {
+    for (int64_t s = 0; s < p_.segments; ++s) add(p_.lambda, s, lambda_[s]);
+    if (p_.carried != nullptr) add(p_.carried, 0, carried_);
     for (int64_t n = p_.steps - 1; n >= 0; --n) {
-      if (p_.trajectory != nullptr) add(p_.trajectory + n * p_.batch * p_.width);
-      for (int64_t i = p_.stages - 1; i >= 0; --i) stage(n, i);
-      for (const T* mu : mu_)
-        for (int64_t j = 0; j < rows_ * padded_; ++j) lambda_[j] += mu[j];
+      add_trajectory(n);
+      switch (p_.family) {
+        case Family::kRungeKutta: runge_kutta(n); break;
+        case Family::kShears: shears(n); break;
+        case Family::kTwoStep: two_step(n); break;
+      }
     }
-    for (int64_t r = 0; r < rows_; ++r)
-      for (int64_t j = 0; j < p_.width; ++j) p_.out[(begin_ + r) * p_.width + j] = lambda_[r * padded_ + j];
+    for (int64_t s = 0; s < p_.segments; ++s) copy(lambda_[s], s, p_.out);
+    if (carried_ != nullptr) copy(carried_, 0, p_.out_carried);
   }
 
  private:
-  void add(const T* rows) {
+  int64_t columns() const { return p_.segments * p_.width; }
+
+  void add(const T* from, int64_t segment, T* to) {
     for (int64_t r = 0; r < rows_; ++r)
-      for (int64_t j = 0; j < p_.width; ++j) lambda_[r * padded_ + j] += rows[(begin_ + r) * p_.width + j];
+      add_scaled(p_.width, T(1), from + (begin_ + r) * columns() + segment * p_.width, to + r * padded_);
   }
 
-  // kappa_i = dt (b_i lambda + sum_{j>i} a_ji mu_j), mu_i = D_y kappa_i + (D_p kappa_i) K.
-  void stage(int64_t n, int64_t i) {
-    const int64_t first = (n * p_.stages + i) * p_.batch + begin_, width = p_.width, image = p_.groups * width;
+  void copy(const T* from, int64_t segment, T* to) {
+    for (int64_t r = 0; r < rows_; ++r)
+      std::copy(from + r * padded_, from + r * padded_ + p_.width, to + (begin_ + r) * columns() + segment * p_.width);
+  }
+
+  // The gradient of the state after step n itself. The last step has the last one.
+  void add_trajectory(int64_t n) {
+    const int64_t after = p_.steps - 1 - n, count = (p_.steps + p_.every - 1) / p_.every;
+    if (p_.trajectory == nullptr || after % p_.every != 0) return;
+    const T* rows = p_.trajectory + (count - 1 - after / p_.every) * p_.batch * columns();
+    for (int64_t s = 0; s < p_.segments; ++s) add(rows, s, lambda_[s]);
+  }
+
+  T* kappa(int64_t n, int64_t i, int64_t r) const { return p_.kappa + ((n * p_.stages + i) * p_.batch + begin_ + r) * p_.width; }
+
+  // out = initial + (D_p kappa) K + D_y kappa for stage i of step n, whose kappa is known.
+  void pull_back(int64_t n, int64_t i, const Packed<T>& pullback, const T* initial, int64_t initial_stride, T* out) {
+    const int64_t first = (n * p_.stages + i) * p_.batch + begin_, image = p_.groups * p_.width;
     for (int64_t r = 0; r < rows_; ++r) {
-      T* kappa = p_.kappa + (first + r) * width;
-      const T* lambda = lambda_ + r * padded_;
-      for (int64_t j = 0; j < width; ++j) kappa[j] = p_.b[i] * lambda[j];
-      for (int64_t s = i + 1; s < p_.stages; ++s) {
-        const T a = p_.a[s * p_.stages + i];
-        const T* mu = mu_[s] + r * padded_;
-        if (a != T(0))
-          for (int64_t j = 0; j < width; ++j) kappa[j] += a * mu[j];
-      }
-      const T step = p_.dt[n * p_.dt_time + (begin_ + r) * p_.dt_row];
-      for (int64_t j = 0; j < width; ++j) kappa[j] *= step;
       const T* derivative = p_.image_derivative + (first + r) * image;
       T* cotangent = p_.image_cotangent + (first + r) * image;
-      for (int64_t g = 0; g < p_.groups; ++g)
-        for (int64_t j = 0; j < width; ++j) cotangent[g * width + j] = derivative[g * width + j] * kappa[j];
+      for (int64_t g = 0; g < image; g += p_.width) product(p_.width, derivative + g, kappa(n, i, r), cotangent + g);
       cotangents_[r] = cotangent;
     }
-    multiply(cotangents_, rows_, p_.pullback, zeros_, int64_t(0), mu_[i], padded_);
+    multiply(cotangents_, rows_, pullback, initial, initial_stride, out, padded_);
     if (p_.state_derivative == nullptr) return;
-    for (int64_t r = 0; r < rows_; ++r) {
-      const T *derivative = p_.state_derivative + (first + r) * width, *kappa = p_.kappa + (first + r) * width;
-      for (int64_t j = 0; j < width; ++j) mu_[i][r * padded_ + j] += derivative[j] * kappa[j];
+    for (int64_t r = 0; r < rows_; ++r)
+      add_product(p_.width, p_.state_derivative + (first + r) * p_.width, kappa(n, i, r), out + r * padded_);
+  }
+
+  void runge_kutta(int64_t n) {
+    T* lambda = lambda_[0];
+    for (int64_t i = p_.stages - 1; i >= 0; --i) {
+      for (int64_t r = 0; r < rows_; ++r) {
+        const T step = p_.schedules[0].at(n, begin_ + r);
+        scale(p_.width, step * p_.b[i], lambda + r * padded_, kappa(n, i, r));
+        for (int64_t j = i + 1; j < p_.stages; ++j) {
+          const T a = p_.a[j * p_.stages + i];
+          if (a != T(0)) add_scaled(p_.width, step * a, mu_[j] + r * padded_, kappa(n, i, r));
+        }
+      }
+      if (i > 0) pull_back(n, i, p_.pullbacks[0], zeros_, 0, mu_[i]);
     }
+    for (int64_t j = 1; j < p_.stages; ++j) add_scaled(rows_ * padded_, T(1), mu_[j], lambda);
+    pull_back(n, 0, p_.pullbacks[0], lambda, padded_, lambda);  // adds the first stage's own
+  }
+
+  void shears(int64_t n) {
+    for (int64_t e = p_.stages - 1; e >= 0; --e) {
+      const int64_t moved = p_.parts[e];
+      T *lambda = lambda_[moved], *other = lambda_[1 - moved];
+      for (int64_t r = 0; r < rows_; ++r)
+        scale(p_.width, p_.schedules[0].at(n, begin_ + r) * p_.b[e], lambda + r * padded_, kappa(n, e, r));
+      pull_back(n, e, p_.pullbacks[moved], other, padded_, other);
+    }
+  }
+
+  void two_step(int64_t n) {
+    T* lambda = lambda_[0];
+    for (int64_t r = 0; r < rows_; ++r) {
+      const T e = p_.schedules[0].at(n, begin_ + r), w = p_.schedules[1].at(n, begin_ + r), s = p_.schedules[2].at(n, begin_ + r);
+      scale(p_.width, s, lambda + r * padded_, kappa(n, 0, r));
+      shift(p_.width, e, w, lambda + r * padded_, carried_ + r * padded_);
+    }
+    pull_back(n, 0, p_.pullbacks[0], lambda, padded_, lambda);
   }
 
   const Recursion<T>& p_;
   int64_t begin_, rows_, padded_;
-  T *lambda_, *zeros_;
-  std::vector<T*> mu_;
+  std::vector<T*> lambda_, mu_;
+  T *carried_ = nullptr, *zeros_;
   const T** cotangents_;
 };
 

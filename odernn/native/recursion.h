@@ -1,29 +1,47 @@
-// The linear backward recursion of an explicit Runge-Kutta method for any affine-pointwise field, its derivatives being given.
+// The linear backward recursion of a scheme for any affine-pointwise field, its derivatives being given: what cannot be done for all times
+// at once. kernels.py has the shapes and the formulas.
 #pragma once
 
 #include <vector>
 
-#include "matmul.h"
+#include "problem.h"
 
 namespace odernn {
 
+// A number for each step and row.
 template <class T>
-struct Recursion {
-  int64_t steps = 0, stages = 0, batch = 0, width = 0, groups = 1;  // the image is groups * width wide
-  std::vector<T> a, b;
-  const T* dt = nullptr;
-  int64_t dt_time = 0, dt_row = 0;
-  Packed<T> pullback;
-  const T* image_derivative = nullptr;  // (steps, stages, batch, groups * width)
-  const T* state_derivative = nullptr;  // (steps, stages, batch, width) or null
-  const T* trajectory = nullptr;        // gradients of the states after the steps (steps, batch, width) or null
-  const T* lambda = nullptr;            // (batch, width)
-
-  T* image_cotangent = nullptr;  // (steps, stages, batch, groups * width)
-  T* kappa = nullptr;            // (steps, stages, batch, width)
-  T* out = nullptr;              // (batch, width)
+struct Schedule {
+  const T* values = nullptr;
+  int64_t time = 0, row = 0;  // strides
+  T at(int64_t n, int64_t r) const { return values[n * time + r * row]; }
 };
 
+template <class T>
+struct Recursion {
+  Family family = Family::kRungeKutta;
+  int64_t steps = 0, stages = 0, batch = 0;
+  int64_t segments = 1, width = 0;  // of the state: partitioned schemes move one of two segments at a time
+  int64_t groups = 1;               // an image is groups * width wide
+  int64_t every = 1;                // steps from one gradient in `trajectory` to the next; the last step has one
+
+  std::vector<T> a, b;
+  std::vector<int64_t> parts;
+  std::vector<Schedule<T>> schedules;  // dt, or the two-step scheme's weights e, w, s
+  std::vector<Packed<T>> pullbacks;    // the image that drives a segment -> the state that it is made of
+
+  const T* image_derivative = nullptr;  // (steps, stages, batch, groups * width)
+  const T* state_derivative = nullptr;  // (steps, stages, batch, width) or null
+  const T* trajectory = nullptr;        // (steps / every, rounded up, batch, state) or null
+  const T* lambda = nullptr;            // (batch, state)
+  const T* carried = nullptr;           // two-step: (batch, state) or null
+
+  T* image_cotangent = nullptr;  // as image_derivative
+  T* kappa = nullptr;            // (steps, stages, batch, width)
+  T* out = nullptr;              // (batch, state)
+  T* out_carried = nullptr;      // two-step: (batch, state)
+};
+
+// Rows [begin, end) of the batch through all steps.
 template <class T>
 void recur_rows(const Recursion<T>& recursion, int64_t begin, int64_t end);
 

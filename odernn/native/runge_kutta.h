@@ -13,19 +13,19 @@ class RungeKutta final : public Stepper<T> {
   // `pullback` is null for the forward sweep, which keeps nothing.
   RungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients)
       : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), stages_(p_.stages) {
-    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns();
+    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), image_size = rows * block.image_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
     Scratch& s = block.scratch;
     T *stage = nullptr, *image = nullptr, *middle = nullptr, *gate = nullptr;
     if (!taped()) {
-      image = s.take<T>(size);
+      image = s.take<T>(image_size);
       gate = block.gated() ? s.take<T>(size) : nullptr;
       stage = stages_ > 1 ? s.take<T>(size) : nullptr;
       middle = p_.substeps > 1 ? s.take<T>(size) : nullptr;
     }
     for (int64_t e = 0; e < p_.evaluations(); ++e) {
       Record<T> record;
-      record.first = taped() ? s.take<T>(size) : image;
+      record.first = taped() ? s.take<T>(image_size) : image;
       record.second = taped() && block.gated() ? s.take<T>(size) : gate;
       record.room = e == 0 ? nullptr : taped() ? s.take<T>(size) : e % stages_ == 0 ? middle : stage;
       record.source = s.take<const T*>(rows);
@@ -48,8 +48,8 @@ class RungeKutta final : public Stepper<T> {
     run(0, count * block_.rows, states.at(first - 1), nullptr);
   }
 
-  void reverse(int64_t n, int64_t c, const States<T>&, T* lambda) override {
-    const int64_t at = c * block_.rows * columns();
+  void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
+    const int64_t at = c * block_.rows * columns(), image_at = c * block_.rows * block_.image_columns();
     const T* step = block_.step + c * block_.rows;
     for (int64_t e = p_.evaluations() - 1; e >= 0; --e) {
       const int64_t i = e % stages_;
@@ -62,13 +62,13 @@ class RungeKutta final : public Stepper<T> {
       }
       T* second = record.second == nullptr ? nullptr : record.second + at;
       if (i > 0) {
-        pullback_->apply(p_.couplings[0], theta(e), c, record.first + at, second, step, sum, block_.zeros, 0, cotangents_[i], columns());
+        pullback_->apply(p_.couplings[0], theta(e), c, record.first + image_at, second, step, sum, block_.zeros, 0, cotangents_[i], columns());
       } else {  // dL/dy = lambda + sum_i mu_i, mu_0 being added by the product itself
-        pullback_->cotangent(p_.couplings[0], theta(e), c, record.first + at, second, step, sum);
+        pullback_->cotangent(p_.couplings[0], theta(e), c, record.first + image_at, second, step, sum);
         Combination<T> later;
         for (int64_t j = 1; j < stages_; ++j) later.add(T(1), cotangents_[j], columns());
         if (later.terms > 0) accumulate(later, block_.rows, columns(), lambda, columns());
-        pullback_->transpose(p_.couplings[0], record.first + at, lambda, columns(), lambda, columns());
+        pullback_->transpose(p_.couplings[0], record.first + image_at, lambda, columns(), lambda, columns());
       }
     }
   }

@@ -66,7 +66,7 @@ class Shears final : public Stepper<T> {
     run(0, count * block_.rows);
   }
 
-  void reverse(int64_t n, int64_t c, const States<T>&, T* lambda) override {
+  void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
     const int64_t at = c * block_.rows * columns(), stride = p_.state.stride();
     for (size_t e = p_.shears.size(); e-- > 0;) {
       const Shear<T>& shear = p_.shears[e];

@@ -1,5 +1,5 @@
 // The contract of a scheme: forward one kept state at a time; for the adjoint, record a block of samples at once, then go back through
-// them one by one.
+// its kept states one by one.
 #pragma once
 
 #include "block.h"
@@ -59,8 +59,8 @@ class Stepper {
   // The derivatives of `count` filled samples from `first`, all at once.
   virtual void record(int64_t first, int64_t count, const States<T>& states) = 0;
 
-  // Filled sample c, number n, back: `lambda`, the cotangent of the state after it, becomes that of the state before it.
-  virtual void reverse(int64_t n, int64_t c, const States<T>& states, T* lambda) = 0;
+  // The same back: `lambda`, the cotangent of that state, becomes the cotangent of the kept state before it.
+  virtual void reverse(int64_t n, int64_t c, int64_t part, const States<T>& states, T* lambda) = 0;
 
   // K's gradient from the recorded block.
   virtual void add_weights(int64_t count, Pullback<T>& pullback) = 0;

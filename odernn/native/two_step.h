@@ -14,18 +14,18 @@ class TwoStep final : public Stepper<T> {
   TwoStep(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients)
       : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients) {
     const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns();
-    const int64_t small = block.rows * columns();
+    const int64_t small = block.rows * columns(), width = block.image_columns();
     Scratch& s = block.scratch;
     for (int64_t e = 0; e < (taped() ? p_.substeps : 1); ++e) {
       Record<T> record;
-      record.first = s.take<T>(size);
+      record.first = s.take<T>(rows * width);
       record.second = block.gated() ? s.take<T>(size) : nullptr;
       record.source = s.take<const T*>(rows);
       if (gradients != nullptr && gradients->dt != nullptr) record.rate = s.take<T>(size);
       records_.push_back(record);
     }
     rates_ = s.take<T>(small);
-    half_.first = s.take<T>(small);
+    half_.first = s.take<T>(block.rows * width);
     half_.second = block.gated() ? s.take<T>(small) : nullptr;
     half_.room = s.take<T>(small);
     half_.rate = s.take<T>(small);
@@ -72,13 +72,11 @@ class TwoStep final : public Stepper<T> {
     }
   }
 
-  void reverse(int64_t n, int64_t c, const States<T>& states, T* lambda) override {
-    for (int64_t q = p_.substeps - 1; q >= 0; --q) {
-      if (cold(n, q)) {
-        reverse_start(c, states.at(-1), lambda);
-      } else {
-        reverse_part(n, c, q, states, lambda);
-      }
+  void reverse(int64_t n, int64_t c, int64_t part, const States<T>& states, T* lambda) override {
+    if (cold(n, part)) {
+      reverse_start(c, states.at(-1), lambda);
+    } else {
+      reverse_part(n, c, part, states, lambda);
     }
   }
 
@@ -103,9 +101,9 @@ class TwoStep final : public Stepper<T> {
   // The explicit midpoint method's two rates, the first into `rates_`, the second into `half_`.
   void start(int64_t c, const T* const* y, Record<T>& record, bool derivative) {
     const int64_t from = c * block_.rows;
-    const int64_t at = taped() ? from * columns() : 0;
+    const int64_t at = taped() ? from * columns() : 0, image_at = taped() ? from * block_.image_columns() : 0;
     T* second = record.second == nullptr ? nullptr : record.second + at;
-    block_.evaluate(p_.couplings[0], y, T(0), from, block_.rows, record.first + at, second, derivative, rates_);
+    block_.evaluate(p_.couplings[0], y, T(0), from, block_.rows, record.first + image_at, second, derivative, rates_);
     Combination<T> sum;
     sum.add(T(0.5), rates_, columns());
     point_at(half_.room, columns(), block_.rows, rooms_);
@@ -115,14 +113,14 @@ class TwoStep final : public Stepper<T> {
   T middle() const { return T(0.5) / T(p_.substeps); }
 
   void reverse_part(int64_t n, int64_t c, int64_t q, const States<T>& states, T* lambda) {
-    const int64_t rows = block_.rows, at = c * rows * columns();
+    const int64_t rows = block_.rows, at = c * rows * columns(), image_at = c * rows * block_.image_columns();
     Record<T>& record = records_[q];
     Combination<T> sum;
     sum.add(T(1), lambda, columns());
     if (gradients_->dt != nullptr) add_step_gradient(n, q, states, sum, record.rate + at);
     for (int64_t r = 0; r < rows; ++r) scaled_[r] = block_.step[c * rows + r] * (1 + ratio(n, q, r));
     T* second = record.second == nullptr ? nullptr : record.second + at;
-    pullback_->cotangent(p_.couplings[0], theta(q), c, record.first + at, second, scaled_, sum);
+    pullback_->cotangent(p_.couplings[0], theta(q), c, record.first + image_at, second, scaled_, sum);
     for (int64_t r = 0; r < rows; ++r) {
       const T x = ratio(n, q, r);
       const Vector<T> old = splat<T>(x * x), same = splat<T>(1 - x * x);
@@ -132,7 +130,7 @@ class TwoStep final : public Stepper<T> {
         store(carried_ + i, old * l);
       }
     }
-    pullback_->transpose(p_.couplings[0], record.first + at, lambda, columns(), lambda, columns());
+    pullback_->transpose(p_.couplings[0], record.first + image_at, lambda, columns(), lambda, columns());
   }
 
   // y_next depends on dt through (1 + r) dt f and through r = dt / dt_previous.
@@ -161,7 +159,7 @@ class TwoStep final : public Stepper<T> {
 
   void reverse_start(int64_t c, const T* const* y, T* lambda) {
     started_ = true;
-    const int64_t rows = block_.rows, at = c * rows * columns();
+    const int64_t rows = block_.rows, at = c * rows * columns(), image_at = c * rows * block_.image_columns();
     const T* step = block_.step + c * rows;
     Record<T>& record = records_[0];
     start(c, y, record, true);
@@ -173,12 +171,12 @@ class TwoStep final : public Stepper<T> {
     half.add(T(0.5), mu, columns());
     if (gradients_->dt != nullptr) add_inner(half, rates_, columns(), rows, columns(), T(1), gradients_->dt + block_.begin);
     T* second = record.second == nullptr ? nullptr : record.second + at;
-    pullback_->cotangent(p_.couplings[0], T(0), c, record.first + at, second, step, half);
+    pullback_->cotangent(p_.couplings[0], T(0), c, record.first + image_at, second, step, half);
     Combination<T> sum;  // what the second step left for the initial state, and the middle's
     sum.add(T(1), mu, columns());
     sum.add(T(1), carried_, columns());
     accumulate(sum, rows, columns(), lambda, columns());
-    pullback_->transpose(p_.couplings[0], record.first + at, lambda, columns(), lambda, columns());
+    pullback_->transpose(p_.couplings[0], record.first + image_at, lambda, columns(), lambda, columns());
   }
 
   Block<T>& block_;

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from odernn import native
+from odernn.activation import GATED_TANH, TANH
+from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
 from odernn.native import Call, Scheme
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
@@ -41,16 +43,16 @@ BOUND = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 
 def rate(call: Call, y: Tensor, u: Tensor) -> Tensor:
-    p = y @ call.weight.T
-    if call.kind == "tanh":
-        return torch.tanh(p + u)
-    candidate, gate = u.chunk(2, -1)
-    return torch.sigmoid(p + gate) * torch.tanh(p + candidate)
+    return RATES[call.kind](y @ call.weight.T, u)
+
+
+RATES = {activation.name: activation.function for activation in (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)}
 
 
 def reference(call: Call) -> tuple[Tensor, Tensor | None]:
-    """The trajectory and, for the two-step method, the state one solver step before its end."""
+    """Every state that is kept and, for the two-step method, the state one solver step before the last."""
     u = call.samples if call.input_weight is None else call.samples @ call.input_weight.T + call.bias
+    u = torch.tanh(u) if call.squash == "tanh" else u
     y, previous, dt_previous = call.y0, call.y_previous, call.dt_previous
     earlier = u[0] if call.before is None else call.before
     out = []
@@ -60,9 +62,11 @@ def reference(call: Call) -> tuple[Tensor, Tensor | None]:
             control = control_of(call, earlier, u_n, q)
             if call.scheme.family == "two-step":
                 y, previous, dt_previous = two_step(call, control, dt, y, previous, dt_previous)
+                out.append(y)
             else:
                 y = ONE_STEP[call.scheme.family](call, control, dt, y)
-        out.append(y)
+        if call.scheme.family != "two-step":
+            out.append(y)
         earlier = u_n
     return torch.stack(out), previous
 
@@ -120,6 +124,7 @@ def make_call(
     scheme: Scheme,
     *,
     kind: str = "tanh",
+    squash: str = "identity",
     batch: int = 3,
     units: int = 6,
     times: int = 7,
@@ -144,13 +149,14 @@ def make_call(
         number = (0.1 + 0.2 * torch.rand(shape, generator=random, dtype=torch.float64)).to(dtype)
     return Call(
         y0=normal(batch, units),
-        weight=normal(units, units, scale=units**-0.5),
+        weight=normal(2 * units if kind == "linear-plus-tanh" else units, units, scale=units**-0.5),
         samples=normal(times, batch, controls if control_given else inputs),
         scheme=scheme,
         dt=number,
         input_weight=None if control_given else normal(controls, inputs),
         bias=None if control_given else normal(controls),
         kind=kind,
+        squash=squash,
         hold=hold,
         before=normal(batch, controls) if before else None,
         substeps=substeps,
@@ -160,22 +166,24 @@ def make_call(
 
 
 def compare(call: Call, bound: float) -> None:
-    """Forward and every gradient, for a loss on the whole trajectory and for one on the last state."""
+    """Forward and every gradient, for a loss on every kept state and for one on the last."""
     fields = ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "y_previous", "dt_previous")
     given = {f: t for f in fields if isinstance(t := getattr(call, f), Tensor)}
     leaves = {f: t.detach().double().clone().requires_grad_() for f, t in given.items()}
     expected, previous = reference(dataclasses.replace(call, **leaves))
     solution = native.solve(call, keep=True)
-    assert_close(solution.trajectory, expected, bound)
+    assert_close(solution.kept, expected, bound)
+    every = len(expected) // len(call.samples)
+    assert torch.equal(solution.trajectory, solution.kept[every - 1 :: every])
     assert_close(solution.last, expected[-1], bound)
     random = torch.Generator().manual_seed(5)
     weights = torch.randn(expected.shape, generator=random, dtype=torch.float64)
     two = call.scheme.family == "two-step"
     if two:
         assert_close(solution.last_but_one, previous, bound)
-    losses = {"trajectory": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
+    losses = {"kept_gradient": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
     for name, loss in losses.items():
-        given = {name: weights.to(call.y0.dtype) if name == "trajectory" else weights[-1].to(call.y0.dtype)}
+        given = {name: (weights if name == "kept_gradient" else weights[-1]).to(call.y0.dtype)}
         if two:
             loss = loss + (previous * weights[0]).sum()
             given["last_but_one"] = weights[0].to(call.y0.dtype)
@@ -197,7 +205,7 @@ def assert_close(have: Tensor | None, want: Tensor, bound: float, name: str = "s
 
 
 def kinds(scheme: Scheme) -> tuple[str, ...]:
-    return ("tanh",) if scheme.family == "shears" else ("tanh", "gated-tanh")
+    return ("tanh",) if scheme.family == "shears" else tuple(RATES)
 
 
 SHAPES = [(1, 16, 40), (3, 34, 1), (16, 20, 5), (29, 64, 9), (1, 2, 64), (3, 130, 70)]  # batch, units, times
@@ -250,7 +258,7 @@ def test_the_linear_hold_across_blocks_of_time(name, kind):
 
 
 @pytest.mark.parametrize("units", [1, 5, 17, 33])
-@pytest.mark.parametrize("kind", ["tanh", "gated-tanh"])
+@pytest.mark.parametrize("kind", RATES)
 @pytest.mark.parametrize("name", ["euler", "rk4", "two-step"])
 def test_an_odd_number_of_units(name, kind, units):
     compare(make_call(SCHEMES[name], kind=kind, units=units, inputs=3), 1e-10)
@@ -264,11 +272,21 @@ def test_every_number_of_inputs(inputs, control_given):
 
 
 @pytest.mark.parametrize(("hold", "before"), [("zero-order", False), ("linear", False), ("linear", True)])
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_a_squashed_control(name, kind, hold, before):
+    """In one block of time with the last rows of padding, and in several."""
+    for units, times in ((5 if SCHEMES[name].family != "shears" else 10, 7), (130, 70)):
+        shape = {"units": units, "times": times, "hold": hold, "before": before}
+        compare(make_call(SCHEMES[name], kind=kind, squash="tanh", dt="batch", **shape), 1e-10)
+
+
+@pytest.mark.parametrize(("hold", "before"), [("zero-order", False), ("linear", False), ("linear", True)])
 @pytest.mark.parametrize("substeps", [1, 2])
 @pytest.mark.parametrize("memory", [False, True])
-def test_the_two_step_method_with_and_without_its_memory(memory, substeps, hold, before):
+@pytest.mark.parametrize("kind", RATES)
+def test_the_two_step_method_with_and_without_its_memory(kind, memory, substeps, hold, before):
     for times in (1, 2, 9):
-        shape = {"substeps": substeps, "times": times}
+        shape = {"kind": kind, "substeps": substeps, "times": times}
         compare(make_call(native.two_step(), dt="batch", hold=hold, before=before, memory=memory, **shape), 1e-10)
 
 
@@ -279,43 +297,6 @@ def test_nothing_is_kept_unless_asked(scheme):
     assert thrown.kept is None
     assert thrown.trajectory is None
     assert torch.equal(kept.last, thrown.last)
-
-
-@pytest.mark.parametrize("state", [False, True])
-@pytest.mark.parametrize("dt", ["number", "time", "batch"])
-def test_the_recursion_alone(dt, state):
-    """A field with a damping of its own and two images a unit: dy/dt = tanh(p_1 + u) p_2 - s y."""
-    steps, batch, units = 5, 4, 7
-    call = make_call(RK4, times=steps, batch=batch, units=units, dt=dt, control_given=True)
-    random = torch.Generator().manual_seed(0)
-    weight = torch.randn(2 * units, units, generator=random, dtype=torch.float64) / 3
-    damping = 0.3 if state else 0.0
-    y = call.y0.clone().requires_grad_()
-    k_matrix = weight.clone().requires_grad_()
-    u = call.samples.clone().requires_grad_()
-    start, stages, stage_states, image_derivative = y, 4, [], []
-    out = []
-    for n in range(steps):
-        step, rates = step_of(call, n), []
-        for i in range(stages):
-            stage = y + step * sum(RK4.a[i * stages + j] * rates[j] for j in range(i))
-            first, second = (stage @ k_matrix.T).chunk(2, -1)
-            t = torch.tanh(first + u[n])
-            rates.append(t * second - damping * stage)
-            stage_states.append(stage.detach())
-            image_derivative.append(torch.cat(((1 - t**2) * second, t), -1).detach())
-        y = y + step * sum(b * rate for b, rate in zip(RK4.b, rates, strict=True))
-        out.append(y)
-    trajectory = torch.stack(out)
-    g = torch.randn(trajectory.shape, generator=random, dtype=torch.float64)
-    wanted = torch.autograd.grad((trajectory * g).sum() + (y * g[0]).sum(), (start, k_matrix, u))
-    derivative = torch.stack(image_derivative).view(steps, stages, batch, 2 * units)
-    given = torch.full((steps, stages, batch, units), -damping, dtype=torch.float64) if state else None
-    got = native.recursion(g[0], weight, derivative, call.dt, RK4, state_derivative=given, trajectory=g)
-    assert_close(got.lambda_, wanted[0], 1e-12)
-    states = torch.stack(stage_states).view(steps, stages, batch, units)
-    assert_close(torch.einsum("tsbp,tsbn->pn", got.image, states), wanted[1], 1e-12)
-    assert_close(got.image[..., :units].sum(1), wanted[2], 1e-12)  # D_u is D_p of the first image
 
 
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
@@ -364,8 +345,8 @@ def test_threads_change_nothing_but_the_order_of_sums(name):
     results = []
     for threads in (1, 2, 2, 5):
         torch.set_num_threads(threads)
-        kept, _, _, trajectory = native.solve(call, keep=True)
-        results.append((kept, native.pull_back(call, kept, trajectory=trajectory.contiguous())))
+        kept = native.solve(call, keep=True).kept
+        results.append((kept, native.pull_back(call, kept, kept_gradient=kept)))
     first, reference_gradients = results[0]
     for kept, gradients in results[1:]:
         assert torch.equal(kept, first)
@@ -412,6 +393,7 @@ def test_results_do_not_share_memory():
         ("dt", torch.ones(6), ValueError, "`dt` has shape"),
         ("dt", torch.ones(7, dtype=torch.int64), TypeError, "`dt` has dtype"),
         ("kind", "relu", ValueError, "`kind` is 'relu'"),
+        ("squash", "relu", ValueError, "`squash` is 'relu'"),
         ("hold", "cubic", ValueError, "`hold` is 'cubic'"),
         ("substeps", 0, ValueError, "`substeps` is 0"),
         ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
@@ -426,11 +408,26 @@ def test_bad_arguments_are_named(field, value, error, message):
         native.solve(call, keep=False)
 
 
-def test_a_partitioned_scheme_needs_halves_and_no_gate():
+def test_a_control_that_is_given_is_taken_as_it_is():
+    with pytest.raises(ValueError, match="`squash` is 'tanh' and there is no `input_weight`"):
+        native.solve(make_call(native.EULER, control_given=True, squash="tanh"), keep=False)
+
+
+@pytest.mark.parametrize("substeps", [1, 3])
+def test_a_gradient_belongs_to_every_kept_state(substeps):
+    call = make_call(native.two_step(), substeps=substeps)
+    kept = native.solve(call, keep=True).kept
+    assert len(kept) == 7 * substeps
+    with pytest.raises(ValueError, match="`grad_kept` has shape"):
+        native.pull_back(call, kept, kept_gradient=kept[1:])
+
+
+def test_a_partitioned_scheme_needs_halves_and_tanh():
     with pytest.raises(ValueError, match="even number"):
         native.solve(make_call(native.LEAPFROG, units=5), keep=False)
-    with pytest.raises(ValueError, match="partitioned schemes take 'tanh'"):
-        native.solve(make_call(native.LEAPFROG, kind="gated-tanh"), keep=False)
+    for kind in RATES.keys() - {"tanh"}:
+        with pytest.raises(ValueError, match="partitioned schemes take 'tanh'"):
+            native.solve(make_call(native.LEAPFROG, kind=kind), keep=False)
 
 
 def test_without_a_compiler_there_is_a_named_error():
