@@ -12,6 +12,9 @@ from torch.nn import functional as F
 
 from solvers import Time, check_count
 
+from .activation import Activation
+from .affine_control import AffineControl
+
 
 class VectorField(nn.Module, ABC):
     """The right-hand side of dy/dt = f(t, y, u), driven by a control u made from the input.
@@ -64,6 +67,17 @@ class AffinePointwiseField(VectorField):
     ) -> Float[Tensor, "*batch hidden"]:
         """dy/dt = pointwise(y, y K^T, u)."""
         return self.pointwise(y, F.linear(y, self.weight()), u)
+
+
+@runtime_checkable
+class ActivatedField(Protocol):
+    """An affine-pointwise field made of a registered activation and an affine control: what the operators execute."""
+
+    activation: ClassVar[Activation]
+
+    def affine_control(self) -> AffineControl:
+        """What `control` computes."""
+        ...
 
 
 @runtime_checkable

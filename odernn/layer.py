@@ -52,9 +52,11 @@ class ODERNN(nn.Module):
         substeps: solver steps from one sample to the next.
         hold: the control between samples, "zero-order" (the paper's), "linear" or a Hold.
         batch_first: input and output are (batch, time, feature) instead of (time, batch, feature).
-        adjoint: how gradients flow, an Adjoint or its name.
-        engine: what executes it: "torch" anywhere, or "native", C++ kernels on the CPU that are built at first use and
-            execute the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them).
+        adjoint: how gradients flow, an Adjoint or its name; "auto" is the exact discrete adjoint where it is parallel
+            in time, which is differentiated once, and "autograd" elsewhere.
+        engine: what executes the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them): "torch"
+            on any device; "native", C++ kernels on the CPU, built at first use; or "auto", which picks by device,
+            dtype and size, as `choice` says.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore", which reads nothing back from the device.
         check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.
@@ -73,8 +75,8 @@ class ODERNN(nn.Module):
         substeps: int = 1,
         hold: Hold | str = "zero-order",
         batch_first: bool = False,
-        adjoint: Adjoint | str = "autograd",
-        engine: Engine = "torch",
+        adjoint: Adjoint | str = "auto",
+        engine: Engine = "auto",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
     ) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..activation import TANH, Activation
+from ..affine_control import AffineControl
 from ..field import AffinePointwiseField
 from ..parametrise import Unconstrained, input_map
 
@@ -61,6 +62,10 @@ class HamiltonianField(AffinePointwiseField):
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """(V_q x + b_q, V_p x + b_p)."""
         return self.input_map(x)
+
+    def affine_control(self) -> AffineControl:
+        """The map of `control`."""
+        return AffineControl(self.input_map.weight, self.input_map.bias, squashed=False)
 
     def weight(self) -> Float[Tensor, "hidden hidden"]:
         """[[0, -K^T], [K, 0]]."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from solvers import Time, check_not_negative
 
 from ..activation import LINEAR, LINEAR_PLUS_TANH, Activation
+from ..affine_control import AffineControl
 from ..field import AffinePointwiseField
 from ..parametrise import SkewSymmetric, Unconstrained, damped, input_map
 
@@ -79,6 +80,10 @@ class LipschitzField(AffinePointwiseField):
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """V x + b."""
         return self.input_map(x)
+
+    def affine_control(self) -> AffineControl:
+        """The map of `control`."""
+        return AffineControl(self.input_map.weight, self.input_map.bias, squashed=False)
 
     def weight(self) -> Float[Tensor, "twice hidden"]:
         """A above W."""
@@ -152,6 +157,10 @@ class LinearAntisymmetricField(AffinePointwiseField):
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """The whole forcing, tanh(V x + b): a linear hold interpolates this."""
         return torch.tanh(self.input_map(x))
+
+    def affine_control(self) -> AffineControl:
+        """The map of `control`."""
+        return AffineControl(self.input_map.weight, self.input_map.bias, squashed=True)
 
     def weight(self) -> Float[Tensor, "hidden hidden"]:
         """W - W^T - damping I."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from solvers import check_not_negative
 
 from ..activation import GATED_TANH, TANH, Activation
+from ..affine_control import AffineControl
 from ..field import AffinePointwiseField
 from ..parametrise import SkewSymmetric, Unconstrained, damped, input_map
 
@@ -56,6 +57,10 @@ class TanhField(AffinePointwiseField):
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
         """V x + b; of a gated field the candidate's, then the gate's."""
         return self.input_map(x)
+
+    def affine_control(self) -> AffineControl:
+        """The map of `control`."""
+        return AffineControl(self.input_map.weight, self.input_map.bias, squashed=False)
 
     def weight(self) -> Float[Tensor, "hidden hidden"]:
         """M, the matrix minus damping I."""

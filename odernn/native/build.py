@@ -16,6 +16,8 @@ from pathlib import Path
 
 import torch
 
+from ..operators import NATIVE, register_rules
+
 _SOURCES = (
     "scratch.cpp",
     "matmul.cpp",
@@ -83,6 +85,7 @@ def _load() -> str | None:
     try:
         library = _built(name, flags)
         torch.ops.load_library(library)
+        register_rules(NATIVE)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return f"the build with {compiler} failed: {_first_error(str(error))}"
     return None

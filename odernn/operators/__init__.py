@@ -1,4 +1,4 @@
-"""The recurrence as registered torch operators: one schema, executed by torch on any device or by the native kernels."""
+"""The recurrence as registered torch operators of one schema: by torch on any device, or by the native kernels."""
 
 from .registration import NATIVE, TORCH, register_rules, register_torch_engine
 

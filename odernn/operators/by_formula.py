@@ -7,7 +7,7 @@ from torch import Tensor
 
 from solvers import parallel
 
-from .affine_control import ControlSums
+from .control_sums import ControlSums
 from .formulas import Formula
 
 

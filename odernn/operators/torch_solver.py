@@ -10,9 +10,10 @@ from torch import Tensor
 
 from solvers import Sweep, parallel
 
+from ..affine_control import AffineControl
 from ..hold import HOLDS
-from .affine_control import AffineControl, ControlSums
 from .by_formula import ByFormula
+from .control_sums import ControlSums
 from .formulas import FORMULAS
 
 

@@ -1,13 +1,15 @@
-"""Law: the native engine gives autograd's numbers and gradients, over every field, method and hold it takes."""
+"""Law: every engine gives autograd's numbers and gradients, over every field, method and hold it takes."""
+
+from functools import cache
 
 import pytest
 import torch
 from torch import Tensor
 
 from odernn import ENGINES, FIELDS, ODERNN, EngineWarning, RecurrentState, native
-from odernn.fields import HamiltonianField, TanhField
 from solvers import (
     SOLVERS,
+    Adjoint,
     Checkpointed,
     DiscreteAdjoint,
     ExplicitRungeKutta,
@@ -15,6 +17,7 @@ from solvers import (
     SplittingMethod,
     make_solver,
 )
+from solvers.parallel import drive
 
 DOUBLE = torch.float64
 # Sums of some hundred products of numbers of size up to ten, in another order; of float32, whose tanh is within 3 ulp.
@@ -23,25 +26,30 @@ CASES = [
     (field, solver)
     for field in FIELDS
     for solver in SOLVERS
-    if issubclass(FIELDS[field], TanhField | HamiltonianField)
-    and (
-        issubclass(SOLVERS[solver], ExplicitRungeKutta | LeapfrogMidpoint)
-        or (issubclass(SOLVERS[solver], SplittingMethod) and field == "hamiltonian")
-    )
+    if issubclass(SOLVERS[solver], ExplicitRungeKutta | LeapfrogMidpoint)
+    or (issubclass(SOLVERS[solver], SplittingMethod) and field == "hamiltonian")
 ]
 
 needs_compiler = pytest.mark.skipif(
     not native.is_available(), reason="no C++ compiler or ninja here: the native kernels cannot be built"
 )
+EACH = [pytest.param("torch"), pytest.param("native", marks=needs_compiler)]
+each_engine = pytest.mark.parametrize("engine", EACH)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of two or three intervals of the torch engine, so that a short sequence has several."""
+    monkeypatch.setattr(drive, "ENTRIES", 60)
 
 
 def gradients(rnn: ODERNN, *, save: str, steps: str, chunks: bool, dtype: torch.dtype) -> list[Tensor]:
     """The end, and the gradients by everything, of losses along the trajectory and at the end."""
     torch.manual_seed(1)
-    x = torch.randn(3, 7, 2, dtype=dtype, requires_grad=True)
-    y0 = torch.randn(1, 3, 4, dtype=dtype, requires_grad=True)
-    dt = 0.2 + 0.1 * torch.rand(3, 7, dtype=dtype)
-    dt = {"number": dt[0, 0], "time": dt[0], "each": dt}[steps].clone().requires_grad_()
+    x, y0, weights = (torch.randn(*shape, dtype=DOUBLE).to(dtype) for shape in ((3, 7, 2), (1, 3, 4), (3, 7, 4)))
+    dt = (0.2 + 0.1 * torch.rand(3, 7, dtype=DOUBLE)).to(dtype)
+    dt = {"number": dt[0, 0], "time": dt[0], "each": dt}[steps].clone()
+    x, y0, dt = (each.requires_grad_() for each in (x, y0, dt))
     if chunks:
         early, late = (dt, dt) if dt.ndim == 0 else (dt[..., :3], dt[..., 3:])
         _, state = rnn(x[:, :3], RecurrentState(y0[0]), dt=early)
@@ -49,74 +57,109 @@ def gradients(rnn: ODERNN, *, save: str, steps: str, chunks: bool, dtype: torch.
         y_n = state.y
     else:
         output, y_n = rnn(x, y0, dt=dt, save=save)
-    loss = y_n.square().sum() + (0 if output is None else (output * torch.randn_like(output)).sum())
+    loss = y_n.square().sum() + (0 if output is None else (output * weights[:, -output.shape[1] :]).sum())
     return [y_n, *torch.autograd.grad(loss, [x, y0, dt, *rnn.parameters()])]
 
 
-def layers(field: str, solver: str, hold: str, dtype: torch.dtype) -> tuple[ODERNN, ODERNN]:
+def layer(
+    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: Adjoint | str, engine: str = "torch"
+) -> ODERNN:
     torch.manual_seed(0)
-    rhs, method = FIELDS[field](2, 4, dtype=dtype), make_solver(solver)
-    reference = ODERNN(rhs, method, dt=0.3, substeps=2, hold=hold, batch_first=True)
-    fast = ODERNN(
-        rhs, method, dt=0.3, substeps=2, hold=hold, batch_first=True, adjoint=DiscreteAdjoint(), engine="native"
-    )
-    return reference, fast
+    facts = {"dt": 0.3, "substeps": 2, "hold": hold, "batch_first": True, "adjoint": adjoint, "engine": engine}
+    return ODERNN(FIELDS[field](2, 4, dtype=torch.float64).to(dtype), make_solver(solver), **facts)
+
+
+@cache
+def reference(field: str, solver: str, hold: str, save: str, steps: str, chunks: bool) -> list[Tensor]:
+    """What autograd gives in float64."""
+    rnn = layer(field, solver, hold, DOUBLE, "autograd")
+    return gradients(rnn, save=save, steps=steps, chunks=chunks, dtype=DOUBLE)
 
 
 def agree(one: list[Tensor], other: list[Tensor]) -> None:
     for got, wanted in zip(one, other, strict=True):
-        torch.testing.assert_close(got, wanted, **ROUNDING[wanted.dtype])
+        torch.testing.assert_close(got.double(), wanted.double(), **ROUNDING[got.dtype])
 
 
-@needs_compiler
+@each_engine
 @pytest.mark.parametrize("dtype", [DOUBLE, torch.float32], ids=["float64", "float32"])
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
 @pytest.mark.parametrize(("field", "solver"), CASES)
-def test_agrees_with_autograd(field: str, solver: str, hold: str, dtype: torch.dtype) -> None:
-    facts = {"save": "trajectory", "steps": "each", "chunks": False, "dtype": dtype}
-    reference, fast = layers(field, solver, hold, dtype)
-    agree(gradients(fast, **facts), gradients(reference, **facts))
+def test_agrees_with_autograd(field: str, solver: str, hold: str, dtype: torch.dtype, engine: str) -> None:
+    facts = {"save": "trajectory", "steps": "each", "chunks": False}
+    fast = layer(field, solver, hold, dtype, DiscreteAdjoint(), engine)
+    agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
 
 
-@needs_compiler
+@each_engine
 @pytest.mark.parametrize("save", ["trajectory", "end"])
 @pytest.mark.parametrize("steps", ["number", "time", "each"])
 @pytest.mark.parametrize("chunks", [False, True])
 @pytest.mark.parametrize("solver", ["rk4", "leapfrog", "leapfrog-midpoint"])
-def test_every_way_of_calling(solver: str, save: str, steps: str, chunks: bool) -> None:
-    facts = {"save": save, "steps": steps, "chunks": chunks, "dtype": DOUBLE}
-    reference, fast = layers("hamiltonian", solver, "linear", DOUBLE)
-    agree(gradients(fast, **facts), gradients(reference, **facts))
+def test_every_way_of_calling(solver: str, save: str, steps: str, chunks: bool, engine: str) -> None:
+    facts = {"save": save, "steps": steps, "chunks": chunks}
+    fast = layer("hamiltonian", solver, "linear", DOUBLE, "auto", engine)
+    agree(gradients(fast, dtype=DOUBLE, **facts), reference("hamiltonian", solver, "linear", **facts))
 
 
-@needs_compiler
-def test_checkpoints_around_the_kernels() -> None:
-    facts = {"save": "end", "steps": "each", "chunks": False, "dtype": DOUBLE}
-    reference, fast = layers("gated-antisymmetric", "rk4", "linear", DOUBLE)
-    fast.adjoint = Checkpointed(every=3, within=DiscreteAdjoint())
-    agree(gradients(fast, **facts), gradients(reference, **facts))
+@each_engine
+@pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
+def test_checkpoints_around_the_operators(solver: str, engine: str) -> None:
+    facts = {"save": "end", "steps": "each", "chunks": False}
+    checkpointed = Checkpointed(every=3, within=DiscreteAdjoint())
+    fast = layer("gated-antisymmetric", solver, "linear", DOUBLE, checkpointed, engine)
+    agree(gradients(fast, dtype=DOUBLE, **facts), reference("gated-antisymmetric", solver, "linear", **facts))
 
 
-@needs_compiler
-def test_streaming_and_inference() -> None:
-    reference, fast = layers("antisymmetric", "leapfrog-midpoint", "linear", DOUBLE)
+@each_engine
+@pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
+def test_streaming_and_inference(solver: str, engine: str) -> None:
+    slow = layer("antisymmetric", solver, "linear", DOUBLE, "autograd")
+    fast = layer("antisymmetric", solver, "linear", DOUBLE, "auto", engine)
     x = torch.randn(3, 6, 2, dtype=DOUBLE)
     with torch.no_grad():
         whole, _ = fast(x)
+        end, y_n = fast(x, save="end")
         state, stream = None, []
         for n in range(6):
             y, state = fast.step(x[:, n], state)
             stream.append(y)
-    torch.testing.assert_close(whole, reference(x)[0], **ROUNDING[DOUBLE])
+    assert end is None
+    torch.testing.assert_close(whole, slow(x)[0], **ROUNDING[DOUBLE])
     torch.testing.assert_close(torch.stack(stream, 1), whole, **ROUNDING[DOUBLE])
+    torch.testing.assert_close(y_n[0], whole[:, -1], **ROUNDING[DOUBLE])
+
+
+@each_engine
+@pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
+def test_gradcheck(solver: str, engine: str) -> None:
+    rnn = layer("hamiltonian", solver, "linear", DOUBLE, "discrete", engine)
+    names, values = zip(*rnn.named_parameters(), strict=True)
+
+    def outputs(x: Tensor, y0: Tensor, dt: Tensor, *parameters: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.func.functional_call(rnn, dict(zip(names, parameters, strict=True)), (x, y0), {"dt": dt})
+
+    x, y0 = torch.randn(2, 3, 2, dtype=DOUBLE), torch.randn(1, 2, 4, dtype=DOUBLE)
+    dt = 0.2 + 0.1 * torch.rand(2, 3, dtype=DOUBLE)
+    inputs = tuple(each.requires_grad_() for each in (x, y0, dt))
+    assert torch.autograd.gradcheck(outputs, (*inputs, *values), fast_mode=True)
+
+
+@each_engine
+def test_a_second_derivative_is_an_error_that_says_what_to_do(engine: str) -> None:
+    rnn = layer("antisymmetric", "rk4", "linear", DOUBLE, "auto", engine)
+    x = torch.randn(3, 4, 2, dtype=DOUBLE, requires_grad=True)
+    (gradient,) = torch.autograd.grad(rnn(x)[0].square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="adjoint='autograd'"):
+        gradient.sum().backward()
 
 
 def test_what_the_kernels_do_not_take_gets_a_warning_and_the_torch_engine() -> None:
-    rnn = ODERNN(FIELDS["lipschitz"](2, 4), make_solver("rk4"), dt=0.1, adjoint="auto", engine="native")
+    rnn = ODERNN(FIELDS["lipschitz"](2, 4), make_solver("etdrk2"), dt=0.1, engine="native")
     x = torch.randn(5, 3, 2)
-    with pytest.warns(EngineWarning, match="no kernel for LipschitzField"):
+    with pytest.warns(EngineWarning, match="no operator for ETDRK2"):
         output, _ = rnn(x)
-    torch.testing.assert_close(output, ODERNN(rnn.field, rnn.solver, dt=0.1)(x)[0])
+    torch.testing.assert_close(output, ODERNN(rnn.field, rnn.solver, dt=0.1, adjoint="autograd")(x)[0])
 
 
 def test_a_machine_without_a_compiler_gets_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +179,6 @@ def test_an_adjoint_that_it_does_not_execute_is_refused(adjoint: str) -> None:
 
 
 def test_an_unknown_engine_lists_those_there_are() -> None:
-    assert ENGINES == ("torch", "native")
+    assert ENGINES == ("auto", "torch", "native")
     with pytest.raises(ValueError, match="'torch', 'native'"):
         ODERNN(FIELDS["antisymmetric"](2, 4), make_solver("euler"), dt=0.1, engine="cuda")

@@ -1,0 +1,143 @@
+"""Operator: a problem run as one registered operator, whose gradient is the exact discrete adjoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from types import MappingProxyType
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from solvers import (
+    Adjoint,
+    ExplicitRungeKutta,
+    LeapfrogMidpoint,
+    Memory,
+    Problem,
+    Save,
+    Solved,
+    Solver,
+    SplittingMethod,
+)
+
+from ..field import ActivatedField, VectorField
+from ..hold import Hold, LinearHold, ZeroOrderHold
+from ..native.kernels import Call, Scheme, runge_kutta, shears, two_step
+from .formulas import FORMULAS
+
+HOLD_NAMES: Mapping[type[Hold], Literal["zero-order", "linear"]] = MappingProxyType(
+    {ZeroOrderHold: "zero-order", LinearHold: "linear"}
+)
+
+
+@final
+@dataclass(frozen=True)
+class Operator(Adjoint):
+    """The exact discrete adjoint as a registered operator of one engine.
+
+    It takes the fields made of a registered activation and an affine control, the explicit Runge-Kutta methods, the
+    compositions of kicks and drifts and the two-step midpoint rule, and the two registered holds. It can be
+    differentiated once. Inside autocast it works in float32.
+
+    Args:
+        namespace: the engine's operators in torch.ops.
+        field: the field, which names its activation and its map of the input.
+        hold: the hold of the control.
+    """
+
+    namespace: str
+    field: VectorField = dataclass_field(repr=False)
+    hold: Hold = dataclass_field(repr=False)
+
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run, keeping the states at the samples if they or gradients are wanted."""
+        call = self._call(problem)
+        kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
+            *call.arguments(), save == "trajectory" or _needs_gradient(call)
+        )
+        every = problem.substeps if call.scheme.family == "two-step" else 1
+        trajectory = kept[every - 1 :: every] if save == "trajectory" else None
+        return Solved(trajectory, last, _memory(problem, last_but_one))
+
+    def _call(self, problem: Problem) -> Call:
+        recurrence, field, scheme = problem.recurrence, self.field, _scheme(problem.solver)
+        assert recurrence is not None
+        assert isinstance(field, ActivatedField)
+        assert scheme is not None
+        control = field.affine_control()
+        previous, dt_previous = _before(problem)
+        return Call(
+            y0=problem.y0.contiguous(),
+            weight=recurrence.weight.contiguous(),
+            samples=recurrence.samples.contiguous(),
+            scheme=scheme,
+            dt=_steps(recurrence.dt),
+            input_weight=None if control.weight is None else control.weight.contiguous(),
+            bias=control.bias,
+            kind=field.activation.name,  # pyright: ignore[reportArgumentType]
+            squash="tanh" if control.squashed else "identity",
+            hold=HOLD_NAMES[type(self.hold)],
+            before=None if recurrence.before is None else recurrence.before.contiguous(),
+            substeps=problem.substeps,
+            y_previous=previous,
+            dt_previous=dt_previous,
+        )
+
+
+def why_no_operator(problem: Problem, field: VectorField, hold: Hold) -> str | None:
+    """Why the operators do not take the problem, or None."""
+    if problem.tensor_form is None or not isinstance(field, ActivatedField) or field.activation.name not in FORMULAS:
+        return f"there is no operator for {type(field).__name__}"
+    if type(hold) not in HOLD_NAMES:
+        return f"there is no operator for {type(hold).__name__}"
+    if _scheme(problem.solver) is None:
+        return f"there is no operator for {type(problem.solver).__name__}"
+    return None
+
+
+def _scheme(solver: Solver) -> Scheme | None:
+    """The solver as the operators know it, or None."""
+    if isinstance(solver, ExplicitRungeKutta):
+        return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
+    if isinstance(solver, SplittingMethod):
+        parts, shares, nodes = zip(*((int(s.kick), s.share, s.node) for s in solver.sweeps), strict=True)
+        return shears(parts, shares, nodes)
+    return two_step() if isinstance(solver, LeapfrogMidpoint) else None
+
+
+def _needs_gradient(call: Call) -> bool:
+    tensors = (part for part in call.arguments() if isinstance(part, Tensor))
+    return torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
+
+
+def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
+    """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
+    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.memory:
+        return None, None
+    previous, dt = problem.memory
+    assert isinstance(previous, Tensor)
+    if not isinstance(dt, Tensor):
+        return previous.contiguous(), previous.new_full((len(previous),), dt)
+    rows = dt.to(previous.dtype).reshape(-1)
+    return previous.contiguous(), rows.expand(len(previous)).contiguous()
+
+
+def _memory(problem: Problem, last_but_one: Tensor) -> Memory:
+    """What the solver carries on."""
+    if not isinstance(problem.solver, LeapfrogMidpoint):
+        return problem.memory or ()
+    recurrence = problem.recurrence
+    assert recurrence is not None
+    last = recurrence.dt[-1] if isinstance(recurrence.dt, Tensor) else recurrence.dt
+    return last_but_one, last / problem.substeps
+
+
+def _steps(dt: float | Tensor) -> float | Tensor:
+    """The steps as the operators take them: a number, (time,) or (batch, time)."""
+    if not isinstance(dt, Tensor):
+        return dt
+    flat = dt.reshape(len(dt), -1)
+    return (flat[:, 0] if flat.shape[1] == 1 else flat.T).contiguous()
