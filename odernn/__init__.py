@@ -1,7 +1,7 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .antisymmetric_rnn import AntisymmetricRNN
-from .engine import ENGINES, EngineWarning
+from .engine import ENGINES, Choice, EngineWarning
 from .field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
 from .fields import (
     AntisymmetricField,
@@ -18,6 +18,7 @@ from .noise import NoisyField
 from .parametrise import SkewSymmetric
 from .registry import FIELDS
 from .state import RecurrentState
+from .stream import Stream
 
 __all__ = [
     "ENGINES",
@@ -27,6 +28,7 @@ __all__ = [
     "AffinePointwiseField",
     "AntisymmetricField",
     "AntisymmetricRNN",
+    "Choice",
     "EngineWarning",
     "GatedAntisymmetricField",
     "GatedUnstructuredField",
@@ -40,6 +42,7 @@ __all__ = [
     "RecurrentState",
     "SemilinearField",
     "SkewSymmetric",
+    "Stream",
     "UnstructuredField",
     "VectorField",
     "ZeroOrderHold",

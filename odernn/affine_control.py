@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-import torch
 from torch import Tensor
+from torch.nn.functional import linear
 
 
-@dataclass(frozen=True, slots=True)
-class AffineControl:
+class AffineControl(NamedTuple):
     """The control's map of the input.
 
     Attributes:
@@ -26,6 +25,5 @@ class AffineControl:
         """The control (..., U) of the samples (..., m)."""
         if self.weight is None:
             return x
-        assert self.bias is not None
-        u = torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight.T).view(*x.shape[:-1], -1)
+        u = linear(x, self.weight, self.bias)
         return u.tanh_() if self.squashed else u

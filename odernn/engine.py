@@ -86,17 +86,15 @@ class OnEngine(Adjoint):
         """Run what `choose` says."""
         choice = self.choose(problem)
         if not torch.compiler.is_compiling():
-            _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
-        if self.engine == "native" and choice.engine != "native":
-            warnings.warn(
-                f"the torch engine runs in the place of the native one: {choice.reason}", EngineWarning, stacklevel=2
-            )
+            self._tell(choice)
         return choice.adjoint.solve(problem, save)
 
     def choose(self, problem: Problem) -> Choice:
         """What runs the problem."""
         if isinstance(self.adjoint, Auto) and transformed(problem):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
+        if isinstance(self.adjoint, Auto) and problem.length == 1:
+            return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         missing = why_no_operator(problem, self.field, self.hold)
         if missing is not None:
             return self._without_operator(problem, missing)
@@ -104,6 +102,13 @@ class OnEngine(Adjoint):
         if reason is not None:
             return Choice("torch", Operator(TORCH, self.field, self.hold), reason)
         return Choice("native", Operator(NATIVE, self.field, self.hold), "the kernels take field, method and state")
+
+    def _tell(self, choice: Choice) -> None:
+        _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
+        if self.engine == "native" and choice.engine != "native":
+            warnings.warn(
+                f"the torch engine runs in the place of the native one: {choice.reason}", EngineWarning, stacklevel=3
+            )
 
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
@@ -122,7 +127,16 @@ class OnEngine(Adjoint):
         return _why_unavailable()
 
 
-@torch.compiler.assume_constant_result
+def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:
+    """What runs the problem under an adjoint that `on_engine` made."""
+    if isinstance(adjoint, OnEngine):
+        return adjoint.choose(problem)
+    if isinstance(adjoint, Checkpointed) and isinstance(adjoint.within, OnEngine):
+        within = adjoint.within.choose(problem)
+        return replace(within, adjoint=replace(adjoint, within=within.adjoint))
+    return Choice("torch", adjoint, "it was asked for")
+
+
 def _why_unavailable() -> str | None:
     """Why the kernels cannot be loaded, or None; builds them if need be."""
     try:
@@ -130,3 +144,7 @@ def _why_unavailable() -> str | None:
     except native.NativeUnavailable as unavailable:
         return unavailable.reason
     return None
+
+
+# What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
+_why_unavailable._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]

@@ -89,10 +89,15 @@ def controls(
         ticks: the start and length of each interval.
     """
     samples = u.unbind(0)
-    if hold.jumps:
-        return [_constant(hold.between(sample, sample, 1.0)) for sample in samples]
     earlier = (samples[0] if before is None else before, *samples[:-1])
-    return [_moving(hold, start, end, tick) for start, end, tick in zip(earlier, samples, ticks, strict=True)]
+    return [control_of(hold, start, end, tick) for start, end, tick in zip(earlier, samples, ticks, strict=True)]
+
+
+def control_of(
+    hold: Hold, before: Float[Tensor, "batch control"], sample: Float[Tensor, "batch control"], tick: Tick
+) -> Control:
+    """The control as a function of time in one interval, from the samples at its two ends."""
+    return _constant(hold.between(sample, sample, 1.0)) if hold.jumps else _moving(hold, before, sample, tick)
 
 
 def _constant(u: Tensor) -> Control:

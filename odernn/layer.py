@@ -31,11 +31,12 @@ from solvers import (
 from . import door
 from .bind import bind
 from .clock import Step, check_step, clock, steps_between
-from .engine import ENGINES, Engine, on_engine
+from .engine import ENGINES, Choice, Engine, choice_of, on_engine
 from .field import VectorField
 from .hold import Hold, as_hold
 from .problem import lay_out
 from .state import RecurrentState
+from .stream import Stream
 
 
 class ODERNN(nn.Module):
@@ -214,6 +215,26 @@ class ODERNN(nn.Module):
         like = next(self.field.parameters(), torch.empty(()))
         return RecurrentState(like.new_zeros(batch_size, self.field.hidden_size))
 
+    def stream(self, state: RecurrentState | int = 1) -> Stream:
+        """A running sequence that takes sample after sample without gradients, its weights built once, now.
+
+        Args:
+            state: where to begin, or for how many sequences to begin at zero.
+
+        Raises:
+            TypeError, ValueError: a state that does not fit the field, a number below 1, or a layer whose dt is given
+                sample by sample.
+        """
+        return Stream(self, state if isinstance(state, RecurrentState) else self.initial_state(state))
+
+    def choice(self, x: Tensor) -> Choice:
+        """Which engine and adjoint a call with `x` would take, and why."""
+        samples = door.time_first(x, self.field, self.batch_first)
+        state = RecurrentState(door.initial_state(None, samples, self.field, x.ndim == 3))
+        times = clock(self.dt, state.t, samples.shape[0], state.y)
+        problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+        return choice_of(on_engine(self.adjoint, self.engine, self.field, self.hold), problem)
+
     def with_solver(self, solver: Solver, *, substeps: int | None = None, hold: Hold | str | None = None) -> ODERNN:
         """The same field, with the same parameters (shared, not copied), under another discretisation."""
         return ODERNN(
@@ -245,12 +266,17 @@ class ODERNN(nn.Module):
             check_step(dt)
         step = self.dt if dt is None else dt
         with self._built_weights():
-            times = clock(step, state.t, len(samples), state.y)
+            times = clock(step, state.t, samples.shape[0], state.y)
             problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine, self.field, self.hold).solve(problem, save)
             guard(problem, solved, self.on_divergence)
-            control = None if self.hold.jumps else self.field.control(samples[-1])
-        return solved.trajectory, RecurrentState(solved.y, times.end(len(samples)), solved.memory, control)
+            control = None if self.hold.jumps else self._last_control(samples)
+        return solved.trajectory, RecurrentState(solved.y, times.end(samples.shape[0]), solved.memory, control)
+
+    def _last_control(self, samples: Float[Tensor, "time batch input"]) -> Float[Tensor, "batch control"]:
+        """The control of the last sample, in the parameters' dtype, inside autocast too, as the operators make it."""
+        with torch.autocast(samples.device.type, enabled=False):
+            return self.field.control(samples[-1].to(next(self.field.parameters(), samples).dtype))
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""

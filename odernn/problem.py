@@ -69,7 +69,7 @@ def lay_out(
         layout,
         LayerInputs(weight, samples, state.control, times.starts, times.lengths),
         (False, True, False, True, True),
-        len(samples),
+        samples.shape[0],
         substeps,
         state.y,
         state.memory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.autograd import forward_ad
 
 from solvers import Problem
@@ -16,7 +17,7 @@ def transformed(problem: Problem) -> bool:
     if torch.compiler.is_compiling():
         return False
     tensors = [x for x in (problem.y0, *problem.inputs, *(problem.parameters or ())) if x is not None]
-    return any(torch._C._functorch.is_functorch_wrapped_tensor(x) or _has_tangent(x) for x in tensors)
+    return any(is_functorch_wrapped_tensor(x) or _has_tangent(x) for x in tensors)
 
 
 def _has_tangent(x: torch.Tensor) -> bool:

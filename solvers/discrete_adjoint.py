@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -62,8 +63,8 @@ class DiscreteAdjoint(Adjoint):
             return Checkpointed(every=1).solve(problem, save)
         recurrence = problem.recurrence
         assert recurrence is not None
-        with torch.autocast(problem.y0.device.type, enabled=False):
-            return self._solve(problem, recurrence, save)
+        with without_autocast(problem.y0):
+            return self._solve(problem, _of_dtype(recurrence, problem.y0.dtype), save)
 
     def _solve(self, problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
         previous, dt_previous = _before(problem)
@@ -148,6 +149,11 @@ class _Discrete(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
+        with without_autocast(ctx.saved_tensors[0]):
+            return _Discrete._pull_back(ctx, *gradients)
+
+    @staticmethod
+    def _pull_back(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         y0, previous, dt_previous, weight, samples, before, dt, kept = ctx.saved_tensors
         plan: _Plan = ctx.plan
         _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
@@ -176,6 +182,22 @@ class _Discrete(torch.autograd.Function):
             *(swept.weight, derivatives.samples, derivatives.before, of_dt),
             *(next(found) if asked else None for asked in by_parameters),
         )
+
+
+def without_autocast(y: Tensor) -> AbstractContextManager[object]:
+    """Where the arithmetic is that of the state's dtype: a long recurrence loses too much in a half-precision one."""
+    return torch.autocast(y.device.type, enabled=False)
+
+
+def _of_dtype(recurrence: Recurrence, dtype: torch.dtype) -> Recurrence:
+    """The recurrence with its tensors in one dtype; only under autocast are they not."""
+    before = recurrence.before
+    return replace(
+        recurrence,
+        weight=recurrence.weight.to(dtype),
+        samples=recurrence.samples.to(dtype),
+        before=None if before is None else before.to(dtype),
+    )
 
 
 def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | None, dt: Tensor | None) -> Recurrence:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from types import MappingProxyType
 from typing import Literal, final
 
 import torch
@@ -27,10 +25,6 @@ from ..field import ActivatedField, VectorField
 from ..hold import Hold, LinearHold, ZeroOrderHold
 from ..native.kernels import Call, Scheme, runge_kutta, shears, two_step
 from .formulas import FORMULAS
-
-HOLD_NAMES: Mapping[type[Hold], Literal["zero-order", "linear"]] = MappingProxyType(
-    {ZeroOrderHold: "zero-order", LinearHold: "linear"}
-)
 
 
 @final
@@ -67,6 +61,8 @@ class Operator(Adjoint):
         assert recurrence is not None
         assert isinstance(field, ActivatedField)
         assert scheme is not None
+        hold = _hold_name(self.hold)
+        assert hold is not None
         control = field.affine_control()
         previous, dt_previous = _before(problem)
         return Call(
@@ -79,7 +75,7 @@ class Operator(Adjoint):
             bias=control.bias,
             kind=field.activation.name,  # pyright: ignore[reportArgumentType]
             squash="tanh" if control.squashed else "identity",
-            hold=HOLD_NAMES[type(self.hold)],
+            hold=hold,
             before=None if recurrence.before is None else recurrence.before.contiguous(),
             substeps=problem.substeps,
             y_previous=previous,
@@ -91,11 +87,18 @@ def why_no_operator(problem: Problem, field: VectorField, hold: Hold) -> str | N
     """Why the operators do not take the problem, or None."""
     if problem.tensor_form is None or not isinstance(field, ActivatedField) or field.activation.name not in FORMULAS:
         return f"there is no operator for {type(field).__name__}"
-    if type(hold) not in HOLD_NAMES:
+    if _hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
     if _scheme(problem.solver) is None:
         return f"there is no operator for {type(problem.solver).__name__}"
     return None
+
+
+def _hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
+    """The hold as the operators know it, or None."""
+    if isinstance(hold, ZeroOrderHold):
+        return "zero-order"
+    return "linear" if isinstance(hold, LinearHold) else None
 
 
 def _scheme(solver: Solver) -> Scheme | None:

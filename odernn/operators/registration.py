@@ -57,7 +57,7 @@ def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
     y0, samples, family, substeps, keep = given[0], given[2], given[12], given[17], given[18]
     two_step = family == "two-step"
     nothing = y0.new_empty(0)
-    kept = y0.new_empty(len(samples) * (substeps if two_step else 1), *y0.shape) if keep else nothing
+    kept = y0.new_empty(samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else nothing
     return kept, torch.empty_like(y0), torch.empty_like(y0) if two_step else nothing
 
 
@@ -65,7 +65,7 @@ def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous = given[4 : 4 + TENSORS]
     want_samples, want_dt = given[-2:]
     nothing = y0.new_empty(0)
-    of_dt = y0.new_empty(len(samples), len(y0)) if want_dt else nothing
+    of_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
     found = (torch.empty_like(y0), torch.empty_like(weight), *like, of_dt, y_previous, dt_previous)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
