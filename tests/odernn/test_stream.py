@@ -1,0 +1,80 @@
+"""Law: a stream gives the numbers of the whole sequence, for every solver, and carries on where it was left."""
+
+import pytest
+import torch
+
+from odernn import FIELDS, ODERNN, NoisyField, PartitionedField, RecurrentState, SemilinearField
+from solvers import SOLVERS, DivergenceError, Euler, Need, make_solver
+
+DOUBLE = torch.float64
+NEEDED = {None: "antisymmetric", Need.PARTITION: "hamiltonian", Need.LINEAR_PART: "lipschitz"}
+ROUNDING = {"rtol": 1e-11, "atol": 1e-12}  # the same operations on few numbers, in another grouping
+
+
+@pytest.mark.parametrize("hold", ["zero-order", "linear"])
+@pytest.mark.parametrize("solver", [name for name in SOLVERS if make_solver(name).needs is not Need.DIFFUSION])
+def test_sample_after_sample_is_the_whole(solver: str, hold: str) -> None:
+    method = make_solver(solver)
+    field = FIELDS[NEEDED[method.needs]](2, 4, dtype=DOUBLE)
+    assert method.needs is None or isinstance(field, PartitionedField | SemilinearField)
+    rnn = ODERNN(field, method, dt=0.2, substeps=2, hold=hold)
+    x = torch.randn(5, 3, 2, dtype=DOUBLE)
+    whole, _ = rnn(x)
+    stream = rnn.stream(3)
+    torch.testing.assert_close(torch.stack([stream(sample) for sample in x]), whole.detach(), **ROUNDING)
+
+
+def test_noise_has_the_seed_of_the_stream() -> None:
+    field = NoisyField(FIELDS["antisymmetric"](2, 4, dtype=DOUBLE), additive=0.1).train()
+    rnn, x = ODERNN(field, make_solver("euler-maruyama"), dt=0.1), torch.randn(4, 3, 2, dtype=DOUBLE)
+    outcomes = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        stream = rnn.stream(3)
+        outcomes.append(torch.stack([stream(sample) for sample in x]))
+    assert torch.equal(*outcomes)
+
+
+def test_it_goes_on_from_a_state_and_its_state_goes_on_elsewhere() -> None:
+    rnn = ODERNN(FIELDS["antisymmetric"](2, 4, dtype=DOUBLE), make_solver("leapfrog-midpoint"), dt=0.2, hold="linear")
+    x = torch.randn(6, 3, 2, dtype=DOUBLE)
+    whole, _ = rnn(x)
+    _, state = rnn(x[:2], rnn.initial_state(3))
+    stream = rnn.stream(state)
+    middle = torch.stack([stream(sample) for sample in x[2:4]])
+    rest, _ = rnn(x[4:], stream.state)
+    torch.testing.assert_close(torch.cat((middle, rest)), whole[2:], **ROUNDING)
+
+
+def test_it_keeps_the_weights_of_its_making_and_no_graph() -> None:
+    rnn, x = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1), torch.randn(1, 2, requires_grad=True)
+    stream, other = rnn.stream(), rnn.stream()
+    first = stream(x)
+    assert not first.requires_grad
+    with torch.no_grad():
+        for parameter in rnn.parameters():
+            parameter.mul_(3)
+    assert torch.equal(other(x), first)
+    assert not torch.equal(rnn.stream()(x), first)
+
+
+def test_a_state_that_stops_being_finite_is_told() -> None:
+    rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1)
+    stream = rnn.stream()
+    stream(torch.ones(1, 2))
+    with pytest.raises(DivergenceError, match=r"t = 0\.1"):
+        stream(torch.full((1, 2), float("nan")))
+    rnn.on_divergence = "ignore"
+    assert rnn.stream()(torch.full((1, 2), float("nan"))).isnan().all()
+
+
+def test_bad_arguments() -> None:
+    rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1)
+    with pytest.raises(ValueError, match="`batch_size` is 0"):
+        rnn.stream(0)
+    with pytest.raises(ValueError, match="samples of shape"):
+        rnn.stream(2)(torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="the state's `y`"):
+        rnn.stream(RecurrentState(torch.zeros(2, 5)))
+    with pytest.raises(ValueError, match="no end"):
+        ODERNN(rnn.field, Euler(), dt=torch.full((4,), 0.1)).stream()
