@@ -55,6 +55,7 @@ void check_control(const Arguments& x, int64_t batch, int64_t controls) {
                     ", features)");
   TORCH_CHECK_VALUE(samples.size(0) > 0, "`samples` is an empty sequence");
   const int64_t inputs = samples.size(2);
+  TORCH_CHECK_VALUE(inputs > 0, "`samples` has no features");
   check_tensor("samples", samples, {samples.size(0), batch, inputs}, x.y0);
   TORCH_CHECK_VALUE(x.input_weight.has_value() == x.bias.has_value(), "give both `input_weight` and `bias`, or neither");
   if (x.input_weight.has_value()) {

@@ -150,6 +150,7 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
 
 // For the tests: how many threads run the parts of a batch. Part number `failing`, if there is one, throws.
 int64_t count_threads(int64_t batch, int64_t failing) {
+  TORCH_CHECK_VALUE(batch >= 1, "`batch` is ", batch, "; give at least 1");
   std::vector<std::thread::id> ids(static_cast<size_t>(count_parts(batch)));
   for_parts(batch, [&](int64_t i, int64_t, int64_t) {
     TORCH_CHECK_VALUE(i != failing, "part ", i, " was told to fail");

@@ -56,7 +56,7 @@ void in_parallel(int64_t count, const Work& work) {
 
 #endif
 
-// work(i, begin, end): part i of count_parts(batch) of the rows [0, batch).
+// work(i, begin, end): part i of count_parts(batch) of the rows [0, batch), of which there is one at least.
 template <class Work>
 void for_parts(int64_t batch, const Work& work) {
   const int64_t parts = count_parts(batch);

@@ -1,5 +1,7 @@
 #include "recursion.h"
 
+#include <algorithm>
+
 namespace odernn {
 namespace {
 

@@ -1,5 +1,6 @@
 #include "scratch.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -32,10 +33,16 @@ struct Block {
 struct Stack {
   std::vector<Block> blocks;
   int depth = 0;
+  size_t first = size_t(1) << 16;  // size of the first block
   ~Stack() { clear(); }
   void clear() {
     for (const Block& b : blocks) std::free(b.data);
     blocks.clear();
+  }
+  size_t total() const {
+    size_t sum = 0;
+    for (const Block& b : blocks) sum += b.size;
+    return sum;
   }
 };
 
@@ -52,18 +59,20 @@ Scratch::Scratch() {
 
 Scratch::~Scratch() {
   for (size_t i = block_; i < stack.blocks.size(); ++i) stack.blocks[i].used = i == block_ ? used_ : 0;
-  if (--stack.depth == 0 && stack.blocks.size() > 1) {  // the next call finds all of it in one piece
-    size_t total = 0;
-    for (const Block& b : stack.blocks) total += b.size;
+  if (--stack.depth > 0) return;
+  const size_t total = stack.total();
+  if (total > kScratchBytes) {
     stack.clear();
-    stack.blocks.push_back({static_cast<char*>(allocate(total)), total, 0});
+  } else if (stack.blocks.size() > 1) {  // the next call finds all of it in one piece
+    stack.clear();
+    stack.first = total;
   }
 }
 
 void* Scratch::take_bytes(size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
   if (stack.blocks.empty() || stack.blocks.back().size - stack.blocks.back().used < bytes) {
-    size_t size = stack.blocks.empty() ? size_t(1) << 16 : 2 * stack.blocks.back().size;
+    size_t size = stack.blocks.empty() ? stack.first : 2 * stack.blocks.back().size;
     if (size < bytes) size = bytes;
     stack.blocks.push_back({static_cast<char*>(allocate(size)), size, 0});
   }
@@ -81,59 +90,84 @@ struct Header {  // lies in the 64 bytes before what the caller sees
   size_t size;
 };
 
-std::mutex pool_mutex;
-std::vector<Header*> pool;
+struct Pool {
+  std::mutex mutex;
+  std::vector<Header*> waiting;  // the oldest first
+  size_t waiting_bytes = 0, used_bytes = 0, most_used = 0;
+
+  Header* take(size_t i) {
+    Header* block = waiting[i];
+    waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(i));
+    waiting_bytes -= block->size;
+    return block;
+  }
+
+  // The smallest block of `size` bytes or at most an eighth more, or null.
+  Header* find(size_t size) {
+    size_t best = waiting.size();
+    for (size_t i = 0; i < waiting.size(); ++i) {
+      const bool fits = waiting[i]->size >= size && waiting[i]->size <= size + size / 8;
+      if (fits && (best == waiting.size() || waiting[i]->size < waiting[best]->size)) best = i;
+    }
+    return best < waiting.size() ? take(best) : nullptr;
+  }
+
+  // Free the oldest until at most `blocks` blocks of `bytes` in all wait.
+  void shrink(size_t blocks, size_t bytes) {
+    while (!waiting.empty() && (waiting.size() > blocks || waiting_bytes > bytes)) std::free(take(0));
+  }
+
+  void use(size_t size) {
+    used_bytes += size;
+    most_used = std::max(most_used, used_bytes);
+  }
+};
+
+Pool& pool() {
+  static Pool* const forever = new Pool;  // a tensor may be given back after the destructors of statics
+  return *forever;
+}
+
+char* contents(Header* block) { return reinterpret_cast<char*>(block) + 64; }
 
 }  // namespace
 
 void* acquire_block(size_t bytes) {
+  Pool& p = pool();
+  const std::lock_guard<std::mutex> lock(p.mutex);
   const size_t size = bytes + 64;
-  {
-    std::lock_guard<std::mutex> lock(pool_mutex);
-    size_t best = pool.size();
-    for (size_t i = 0; i < pool.size(); ++i) {
-      const bool fits = pool[i]->size >= size && pool[i]->size <= size + size / 8;
-      if (fits && (best == pool.size() || pool[i]->size < pool[best]->size)) best = i;
-    }
-    if (best < pool.size()) {
-      Header* h = pool[best];
-      pool.erase(pool.begin() + static_cast<std::ptrdiff_t>(best));
-      return reinterpret_cast<char*>(h) + 64;
-    }
+  Header* block = p.find(size);
+  if (block == nullptr) {
+    const size_t most = std::max(p.most_used, p.used_bytes + size);
+    p.shrink(kPooledBlocks, most - p.used_bytes - size);
+    block = static_cast<Header*>(allocate(size));
+    block->size = size;
   }
-  auto* header = static_cast<Header*>(allocate(size));
-  header->size = size;
-  return reinterpret_cast<char*>(header) + 64;
+  p.use(block->size);
+  return contents(block);
 }
 
-void release_block(void* p) {
-  auto* header = reinterpret_cast<Header*>(static_cast<char*>(p) - 64);
-  std::vector<Header*> dropped;
-  {
-    std::lock_guard<std::mutex> lock(pool_mutex);
-    pool.push_back(header);
-    size_t total = 0;
-    for (const Header* b : pool) total += b->size;
-    while (total > kPooledBytes || pool.size() > 4) {  // the oldest go first
-      total -= pool.front()->size;
-      dropped.push_back(pool.front());
-      pool.erase(pool.begin());
-    }
-  }
-  for (Header* b : dropped) std::free(b);
+void release_block(void* data) {
+  Pool& p = pool();
+  const std::lock_guard<std::mutex> lock(p.mutex);
+  auto* block = reinterpret_cast<Header*>(static_cast<char*>(data) - 64);
+  p.used_bytes -= block->size;
+  p.waiting_bytes += block->size;
+  p.waiting.push_back(block);
+  p.shrink(kPooledBlocks, kPooledBytes);
 }
 
 size_t pooled_bytes() {
-  std::lock_guard<std::mutex> lock(pool_mutex);
-  size_t total = 0;
-  for (const Header* b : pool) total += b->size;
-  return total;
+  Pool& p = pool();
+  const std::lock_guard<std::mutex> lock(p.mutex);
+  return p.waiting_bytes;
 }
 
 void empty_pool() {
-  std::lock_guard<std::mutex> lock(pool_mutex);
-  for (Header* b : pool) std::free(b);
-  pool.clear();
+  Pool& p = pool();
+  const std::lock_guard<std::mutex> lock(p.mutex);
+  p.shrink(0, 0);
+  p.most_used = p.used_bytes;
 }
 
 }  // namespace odernn

@@ -8,6 +8,9 @@
 
 namespace odernn {
 
+// What a thread keeps from one call to the next. More is freed: only weights of thousands of units need it, and they cost more to multiply.
+constexpr size_t kScratchBytes = size_t(32) << 20;
+
 // A stack of memory belonging to one thread. Take what is needed inside a Scratch; it is given back when the Scratch ends.
 class Scratch {
  public:
@@ -34,11 +37,16 @@ class Scratch {
   size_t block_, used_;  // where the stack stood
 };
 
-// Blocks for results. `acquire` reuses a block that `release` gave back; the pool keeps at most kPooledBytes.
+// Blocks for results. `acquire_block` takes one that waits if it has the size or at most an eighth more; `release_block` lets it wait.
+//
+// What waits is bounded three times: by kPooledBytes, by kPooledBlocks, and, when a block of another size is needed, by what makes the
+// pool hold no more than was in use at once before. So sizes that change from call to call leave the peak of a process where it would be
+// without the pool, but for that eighth; the oldest blocks go first.
 constexpr size_t kPooledBytes = size_t(512) << 20;
-void* acquire_block(size_t bytes);
-void release_block(void* p);
+constexpr size_t kPooledBlocks = 4;
+void* acquire_block(size_t bytes);  // std::bad_alloc
+void release_block(void* data);
 size_t pooled_bytes();
-void empty_pool();
+void empty_pool();  // and forget what was in use before
 
 }  // namespace odernn

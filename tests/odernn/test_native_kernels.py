@@ -363,6 +363,50 @@ def test_rows_do_not_know_of_each_other():
     assert torch.allclose(whole[:, 4:5], one, rtol=0, atol=1e-14)  # register tiles of one row may sum in another order
 
 
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_one_row_of_one_unit(name, kind):
+    units = 2 if SCHEMES[name].family == "shears" else 1
+    compare(make_call(SCHEMES[name], kind=kind, batch=1, units=units, hold="linear", substeps=2), 1e-10)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_what_is_not_a_number_stays_in_its_row(name, kind):
+    call = make_call(SCHEMES[name], kind=kind, batch=9, units=34, dt="batch", hold="linear")
+    spoilt = dataclasses.replace(call, samples=call.samples.clone())
+    spoilt.samples[2, 4] = float("nan")
+    others = [0, 1, 2, 3, 5, 6, 7, 8]
+    results = []
+    for one in (call, spoilt):
+        kept = native.solve(one, keep=True).kept
+        found = native.pull_back(one, kept, last=torch.ones_like(one.y0), want_samples=True, want_dt=True)
+        results.append((kept[:, others], found.y0[others], found.samples[:, others], found.dt[others]))
+        assert bool(torch.isnan(kept[-1, 4]).all()) == (one is spoilt)
+    assert all(map(torch.equal, *results))
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_tensors_may_begin_at_any_number(name, kind):
+    """As slices of other tensors do: no alignment but that of their dtype is asked for."""
+
+    def moved(x: Tensor) -> Tensor:
+        room = x.new_empty(x.numel() + 1)
+        room[1:] = x.flatten()
+        return room[1:].view(x.shape)
+
+    call = make_call(SCHEMES[name], kind=kind, units=64, dt="time", dtype=torch.float32)
+    tensors = {
+        f: moved(x)
+        for f in ("y0", "weight", "samples", "input_weight", "bias", "dt")
+        if (x := getattr(call, f)) is not None
+    }
+    kept = native.solve(call, keep=True).kept
+    elsewhere = dataclasses.replace(call, **tensors)
+    assert torch.equal(kept, native.solve(elsewhere, keep=True).kept)
+    wanted = native.pull_back(call, kept, kept_gradient=kept, want_samples=True)
+    found = native.pull_back(elsewhere, moved(kept), kept_gradient=moved(kept), want_samples=True)
+    assert all(torch.equal(a, b) for a, b in zip(wanted, found, strict=True) if a is not None)
+
+
 def test_results_do_not_share_memory():
     call = make_call(native.EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
     first, second = native.solve(call, keep=True).kept, native.solve(call, keep=True).kept
@@ -386,6 +430,9 @@ def test_results_do_not_share_memory():
         ("weight", torch.zeros(6, 6), TypeError, "`weight` has dtype"),
         ("weight", torch.zeros(6, 12, dtype=torch.float64)[:, ::2], ValueError, "`weight` is not contiguous"),
         ("samples", torch.zeros(0, 3, 2, dtype=torch.float64), ValueError, "`samples` is an empty sequence"),
+        ("samples", torch.zeros(7, 3, 0, dtype=torch.float64), ValueError, "`samples` has no features"),
+        ("y0", torch.zeros(0, 6, dtype=torch.float64), ValueError, "`y0` has shape"),
+        ("y0", torch.zeros(3, 0, dtype=torch.float64), ValueError, "`y0` has shape"),
         ("samples", torch.zeros(7, 4, 2, dtype=torch.float64), ValueError, "`samples` has shape"),
         ("bias", None, ValueError, "give both `input_weight` and `bias`"),
         ("bias", torch.zeros(5, dtype=torch.float64), ValueError, "`bias` has shape"),

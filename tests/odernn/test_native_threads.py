@@ -7,11 +7,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from odernn import native
+from odernn.native import build
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
@@ -69,6 +71,17 @@ def test_an_error_in_a_part_reaches_the_caller(threads):
         with pytest.raises(ValueError, match=f"part {part} was told to fail"):
             torch.ops.odernn_native.count_threads(13, part)
     assert torch.ops.odernn_native.count_threads(13, -1) == threads
+
+
+@pytest.mark.parametrize(
+    ("platform", "takes", "flag"),
+    [("linux", True, "-fopenmp"), ("linux", False, "-pthread"), ("darwin", True, "-pthread")],
+)
+def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, takes, flag):
+    """On macOS no compiler's is, whatever it takes."""
+    monkeypatch.setattr(build, "sys", SimpleNamespace(platform=platform))
+    monkeypatch.setattr(build, "_accepts", lambda *arguments: takes)
+    assert build._threading("c++") == flag
 
 
 def test_without_openmp_there_are_threads_too():
