@@ -13,17 +13,13 @@ from torch.autograd.function import once_differentiable
 
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .checks import check_positive
-from .loop import Interval, Problem, states
+from .loop import Problem
+from .material import Material, Sums, material_of, run_in_parts
 from .solver import Memory, ReversibleSolver
-from .stand_ins import StandIns
-from .structure import Partition, RightHandSide, Time, partition_of
+from .structure import RightHandSide, Time
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
 """Half of the digits of the dtype, about: what is left of a gradient made of states that are so far off."""
-
-
-PART = 64
-"""Intervals that are laid out together, so that the control of the whole sequence is never there at once."""
 
 
 class ReconstructionError(ArithmeticError):
@@ -78,7 +74,7 @@ class Reversible(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
-        run = _Run(problem, _material(problem), save, self._allowed(problem.y0.dtype))
+        run = _Run(problem, material_of(problem), save, self._allowed(problem.y0.dtype))
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.material.originals)
         trajectory = rest.pop() if save == "trajectory" else None
         return Solved(trajectory, y, refilled(run.final, rest))
@@ -87,60 +83,6 @@ class Reversible(Adjoint):
         if self.tolerance is not None:
             return self.tolerance
         return TOLERANCE.get(dtype, sqrt(torch.finfo(dtype).eps))
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What the right-hand sides are made of.
-
-    Attributes:
-        problem: the problem, in the functions of which the originals may be replaced.
-        originals: the tensors that need gradients: inputs first, then parameters.
-        leaves: of the tensors that are no inputs, a leaf for each.
-    """
-
-    problem: Problem
-    originals: tuple[Tensor, ...]
-    leaves: tuple[Tensor, ...]
-
-    def inputs(self) -> list[int]:
-        """The places among the problem's inputs of the originals that are inputs."""
-        return [i for i, x in enumerate(self.problem.inputs) if x is not None and x.requires_grad]
-
-
-def _material(problem: Problem) -> _Material:
-    if problem.parameters is None:
-        return _found(problem)
-    inputs = tuple(x for x in problem.inputs if x is not None and x.requires_grad)
-    parameters = tuple(p for p in problem.parameters if p.requires_grad)
-    return _Material(problem, inputs + parameters, parameters)
-
-
-def _found(problem: Problem) -> _Material:
-    """The same of a right-hand side about which nothing is known: what it reads is found in one evaluation."""
-    first = problem.first()
-    f, found = _replaced(first.f, first.t, problem.y0.detach())
-    intervals = [Interval(f, each.t, each.dt) for each in problem.intervals()]
-    other = replace(problem, layout=lambda inputs, start, stop, offset: intervals[start:stop])
-    return _Material(
-        other, tuple(x for one in found for x in one.originals), tuple(x for one in found for x in one.leaves)
-    )
-
-
-def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[StandIns]]:
-    """`f` with leaves in the place of what it closes over; `t` is the time of the one evaluation that finds them."""
-
-    def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, StandIns]:
-        stand_ins = StandIns(lambda y, *time: part(time[0] if time else t, y), (state,))
-        return lambda time, y: stand_ins(y, time), stand_ins  # pyright: ignore[reportArgumentType]
-
-    partition = partition_of(f)
-    if partition is None:
-        whole, stand_ins = found(f, y)
-        return whole, [stand_ins]
-    q, p = y.chunk(2, dim=-1)
-    (drift, of_drift), (kick, of_kick) = found(partition.drift, p), found(partition.kick, q)
-    return Partition(drift, kick), [of_drift, of_kick]
 
 
 def tensors_of(memory: Memory) -> list[Tensor]:
@@ -157,7 +99,7 @@ def refilled(memory: Memory, tensors: Sequence[Tensor]) -> Memory:
 class _Run:
     """One forward pass and what its backward pass needs to know."""
 
-    def __init__(self, problem: Problem, material: _Material, save: Save, tolerance: float) -> None:
+    def __init__(self, problem: Problem, material: Material, save: Save, tolerance: float) -> None:
         self.problem = problem
         self.material = material
         self.save = save
@@ -171,16 +113,9 @@ class _Reversible(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, run: _Run, y0: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        y, memory = y0, run.memory
         trajectory = y0.new_empty(run.problem.length, *y0.shape) if run.save == "trajectory" else None
-        for start in range(0, run.problem.length, PART):
-            stop = min(start + PART, run.problem.length)
-            for n, state in enumerate(states(run.problem.segment(start, stop, y, memory)), start):
-                y, memory = state
-                if trajectory is not None:
-                    trajectory[n] = y
-        run.final = memory
-        carried = [part.clone() for part in tensors_of(memory)]
+        y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), trajectory)
+        carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run, ctx.rest = run, len(rest)
         ctx.save_for_backward(y0, *tensors_of(run.memory), y, *carried)
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
@@ -194,7 +129,7 @@ class _Reversible(torch.autograd.Function):
         *of_state, last = gradients if run.save == "trajectory" else (*gradients, None)
         walk = WayBack(run, kept[:started], kept[started:], of_state, last)
         walk.go()
-        return (None, *walk.gradients, *walk.sums)
+        return (None, *walk.gradients, *walk.sums.totals)
 
 
 class WayBack:
@@ -214,7 +149,7 @@ class WayBack:
         self.memory = run.final
         self.gradients = [torch.zeros_like(x) if g is None else g for x, g in zip(end, gradients, strict=True)]
         self.of_trajectory = of_trajectory
-        self.sums: list[Tensor | None] = [None] * len(run.material.originals)
+        self.sums = Sums(run.material)
 
     def go(self) -> None:
         """Go back through all intervals."""
@@ -229,28 +164,18 @@ class WayBack:
         problem, material = self.run.problem, self.run.material
         number = problem.origin + n
         low = max(number - 1, 0)
-        windows = self._windows(low, number + 1)
+        windows = material.windows(low, number + 1)
         with torch.enable_grad():
             *earlier, interval = material.problem.layout(tuple(windows), low, number + 1, low)
             dt = interval.dt / problem.substeps
             times = [interval.t + k * dt if k else interval.t for k in range(problem.substeps)]
-        inputs = [windows[i] for i in material.inputs()]
-        leaves = [leaf for leaf in inputs if leaf is not None] + list(material.leaves)
+        leaves = material.sources(windows)
         for k in reversed(range(problem.substeps)):
             if n == 0 and k == 0:
                 before = self.start[0], self.run.memory
             else:
                 before = self._undo(interval.f, times[k], dt, dt if k else earlier[0].dt / problem.substeps)
             self._differentiate(interval.f, times[k], dt, before, leaves, low)
-
-    def _windows(self, low: int, high: int) -> list[Tensor | None]:
-        """The inputs, of the timed ones the entries from `low` to `high`, as leaves of a graph of their own."""
-        problem = self.run.problem
-        windows: list[Tensor | None] = []
-        for x, timed in zip(problem.inputs, problem.timed, strict=True):
-            part = x if x is None or not timed else x[low:high]
-            windows.append(None if part is None else part.detach().requires_grad_(part.requires_grad))
-        return windows
 
     def _undo(self, f: RightHandSide, t: Time, dt: Time, dt_before: Time) -> tuple[Tensor, Memory]:
         solver = self.run.problem.solver
@@ -276,20 +201,8 @@ class WayBack:
         self.gradients = [
             torch.zeros_like(x) if g is None else g for x, g in zip(state, found[: len(state)], strict=True)
         ]
-        self._add(found[len(state) :], low)
+        self.sums.add(found[len(state) :], low)
         self.state, self.memory = [x.detach() for x in state], memory
-
-    def _add(self, found: Sequence[Tensor | None], low: int) -> None:
-        """Add to the sums; what belongs to a timed input, from its entry `low` on."""
-        material = self.run.material
-        timed = [self.run.problem.timed[i] for i in material.inputs()] + [False] * len(material.leaves)
-        for i, (got, in_time) in enumerate(zip(found, timed, strict=True)):
-            if got is None:
-                continue
-            total = self.sums[i]
-            if total is None:
-                total = self.sums[i] = torch.zeros_like(material.originals[i])
-            (total[low : low + len(got)] if in_time else total).add_(got)
 
     def _check(self, end: Tensor) -> None:
         """Compare the state after the first step with the one that was reached by stepping back."""
