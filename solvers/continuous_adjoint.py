@@ -90,8 +90,7 @@ def _counterpart(solver: Solver, substeps: int) -> TorchdiffeqSolver:
 class _Run:
     """One forward pass and what its backward pass needs to know.
 
-    f is evaluated once here, under autograd: what it reads out of sight is refused before any work, and a weight that
-    torch.nn.utils.parametrize caches is built with its graph.
+    What f reads is looked for once here, so that what it reads out of sight is refused before any work.
     """
 
     def __init__(self, problem: Problem, material: Material, backward: TorchdiffeqSolver, save: Save) -> None:

@@ -81,6 +81,7 @@ def material_of(problem: Problem) -> Material:
     Raises:
         ValueError: a right-hand side reads a tensor out of sight (see StandIns).
     """
+    _build_cached(problem)
     if problem.parameters is None:
         return _found(problem)
     inputs = tuple(x for x in problem.inputs if x is not None and x.requires_grad)
@@ -98,6 +99,17 @@ def run_in_parts(problem: Problem, visited: Tensor | None) -> tuple[Tensor, Memo
             if visited is not None:
                 visited[n] = y
     return y, memory
+
+
+def _build_cached(problem: Problem) -> None:
+    """Evaluate f once under autograd.
+
+    Within torch.nn.utils.parametrize.cached() the first evaluation builds the weights for all later ones: without a
+    tape they would have no history, for anyone, and no gradient would reach their parameters.
+    """
+    first = problem.first()
+    with torch.enable_grad():
+        first.f(first.t, problem.y0.detach())
 
 
 def _found(problem: Problem) -> Material:
