@@ -125,7 +125,7 @@ class _Continuous(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0: Tensor, *originals: Tensor) -> tuple[Tensor, Tensor | None]:
         """The solver's states, without a tape."""
         visited = y0.new_empty(run.problem.length, *y0.shape)
-        y, run.memory = run_in_parts(run.problem, visited)
+        y, run.memory = run_in_parts(run.problem, visited.__setitem__)
         ctx.run = run
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y0, visited, *originals)  # the last for torch's check that nobody has written into them

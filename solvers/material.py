@@ -5,7 +5,7 @@ For the adjoints that keep no tape: they run forward in parts, and in the backwa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -89,15 +89,19 @@ def material_of(problem: Problem) -> Material:
     return Material(problem, inputs + parameters, parameters)
 
 
-def run_in_parts(problem: Problem, visited: Tensor | None) -> tuple[Tensor, Memory]:
-    """Run through a problem part by part: the state at the end and the memory; every state goes into `visited`."""
+def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object]) -> tuple[Tensor, Memory]:
+    """Run through a problem part by part: the state at the end and the memory; `keep` sees every state.
+
+    Args:
+        problem: the problem.
+        keep: (n, the state at the end of interval n), for every interval.
+    """
     y, memory = problem.y0, problem.start()
     for start in range(0, problem.length, PART):
         part = problem.segment(start, min(start + PART, problem.length), y, memory)
         for n, state in enumerate(states(part), start):
             y, memory = state
-            if visited is not None:
-                visited[n] = y
+            keep(n, y)
     return y, memory
 
 
