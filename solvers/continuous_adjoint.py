@@ -106,7 +106,9 @@ class _Run:
         flow = scaled(interval.f, interval.t, interval.dt)
         if self.problem.parameters is None:  # the leaves are in their places already
             return _Seen(flow, self.material.leaves, self.material.leaves)
-        seen = StandIns(flow, (y.new_zeros((), dtype=y.real.dtype), y))
+        # in the dtype of the state, as torchdiffeq puts the gradients into one tensor with it: times have more digits
+        dtype = None if y.is_complex() else y.dtype
+        seen = StandIns(flow, (y.new_zeros((), dtype=y.real.dtype), y), dtype)
         return _Seen(seen, seen.originals, seen.leaves)
 
 
@@ -201,7 +203,7 @@ class _Tally:
             if id(tensor) in self._sums:
                 self._sums[id(tensor)][1].add_(gradient)
             else:
-                self._sums[id(tensor)] = (tensor, gradient.clone())
+                self._sums[id(tensor)] = (tensor, gradient.to(tensor.dtype, copy=True))
 
     def pulled_back(self, sources: Sequence[Tensor]) -> Sequence[Tensor | None]:
         """The gradients by what the tensors are made of."""
