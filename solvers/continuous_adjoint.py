@@ -12,6 +12,7 @@ from torch import Tensor
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .loop import Interval, Problem
 from .material import PART, Material, Sums, material_of, run_in_parts
+from .refusals import refuse_second_derivative, refuse_transforms
 from .solver import Memory, Solver
 from .stand_ins import StandIns
 from .structure import Need
@@ -37,7 +38,8 @@ class Continuous(Adjoint):
     differs from `Autograd`'s by the discretisation error, O(dt^order), and agrees only as dt goes to 0. Backward in
     time a damped field is unstable: within an interval rounding and error grow as exp(damping dt), which is why every
     interval starts anew from its stored states; a field that is stiff within one interval needs another adjoint.
-    What a multi-step or reversible solver carries besides y passes no gradient here. It has no second derivative.
+    What a multi-step or reversible solver carries besides y passes no gradient here. It has no second derivative and
+    does not go through torch.func's transforms.
 
     Gradients flow to every tensor that f closes over: those are found by evaluating f, once for all under `integrate`
     and once an interval under a layer (see StandIns). A right-hand side for which that fails is refused, in the forward
@@ -73,6 +75,7 @@ class Continuous(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
+        refuse_transforms("continuous")
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
         run = _Run(problem, material_of(problem), backward, save)
         y, trajectory = _Continuous.apply(run, problem.y0, *run.material.originals)
@@ -138,11 +141,7 @@ class _Continuous(torch.autograd.Function):
         ctx: Any, of_end: Tensor | None, of_trajectory: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """All intervals, the last first."""
-        if torch.is_grad_enabled():
-            raise NotImplementedError(
-                "the continuous adjoint has no second derivative, and `create_graph=True` asks for it: leave it out, "
-                "or use adjoint='autograd'"
-            )
+        refuse_second_derivative("continuous")
         y0, visited, *_ = ctx.saved_tensors
         way = _WayBack(ctx.run, y0, visited, of_trajectory)
         return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals

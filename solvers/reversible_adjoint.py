@@ -9,13 +9,13 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .checks import check_positive
 from .loop import Problem
 from .material import Material, Sums, material_of, run_in_parts
 from .reconstruction import Comparison, Sizes
+from .refusals import refuse_second_derivative, refuse_transforms
 from .solver import Memory, ReversibleSolver
 from .structure import RightHandSide, Time
 
@@ -47,7 +47,7 @@ class Reversible(Adjoint):
     that damps amplifies rounding by exp(damping t) at worst, and so do the unstable directions of any field. Therefore,
     before a gradient is given out, the state that was reached is compared with the true one at the start, relative to
     the size of the states along the way (see Comparison): if it is further off than `tolerance` the gradient is
-    refused. Both numbers are in the error. It can be differentiated once.
+    refused. Both numbers are in the error. It has no second derivative and does not go through torch.func's transforms.
 
     The whole gradient is relatively off by at most twenty times that error, and by the rounding that any gradient has,
     in all the cases that the tests try: neutral, damped and unstable fields, from zero and from elsewhere. That is
@@ -81,6 +81,7 @@ class Reversible(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
+        refuse_transforms("reversible")
         run = _Run(problem, material_of(problem), save, self._allowed(problem.y0.dtype))
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.material.originals)
         trajectory = rest.pop() if save == "trajectory" else None
@@ -136,8 +137,8 @@ class _Reversible(torch.autograd.Function):
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
+        refuse_second_derivative("reversible")
         run: _Run = ctx.run
         started = 1 + len(tensors_of(run.memory))
         kept = ctx.saved_tensors

@@ -1,6 +1,6 @@
 """Law: every adjoint gives the gradients of autograd, over every field and every solver that it accepts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import pytest
@@ -229,13 +229,23 @@ def test_without_gradients_the_numbers_are_the_same(adjoint: str) -> None:
     torch.testing.assert_close(output, rnn(x)[0].detach(), **ROUNDING[DOUBLE])
 
 
-@pytest.mark.parametrize("adjoint", ["discrete", "reversible"])
-def test_a_second_derivative_is_an_error_not_a_wrong_number(adjoint: str) -> None:
-    rnn = layer("antisymmetric", "leapfrog-midpoint", EXACT[adjoint])
+def test_a_second_derivative_is_an_error_not_a_wrong_number() -> None:
+    rnn = layer("antisymmetric", "leapfrog-midpoint", EXACT["discrete"])
     x = torch.randn(4, 3, 2, dtype=DOUBLE, requires_grad=True)
     (gradient,) = torch.autograd.grad(rnn(x)[0].square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+@pytest.mark.parametrize("adjoint", ["reversible", "continuous"])
+@pytest.mark.parametrize("linear", [True, False])
+def test_a_second_derivative_is_refused_where_it_is_asked_for(adjoint: str, linear: bool) -> None:
+    """By once_differentiable alone a part of it would come out, by way of W - W^T and the gradient of the loss."""
+    rnn = layer("antisymmetric", "leapfrog-midpoint", make_adjoint(adjoint))
+    output, _ = rnn(torch.randn(4, 3, 2, dtype=DOUBLE))
+    loss = output.sum() if linear else output.square().sum()
+    with pytest.raises(NotImplementedError, match="has no second derivative, and `create_graph=True` asks"):
+        torch.autograd.grad(loss, list(rnn.parameters()), create_graph=True)
 
 
 @pytest.mark.parametrize("adjoint", ["autograd", "checkpointed"])
@@ -245,22 +255,48 @@ def test_second_derivatives_where_they_are_supported(adjoint: str) -> None:
     assert torch.autograd.gradgradcheck(lambda x: rnn(x)[0], (x,), fast_mode=True)
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, at its first jvp
-def test_forward_mode_and_vmap_go_with_autograd_alone() -> None:
-    rnn = layer("antisymmetric", "rk4", "autograd")
+TRANSFORMS: dict[str, Callable[[Callable[[Tensor], Tensor], Tensor], object]] = {
+    "grad": lambda f, x: torch.func.grad(lambda x: f(x).square().sum())(x),
+    "vmap": lambda f, x: torch.func.vmap(f, in_dims=1, out_dims=1)(x),
+    "jvp": lambda f, x: torch.func.jvp(f, (x,), (x.cos(),))[1],
+    "jacrev": lambda f, x: torch.func.jacrev(f)(x),
+    "vmap of grad": lambda f, x: torch.func.vmap(torch.func.grad(lambda x: f(x).square().sum()), in_dims=1)(x),
+}
+BY_REVERSE = ("grad", "jacrev", "vmap of grad")
+
+
+def silent(adjoint: str) -> ODERNN:
+    """A layer that reads nothing back, as a transform wants it."""
+    rnn = layer("antisymmetric", "leapfrog-midpoint", make_adjoint(adjoint))
     rnn.on_divergence = "ignore"
-    x, v = torch.randn(5, 3, 2, dtype=DOUBLE), torch.randn(5, 3, 2, dtype=DOUBLE)
-    _, tangent = torch.func.jvp(lambda x: rnn(x)[0], (x,), (v,))
-    step = 1e-6
-    difference = (rnn(x + step * v)[0] - rnn(x - step * v)[0]) / (2 * step)
-    torch.testing.assert_close(tangent, difference, rtol=1e-6, atol=1e-8)  # the square of the step
-    mapped = torch.func.vmap(lambda x: rnn(x)[0], in_dims=1, out_dims=1)(x)
-    torch.testing.assert_close(mapped, rnn(x)[0])
-    for name in ("discrete", "reversible"):
-        other = rnn.with_solver(make_solver("leapfrog-midpoint"))
-        other.adjoint = make_adjoint(name)
+    return rnn
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, at its first jvp
+@pytest.mark.parametrize("adjoint", ADJOINTS)
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_a_transform_of_torch_func_gives_autograds_number_or_an_error(adjoint: str, transform: str) -> None:
+    x, run, rnn, exact = torch.randn(4, 3, 2, dtype=DOUBLE), TRANSFORMS[transform], silent(adjoint), silent("autograd")
+    if adjoint == "autograd" or (adjoint == "checkpointed" and transform not in BY_REVERSE):
+        torch.testing.assert_close(run(lambda x: rnn(x)[0], x), run(lambda x: exact(x)[0], x), **ROUNDING[DOUBLE])
+    elif adjoint in ("discrete", "auto"):
         with pytest.raises(RuntimeError):
-            torch.func.jvp(lambda x, other=other: other(x)[0], (x,), (v,))
+            run(lambda x: rnn(x)[0], x)
+    else:
+        with pytest.raises(NotImplementedError, match=r"not go through .* adjoint='autograd'"):
+            run(lambda x: rnn(x)[0], x)
+
+
+def test_transforms_of_autograd_are_right() -> None:
+    rnn, x = silent("autograd"), torch.randn(5, 3, 2, dtype=DOUBLE)
+    v, step = x.cos(), 1e-6
+    difference = (rnn(x + step * v)[0] - rnn(x - step * v)[0]) / (2 * step)
+    tangent = torch.func.jvp(lambda x: rnn(x)[0], (x,), (v,))[1]
+    torch.testing.assert_close(tangent, difference, rtol=1e-6, atol=1e-8)  # the square of the step
+    torch.testing.assert_close(TRANSFORMS["vmap"](lambda x: rnn(x)[0], x), rnn(x)[0])
+    leaf = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(rnn(leaf)[0].square().sum(), leaf)
+    torch.testing.assert_close(TRANSFORMS["grad"](lambda x: rnn(x)[0], x), gradient)
 
 
 def test_reversible_refuses_a_solver_without_an_inverse() -> None:
