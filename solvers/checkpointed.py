@@ -22,7 +22,8 @@ class Checkpointed(Adjoint):
     """Keep the state at every so many intervals and run the parts between them again in the backward pass.
 
     With `every=k` memory is T / k states and the tape of k intervals; "sqrt" takes k near the square root of T. The
-    forward pass is done twice. The gradient is that of `within`, exact if that is.
+    forward pass is done twice. The gradient is that of `within`, exact if that is. Around Autograd it has second
+    derivatives, and goes through torch.func's vmap and jvp, but not through grad and what is made of it.
 
     Args:
         every: intervals a part, or "sqrt".
@@ -65,6 +66,14 @@ class Checkpointed(Adjoint):
             solved = self.within.solve(problem.segment(start, stop, y, memory), save)
             return solved.trajectory, solved.y, solved.memory
 
-        outcome = checkpoint(run, y, memory, use_reentrant=False, preserve_rng_state=True)
+        try:
+            outcome = checkpoint(run, y, memory, use_reentrant=False, preserve_rng_state=True)
+        except RuntimeError as error:
+            if "saved tensor hooks" not in str(error):
+                raise
+            raise NotImplementedError(
+                "the checkpointed adjoint does not go through torch.func's grad, vjp, jacrev and hessian, which do not "
+                "support torch's checkpoint: use adjoint='autograd' under them, or torch.autograd.grad and backward()"
+            ) from error
         assert isinstance(outcome, tuple)
         return outcome

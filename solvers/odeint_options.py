@@ -10,8 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import check_choice, check_flag, check_positive
+from .checks import check_choice, check_count, check_flag, check_positive
 from .grid import WHOLE
+
+ADAMS = "explicit_adams"
+MAX_ORDERS = (4, 12)
+"""The range of `max_order`. One less is the highest order of an explicit method in torchdiffeq."""
 
 GridConstructor = Callable[[Callable[[Tensor, Tensor], Tensor], Tensor, Tensor], Tensor]
 
@@ -28,6 +32,7 @@ class Options:
     grid_constructor: GridConstructor | None = None
     perturb: bool = False
     interp: str = "linear"
+    max_order: int = MAX_ORDERS[1]
 
     def __post_init__(self) -> None:
         """Check each option."""
@@ -39,6 +44,12 @@ class Options:
             raise ValueError("`step_size` and `grid_constructor` are both given; each makes the grid: give one")
         check_flag("perturb", self.perturb)
         check_choice("interp", self.interp, ("linear", "cubic"))
+        check_count("max_order", self.max_order)
+        if not MAX_ORDERS[0] <= self.max_order <= MAX_ORDERS[1]:
+            raise ValueError(
+                f"`max_order` is {self.max_order}; give {MAX_ORDERS[0]} to {MAX_ORDERS[1]}, one more than the highest "
+                "order of a step, or for less the method 'rk4', which is what torchdiffeq does then"
+            )
 
     def grid(self, func: Callable[[Tensor, Tensor], Tensor], y0: Tensor, t: Tensor) -> Tensor:
         """The ends of all steps, from t[0] to t[-1]; `t` itself if nothing else is asked for.
@@ -53,18 +64,38 @@ class Options:
         return _even_grid(t, self.step_size)
 
 
-def read_options(options: Mapping[str, Any] | None) -> Options:
+def read_options(options: Mapping[str, Any] | None, method: str) -> Options:
     """The options, checked.
 
     Raises:
-        ValueError: a name that has no effect on a fixed-step method; the message lists those that have one.
+        ValueError: a name that has no effect on `method`; the message lists those that have one.
     """
     given = {} if options is None else dict(options)
-    known = [field.name for field in fields(Options)]
+    known = [field.name for field in fields(Options) if field.name != "max_order" or method == ADAMS]
     for name in given:
         if name not in known:
-            raise ValueError(f"`options` has {name!r}, which has no effect on a fixed-step method; it may have {known}")
+            raise ValueError(f"`options` has {name!r}, which has no effect on {method!r}; it may have {known}")
     return Options(**given)
+
+
+def check_even(grid: Tensor) -> None:
+    """All steps of the grid are equally long, but for the rounding of its times.
+
+    Raises:
+        ValueError: they are not, and a step says so.
+    """
+    steps = grid.detach().diff().double()
+    if len(steps) < 2:
+        return
+    slack = 2 * max(WHOLE, 4 * torch.finfo(grid.dtype).eps) * float(grid.detach().abs().max())
+    off = (steps - steps.mean()).abs()
+    if bool((off > slack).any()):
+        worst = int(off.argmax())
+        raise ValueError(
+            f"{ADAMS!r} has weights for even steps, and step {worst} of the grid is {float(steps[worst]):.6g} long "
+            f"where the mean is {float(steps.mean()):.6g}: give a `step_size` that divides the span of `t` (the times "
+            "between its points are interpolated), or evenly spaced `t`"
+        )
 
 
 def _even_grid(t: Tensor, step_size: float) -> Tensor:

@@ -16,20 +16,24 @@ class StandIns:
     Args:
         function: any function of tensors.
         arguments: where to evaluate it, once, to see what it reads; they need no gradients.
+        dtype: that of the leaves, or None for each its original's own. A leaf of another dtype than its original is a
+            shift of it, zero, which loses no digits of the original.
 
     Attributes:
         originals: the tensors that it reads, in the order in which it first does.
-        leaves: for each a leaf tensor with the same values and memory, and no history.
+        leaves: for each a leaf tensor without history: with the same values and memory, or a shift.
 
     Raises:
         ValueError: a gradient would flow past the tensors found, since an operation reads one out of sight (a
             torch.autograd.Function does).
     """
 
-    def __init__(self, function: Callable[..., Tensor], arguments: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self, function: Callable[..., Tensor], arguments: tuple[Tensor, ...], dtype: torch.dtype | None = None
+    ) -> None:
         self.function = function
         self._pairs: dict[int, tuple[Tensor, Tensor]] = {}
-        with torch.enable_grad(), _Collect(self._pairs):
+        with torch.enable_grad(), _Collect(self._pairs, dtype):
             result = function(*arguments)
         self.originals = tuple(original for original, _ in self._pairs.values())
         self.leaves = tuple(leaf for _, leaf in self._pairs.values())
@@ -48,9 +52,10 @@ class StandIns:
 class _Collect(TorchFunctionMode):
     """Replace every tensor with gradients that is older than this mode, and remember it."""
 
-    def __init__(self, pairs: dict[int, tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, pairs: dict[int, tuple[Tensor, Tensor]], dtype: torch.dtype | None) -> None:
         super().__init__()
         self.pairs = pairs
+        self.dtype = dtype
         self.now = _clock()
 
     def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -60,8 +65,10 @@ class _Collect(TorchFunctionMode):
         if not tensor.requires_grad or (tensor.grad_fn is not None and tensor.grad_fn._sequence_nr() >= self.now):
             return tensor
         if id(tensor) not in self.pairs:
-            self.pairs[id(tensor)] = (tensor, tensor.detach().requires_grad_())
-        return self.pairs[id(tensor)][1]
+            shifted = self.dtype is not None and self.dtype != tensor.dtype
+            leaf = torch.zeros_like(tensor, dtype=self.dtype) if shifted else tensor.detach()
+            self.pairs[id(tensor)] = (tensor, leaf.requires_grad_())
+        return _value(*self.pairs[id(tensor)])
 
 
 class _Replace(TorchFunctionMode):
@@ -78,7 +85,7 @@ class _Replace(TorchFunctionMode):
     def _leaf(self, tensor: Tensor) -> Tensor:
         pair = self.pairs.get(id(tensor))
         if pair is not None:
-            return pair[1]
+            return _value(*pair)
         if tensor.requires_grad and tensor.is_leaf and not tensor._is_view() and id(tensor) not in self.allowed:
             raise RuntimeError(
                 f"`f` reads a parameter of shape {tuple(tensor.shape)} in the backward pass that it did not read in "
@@ -86,6 +93,11 @@ class _Replace(TorchFunctionMode):
                 "the weight once a call (AffinePointwiseField.weight), or use another adjoint"
             )
         return tensor
+
+
+def _value(original: Tensor, leaf: Tensor) -> Tensor:
+    """What stands for the original: the leaf, or the original shifted by it."""
+    return leaf if leaf.dtype == original.dtype else original.detach() + leaf.to(original.dtype)
 
 
 def _clock() -> int:

@@ -6,7 +6,7 @@ from math import log2
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, parametrize
 
 from odernn import ODERNN, GatedAntisymmetricField, HamiltonianField, NoisyField, VectorField
 from solvers import (
@@ -21,6 +21,7 @@ from solvers import (
     Leapfrog,
     LeapfrogMidpoint,
     Midpoint,
+    ReversibleHeun,
     Solver,
     Time,
     TorchdiffeqSolver,
@@ -184,6 +185,24 @@ def test_a_parametrised_weight_gets_its_gradient(adjoint: str) -> None:
     ]
     for got, wanted in zip(*found, strict=True):
         torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize("adjoint", ["reversible", "continuous"])
+@pytest.mark.parametrize("backward_inside", [True, False])
+def test_a_parametrised_weight_that_is_cached_gets_its_gradient(adjoint: str, backward_inside: bool) -> None:
+    """The forward pass keeps no tape, and must not be the one that builds the weight for all who come later."""
+    field, x = Parametrised(), torch.randn(3, 2, 2, dtype=DOUBLE)
+    parameters = list(field.parameters())
+    results = []
+    for chosen in (adjoint, "autograd"):
+        with parametrize.cached():
+            loss = ODERNN(field, ReversibleHeun(), dt=0.001, adjoint=chosen)(x)[0].square().sum()
+            if backward_inside:
+                results.append(torch.autograd.grad(loss, parameters))
+        if not backward_inside:
+            results.append(torch.autograd.grad(loss, parameters))
+    for got, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-12)  # of dopri5 against a step of order 2
 
 
 def test_a_second_derivative_is_refused() -> None:

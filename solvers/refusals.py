@@ -1,0 +1,34 @@
+"""What an adjoint that writes its own backward pass cannot do: refused, and never a wrong number."""
+
+from __future__ import annotations
+
+import torch
+
+
+def refuse_transforms(adjoint: str) -> None:
+    """Refuse to run under a transform of torch.func: grad, vjp, vmap, jvp, jacrev, jacfwd, hessian, linearize.
+
+    Raises:
+        NotImplementedError: there is one; the message says what to do.
+    """
+    if torch._C._are_functorch_transforms_active():
+        raise NotImplementedError(
+            f"the {adjoint} adjoint does not go through the transforms of torch.func (grad, vmap, jvp, ...): use "
+            "adjoint='autograd' under them, or torch.autograd.grad and backward() instead of them"
+        )
+
+
+def refuse_second_derivative(adjoint: str) -> None:
+    """Refuse a backward pass that is to be differentiated itself. To be called first in that pass.
+
+    torch's own once_differentiable puts an error where the graph ends, which torch.autograd.grad does not visit if it
+    finds another way to what it is asked for: it then gives a part of the derivative, in silence.
+
+    Raises:
+        NotImplementedError: `create_graph=True` is asked for; the message says what to do.
+    """
+    if torch.is_grad_enabled():
+        raise NotImplementedError(
+            f"the {adjoint} adjoint has no second derivative, and `create_graph=True` asks for it: leave it out, or "
+            "use adjoint='autograd'"
+        )
