@@ -9,14 +9,26 @@ from typing import Literal, final
 
 import torch
 
-from solvers import Adjoint, Auto, Autograd, Checkpointed, DiscreteAdjoint, Problem, Save, Solved
+from solvers import (
+    Adjoint,
+    Auto,
+    Autograd,
+    Checkpointed,
+    DiscreteAdjoint,
+    Problem,
+    Save,
+    Solved,
+    refuse_transforms,
+    takes,
+    transformed,
+)
 
 from . import native
 from .field import VectorField
 from .hold import Hold
+from .native.chunk_recursion import go_back
 from .operators import NATIVE, TORCH
 from .operators.adjoint import Operator, why_no_operator
-from .transforms import transformed
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
@@ -91,9 +103,11 @@ class OnEngine(Adjoint):
 
     def choose(self, problem: Problem) -> Choice:
         """What runs the problem."""
-        if isinstance(self.adjoint, Auto) and transformed(problem):
+        if transformed(problem):
+            if isinstance(self.adjoint, DiscreteAdjoint):
+                refuse_transforms("discrete", problem)
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
-        if isinstance(self.adjoint, Auto) and problem.length == 1:
+        if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         missing = why_no_operator(problem, self.field, self.hold)
         if missing is not None:
@@ -112,9 +126,13 @@ class OnEngine(Adjoint):
 
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
-        if isinstance(self.adjoint, Auto):
-            return Choice("torch", self.adjoint.pick(problem), missing)
-        return Choice("torch", self.adjoint, missing)
+        picked = self.adjoint.pick(problem) if isinstance(self.adjoint, Auto) else self.adjoint
+        if not isinstance(picked, DiscreteAdjoint) or not takes(problem) or torch.compiler.is_compiling():
+            return Choice("torch", picked, missing)
+        reason = self._why_not_native(problem)
+        if reason is not None:
+            return Choice("torch", picked, f"{missing}, and {reason}")
+        return Choice("native", DiscreteAdjoint(go_back), f"{missing}; the kernels do the backward recursion")
 
     def _why_not_native(self, problem: Problem) -> str | None:
         if self.engine == "torch":

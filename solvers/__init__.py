@@ -18,7 +18,7 @@ from .checks import (
 )
 from .continuous_adjoint import Continuous
 from .convergence import ConvergenceError
-from .discrete_adjoint import DiscreteAdjoint
+from .discrete_adjoint import DiscreteAdjoint, takes
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
 from .exponential import ETDRK2, ExponentialEuler
@@ -30,6 +30,7 @@ from .odeint import odeint
 from .parallel.recurrence import Recurrence, Scheme
 from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
 from .phi import phi_functions
+from .refusals import refuse_transforms
 from .registry import SOLVERS, make_solver
 from .requirements import check_requirements
 from .reversible import AsynchronousLeapfrog, ReversibleHeun
@@ -43,6 +44,7 @@ from .tableau import ButcherTableau
 from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Heun3, Kutta3, Midpoint, Ralston
 from .torchdiffeq_solver import TorchdiffeqSolver
 from .torchsde_paths import sde_paths
+from .transforms import transformed
 
 __all__ = [
     "ADJOINTS",
@@ -128,5 +130,8 @@ __all__ = [
     "odeint",
     "parallel",
     "phi_functions",
+    "refuse_transforms",
     "sde_paths",
+    "takes",
+    "transformed",
 ]

@@ -16,6 +16,7 @@ from .continuous_adjoint import Continuous
 from .discrete_adjoint import DiscreteAdjoint, takes
 from .loop import Problem
 from .reversible_adjoint import Reversible
+from .transforms import transformed
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,11 @@ class Auto(Adjoint):
 
     def pick(self, problem: Problem) -> Adjoint:
         """The adjoint that `solve` uses."""
-        return DiscreteAdjoint() if torch.is_grad_enabled() and takes(problem) else Autograd()
+        return DiscreteAdjoint() if self._is_for_discrete(problem) else Autograd()
+
+    @staticmethod
+    def _is_for_discrete(problem: Problem) -> bool:
+        return torch.is_grad_enabled() and takes(problem) and not transformed(problem)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run with the adjoint picked."""

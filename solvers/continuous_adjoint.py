@@ -75,7 +75,7 @@ class Continuous(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
-        refuse_transforms("continuous")
+        refuse_transforms("continuous", problem)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
         run = _Run(problem, material_of(problem), backward, save)
         y, trajectory = _Continuous.apply(run, problem.y0, *run.material.originals)

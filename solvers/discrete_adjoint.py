@@ -8,7 +8,6 @@ from typing import Any, final
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .checkpointed import Checkpointed
@@ -28,7 +27,9 @@ from .parallel.sweep import (
     stepper_of,
 )
 from .parallel.two_step import TwoStepStepper
+from .refusals import refuse_second_derivative, refuse_transforms
 from .solver import Memory
+from .splitting import SplittingMethod
 
 
 @final
@@ -59,6 +60,7 @@ class DiscreteAdjoint(Adjoint):
         """Run without a tape, keeping the states at the samples."""
         if torch.compiler.is_compiling():
             return Autograd().solve(problem, save)
+        refuse_transforms("discrete", problem)
         if not takes(problem) or not torch.is_grad_enabled():
             return Checkpointed(every=1).solve(problem, save)
         recurrence = problem.recurrence
@@ -84,7 +86,13 @@ class DiscreteAdjoint(Adjoint):
 
 def takes(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
-    return problem.tensor_form is not None and is_parallel(problem.solver)
+    if problem.tensor_form is None or not is_parallel(problem.solver):
+        return False
+    if not isinstance(problem.solver, SplittingMethod):
+        return True
+    recurrence = problem.recurrence  # each half of a partition has one image, of the other half
+    assert recurrence is not None
+    return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
 
 
 def _before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
@@ -147,14 +155,17 @@ class _Discrete(torch.autograd.Function):
         return (last, other, kept) if plan.save == "trajectory" else (last, other)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        with without_autocast(ctx.saved_tensors[0]):
-            return _Discrete._pull_back(ctx, *gradients)
+        refuse_second_derivative("discrete")
+        saved = ctx.saved_tensors  # once: checkpointing around it hands them out a single time
+        with without_autocast(saved[0]):
+            return _Discrete._pull_back(ctx, saved, gradients)
 
     @staticmethod
-    def _pull_back(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        y0, previous, dt_previous, weight, samples, before, dt, kept = ctx.saved_tensors
+    def _pull_back(
+        ctx: Any, saved: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
+    ) -> tuple[Tensor | None, ...]:
+        y0, previous, dt_previous, weight, samples, before, dt, kept = saved
         plan: _Plan = ctx.plan
         _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)

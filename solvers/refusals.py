@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import torch
 
+from .loop import Problem
+from .transforms import transformed
 
-def refuse_transforms(adjoint: str) -> None:
-    """Refuse to run under a transform of torch.func: grad, vjp, vmap, jvp, jacrev, jacfwd, hessian, linearize.
+
+def refuse_transforms(adjoint: str, problem: Problem) -> None:
+    """Refuse to run under a transform of torch.func (grad, vjp, vmap, jvp, ...) or in forward mode.
 
     Raises:
         NotImplementedError: there is one; the message says what to do.
     """
-    if torch._C._are_functorch_transforms_active():
+    if transformed(problem):
         raise NotImplementedError(
-            f"the {adjoint} adjoint does not go through the transforms of torch.func (grad, vmap, jvp, ...): use "
-            "adjoint='autograd' under them, or torch.autograd.grad and backward() instead of them"
+            f"the {adjoint} adjoint does not go through the transforms of torch.func (grad, vmap, jvp, ...) or "
+            "through forward mode: use adjoint='autograd' under them, or torch.autograd.grad and backward() instead of them"
         )
 
 

@@ -81,7 +81,7 @@ class Reversible(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
-        refuse_transforms("reversible")
+        refuse_transforms("reversible", problem)
         run = _Run(problem, material_of(problem), save, self._allowed(problem.y0.dtype))
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.material.originals)
         trajectory = rest.pop() if save == "trajectory" else None

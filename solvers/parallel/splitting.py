@@ -23,6 +23,7 @@ class SplittingStepper:
 
     def __init__(self, sweeps: Sequence[Sweep], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.substeps = substeps
+        self.sweeps = sweeps
         self.half = like.shape[-1] // 2
         self.moves = [(k, sweep) for k in range(substeps) for sweep in sweeps]
         self.evaluations = len(self.moves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +20,7 @@ from .splitting import SplittingStepper
 from .stepper import Stepper
 from .two_step import TwoStepStepper
 
-Recursion = Callable[[Stepper, Chunk, list[Tensor], Sequence[Tensor] | None], None]
+Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 """(stepper, recorded chunk, adjoint, dL by each kept state of the chunk) goes back through the chunk, in place."""
 
 Before = tuple[Tensor, float | Tensor] | None
@@ -132,7 +132,7 @@ def backward(
         drive = derivatives.open(start, stop)
         chunk = Chunk(start, recurrence.weight, drive, derivatives, *rooms.of(stop - start, states.y0))
         stepper.record(chunk, states)
-        later = None if of_kept is None else of_kept[start * stepper.kept : stop * stepper.kept].unbind(0)
+        later = None if of_kept is None else of_kept[start * stepper.kept : stop * stepper.kept]
         recursion(stepper, chunk, adjoint, later)
         if weight is not None:
             _add_weight(chunk, weight)
@@ -142,8 +142,9 @@ def backward(
     return Swept(tuple(adjoint), weight, step)
 
 
-def one_by_one(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
+def one_by_one(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
     """The recursion interval by interval, in torch."""
+    later = None if of_kept is None else of_kept.unbind(0)
     for n in reversed(range(chunk.drive.length)):
         own = None if later is None else later[n * stepper.kept : (n + 1) * stepper.kept]
         stepper.reverse(chunk, n, adjoint, own)

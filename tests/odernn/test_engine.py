@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import ENGINES, FIELDS, ODERNN, EngineWarning, RecurrentState, native
+from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, EngineWarning, RecurrentState, native
+from odernn.native.chunk_recursion import go_back
 from solvers import (
     SOLVERS,
     Adjoint,
@@ -91,6 +92,66 @@ def test_agrees_with_autograd(field: str, solver: str, hold: str, dtype: torch.d
     agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
 
 
+@pytest.fixture
+def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every field as one that no operator knows: the kernels do the backward recursion alone."""
+    monkeypatch.setattr("odernn.engine.why_no_operator", lambda *_: "the operators are left out")
+
+
+@needs_compiler
+@pytest.mark.usefixtures("no_operators")
+@pytest.mark.parametrize("dtype", [DOUBLE, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("hold", ["zero-order", "linear"])
+@pytest.mark.parametrize(("field", "solver"), CASES)
+def test_the_recursion_of_any_field(field: str, solver: str, hold: str, dtype: torch.dtype) -> None:
+    facts = {"save": "trajectory", "steps": "each", "chunks": False}
+    fast = layer(field, solver, hold, dtype, "auto", "native")
+    assert fast.choice(torch.randn(3, 7, 2, dtype=dtype)).adjoint == DiscreteAdjoint(go_back)
+    agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
+
+
+@needs_compiler
+@pytest.mark.usefixtures("no_operators")
+@pytest.mark.parametrize("save", ["trajectory", "end"])
+@pytest.mark.parametrize("steps", ["number", "time", "each"])
+@pytest.mark.parametrize("chunks", [False, True])
+@pytest.mark.parametrize("solver", ["rk4", "leapfrog", "leapfrog-midpoint"])
+def test_the_recursion_in_every_way_of_calling(solver: str, save: str, steps: str, chunks: bool) -> None:
+    facts = {"save": save, "steps": steps, "chunks": chunks}
+    fast = layer("hamiltonian", solver, "linear", DOUBLE, "auto", "native")
+    agree(gradients(fast, dtype=DOUBLE, **facts), reference("hamiltonian", solver, "linear", **facts))
+
+
+class Damped(AffinePointwiseField):
+    """A field of its own that sees the state itself, two images a unit and a parameter in its pointwise part."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 4)
+        self.state_map, self.input_map = torch.nn.Linear(4, 8, bias=False), torch.nn.Linear(2, 4)
+        self.rate = torch.nn.Parameter(torch.tensor(0.3))
+
+    def control(self, x: Tensor) -> Tensor:
+        return self.input_map(x).sin()
+
+    def weight(self) -> Tensor:
+        return self.state_map.weight
+
+    def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
+        first, second = p.chunk(2, dim=-1)
+        return torch.tanh(first + u) * second - self.rate * y.sin()
+
+
+@each_engine
+@pytest.mark.parametrize("solver", ["euler", "rk4", "leapfrog-midpoint"])
+def test_a_field_of_the_user(solver: str, engine: str) -> None:
+    torch.manual_seed(0)
+    field = Damped().double()
+    facts = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
+    calls = {"save": "trajectory", "steps": "each", "chunks": True, "dtype": DOUBLE}
+    fast = ODERNN(field, make_solver(solver), adjoint="discrete", engine=engine, **facts)
+    agree(gradients(fast, **calls), gradients(ODERNN(field, make_solver(solver), adjoint="autograd", **facts), **calls))
+
+
 @each_engine
 @pytest.mark.parametrize("save", ["trajectory", "end"])
 @pytest.mark.parametrize("steps", ["number", "time", "each"])
@@ -146,12 +207,16 @@ def test_gradcheck(solver: str, engine: str) -> None:
 
 
 @each_engine
-def test_a_second_derivative_is_an_error_that_says_what_to_do(engine: str) -> None:
+@pytest.mark.parametrize("linear", [True, False])
+def test_a_second_derivative_is_an_error_that_says_what_to_do(engine: str, linear: bool) -> None:
+    """Of a linear loss too, whose gradient needs no second one of the loss itself."""
     rnn = layer("antisymmetric", "rk4", "linear", DOUBLE, "auto", engine)
-    x = torch.randn(3, 4, 2, dtype=DOUBLE, requires_grad=True)
-    (gradient,) = torch.autograd.grad(rnn(x)[0].square().sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="adjoint='autograd'"):
-        gradient.sum().backward()
+    output, _ = rnn(torch.randn(3, 4, 2, dtype=DOUBLE))
+    loss = output.sum() if linear else output.square().sum()
+    for parameter in rnn.parameters():
+        (gradient,) = torch.autograd.grad(loss, parameter, create_graph=True)
+        with pytest.raises(RuntimeError, match="adjoint='autograd'"):
+            torch.autograd.grad(gradient.square().sum(), list(rnn.parameters()), allow_unused=True)
 
 
 def test_what_the_kernels_do_not_take_gets_a_warning_and_the_torch_engine() -> None:
