@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -30,6 +31,7 @@ _SOURCES = (
     "recursion_operator.cpp",
 )
 _FOLDER = Path(__file__).parent
+_LOG = logging.getLogger(__name__)
 
 
 class NativeUnavailable(RuntimeError):  # noqa: N818 - it says what is the case, not what went wrong
@@ -169,6 +171,7 @@ def _built(name: str, flags: tuple[str, ...]) -> str:
         if not (done.exists() and library.exists()):
             (folder / "lock").unlink(missing_ok=True)  # torch's own lock: only a process that died can have left it
             library.unlink(missing_ok=True)  # it may be half written
+            _LOG.warning("building odernn's native kernels, once for this machine and this torch: half a minute or so")
             cpp_extension.load(
                 name=name,
                 sources=[str(_FOLDER / source) for source in _SOURCES],
