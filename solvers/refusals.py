@@ -17,7 +17,7 @@ def refuse_transforms(adjoint: str, problem: Problem) -> None:
     if transformed(problem):
         raise NotImplementedError(
             f"the {adjoint} adjoint does not go through the transforms of torch.func (grad, vmap, jvp, ...) or "
-            "through forward mode: use adjoint='autograd' under them, or torch.autograd.grad and backward() instead of them"
+            "through forward mode: use adjoint='autograd' there, or torch.autograd.grad and backward() in their place"
         )
 
 

@@ -2,33 +2,20 @@
 
 from .build import NativeUnavailable, is_available, load
 from .kernels import (
-    EULER,
-    LEAPFROG,
-    SYMPLECTIC_EULER,
-    Call,
     Gradients,
     Recursion,
-    Scheme,
     Solution,
     TwoStepWeights,
     pull_back,
     recursion,
     release_memory,
-    runge_kutta,
-    shears,
     solve,
-    two_step,
 )
 
 __all__ = [
-    "EULER",
-    "LEAPFROG",
-    "SYMPLECTIC_EULER",
-    "Call",
     "Gradients",
     "NativeUnavailable",
     "Recursion",
-    "Scheme",
     "Solution",
     "TwoStepWeights",
     "is_available",
@@ -36,8 +23,5 @@ __all__ = [
     "pull_back",
     "recursion",
     "release_memory",
-    "runge_kutta",
-    "shears",
     "solve",
-    "two_step",
 ]

@@ -45,8 +45,8 @@ void check_scheme(const Arguments& x, int64_t columns) {
   TORCH_CHECK_VALUE(x.parts.size() == stages, "`parts` has ", x.parts.size(), " entries and `b` ", stages, "; give as many");
   for (const int64_t part : x.parts)
     TORCH_CHECK_VALUE(part == 0 || part == 1, "`parts` has the entry ", part, "; 0 moves the first half of the state, 1 the second");
-  TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned schemes take 'tanh'");
-  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned schemes need an even number");
+  TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
+  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
 
 void check_control(const Arguments& x, int64_t batch, int64_t controls) {

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from solvers import parallel
 
-from .kernels import Recursion, Scheme, TwoStepWeights, recursion, runge_kutta, shears, two_step
+from ..operators.method import Method, runge_kutta, shears, two_step
+from .kernels import Recursion, TwoStepWeights, recursion
 
 
 def go_back(stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
@@ -27,14 +28,14 @@ def _by_kernel(
     stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None, first: int
 ) -> None:
     """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
-    scheme, weights, a_step = _scheme(stepper, chunk, first)
+    method, weights, a_step = _method(stepper, chunk, first)
     images = chunk.images[first:]
     found = recursion(
         adjoint[0],
         chunk.weight,
         _by_step(images, a_step),
         1.0 if weights is None else weights,
-        scheme,
+        method,
         state_derivative=_by_state(chunk, first, a_step),
         trajectory=None if of_kept is None else of_kept.contiguous(),
         substeps=stepper.evaluations // a_step // stepper.kept,
@@ -46,7 +47,7 @@ def _by_kernel(
     _take(adjoint, found)
 
 
-def _scheme(stepper: parallel.Stepper, chunk: parallel.Chunk, first: int) -> tuple[Scheme, TwoStepWeights | None, int]:
+def _method(stepper: parallel.Stepper, chunk: parallel.Chunk, first: int) -> tuple[Method, TwoStepWeights | None, int]:
     """The method, the weights of a two-step one, and how many evaluations a solver step has."""
     if isinstance(stepper, parallel.RungeKuttaStepper):
         tableau = stepper.tableau

@@ -48,7 +48,7 @@ struct Coupling {
   int64_t source = 0, target = 0;  // segments
 };
 
-// One substep of a partitioned scheme moves one segment of the state along a rate that depends on the other alone.
+// One substep of a partitioned method moves one segment of the state along a rate that depends on the other alone.
 template <class T>
 struct Shear {
   int coupling;

@@ -27,7 +27,7 @@ void add_product(int64_t n, const T* __restrict x, const T* __restrict y, T* __r
   for (int64_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
 }
 
-// lambda = carried + w lambda, carried = e lambda: the two-step scheme's cotangents one step earlier, but for what the rate gives.
+// lambda = carried + w lambda, carried = e lambda: the two-step method's cotangents one step earlier, but for what the rate gives.
 template <class T>
 void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
   for (int64_t i = 0; i < n; ++i) {

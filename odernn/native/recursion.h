@@ -1,4 +1,4 @@
-// The linear backward recursion of a scheme for any affine-pointwise field, its derivatives being given: what cannot be done for all times
+// The linear backward recursion of a method for any affine-pointwise field, its derivatives being given: what cannot be done for all times
 // at once. kernels.py has the shapes and the formulas.
 #pragma once
 
@@ -20,13 +20,13 @@ template <class T>
 struct Recursion {
   Family family = Family::kRungeKutta;
   int64_t steps = 0, stages = 0, batch = 0;
-  int64_t segments = 1, width = 0;  // of the state: partitioned schemes move one of two segments at a time
+  int64_t segments = 1, width = 0;  // of the state: partitioned methods move one of two segments at a time
   int64_t groups = 1;               // an image is groups * width wide
   int64_t every = 1;                // steps from one gradient in `trajectory` to the next; the last step has one
 
   std::vector<T> a, b;
   std::vector<int64_t> parts;
-  std::vector<Schedule<T>> schedules;  // dt, or the two-step scheme's weights e, w, s
+  std::vector<Schedule<T>> schedules;  // dt, or the two-step method's weights e, w, s
   std::vector<Packed<T>> pullbacks;    // the image that drives a segment -> the state that it is made of
 
   const T* image_derivative = nullptr;  // (steps, stages, batch, groups * width)

@@ -32,14 +32,14 @@ struct Given {
 
 void check_family(const Given& x) {
   const size_t stages = x.b.size();
-  TORCH_CHECK_VALUE(x.is("two-step") || stages >= 1, "`b` is empty; a scheme has one stage at least");
+  TORCH_CHECK_VALUE(x.is("two-step") || stages >= 1, "`b` is empty; a method has one stage at least");
   if (x.is("runge-kutta")) {
     TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages, " stages has ",
                       stages * stages);
   } else if (x.is("shears")) {
     TORCH_CHECK_VALUE(x.parts.size() == stages, "`parts` has ", x.parts.size(), " entries and `b` ", stages, "; give as many");
     for (const int64_t part : x.parts) TORCH_CHECK_VALUE(part == 0 || part == 1, "`parts` has the entry ", part, "; give 0 or 1");
-    TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(), " columns; partitioned schemes need an even number");
+    TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(), " columns; partitioned methods need an even number");
     TORCH_CHECK_VALUE(!x.state_derivative.has_value(), "`state_derivative` is given and `family` is 'shears'; ",
                       "a rate of a partitioned field does not depend on the half that it moves");
   } else {
@@ -47,7 +47,7 @@ void check_family(const Given& x) {
   }
   const size_t schedules = x.is("two-step") ? 3 : 1;
   TORCH_CHECK_VALUE(x.schedules.size() == schedules, "`dt` has ", x.schedules.size(), " parts; give ",
-                    x.is("two-step") ? "the two-step scheme's weights (e, w, s)" : "the step alone");
+                    x.is("two-step") ? "the two-step method's weights (e, w, s)" : "the step alone");
   TORCH_CHECK_VALUE(!x.carried.has_value() || x.is("two-step"), "`carried` is given and `family` is '", x.family,
                     "'; only 'two-step' has a memory");
 }

@@ -1,4 +1,4 @@
-// Partitioned schemes (symplectic Euler, Stoermer-Verlet, ...): each move adds to one segment of the state a rate of the other.
+// Partitioned methods (symplectic Euler, Stoermer-Verlet, ...): each move adds to one segment of the state a rate of the other.
 //
 // Where a sample's first move has the same rate as its last (Stoermer-Verlet), the last move of one sample and the first of the next read
 // the same segment: they differ in the control alone and share one product, forward, back and in the weight gradient.

@@ -1,4 +1,4 @@
-// The contract of a scheme: forward one kept state at a time; for the adjoint, record a block of samples at once, then go back through
+// The contract of a method: forward one kept state at a time; for the adjoint, record a block of samples at once, then go back through
 // its kept states one by one.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What the forward sweep and its adjoint share: the choice of scheme and of the sizes of blocks.
+// What the forward sweep and its adjoint share: the choice of method and of the sizes of blocks.
 #pragma once
 
 #include <memory>

@@ -23,8 +23,9 @@ from solvers import (
 
 from ..field import ActivatedField, VectorField
 from ..hold import Hold, LinearHold, ZeroOrderHold
-from ..native.kernels import Call, Scheme, runge_kutta, shears, two_step
+from .call import Call
 from .formulas import FORMULAS
+from .method import Method, runge_kutta, shears, two_step
 
 
 @final
@@ -52,15 +53,15 @@ class Operator(Adjoint):
         kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
             *call.arguments(), save == "trajectory" or _needs_gradient(call)
         )
-        every = problem.substeps if call.scheme.family == "two-step" else 1
+        every = problem.substeps if call.method.family == "two-step" else 1
         trajectory = kept[every - 1 :: every] if save == "trajectory" else None
         return Solved(trajectory, last, _memory(problem, last_but_one))
 
     def _call(self, problem: Problem) -> Call:
-        recurrence, field, scheme = problem.recurrence, self.field, _scheme(problem.solver)
+        recurrence, field, method = problem.recurrence, self.field, _method(problem.solver)
         assert recurrence is not None
         assert isinstance(field, ActivatedField)
-        assert scheme is not None
+        assert method is not None
         hold = _hold_name(self.hold)
         assert hold is not None
         control = field.affine_control()
@@ -69,7 +70,7 @@ class Operator(Adjoint):
             y0=problem.y0.contiguous(),
             weight=recurrence.weight.contiguous(),
             samples=recurrence.samples.contiguous(),
-            scheme=scheme,
+            method=method,
             dt=_steps(recurrence.dt),
             input_weight=None if control.weight is None else control.weight.contiguous(),
             bias=control.bias,
@@ -89,7 +90,7 @@ def why_no_operator(problem: Problem, field: VectorField, hold: Hold) -> str | N
         return f"there is no operator for {type(field).__name__}"
     if _hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
-    if _scheme(problem.solver) is None:
+    if _method(problem.solver) is None:
         return f"there is no operator for {type(problem.solver).__name__}"
     return None
 
@@ -101,7 +102,7 @@ def _hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
     return "linear" if isinstance(hold, LinearHold) else None
 
 
-def _scheme(solver: Solver) -> Scheme | None:
+def _method(solver: Solver) -> Method | None:
     """The solver as the operators know it, or None."""
     if isinstance(solver, ExplicitRungeKutta):
         return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)

@@ -1,4 +1,4 @@
-"""The native kernels against a plain loop under autograd: every scheme, field kind, hold, step, dtype and odd shape."""
+"""The native kernels against a plain loop under autograd: every method, field kind, hold, step, dtype and odd shape."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import native
+from odernn import native, operators
 from odernn.activation import GATED_TANH, TANH
 from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
-from odernn.native import Call, Scheme
+from odernn.operators import Call, Method
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
 MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
 
-RK4 = native.runge_kutta([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], [0.0, 0.5, 0.5, 1.0])
-KUTTA3 = native.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0])
-SCHEMES = {
-    "euler": native.EULER,
+RK4 = operators.runge_kutta(
+    [[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], [0.0, 0.5, 0.5, 1.0]
+)
+KUTTA3 = operators.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0])
+METHODS = {
+    "euler": operators.EULER,
     "kutta3": KUTTA3,
     "rk4": RK4,
-    "symplectic-euler": native.SYMPLECTIC_EULER,
-    "leapfrog": native.LEAPFROG,
-    "two-step": native.two_step(),
+    "symplectic-euler": operators.SYMPLECTIC_EULER,
+    "leapfrog": operators.LEAPFROG,
+    "two-step": operators.two_step(),
 }
 # Float64: the sums have at most a few thousand terms of size one. Float32: the same sums, a unit in the last place
 # being 6e-8; the reference is float64, so the bound holds for the kernel alone.
@@ -60,12 +62,12 @@ def reference(call: Call) -> tuple[Tensor, Tensor | None]:
         dt = step_of(call, n)
         for q in range(call.substeps):
             control = control_of(call, earlier, u_n, q)
-            if call.scheme.family == "two-step":
+            if call.method.family == "two-step":
                 y, previous, dt_previous = two_step(call, control, dt, y, previous, dt_previous)
                 out.append(y)
             else:
-                y = ONE_STEP[call.scheme.family](call, control, dt, y)
-        if call.scheme.family != "two-step":
+                y = ONE_STEP[call.method.family](call, control, dt, y)
+        if call.method.family != "two-step":
             out.append(y)
         earlier = u_n
     return torch.stack(out), previous
@@ -85,17 +87,17 @@ def control_of(call: Call, earlier: Tensor, u: Tensor, q: int) -> Callable[[floa
 
 
 def tableau_step(call: Call, control: Callable[[float], Tensor], dt: Tensor | float, y: Tensor) -> Tensor:
-    s, k = len(call.scheme.b), []
+    s, k = len(call.method.b), []
     for i in range(s):
-        stage = y + dt * sum(call.scheme.a[i * s + j] * k[j] for j in range(i))
-        k.append(rate(call, stage, control(call.scheme.c[i])))
-    return y + dt * sum(b * rate for b, rate in zip(call.scheme.b, k, strict=True))
+        stage = y + dt * sum(call.method.a[i * s + j] * k[j] for j in range(i))
+        k.append(rate(call, stage, control(call.method.c[i])))
+    return y + dt * sum(b * rate for b, rate in zip(call.method.b, k, strict=True))
 
 
 def shear_step(call: Call, control: Callable[[float], Tensor], dt: Tensor | float, y: Tensor) -> Tensor:
     q, p = y.chunk(2, -1)
     half = q.shape[-1]
-    for part, coefficient, theta in zip(call.scheme.parts, call.scheme.b, call.scheme.c, strict=True):
+    for part, coefficient, theta in zip(call.method.parts, call.method.b, call.method.c, strict=True):
         u_q, u_p = control(theta).chunk(2, -1)
         if part:
             p = p + coefficient * dt * torch.tanh(q @ call.weight[half:, :half].T + u_p)
@@ -121,7 +123,7 @@ def two_step(call, control, dt, y, previous, dt_previous):
 
 
 def make_call(
-    scheme: Scheme,
+    method: Method,
     *,
     kind: str = "tanh",
     squash: str = "identity",
@@ -151,7 +153,7 @@ def make_call(
         y0=normal(batch, units),
         weight=normal(2 * units if kind == "linear-plus-tanh" else units, units, scale=units**-0.5),
         samples=normal(times, batch, controls if control_given else inputs),
-        scheme=scheme,
+        method=method,
         dt=number,
         input_weight=None if control_given else normal(controls, inputs),
         bias=None if control_given else normal(controls),
@@ -178,7 +180,7 @@ def compare(call: Call, bound: float) -> None:
     assert_close(solution.last, expected[-1], bound)
     random = torch.Generator().manual_seed(5)
     weights = torch.randn(expected.shape, generator=random, dtype=torch.float64)
-    two = call.scheme.family == "two-step"
+    two = call.method.family == "two-step"
     if two:
         assert_close(solution.last_but_one, previous, bound)
     losses = {"kept_gradient": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
@@ -204,12 +206,12 @@ def assert_close(have: Tensor | None, want: Tensor, bound: float, name: str = "s
     assert error < bound, f"{name}: {error:.1e}"
 
 
-def kinds(scheme: Scheme) -> tuple[str, ...]:
-    return ("tanh",) if scheme.family == "shears" else tuple(RATES)
+def kinds(method: Method) -> tuple[str, ...]:
+    return ("tanh",) if method.family == "shears" else tuple(RATES)
 
 
 SHAPES = [(1, 16, 40), (3, 34, 1), (16, 20, 5), (29, 64, 9), (1, 2, 64), (3, 130, 70)]  # batch, units, times
-CASES = [(name, kind) for name, scheme in SCHEMES.items() for kind in kinds(scheme)]
+CASES = [(name, kind) for name, method in METHODS.items() for kind in kinds(method)]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -238,7 +240,7 @@ def test_every_scheme_hold_and_step(name, kind, hold, substeps, dtype):
     for dt in ("number", "scalar", "time", "batch"):
         before = hold == "linear" and dt != "time"
         compare(
-            make_call(SCHEMES[name], kind=kind, dt=dt, hold=hold, substeps=substeps, before=before, dtype=dtype),
+            make_call(METHODS[name], kind=kind, dt=dt, hold=hold, substeps=substeps, before=before, dtype=dtype),
             BOUND[dtype],
         )
 
@@ -249,35 +251,35 @@ def test_every_scheme_hold_and_step(name, kind, hold, substeps, dtype):
 def test_every_shape(name, kind, shape, dtype):
     """Among them several blocks of time, several blocks of rows, and every width of register tile."""
     batch, units, times = shape
-    compare(make_call(SCHEMES[name], kind=kind, batch=batch, units=units, times=times, dtype=dtype), BOUND[dtype])
+    compare(make_call(METHODS[name], kind=kind, batch=batch, units=units, times=times, dtype=dtype), BOUND[dtype])
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_the_linear_hold_across_blocks_of_time(name, kind):
-    compare(make_call(SCHEMES[name], kind=kind, units=130, times=70, hold="linear", before=True), 1e-10)
+    compare(make_call(METHODS[name], kind=kind, units=130, times=70, hold="linear", before=True), 1e-10)
 
 
 @pytest.mark.parametrize("units", [1, 5, 17, 33])
 @pytest.mark.parametrize("kind", RATES)
 @pytest.mark.parametrize("name", ["euler", "rk4", "two-step"])
 def test_an_odd_number_of_units(name, kind, units):
-    compare(make_call(SCHEMES[name], kind=kind, units=units, inputs=3), 1e-10)
+    compare(make_call(METHODS[name], kind=kind, units=units, inputs=3), 1e-10)
 
 
 @pytest.mark.parametrize("inputs", [1, 17, 96])
 @pytest.mark.parametrize("control_given", [False, True])
 def test_every_number_of_inputs(inputs, control_given):
     for name, kind in CASES:
-        compare(make_call(SCHEMES[name], kind=kind, inputs=inputs, control_given=control_given), 1e-10)
+        compare(make_call(METHODS[name], kind=kind, inputs=inputs, control_given=control_given), 1e-10)
 
 
 @pytest.mark.parametrize(("hold", "before"), [("zero-order", False), ("linear", False), ("linear", True)])
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_a_squashed_control(name, kind, hold, before):
     """In one block of time with the last rows of padding, and in several."""
-    for units, times in ((5 if SCHEMES[name].family != "shears" else 10, 7), (130, 70)):
+    for units, times in ((5 if METHODS[name].family != "shears" else 10, 7), (130, 70)):
         shape = {"units": units, "times": times, "hold": hold, "before": before}
-        compare(make_call(SCHEMES[name], kind=kind, squash="tanh", dt="batch", **shape), 1e-10)
+        compare(make_call(METHODS[name], kind=kind, squash="tanh", dt="batch", **shape), 1e-10)
 
 
 @pytest.mark.parametrize(("hold", "before"), [("zero-order", False), ("linear", False), ("linear", True)])
@@ -287,12 +289,12 @@ def test_a_squashed_control(name, kind, hold, before):
 def test_the_two_step_method_with_and_without_its_memory(kind, memory, substeps, hold, before):
     for times in (1, 2, 9):
         shape = {"kind": kind, "substeps": substeps, "times": times}
-        compare(make_call(native.two_step(), dt="batch", hold=hold, before=before, memory=memory, **shape), 1e-10)
+        compare(make_call(operators.two_step(), dt="batch", hold=hold, before=before, memory=memory, **shape), 1e-10)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_nothing_is_kept_unless_asked(scheme):
-    call = make_call(SCHEMES[scheme], substeps=2)
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_kept_unless_asked(method):
+    call = make_call(METHODS[method], substeps=2)
     kept, thrown = native.solve(call, keep=True), native.solve(call, keep=False)
     assert thrown.kept is None
     assert thrown.trajectory is None
@@ -307,7 +309,7 @@ def elementary(kind: str, x: Tensor) -> Tensor:
     u = x[None, :, None]
     u = u if kind == "tanh" else torch.cat((torch.full_like(u, 50.0), u), -1)
     zero = torch.zeros(len(x), 1, dtype=x.dtype)
-    call = Call(zero, torch.zeros(1, 1, dtype=x.dtype), u.contiguous(), native.EULER, 1.0, kind=kind)
+    call = Call(zero, torch.zeros(1, 1, dtype=x.dtype), u.contiguous(), operators.EULER, 1.0, kind=kind)
     return native.solve(call, keep=False).last[:, 0]
 
 
@@ -339,9 +341,9 @@ def test_what_is_not_a_number_stays_so():
     assert elementary("gated-tanh", x)[2] < 2e-38
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_threads_change_nothing_but_the_order_of_sums(name):
-    call = make_call(SCHEMES[name], batch=13, units=32, times=20, dt="batch", dtype=torch.float32)
+    call = make_call(METHODS[name], batch=13, units=32, times=20, dt="batch", dtype=torch.float32)
     results = []
     for threads in (1, 2, 2, 5):
         torch.set_num_threads(threads)
@@ -357,7 +359,7 @@ def test_threads_change_nothing_but_the_order_of_sums(name):
 
 
 def test_rows_do_not_know_of_each_other():
-    call = make_call(native.EULER, batch=9, units=32, times=20)
+    call = make_call(operators.EULER, batch=9, units=32, times=20)
     alone = dataclasses.replace(call, y0=call.y0[4:5].contiguous(), samples=call.samples[:, 4:5].contiguous())
     whole, one = native.solve(call, keep=True).kept, native.solve(alone, keep=True).kept
     assert torch.allclose(whole[:, 4:5], one, rtol=0, atol=1e-14)  # register tiles of one row may sum in another order
@@ -365,13 +367,13 @@ def test_rows_do_not_know_of_each_other():
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_one_row_of_one_unit(name, kind):
-    units = 2 if SCHEMES[name].family == "shears" else 1
-    compare(make_call(SCHEMES[name], kind=kind, batch=1, units=units, hold="linear", substeps=2), 1e-10)
+    units = 2 if METHODS[name].family == "shears" else 1
+    compare(make_call(METHODS[name], kind=kind, batch=1, units=units, hold="linear", substeps=2), 1e-10)
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_what_is_not_a_number_stays_in_its_row(name, kind):
-    call = make_call(SCHEMES[name], kind=kind, batch=9, units=34, dt="batch", hold="linear")
+    call = make_call(METHODS[name], kind=kind, batch=9, units=34, dt="batch", hold="linear")
     spoilt = dataclasses.replace(call, samples=call.samples.clone())
     spoilt.samples[2, 4] = float("nan")
     others = [0, 1, 2, 3, 5, 6, 7, 8]
@@ -393,7 +395,7 @@ def test_tensors_may_begin_at_any_number(name, kind):
         room[1:] = x.flatten()
         return room[1:].view(x.shape)
 
-    call = make_call(SCHEMES[name], kind=kind, units=64, dt="time", dtype=torch.float32)
+    call = make_call(METHODS[name], kind=kind, units=64, dt="time", dtype=torch.float32)
     tensors = {
         f: moved(x)
         for f in ("y0", "weight", "samples", "input_weight", "bias", "dt")
@@ -408,7 +410,7 @@ def test_tensors_may_begin_at_any_number(name, kind):
 
 
 def test_results_do_not_share_memory():
-    call = make_call(native.EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
+    call = make_call(operators.EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
     first, second = native.solve(call, keep=True).kept, native.solve(call, keep=True).kept
     assert first.data_ptr() != second.data_ptr()
     copy = first.clone()
@@ -444,25 +446,25 @@ def test_results_do_not_share_memory():
         ("hold", "cubic", ValueError, "`hold` is 'cubic'"),
         ("substeps", 0, ValueError, "`substeps` is 0"),
         ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
-        ("scheme", Scheme("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
-        ("scheme", Scheme("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
-        ("scheme", native.shears((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
+        ("method", Method("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
+        ("method", Method("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
+        ("method", operators.shears((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
     ],
 )
 def test_bad_arguments_are_named(field, value, error, message):
-    call = dataclasses.replace(make_call(native.EULER), **{field: value})
+    call = dataclasses.replace(make_call(operators.EULER), **{field: value})
     with pytest.raises(error, match=message):
         native.solve(call, keep=False)
 
 
 def test_a_control_that_is_given_is_taken_as_it_is():
     with pytest.raises(ValueError, match="`squash` is 'tanh' and there is no `input_weight`"):
-        native.solve(make_call(native.EULER, control_given=True, squash="tanh"), keep=False)
+        native.solve(make_call(operators.EULER, control_given=True, squash="tanh"), keep=False)
 
 
 @pytest.mark.parametrize("substeps", [1, 3])
 def test_a_gradient_belongs_to_every_kept_state(substeps):
-    call = make_call(native.two_step(), substeps=substeps)
+    call = make_call(operators.two_step(), substeps=substeps)
     kept = native.solve(call, keep=True).kept
     assert len(kept) == 7 * substeps
     with pytest.raises(ValueError, match="`grad_kept` has shape"):
@@ -471,10 +473,10 @@ def test_a_gradient_belongs_to_every_kept_state(substeps):
 
 def test_a_partitioned_scheme_needs_halves_and_tanh():
     with pytest.raises(ValueError, match="even number"):
-        native.solve(make_call(native.LEAPFROG, units=5), keep=False)
+        native.solve(make_call(operators.LEAPFROG, units=5), keep=False)
     for kind in RATES.keys() - {"tanh"}:
-        with pytest.raises(ValueError, match="partitioned schemes take 'tanh'"):
-            native.solve(make_call(native.LEAPFROG, kind=kind), keep=False)
+        with pytest.raises(ValueError, match="partitioned methods take 'tanh'"):
+            native.solve(make_call(operators.LEAPFROG, kind=kind), keep=False)
 
 
 def test_without_a_compiler_there_is_a_named_error():

@@ -13,21 +13,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import native
-from odernn.native import Scheme, TwoStepWeights
+from odernn import native, operators
+from odernn.native import TwoStepWeights
+from odernn.operators import Method
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
 MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
 
-SCHEMES = {
-    "euler": native.EULER,
-    "kutta3": native.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
-    "symplectic-euler": native.SYMPLECTIC_EULER,
-    "leapfrog": native.LEAPFROG,
-    "any-moves": native.shears((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
-    "two-step": native.two_step(),
+METHODS = {
+    "euler": operators.EULER,
+    "kutta3": operators.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
+    "symplectic-euler": operators.SYMPLECTIC_EULER,
+    "leapfrog": operators.LEAPFROG,
+    "any-moves": operators.shears((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
+    "two-step": operators.two_step(),
 }
 # The sums have a few hundred terms of size one; a unit in the last place is 2e-16 and 1e-7, and the reference float64.
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-4}
@@ -55,7 +56,7 @@ def rate(y: Tensor, p: Tensor, u: Tensor, groups: int, damping: float) -> Tensor
 class Case:
     """The leaves of one run forward, and what its evaluations leave for the recursion."""
 
-    scheme: Scheme
+    method: Method
     groups: int
     damping: float
     y: Tensor
@@ -83,19 +84,19 @@ class Case:
         size = y.shape[-1]
         dt, *weights = (one if one.ndim == 0 else one[..., n] if one.ndim == 1 else one[:, n, None] for one in self.dt)
         every = slice(None)
-        if self.scheme.family == "two-step":
+        if self.method.family == "two-step":
             w, s = weights
             return dt * previous + w * y + s * self.evaluate(n, y, y, every, every)
-        if self.scheme.family == "runge-kutta":
+        if self.method.family == "runge-kutta":
             rates: list[Tensor] = []
-            stages = len(self.scheme.b)
+            stages = len(self.method.b)
             for i in range(stages):
-                stage = y + dt * sum(self.scheme.a[i * stages + j] * rates[j] for j in range(i))
+                stage = y + dt * sum(self.method.a[i * stages + j] * rates[j] for j in range(i))
                 rates.append(self.evaluate(n, stage, stage, every, every))
-            return y + dt * sum(b * k for b, k in zip(self.scheme.b, rates, strict=True))
+            return y + dt * sum(b * k for b, k in zip(self.method.b, rates, strict=True))
         halves = [slice(None, size // 2), slice(size // 2, None)]
         state = [y[:, half] for half in halves]
-        for part, coefficient in zip(self.scheme.parts, self.scheme.b, strict=True):
+        for part, coefficient in zip(self.method.parts, self.method.b, strict=True):
             other = 1 - part
             k = self.evaluate(n, torch.zeros_like(state[part]), state[other], halves[part], halves[other])
             state[part] = state[part] + coefficient * dt * k
@@ -103,7 +104,7 @@ class Case:
 
 
 def make_case(
-    scheme: Scheme, *, groups: int = 2, damping: float = 0.3, dt: str = "number", steps: int = 7, shape=(5, 14)
+    method: Method, *, groups: int = 2, damping: float = 0.3, dt: str = "number", steps: int = 7, shape=(5, 14)
 ) -> Case:
     random = torch.Generator().manual_seed(0)
     batch, units = shape
@@ -112,11 +113,11 @@ def make_case(
         return (scale * torch.randn(*size, generator=random, dtype=torch.float64)).requires_grad_()
 
     size = {"number": (), "time": (steps,), "batch": (batch, steps)}[dt]
-    schedules = 3 if scheme.family == "two-step" else 1
+    schedules = 3 if method.family == "two-step" else 1
     return Case(
-        scheme=scheme,
+        method=method,
         groups=groups,
-        damping=0.0 if scheme.family == "shears" else damping,  # a half's rate does not depend on itself
+        damping=0.0 if method.family == "shears" else damping,  # a half's rate does not depend on itself
         y=normal(batch, units),
         previous=normal(batch, units),
         weight=normal(groups * units, units, scale=units**-0.5),
@@ -147,14 +148,14 @@ def make_loss(case: Case, substeps: int) -> Loss:
     random = torch.Generator().manual_seed(1)
     g = torch.randn(len(outputs) + 2, *case.y.shape, generator=random, dtype=torch.float64)
     value = (outputs * g[2:]).sum() + (states[-1] * g[0]).sum()
-    if case.scheme.family == "two-step":
+    if case.method.family == "two-step":
         value = value + (states[-2] * g[1]).sum()
     return Loss(states, value, g[0], g[1], g[2:])
 
 
 def compare(case: Case, substeps: int, dtype: torch.dtype = torch.float64) -> None:
     """Gradients by every leaf, put together from what the recursion returns."""
-    two = case.scheme.family == "two-step"
+    two = case.method.family == "two-step"
     loss = make_loss(case, substeps)
     parts = zip(*case.evaluations, strict=True)
     noted = [torch.stack(part).unflatten(0, (len(case.u), -1)).to(dtype) for part in parts]
@@ -165,7 +166,7 @@ def compare(case: Case, substeps: int, dtype: torch.dtype = torch.float64) -> No
         case.weight.detach().to(dtype),
         d_image,
         TwoStepWeights(*dt) if two else dt[0],
-        case.scheme,
+        case.method,
         state_derivative=d_state if case.damping else None,
         trajectory=loss.trajectory.to(dtype),
         substeps=substeps,
@@ -192,7 +193,7 @@ def schedule_gradients(case: Case, loss: Loss, kappa: Tensor, rates: Tensor) -> 
     last = case.dt[-1].detach()
     cotangents = kappa / last.movedim(-1, 0).reshape(len(case.u), 1, -1, 1) if last.ndim else kappa / last
     factors = [rates]
-    if case.scheme.family == "two-step":
+    if case.method.family == "two-step":
         states = torch.stack(loss.states).detach().unsqueeze(1)
         factors = [states[:-2], states[1:-1], rates]
     products = [(cotangents * factor).sum((1, 3)) for factor in factors]  # (steps, batch)
@@ -202,11 +203,11 @@ def schedule_gradients(case: Case, loss: Loss, kappa: Tensor, rates: Tensor) -> 
 
 def parts_of(case: Case) -> list[tuple[slice, slice]]:
     """Rows and columns of K, within a group, of every evaluation of a step."""
-    if case.scheme.family != "shears":
-        return [(slice(None), slice(None))] * (len(case.scheme.b) or 1)
+    if case.method.family != "shears":
+        return [(slice(None), slice(None))] * (len(case.method.b) or 1)
     half = case.y.shape[-1] // 2
     halves = [slice(None, half), slice(half, None)]
-    return [(halves[part], halves[1 - part]) for part in case.scheme.parts]
+    return [(halves[part], halves[1 - part]) for part in case.method.parts]
 
 
 def weight_gradient(case: Case, image: Tensor, sources: Tensor) -> Tensor:
@@ -237,35 +238,35 @@ def assert_close(have: Tensor | None, want: Tensor, bound: float, name: str) -> 
 @pytest.mark.parametrize("substeps", [1, 3, 9])
 @pytest.mark.parametrize("dt", ["number", "time", "batch"])
 @pytest.mark.parametrize("groups", [1, 2, 3])
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_scheme_number_of_groups_and_step(name, groups, dt, substeps):
     """Seven steps: the first of a chunk need not be the first after an output."""
-    compare(make_case(SCHEMES[name], groups=groups, dt=dt), substeps)
+    compare(make_case(METHODS[name], groups=groups, dt=dt), substeps)
 
 
 @pytest.mark.parametrize("dtype", BOUND, ids=str)
 @pytest.mark.parametrize("shape", [(1, 2), (3, 34), (29, 66), (13, 64)], ids=str)
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_every_shape(name, shape, dtype):
     """Among them several blocks of rows and rows that are no whole number of vectors."""
-    compare(make_case(SCHEMES[name], shape=shape, dt="batch"), 2, dtype)
+    compare(make_case(METHODS[name], shape=shape, dt="batch"), 2, dtype)
 
 
 @pytest.mark.parametrize("name", ["euler", "kutta3", "two-step"])
 def test_a_field_that_does_not_see_the_state_itself(name):
-    compare(make_case(SCHEMES[name], damping=0.0), 1)
+    compare(make_case(METHODS[name], damping=0.0), 1)
 
 
-@pytest.mark.parametrize("name", SCHEMES)
+@pytest.mark.parametrize("name", METHODS)
 def test_nothing_but_the_last_state(name):
     """Without a trajectory's gradient, and without a carried one, both are zero; the number of threads is no matter."""
-    case = make_case(SCHEMES[name], groups=1, damping=0.0)
-    half = case.y.shape[-1] // (2 if SCHEMES[name].family == "shears" else 1)
-    derivative = torch.rand(7, len(SCHEMES[name].b) or 1, 5, half, dtype=torch.float64)
-    two = SCHEMES[name].family == "two-step"
+    case = make_case(METHODS[name], groups=1, damping=0.0)
+    half = case.y.shape[-1] // (2 if METHODS[name].family == "shears" else 1)
+    derivative = torch.rand(7, len(METHODS[name].b) or 1, 5, half, dtype=torch.float64)
+    two = METHODS[name].family == "two-step"
     dt = TwoStepWeights(0.5, 0.4, 0.2) if two else 0.2
     zero = torch.zeros(7, 5, 14, dtype=torch.float64)
-    arguments = (case.y.detach(), case.weight.detach(), derivative, dt, SCHEMES[name])
+    arguments = (case.y.detach(), case.weight.detach(), derivative, dt, METHODS[name])
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     short = native.recursion(*arguments)
@@ -283,7 +284,7 @@ GOOD: dict[str, Any] = {
     "weight": torch.zeros(12, 6),
     "image_derivative": torch.zeros(4, 1, 3, 12),
     "dt": 0.1,
-    "scheme": native.EULER,
+    "method": operators.EULER,
 }
 
 
@@ -303,13 +304,13 @@ GOOD: dict[str, Any] = {
         ({"carried": torch.zeros(3, 6)}, ValueError, "`carried` is given and `family` is 'runge-kutta'"),
         ({"dt": TwoStepWeights(0.1, 0.1, 0.1)}, ValueError, "give the step alone"),
         ({"dt": torch.zeros(5)}, ValueError, "`dt` has shape"),
-        ({"scheme": native.two_step()}, ValueError, r"give the two-step scheme's weights \(e, w, s\)"),
-        ({"scheme": Scheme("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
-        ({"scheme": Scheme("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
-        ({"scheme": native.shears((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
-        ({"scheme": native.LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
+        ({"method": operators.two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
+        ({"method": Method("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
+        ({"method": Method("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
+        ({"method": operators.shears((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
+        ({"method": operators.LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
         (
-            {"scheme": native.shears((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
+            {"method": operators.shears((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
             ValueError,
             "does not depend on the half that it moves",
         ),

@@ -11,21 +11,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from odernn import FIELDS, ODERNN, native
 from odernn.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH, Activation
 from odernn.field import ActivatedField
-from odernn.native import Call, runge_kutta, shears, two_step
-from odernn.operators import NATIVE, TORCH, torch_solver
+from odernn.operators import NATIVE, TORCH, Call, runge_kutta, shears, torch_solver, two_step
 from odernn.operators.formulas import FORMULAS
 from solvers import DiscreteAdjoint, make_solver
 
 DOUBLE = torch.float64
 ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)
-SCHEMES = {
+METHODS = {
     "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
     "leapfrog": shears((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
     "two-step": two_step(),
 }
 
 
-def call(scheme: str, hold: str = "linear", *, memory: bool = False) -> Call:
+def call(method: str, hold: str = "linear", *, memory: bool = False) -> Call:
     """Everything that an operator can be given, needing gradients."""
 
     def normal(*shape: int) -> Tensor:
@@ -35,7 +34,7 @@ def call(scheme: str, hold: str = "linear", *, memory: bool = False) -> Call:
         y0=normal(3, 4),
         weight=normal(4, 4),
         samples=normal(5, 3, 2),
-        scheme=SCHEMES[scheme],
+        method=METHODS[method],
         dt=(0.1 + 0.1 * torch.rand(3, 5, dtype=DOUBLE)).requires_grad_(),
         input_weight=normal(4, 2),
         bias=normal(4),
@@ -52,13 +51,13 @@ def namespaces() -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
 @pytest.mark.parametrize("namespace", namespaces())
-def test_opcheck(scheme: str, hold: str, namespace: str) -> None:
+def test_opcheck(method: str, hold: str, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them."""
     operator = getattr(torch.ops, namespace).solve.default
-    assert set(torch.library.opcheck(operator, (*call(scheme, hold).arguments(), True)).values()) == {"SUCCESS"}
+    assert set(torch.library.opcheck(operator, (*call(method, hold).arguments(), True)).values()) == {"SUCCESS"}
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -121,10 +120,10 @@ class Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_nothing_in_the_torch_engine_waits_for_the_device(scheme: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
     """On tensors of a device of their own a read-back would stall it; a dt that came as a number is the host's."""
-    arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(scheme).arguments()]
+    arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(method).arguments()]
     with Watch() as watch:
         kept, last, _ = torch_solver.solve(*arguments, True)
         torch_solver.pull_back(kept, torch.ones_like(kept), last, None, *arguments, True, True)

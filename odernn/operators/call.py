@@ -1,0 +1,73 @@
+"""What an operator integrates, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .method import Method
+
+Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
+Squash = Literal["identity", "tanh"]
+Hold = Literal["zero-order", "linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to integrate: dy/dt = pointwise(p, u) with p = y K^T, from y0, through all samples.
+
+    Everything is contiguous, on the CPU, of one dtype (float32 or float64; `dt` may be of another floating type).
+
+    Attributes:
+        y0: the state before the first sample.
+        weight: K.
+        samples: the input x, or, without `input_weight`, the control u itself.
+        method: the discretisation.
+        dt: the time from one sample to the next.
+        input_weight: V of u = squash(x V^T + b), or None.
+        bias: b, or None.
+        kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;
+            "linear-plus-tanh": p_1 + tanh(p_2 + u) with p = (p_1, p_2), so K has twice as many rows as columns.
+            Partitioned methods take "tanh" alone.
+        squash: "identity", or "tanh", which the control goes through at the samples, before the hold. A control that
+            is given (no `input_weight`) is taken as it is, and refuses "tanh".
+        hold: "zero-order": the sample's control throughout; "linear": from the sample before to the sample.
+        before: linear hold: the control, squashed, of the sample before the first; None: as the first sample's.
+        substeps: solver steps a sample.
+        y_previous: two-step method: the state one solver step before y0; None to start the method.
+        dt_previous: two-step method: the length of that solver step.
+    """
+
+    y0: Float[Tensor, "batch state"]
+    weight: Float[Tensor, "image state"]
+    samples: Float[Tensor, "time batch input"]
+    method: Method
+    dt: float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
+    input_weight: Float[Tensor, "control input"] | None = None
+    bias: Float[Tensor, " control"] | None = None
+    kind: Kind = "tanh"
+    squash: Squash = "identity"
+    hold: Hold = "zero-order"
+    before: Float[Tensor, "batch control"] | None = None
+    substeps: int = 1
+    y_previous: Float[Tensor, "batch state"] | None = None
+    dt_previous: Float[Tensor, " batch"] | None = None
+
+    def arguments(self) -> tuple[Any, ...]:
+        """What both operators take, in their order."""
+        method = self.method
+        return (
+            *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before),
+            *(as_step(self.dt), self.y_previous, self.dt_previous),
+            *(self.kind, self.squash, self.hold),
+            *(method.family, method.a, method.b, method.c, method.parts, self.substeps),
+        )
+
+
+def as_step(dt: float | Tensor) -> Tensor:
+    """A number as a tensor of float64, so that it is rounded once."""
+    return dt if isinstance(dt, Tensor) else torch.tensor(dt, dtype=torch.float64)

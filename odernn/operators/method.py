@@ -1,0 +1,52 @@
+"""A discretisation as the operators know it: a family, and its coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A discretisation, as the kernels know it. Made by `runge_kutta`, `shears` or `two_step`."""
+
+    family: Literal["runge-kutta", "shears", "two-step"]
+    a: tuple[float, ...] = ()
+    b: tuple[float, ...] = ()
+    c: tuple[float, ...] = ()
+    parts: tuple[int, ...] = ()
+
+
+def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Method:
+    """An explicit tableau of at most 15 stages. Rows of `a` may be short: what is missing is zero."""
+    stages = len(b)
+    rows = ((*map(float, row), *(0.0,) * (stages - len(row))) for row in a)
+    return Method("runge-kutta", tuple(chain.from_iterable(rows)), tuple(map(float, b)), tuple(map(float, c)))
+
+
+def shears(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:
+    """A partitioned method: move number i adds coefficients[i] * dt * rate to one half of the state.
+
+    Args:
+        parts: 0 moves q, along tanh(p K_qp^T + u_q); 1 moves p, along tanh(q K_pq^T + u_p), the state being (q, p).
+        coefficients: of dt.
+        nodes: where in the step the control is taken, 0 at its start, 1 at its end.
+    """
+    return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(parts))
+
+
+def two_step() -> Method:
+    """The explicit two-step midpoint rule, started by the explicit midpoint method where no earlier state is given."""
+    return Method("two-step")
+
+
+EULER = runge_kutta([[]], [1.0], [0.0])
+"""y + dt f(y)."""
+
+SYMPLECTIC_EULER = shears((1, 0), (1.0, 1.0), (0.0, 0.0))
+"""p moves first, with the old q; then q, with the new p; both see the control at the start of the step."""
+
+LEAPFROG = shears((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0))
+"""Stoermer-Verlet, kick-drift-kick; the control is taken at the start, the middle and the end of the step."""
