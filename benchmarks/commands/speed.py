@@ -92,8 +92,7 @@ def _measure_one(suite: str, group: Group, contenders: Mapping[str, Contender], 
         return measure_group(suite, group, contenders, plan.device, plan.seconds)
     if plan.device.type == "cuda":
         return []  # the resident memory of the process is not that of the device
-    threads = torch.get_num_threads()
-    return [measure_resident(suite, entry.case, contenders[entry.contender], threads) for entry in group]
+    return measure_resident(suite, group, contenders, torch.get_num_threads())
 
 
 def _plan(args: argparse.Namespace) -> Plan:

@@ -27,12 +27,18 @@ REQUIREMENTS = (
 VARIABLE = "ODERNN_CACHE"
 """The environment variable that names another cache folder."""
 
+STAMP = "ready"
 PATIENCE = 1800  # seconds, for a slow network
 
 
 def cache_folder() -> Path:
     """Where environments are kept: what VARIABLE names, or the user's cache folder."""
     return Path(os.environ.get(VARIABLE) or pooch.os_cache("odernn"))
+
+
+def is_made(cache: Path) -> bool:
+    """Whether the environment is there, whole."""
+    return (_folder(cache) / STAMP).exists()
 
 
 def jax_python(cache: Path) -> Path:
@@ -44,14 +50,14 @@ def jax_python(cache: Path) -> Path:
     Raises:
         UserError: it cannot be made; the message ends with what pip said last.
     """
-    folder = cache / f"jax-{_digest(REQUIREMENTS)}"
-    python, stamp = folder / _python_in_a_folder(), folder / "ready"
+    folder = _folder(cache)
+    python = folder / _python_in_a_folder()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock"), timeout=PATIENCE):
-            if not stamp.exists():
+            if not is_made(cache):
                 _make(folder, python)
-                stamp.touch()
+                (folder / STAMP).touch()
     except Timeout as error:
         raise UserError(f"another process has been making {folder} for too long; end it, or wait for it") from error
     except OSError as error:
@@ -77,9 +83,9 @@ def _call(command: Sequence[str]) -> None:
         raise UserError(f"the environment of `--peers jax` took more than {PATIENCE} s to make") from error
 
 
-def _digest(requirements: Sequence[str]) -> str:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return hashlib.sha256(" ".join([version, *requirements]).encode()).hexdigest()[:12]
+def _folder(cache: Path) -> Path:
+    named = " ".join([f"{sys.version_info.major}.{sys.version_info.minor}", *REQUIREMENTS])
+    return cache / f"jax-{hashlib.sha256(named.encode()).hexdigest()[:12]}"
 
 
 def _python_in_a_folder() -> Path:

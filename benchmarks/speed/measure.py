@@ -65,19 +65,26 @@ def measure_group(
         device: where.
         budget: seconds of repetitions for each entry.
     """
+    prepared = prepare_group(suite, group, contenders, device)
+    time_in_turns([one for one in prepared if isinstance(one, Running)], budget)
+    return [one.finished() if isinstance(one, Running) else one for one in prepared]
+
+
+def prepare_group(
+    suite: str, group: Group, contenders: Mapping[str, Contender], device: torch.device
+) -> list[Running | Outcome]:
+    """Each entry ready to be timed, or an outcome that says why it is not: it refuses, cannot run, or disagrees."""
     problems = {case: draw(case, device) for case in dict.fromkeys(entry.case for entry in group)}
     references = _remembered(contenders[REFERENCE])
     prepared: list[Running | Outcome] = []
     for entry in group:
         contender, problem = contenders[entry.contender], problems[entry.case]
         blank = Outcome(suite, entry.case, contender.name, contender.kind, flops=flops(problem))
-        prepared.append(prepare(blank, contender, problem, references))
-    time_in_turns([one for one in prepared if isinstance(one, Running)], budget)
-    return [one.finished() if isinstance(one, Running) else one for one in prepared]
+        prepared.append(_prepare(blank, contender, problem, references))
+    return prepared
 
 
-def prepare(blank: Outcome, contender: Contender, problem: Problem, references: References) -> Running | Outcome:
-    """What is ready to be timed, or an outcome that says why it is not: it refuses, it cannot run, or it disagrees."""
+def _prepare(blank: Outcome, contender: Contender, problem: Problem, references: References) -> Running | Outcome:
     refusal = contender.refusal(problem.case)
     if refusal is not None:
         return replace(blank, note=refusal)
@@ -95,7 +102,7 @@ def prepare(blank: Outcome, contender: Contender, problem: Problem, references: 
 
 
 def time_in_turns(running: list[Running], budget: float) -> None:
-    """Two calls of each to warm up, then all repetitions, interleaved."""
+    """Calls of each to warm up, then all repetitions, interleaved."""
     for one in running:
         _warm_up(one, budget)
     rounds = interleaved([one.count for one in running])
@@ -110,14 +117,13 @@ def time_in_turns(running: list[Running], budget: float) -> None:
 
 
 def _warm_up(one: Running, budget: float) -> None:
-    """Warms up, by one call where calls are long, and sets the count of repetitions; the longest call is its result."""
+    """Warms up, by one call where calls are long, and sets the count of repetitions.
+
+    A call that seems too long to be repeated is made again: it may have been the machine.
+    """
     first = one.once()
-    if TOO_LONG <= first < inf:
-        one.seconds.append(first)
-        one.outcome = replace(one.outcome, note="one repetition, without a call to warm up")
-        return
-    second = first if first >= LONG else one.once()
-    one.count = 0 if one.failed else repetitions(second, budget)
+    fastest = first if LONG <= first < TOO_LONG else min(first, one.once())
+    one.count = 0 if one.failed else repetitions(fastest, budget)
 
 
 def _remembered(reference: Contender) -> References:

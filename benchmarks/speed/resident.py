@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,9 +15,11 @@ import torch
 
 from benchmarks.speed.case import Case, Shape
 from benchmarks.speed.contender import Contender, UnavailableError
+from benchmarks.speed.measure import Running, prepare_group
 from benchmarks.speed.outcome import Outcome
-from benchmarks.speed.problem import draw, flops
+from benchmarks.speed.problem import draw
 from benchmarks.speed.roster import roster
+from benchmarks.speed.suites import Group
 
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
@@ -41,15 +43,16 @@ class Request:
         return cls(plain["contender"], Case(**case), plain["threads"])
 
 
-def measure_resident(suite: str, case: Case, contender: Contender, threads: int) -> Outcome:
-    """The outcome of a contender: by how much its process grows at most in forward and backward."""
-    blank = Outcome(suite, case, contender.name, contender.kind, flops=flops(draw(case, torch.device("cpu"))))
-    refusal = contender.refusal(case)
-    if refusal is not None:
-        return replace(blank, note=refusal)
+def measure_resident(suite: str, group: Group, contenders: Mapping[str, Contender], threads: int) -> list[Outcome]:
+    """The outcomes of a group's entries: by how much the process of each grows at most in forward and backward."""
+    prepared = prepare_group(suite, group, contenders, torch.device("cpu"))
+    return [_in_a_process(one.outcome, threads) if isinstance(one, Running) else one for one in prepared]
+
+
+def _in_a_process(blank: Outcome, threads: int) -> Outcome:
     if not STATUS.exists():
         return replace(blank, note="resident memory is read from Linux's /proc alone")
-    request = json.dumps(asdict(Request(contender.name, case, threads)))
+    request = json.dumps(asdict(Request(blank.contender, blank.case, threads)))
     command = [sys.executable, "-m", "benchmarks.speed.resident", request]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)

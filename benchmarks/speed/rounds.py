@@ -8,11 +8,13 @@ MOST = 50
 LEAST = 5
 LEAST_OF_LONG = 3
 LONG = 1.0  # seconds of a repetition from which LEAST_OF_LONG will do
-TOO_LONG = 10.0  # seconds of a repetition from which one will do, the first one, without a call to warm up
+TOO_LONG = 10.0  # seconds of a repetition from which one will do
 
 
 def repetitions(seconds: float, budget: float) -> int:
-    """How many repetitions of `seconds` each fit a budget of seconds: at least five, or three of long ones."""
+    """How many repetitions fit a budget of seconds: at least five, three of long ones, one of the longest."""
+    if seconds >= TOO_LONG:
+        return 1
     least = LEAST if seconds < LONG else LEAST_OF_LONG
     return min(MOST, max(least, int(budget / max(seconds, 1e-9))))
 
