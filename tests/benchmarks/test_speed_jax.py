@@ -84,11 +84,13 @@ def test_environment_is_made_once_and_a_part_of_one_is_made_anew(
 
     def run(command, **_):
         commands.append(command)
+        if "venv" in command:
+            Path(command[-1]).mkdir()
         if "pip" in command and len(commands) == 2:
             raise subprocess.CalledProcessError(1, command, stderr="much\nNo matching distribution")
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(UserError, match="cannot be made .*: No matching distribution"):
+    with pytest.raises(UserError, match=r"cannot be made .*: No matching distribution"):
         jax_python(tmp_path)
     assert not is_made(tmp_path)
     python = jax_python(tmp_path)
@@ -110,7 +112,7 @@ def test_unwritable_cache_is_named(tmp_path: Path) -> None:
     not is_made(cache_folder()), reason="no environment for JAX here: `python -m benchmarks speed --peers jax` makes it"
 )
 def test_jax_computes_our_function() -> None:
-    cases: list[tuple[Work, Output]] = [("training", "end"), ("training", "trajectory"), ("inference", "end")]
+    cases: list[tuple[Work, Output]] = [("training", "end"), ("inference", "trajectory")]
     with JaxWorker([str(jax_python(cache_folder())), str(WORKER)], threads=1) as worker:
         assert set(worker.versions()) == {"jax", "jaxlib", "diffrax", "equinox"}
         for work, output in cases:
