@@ -37,7 +37,7 @@ at the end, or at Ctrl-C, speed.md and speed-*.png too.
 
 PEERS = ("jax",)
 WHOLE_HELP = f"most samples for one odeint of the whole sequence, which is quadratic in them (default {LONGEST_WHOLE})"
-SECONDS = 2.0
+SECONDS = 1.0
 QUICK_SECONDS = 0.01
 QUICK_PEAK_SIZE = 128
 
