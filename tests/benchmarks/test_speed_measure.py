@@ -185,6 +185,7 @@ def test_repetitions_are_interleaved_and_spread(counts: tuple[int, ...]) -> None
         assert len(turns) == count
         gaps = [after - before for before, after in pairwise(turns)]
         assert not gaps or max(gaps) - min(gaps) <= 1
+        assert not turns or turns[-1] == len(rounds) - 1  # to the end, however few
     assert all(len(set(each)) == len(each) for each in rounds)
 
 
