@@ -7,12 +7,15 @@ end. The function is the paper's network: W whole, W - W^T - damping I, Euler's 
 # pyright: reportMissingImports=false
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 Reply = dict[str, Any]
 
@@ -26,7 +29,6 @@ class Contest:
 
     def __init__(self, message: Reply) -> None:
         import jax
-        import numpy as np
 
         with np.load(message["inputs"], allow_pickle=False) as arrays:
             w, v, b, x, self.cotangent = (jax.device_put(arrays[n]) for n in ("w", "v", "b", "x", "cotangent"))
@@ -58,8 +60,6 @@ class Contest:
 
     def answer(self) -> dict[str, Any]:
         """The output and the gradients, under the names that the other end has for them."""
-        import numpy as np
-
         if not self.training:
             return {"output": np.asarray(self.forward(self.parameters, self.x))}
         (_, output), ((w, v, b), x) = self.train_and_x(self.parameters, self.x, self.cotangent)
@@ -124,15 +124,11 @@ def diffrax_solve(increment: Callable[[Any, Any], Any], y0: Any, x: Any, whole: 
 
 def versions() -> dict[str, str]:
     """Of the packages that decide on times."""
-    import importlib.metadata
-
     return {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "diffrax", "equinox")}
 
 
 def reply(message: Reply, contests: dict[str, Contest]) -> Reply:
     """What a message is answered with."""
-    import numpy as np
-
     do = message["do"]
     if do == "versions":
         return {"versions": versions()}
