@@ -18,7 +18,8 @@ from benchmarks.speed.problem import Problem, draw, flops
 from benchmarks.speed.rounds import LONG, TOO_LONG, interleaved, repetitions
 from benchmarks.speed.suites import Group
 
-References = Callable[[Problem], Answer]
+References = Callable[[Problem, int], Answer]
+"""The reference's answer to a problem's first so many samples."""
 
 
 @dataclass
@@ -92,7 +93,7 @@ def _prepare(blank: Outcome, contender: Contender, problem: Problem, references:
     samples = len(compared.x)
     try:
         answer = contender.make(compared).answer
-        error = None if answer is None else largest_error(answer(), references(compared))
+        error = None if answer is None else largest_error(answer(), references(problem, samples))
         if error is not None and not error <= tolerance(samples):
             said = f"disagrees: max error {error:.1e} of the largest entry at T = {samples:,}"
             return replace(blank, error=error, note=said)
@@ -127,14 +128,18 @@ def _warm_up(one: Running, budget: float) -> None:
 
 
 def _remembered(reference: Contender) -> References:
-    """The reference's answers, each computed once; a case names its problem, whose numbers are always the same."""
-    answers: dict[Case, Answer] = {}
+    """The reference's answers, each computed once.
 
-    def answer_of(problem: Problem) -> Answer:
-        if problem.case not in answers:
-            answer = reference.make(problem).answer
+    They are told apart by the whole problem's case: the first samples of two lengths are not the same numbers.
+    """
+    answers: dict[tuple[Case, int], Answer] = {}
+
+    def answer_of(problem: Problem, samples: int) -> Answer:
+        key = problem.case, samples
+        if key not in answers:
+            answer = reference.make(problem.first(samples)).answer
             assert answer is not None
-            answers[problem.case] = answer()
-        return answers[problem.case]
+            answers[key] = answer()
+        return answers[key]
 
     return answer_of

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.speed import measure
 from benchmarks.speed.answer import CHECKED, largest_error, tolerance
 from benchmarks.speed.case import Case, Output, Shape, Work
 from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
@@ -155,6 +156,14 @@ def test_what_is_compared_is_short_and_what_is_timed_is_whole() -> None:
     assert outcome.note == ""
     assert seen[0] == (4, "compared")
     assert set(seen[1:]) == {(6, "timed")}
+
+
+def test_lengths_of_a_group_are_each_compared_with_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut to the same length, they are not the same numbers."""
+    monkeypatch.setattr(measure, "CHECKED", 4)
+    cases = [replace(SMALL, shape=replace(SMALL.shape, time=time)) for time in (4, 6, 8)]
+    outcomes = measure_group("any", [Entry(case, "naive") for case in cases], CONTENDERS, CPU, budget=1e-6)
+    assert [outcome.note for outcome in outcomes] == ["", "", ""]
 
 
 def test_gradients_are_cleared_between_repetitions() -> None:
