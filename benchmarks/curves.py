@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import itertools
 import statistics
 from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from benchmarks.drawing import clear_frame, new_figure, styles, to_png
 from benchmarks.result import EpochMetrics, RunResult
 
-# Okabe & Ito, Color Universal Design (2008), without its yellow, which is too light for a line on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-DASHES = ("-", "--", "-.", ":")  # a second sign beside the colour
 SIZE = (11.0, 4.4)
-DPI = 150
 
 
 def draw_curves(task: str, groups: Sequence[Sequence[RunResult]]) -> bytes:
     """A PNG with a line for each group of runs, the mean over its seeds, and a band from the lowest to the highest."""
-    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(SIZE)
     loss, accuracy = figure.subplots(1, 2)
-    for group, (colour, dash) in zip(groups, _styles(), strict=False):
+    for group, (colour, dash) in zip(groups, styles(), strict=False):
         _draw(loss, group, lambda row: row.train_loss, colour, dash)
         _draw(accuracy, group, lambda row: 100 * row.val_accuracy, colour, dash)
     _label(loss, "training loss (cross-entropy)")
@@ -35,9 +27,7 @@ def draw_curves(task: str, groups: Sequence[Sequence[RunResult]]) -> bytes:
     handles, labels = accuracy.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
     figure.suptitle(f"{task}: mean over seeds, band from lowest to highest", x=0.01, ha="left", fontsize="medium")
-    stream = io.BytesIO()
-    canvas.print_png(stream)
-    return stream.getvalue()
+    return to_png(figure)
 
 
 def _draw(
@@ -57,12 +47,4 @@ def _label(axes: Axes, quantity: str) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel(quantity)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _styles() -> itertools.chain[tuple[str, str]]:
-    count = len(COLOURS) * len(DASHES)
-    return itertools.chain(
-        (COLOURS[index % len(COLOURS)], DASHES[(index + index // len(COLOURS)) % len(DASHES)]) for index in range(count)
-    )
+    clear_frame(axes)

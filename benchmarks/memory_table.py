@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from benchmarks.curves import COLOURS, DASHES, DPI
+from benchmarks.drawing import COLOURS, DASHES, clear_frame, new_figure, to_png
+from benchmarks.markdown import markdown_table
 
 SIZE = (8.0, 5.0)
 EXPONENTS = np.arange(0.05, 1.501, 0.01)
@@ -85,9 +83,7 @@ def to_rows(growths: Sequence[Growth]) -> list[list[str]]:
 def to_markdown(growths: Sequence[Growth]) -> str:
     """The table in Markdown, with its notes beneath it."""
     head, *rows = to_rows(growths)
-    rules = [":--", *("--:" for _ in head[1:])]
-    table = "\n".join("| " + " | ".join(line) + " |" for line in (head, rules, *rows))
-    return "\n\n".join([table, *notes(growths)])
+    return "\n\n".join([markdown_table(head, rows, left=head[:1]), *notes(growths)])
 
 
 def notes(growths: Sequence[Growth]) -> list[str]:
@@ -97,8 +93,7 @@ def notes(growths: Sequence[Growth]) -> list[str]:
 
 def draw_growth(title: str, growths: Sequence[Growth]) -> bytes:
     """A PNG of the peaks against the length, both logarithmic."""
-    figure = Figure(figsize=SIZE, dpi=DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    figure = new_figure(SIZE)
     axes = figure.subplots()
     for index, growth in enumerate(growths):
         lengths = sorted(growth.peaks)
@@ -109,9 +104,7 @@ def draw_growth(title: str, growths: Sequence[Growth]) -> bytes:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
-    stream = io.BytesIO()
-    canvas.print_png(stream)
-    return stream.getvalue()
+    return to_png(figure)
 
 
 def _label(axes: Axes, lengths: Sequence[int]) -> None:
@@ -120,8 +113,7 @@ def _label(axes: Axes, lengths: Sequence[int]) -> None:
     axes.set_xticks(lengths, [f"{length:,}" for length in lengths])
     axes.set_xlabel("samples in the sequence, T")
     axes.set_ylabel("peak of forward and backward (MB)")
-    axes.grid(visible=True, alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    clear_frame(axes)
 
 
 def _row(growth: Growth, lengths: Sequence[int]) -> list[str]:

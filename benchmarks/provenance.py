@@ -54,7 +54,7 @@ def find_commit() -> Commit:
 def find_versions() -> dict[str, str]:
     """Python and the packages that decide on numbers."""
     own = {"python": platform.python_version(), "torch": torch.__version__, "lightning": L.__version__}
-    return own | {"odernn": _version("odernn")}
+    return own | {"odernn": find_version("odernn")}
 
 
 def find_machine(device: torch.device) -> Machine:
@@ -76,7 +76,8 @@ def _git(*args: str) -> str | None:
     return done.stdout.strip()
 
 
-def _version(distribution: str) -> str:
+def find_version(distribution: str) -> str:
+    """The version of an installed package, or UNKNOWN."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:

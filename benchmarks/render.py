@@ -8,6 +8,7 @@ import rich.table
 from rich.console import Console, Group
 from rich.text import Text
 
+from benchmarks.markdown import markdown_table
 from benchmarks.table import COLUMNS, Row
 
 LEFT = {"method"}
@@ -15,9 +16,7 @@ LEFT = {"method"}
 
 def to_markdown(rows: Sequence[Row]) -> str:
     """A table in Markdown."""
-    rules = [":--" if name in LEFT else "--:" for name in COLUMNS]
-    lines = [COLUMNS, rules, *(row.cells for row in rows)]
-    return "\n".join("| " + " | ".join(_escape(cell) for cell in line) + " |" for line in lines)
+    return markdown_table(COLUMNS, [row.cells for row in rows], LEFT)
 
 
 def show(title: str, rows: Sequence[Row], notes: Sequence[str]) -> None:
@@ -29,7 +28,3 @@ def show(title: str, rows: Sequence[Row], notes: Sequence[str]) -> None:
         # Text and not str: a name in brackets is no markup.
         table.add_row(*(Text(cell) for cell in row.cells))
     Console().print(Group(table, *(Text(note, style="dim") for note in notes)))
-
-
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|")

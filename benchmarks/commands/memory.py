@@ -14,6 +14,7 @@ import rich.table
 import torch
 from rich.console import Console
 
+from benchmarks.commands.arguments import count, counts, device_named, make_folder, names, unwritable
 from benchmarks.errors import OK, UserError
 from benchmarks.files import write_atomically, write_text
 from benchmarks.memory_meter import peak_bytes
@@ -65,11 +66,11 @@ class Setup:
 def main(argv: Sequence[str]) -> int:
     """Measures, shows and writes."""
     args = _parser().parse_args(argv)
-    setup = Setup(args.batch, args.units, args.save, _device(args.device))
+    setup = Setup(args.batch, args.units, args.save, device_named(args.device))
     if args.units % 2:
         raise UserError(f"`--units` is {args.units}; the state is two equal halves: give an even number")
     chosen = _choose(args.adjoints)
-    _make_folder(args.out)
+    make_folder(args.out)
     growths = [measure(name, adjoint, _lengths(name, args.lengths), setup) for name, adjoint in chosen.items()]
     _show(setup.title, growths)
     _write(setup, growths, args.out)
@@ -129,19 +130,6 @@ def _lengths(name: str, asked: Sequence[int] | None) -> list[int]:
     return [length for length in LENGTHS if length <= LONGEST.get(name, max(LENGTHS))]
 
 
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("`--device` is cuda and torch finds none here; leave it out to measure on the CPU")
-    return torch.device(name)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the table cannot be written to {folder}: {error}; choose another folder") from error
-
-
 def _show(title: str, growths: Sequence[Growth]) -> None:
     head, *rows = to_rows(growths)
     table = rich.table.Table(title=title, title_justify="left", box=rich.box.SIMPLE, collapse_padding=True)
@@ -161,7 +149,7 @@ def _write(setup: Setup, growths: Sequence[Growth], folder: Path) -> None:
         write_text(folder / "memory.md", text + "\n")
         write_atomically(folder / "memory.png", lambda stream: [stream.write(png)].clear())
     except OSError as error:
-        raise UserError(f"the table cannot be written to {folder}: {error}; choose another folder") from error
+        raise unwritable(folder, error) from error
     print(f"written to {folder / 'memory.md'}")
 
 
@@ -180,26 +168,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks memory", description=DESCRIPTION)
     add = parser.add_argument
     lengths = ",".join(map(str, LENGTHS))
-    add("--lengths", type=_counts, metavar="T,T", help=f"samples in a sequence (default {lengths}, fewer where slow)")
-    add("--adjoints", type=_names, metavar="NAME,NAME", help=f"of {', '.join(measured())} (default: all)")
-    add("--batch", type=_count, default=64, metavar="N", help="sequences in a batch (default 64)")
-    add("--units", type=_count, default=64, metavar="N", help="units of the state, an even number (default 64)")
+    add("--lengths", type=counts, metavar="T,T", help=f"samples in a sequence (default {lengths}, fewer where slow)")
+    add("--adjoints", type=names, metavar="NAME,NAME", help=f"of {', '.join(measured())} (default: all)")
+    add("--batch", type=count, default=64, metavar="N", help="sequences in a batch (default 64)")
+    add("--units", type=count, default=64, metavar="N", help="units of the state, an even number (default 64)")
     add("--save", choices=get_args(Save), default="end", help="what the layer gives out (default end)")
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where (default cpu)")
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder for the three files (default runs)")
     return parser
-
-
-def _names(text: str) -> list[str]:
-    return [name for name in text.split(",") if name]
-
-
-def _counts(text: str) -> list[int]:
-    return [_count(part) for part in text.split(",")]
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is no number of at least 1")
-    return value

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib import _pylab_helpers
 
-from benchmarks.curves import DPI, SIZE, draw_curves
+from benchmarks.curves import SIZE, draw_curves
+from benchmarks.drawing import DPI
 from benchmarks.result import RunResult
 from benchmarks.table import group_results
 from tests.benchmarks.synthetic import make_result

@@ -1,0 +1,56 @@
+"""What the commands have in common of reading their arguments."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from benchmarks.errors import UserError
+
+
+def device_named(name: str) -> torch.device:
+    """The device of `--device`.
+
+    Raises:
+        UserError: there is none here.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("`--device` is cuda and torch finds none here; leave it out to measure on the CPU")
+    return torch.device(name)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the folder that results go to.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def unwritable(folder: Path, error: OSError) -> UserError:
+    """What to tell whose folder cannot be written to."""
+    return UserError(f"the table cannot be written to {folder}: {error}; choose another folder")
+
+
+def names(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name for name in text.split(",") if name]
+
+
+def counts(text: str) -> list[int]:
+    """Whole numbers from 1 with commas between them."""
+    return [count(part) for part in text.split(",")]
+
+
+def count(text: str) -> int:
+    """A whole number from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is no number of at least 1")
+    return value

@@ -1,0 +1,40 @@
+"""What all pictures have in common: colours, and a figure that becomes a PNG without a window."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from itertools import count
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe & Ito, Color Universal Design (2008), without its yellow, which is too light for a line on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+DASHES = ("-", "--", "-.", ":")  # a second sign beside the colour
+DPI = 150
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """An empty figure; the size is in inches."""
+    return Figure(figsize=size, dpi=DPI, layout="constrained")
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as a PNG."""
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(stream)
+    return stream.getvalue()
+
+
+def clear_frame(axes: Axes) -> None:
+    """A faint grid, and no line above and at the right."""
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def styles() -> Iterator[tuple[str, str]]:
+    """Colours and dashes, line after line, without end: no two alike before all pairs are used."""
+    for index in count():
+        yield COLOURS[index % len(COLOURS)], DASHES[(index + index // len(COLOURS)) % len(DASHES)]

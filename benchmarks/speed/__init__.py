@@ -1,0 +1,1 @@
+"""How fast: our engines beside their peers, and beside what the machine's arithmetic allows."""

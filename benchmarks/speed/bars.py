@@ -1,0 +1,129 @@
+"""The bars: what the measurements must show, written down as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmarks.speed.case import FLOAT_BYTES, Case, Shape, Work
+from benchmarks.speed.outcome import Outcome, Point
+from benchmarks.speed.suites import FULL
+
+TRAJECTORY = "trajectory and weights"
+"""A contender that nobody measures: the bytes of the states after all samples, and of the parameters."""
+
+Values = Mapping[Point, float]
+Meaning = Literal["ratio", "microseconds more"]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: a value against another one, at most so much.
+
+    Attributes:
+        claim: what is compared, in words.
+        tops: what is judged; the largest of them counts.
+        bottoms: what it is judged by; the smallest of them counts.
+        at_most: the bar.
+        meaning: whether the one is divided by the other, or the difference is taken, in microseconds a step.
+    """
+
+    claim: str
+    tops: Sequence[Point]
+    bottoms: Sequence[Point]
+    at_most: float
+    meaning: Meaning = "ratio"
+
+    def measured(self, values: Values) -> float | None:
+        """What was measured, or None where a part of it was not."""
+        if any(point not in values for point in (*self.tops, *self.bottoms)):
+            return None
+        top, bottom = max(values[p] for p in self.tops), min(values[p] for p in self.bottoms)
+        return top / bottom if self.meaning == "ratio" else 1e6 * (top - bottom)
+
+    def verdict(self, values: Values) -> str:
+        """Met, missed, or not measured."""
+        measured = self.measured(values)
+        if measured is None:
+            return "not measured"
+        return "met" if measured <= self.at_most else "missed"
+
+
+def values_of(outcomes: Sequence[Outcome]) -> Values:
+    """What bars compare: seconds a step, or bytes, with the trajectory's among them."""
+    values = {outcome.point: outcome.value for outcome in outcomes if outcome.value is not None}
+    cases = {(outcome.suite, outcome.case) for outcome in outcomes if outcome.case.work == "memory"}
+    return values | {Point(suite, case, TRAJECTORY): _trajectory_bytes(case.shape) for suite, case in cases}
+
+
+def _trajectory_bytes(shape: Shape) -> float:
+    parameters = shape.units * (shape.units - 1) // 2 + shape.units * shape.inputs + shape.units
+    return shape.trajectory_bytes + FLOAT_BYTES * parameters
+
+
+def _reference(contender: str, index: int = 0, work: Work = "training") -> Point:
+    return Point("reference", Case(FULL.reference[index], work=work), contender)
+
+
+def _against(top: str, bottom: str, at_most: float, index: int = 0, work: Work = "training") -> Bar:
+    shape = FULL.reference[index]
+    claim = f"{shape}: {top} against {bottom}" + ("" if work == "training" else ", forward alone")
+    return Bar(claim, [_reference(top, index, work)], [_reference(bottom, index, work)], at_most)
+
+
+def _within(suite: str, claim: str, top: Case, bottom: Case, at_most: float) -> Bar:
+    return Bar(claim, [Point(suite, top, "native")], [Point(suite, bottom, "native")], at_most)
+
+
+def _of_fields_and_solvers() -> list[Bar]:
+    euler = Case(FULL.reference[0])
+    rk4, gated = replace(euler, solver="rk4"), replace(euler, field="gated-antisymmetric")
+    leapfrog = replace(euler, field="hamiltonian", solver="leapfrog")
+    return [
+        _within("fields", "native: the gated field against the plain one", gated, euler, 1.35),
+        _within("solvers", "native: RK4 against Euler", rk4, euler, 4.2),
+        _within("fields", "native: Leapfrog on the Hamiltonian field against Euler", leapfrog, euler, 1.0),
+    ]
+
+
+def _of_length() -> Bar:
+    shape = replace(FULL.reference[0], batch=FULL.length_batch)
+    points = [Point("length", Case(replace(shape, time=length)), "native") for length in FULL.lengths]
+    ends = f"T = {min(FULL.lengths):,} to {max(FULL.lengths):,}"
+    return Bar(f"native: the longest against the shortest time of a step, {ends}", points, points, 1.15)
+
+
+def _of_memory() -> list[Bar]:
+    case = Case(FULL.reference[0], work="memory")
+    bottom = [Point("memory", case, TRAJECTORY)]
+    return [
+        Bar(f"{case.shape}: {name}'s peak against {TRAJECTORY}", [Point("memory", case, name)], bottom, at_most)
+        for name, at_most in (("native", 1.3), ("native-checkpointed", 0.1))
+    ]
+
+
+def _of_streaming() -> Bar:
+    case = Case(replace(FULL.reference[0], time=FULL.calls, batch=1), work="streaming")
+    top, bottom = (Point("streaming", case, name) for name in ("native", "naive"))
+    return Bar("native: a call of `step` against the loop's arithmetic", [top], [bottom], 5.0, "microseconds more")
+
+
+BARS: Sequence[Bar] = (
+    _against("native", "nn.RNN", 0.5),
+    _against("native", "matmul", 2.0),
+    _against("torch", "nn.RNN", 1.0),
+    _against("native", "nn.RNN", 0.65, 1),
+    _against("native", "nn.RNN", 0.25, 2),
+    _against("native", "nn.RNN", 0.15, 3),
+    _against("native", "nn.RNN", 0.25, 4),
+    _against("native", "diffrax", 1 / 2.5),
+    _against("native", "jax-scan", 1 / 2),
+    _against("native", "jax-scan", 1.0, work="inference"),
+    _against("native", "torchdiffeq", 1 / 3),
+    _against("native", "torchdiffeq-whole", 1 / 100),
+    *_of_fields_and_solvers(),
+    _of_length(),
+    *_of_memory(),
+    _of_streaming(),
+)

@@ -1,0 +1,79 @@
+"""Our engines as contenders: the one place that says what each name is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
+from benchmarks.speed.problem import DT, Problem
+from odernn import ODERNN, EngineWarning
+from odernn.engine import Engine
+from solvers import SOLVERS, Adjoint, Checkpointed, DiscreteAdjoint
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The arguments of ODERNN that say how it is executed."""
+
+    engine: Engine
+    adjoint: Adjoint | str
+
+
+EXECUTIONS: dict[str, Execution] = {
+    "native": Execution("native", "auto"),
+    "torch": Execution("torch", "discrete"),
+    "autograd": Execution("torch", "autograd"),
+    "native-checkpointed": Execution("native", Checkpointed("sqrt", within=DiscreteAdjoint())),
+}
+REFERENCE = "autograd"
+"""Whose outputs and gradients the others are compared with: the loop under autograd has no backward of its own."""
+
+
+def our_contenders() -> list[Contender]:
+    """One for each execution."""
+    return [Contender(name, "ours", _maker(execution)) for name, execution in EXECUTIONS.items()]
+
+
+def _maker(execution: Execution) -> Callable[[Problem], Runner]:
+    def make(problem: Problem) -> Runner:
+        case, field = problem.case, problem.copy_of_field()
+        solver = SOLVERS[case.solver]()
+        rnn = ODERNN(field, solver, dt=DT, engine=execution.engine, adjoint=execution.adjoint)
+        _refuse_a_substitute(rnn, problem)
+        run = _streamed(rnn) if case.work == "streaming" else _whole(rnn, problem)
+        return torch_runner(Model(run, dict(field.named_parameters())), problem)
+
+    return make
+
+
+def _refuse_a_substitute(rnn: ODERNN, problem: Problem) -> None:
+    """Raises UnavailableError where another engine would serve: its time would stand under this one's name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EngineWarning)
+        try:
+            rnn(problem.x[:1], save="end")
+        except EngineWarning as warning:
+            raise UnavailableError(str(warning)) from warning
+
+
+def _whole(rnn: ODERNN, problem: Problem) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        output, y_n = rnn(x, save=problem.case.output)
+        return y_n[0] if output is None else output
+
+    return run
+
+
+def _streamed(rnn: ODERNN) -> Callable[[Tensor], Tensor]:
+    def run(x: Tensor) -> Tensor:
+        y, state = torch.empty(0), None
+        for sample in x.unbind():
+            y, state = rnn.step(sample, state)
+        return y
+
+    return run
