@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from odernn import FIELDS, ODERNN, AntisymmetricField, NoisyField, RecurrentState, VectorField
-from solvers import RK4, Euler, EulerMaruyama, Heun, Solver, StochasticHeun, integrate, sde_paths
+from solvers import RK4, Euler, EulerMaruyama, Heun, Solver, StochasticHeun, Time, integrate, sde_paths
 
 DOUBLE = torch.float64
 METHODS: dict[str, tuple[Solver, Solver]] = {
@@ -102,6 +102,24 @@ def test_gradients_flow_through_drift_and_diffusion(method: str, adjoint: str) -
 
     arguments = (fresh(3, 2, 2), fresh(1, 2, 4), *(p.detach().clone().requires_grad_() for p in field.parameters()))
     assert torch.autograd.gradcheck(call, arguments, fast_mode=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_on_given_increments_a_batch_of_one_gives_the_rows_of_a_batch_of_eight(method: str) -> None:
+    """Drawn noise differs by the batch, as documented; the paths given, nothing does."""
+    path = torch.randn(6, 8, 4, dtype=DOUBLE)  # three samples of two steps of 0.1
+    rows = slice(None)
+
+    def increments(t: Time, dt: Time, y: Tensor) -> Tensor:
+        return path[round(float(t) / 0.1), rows]
+
+    rnn = layer(noisy(increments=increments), METHODS[method][0])
+    x = torch.randn(3, 8, 2, dtype=DOUBLE)
+    together, _ = rnn(x)
+    for b in range(8):
+        rows = slice(b, b + 1)
+        # products of one row or eight are summed otherwise
+        torch.testing.assert_close(rnn(x[:, rows])[0], together[:, rows], rtol=0, atol=1e-13)
 
 
 def test_noise_from_sample_to_sample_has_the_stated_size() -> None:
