@@ -105,8 +105,8 @@ def _of_memory() -> list[Bar]:
 
 def _of_streaming() -> Bar:
     case = Case(replace(FULL.reference[0], time=FULL.calls, batch=1), work="streaming")
-    top, bottom = (Point("streaming", case, name) for name in ("native", "naive"))
-    return Bar("native: a call of `step` against the loop's arithmetic", [top], [bottom], 5.0, "microseconds more")
+    top, bottom = (Point("streaming", case, name) for name in ("stream", "naive"))
+    return Bar("a call of a stream against a step of the loop by hand", [top], [bottom], 5.0, "microseconds more")
 
 
 BARS: Sequence[Bar] = (

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from benchmarks.speed.case import Case
 from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
 from benchmarks.speed.problem import DT, Problem
 from odernn import ODERNN, EngineWarning
@@ -26,7 +27,7 @@ class Execution:
 
 EXECUTIONS: dict[str, Execution] = {
     "native": Execution("native", "auto"),
-    "torch": Execution("torch", "discrete"),
+    "torch": Execution("torch", "auto"),
     "autograd": Execution("torch", "autograd"),
     "native-checkpointed": Execution("native", Checkpointed("sqrt", within=DiscreteAdjoint())),
 }
@@ -35,8 +36,18 @@ REFERENCE = "autograd"
 
 
 def our_contenders() -> list[Contender]:
-    """One for each execution."""
-    return [Contender(name, "ours", _maker(execution)) for name, execution in EXECUTIONS.items()]
+    """One for each execution, and the two ways to take sample after sample."""
+    whole = [Contender(name, "ours", _maker(execution), _whole_sequences) for name, execution in EXECUTIONS.items()]
+    streaming = {"stream": _stream, "step": _step}
+    return [*whole, *(Contender(name, "ours", _streamed(run), _single_samples) for name, run in streaming.items())]
+
+
+def _whole_sequences(case: Case) -> str | None:
+    return "takes a whole sequence" if case.work == "streaming" else None
+
+
+def _single_samples(case: Case) -> str | None:
+    return None if case.work == "streaming" else "takes sample after sample"
 
 
 def _maker(execution: Execution) -> Callable[[Problem], Runner]:
@@ -45,8 +56,7 @@ def _maker(execution: Execution) -> Callable[[Problem], Runner]:
         solver = SOLVERS[case.solver]()
         rnn = ODERNN(field, solver, dt=DT, engine=execution.engine, adjoint=execution.adjoint)
         _refuse_a_substitute(rnn, problem)
-        run = _streamed(rnn) if case.work == "streaming" else _whole(rnn, problem)
-        return torch_runner(Model(run, dict(field.named_parameters())), problem)
+        return torch_runner(Model(_whole(rnn, problem), dict(field.named_parameters())), problem)
 
     return make
 
@@ -69,11 +79,24 @@ def _whole(rnn: ODERNN, problem: Problem) -> Callable[[Tensor], Tensor]:
     return run
 
 
-def _streamed(rnn: ODERNN) -> Callable[[Tensor], Tensor]:
-    def run(x: Tensor) -> Tensor:
-        y, state = torch.empty(0), None
-        for sample in x.unbind():
-            y, state = rnn.step(sample, state)
-        return y
+def _streamed(run: Callable[[ODERNN, Tensor], Tensor]) -> Callable[[Problem], Runner]:
+    def make(problem: Problem) -> Runner:
+        field = problem.copy_of_field()
+        rnn = ODERNN(field, SOLVERS[problem.case.solver](), dt=DT)
+        return torch_runner(Model(lambda x: run(rnn, x), dict(field.named_parameters())), problem)
 
-    return run
+    return make
+
+
+def _stream(rnn: ODERNN, x: Tensor) -> Tensor:
+    stream, y = rnn.stream(x.shape[1]), torch.empty(0)
+    for sample in x.unbind():
+        y = stream(sample)
+    return y
+
+
+def _step(rnn: ODERNN, x: Tensor) -> Tensor:
+    y, state = torch.empty(0), None
+    for sample in x.unbind():
+        y, state = rnn.step(sample, state)
+    return y

@@ -129,7 +129,7 @@ def _output(sizes: Sizes) -> Sequence[Group]:
 
 def _streaming(sizes: Sizes) -> Sequence[Group]:
     shape = replace(sizes.reference[0], time=sizes.calls, batch=1)
-    return [_each(Case(shape, work="streaming"), (*OURS, "naive", "torchrecurrent", *OTHERS))]
+    return [_each(Case(shape, work="streaming"), ("stream", "step", "naive", "torchrecurrent", *OTHERS))]
 
 
 def _memory(sizes: Sizes) -> Sequence[Group]:

@@ -76,9 +76,8 @@ def test_another_function_is_timed_without_being_compared(name: str) -> None:
     assert len(outcome.seconds) == LEAST
 
 
-@pytest.mark.parametrize("name", ["native", "torch", "naive", *OTHERS])
+@pytest.mark.parametrize("name", ["stream", "step", "naive", *OTHERS])
 def test_streaming_is_measured(name: str) -> None:
-    skip_without_kernels(name)
     (outcome,) = measured(replace(SMALL, work="streaming"), name)
     assert (outcome.error is None) == (name in OTHERS)
     assert len(outcome.seconds) == LEAST
