@@ -24,9 +24,11 @@ from solvers import (
     Reversible,
     ReversibleSolver,
     TorchdiffeqSolver,
+    continuous_adjoint,
     gradient_sums,
     make_adjoint,
     make_solver,
+    material,
 )
 
 DOUBLE = torch.float64
@@ -77,8 +79,10 @@ CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in WHOLE if accepted(adj
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of one or two intervals, so that a short sequence has several."""
+    """Chunks and parts of one or two intervals, so that a short sequence has several."""
     monkeypatch.setattr(gradient_sums, "ENTRIES", 30)
+    monkeypatch.setattr(material, "PART", 2)
+    monkeypatch.setattr(continuous_adjoint, "PART", 2)
 
 
 def gradients(
