@@ -132,7 +132,8 @@ class _Reversible(torch.autograd.Function):
 
         y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), keep)
         carried = [part.clone() for part in tensors_of(run.final)]
-        ctx.run, ctx.rest = run, len(rest)
+        ctx.run = run
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(y0, *tensors_of(run.memory), y, *carried)
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
 

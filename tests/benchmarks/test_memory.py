@@ -174,15 +174,16 @@ def peak_states(
     save: Save = "end",
     inputs: int = 1,
     of_input: bool = False,
+    of_end: bool = False,
 ) -> float:
-    """The peak of forward and backward in states, with a loss on all that is given out."""
+    """The peak of forward and backward in states, with a loss on the output if there is one, or on the end alone."""
     rnn = ODERNN(field(inputs, WIDE.units), solver, dt=0.001, adjoint=adjoint, engine="torch")
     x = torch.randn(length, WIDE.batch, inputs, requires_grad=of_input)
     y0 = torch.randn(1, WIDE.batch, WIDE.units)
 
     def call() -> None:
         output, y = rnn(x, y0, save=save)
-        (y if output is None else output).sum().backward()
+        (y if output is None or of_end else output).sum().backward()
 
     return peak_bytes(call, CPU) / STATE
 
@@ -213,10 +214,19 @@ def test_checkpointed_by_default_takes_parts_of_the_square_root() -> None:
     assert peak_states(Euler(), Checkpointed(), 144) == peak_states(Euler(), Checkpointed(every=12), 144)
 
 
+@pytest.mark.parametrize("of_end", [True, False])
 @pytest.mark.parametrize("adjoint", [Reversible(), BY_MIDPOINT], ids=["reversible", "continuous"])
-def test_the_output_is_all_that_is_held_of_an_interval(adjoint: Adjoint) -> None:
-    growth = slope(Leapfrog(), adjoint, field=HamiltonianField, save="trajectory")
-    assert growth == pytest.approx(1, rel=0.02)  # the gradient of a sum is one number, expanded
+def test_the_output_is_all_that_is_held_of_an_interval(adjoint: Adjoint, of_end: bool) -> None:
+    """Whether the loss looks at it, the gradient of a sum being one number that is expanded, or at the end alone."""
+    growth = slope(Leapfrog(), adjoint, field=HamiltonianField, save="trajectory", of_end=of_end)
+    assert growth == pytest.approx(1, rel=0.02)
+
+
+def test_what_continuous_holds_besides_is_one_part_of_64_intervals() -> None:
+    """The control of the part and the gradients by it, a state each, and what torchdiffeq makes for one interval."""
+    length = 128
+    fixed = peak_states(Leapfrog(), BY_MIDPOINT, length, field=HamiltonianField) - length
+    assert 2 * 64 < fixed < 4 * 64
 
 
 @pytest.mark.parametrize(

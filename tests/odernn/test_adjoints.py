@@ -24,8 +24,10 @@ from solvers import (
     Reversible,
     ReversibleSolver,
     TorchdiffeqSolver,
+    continuous_adjoint,
     make_adjoint,
     make_solver,
+    material,
 )
 from solvers.parallel import drive
 
@@ -77,8 +79,10 @@ CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in WHOLE if accepted(adj
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of one or two intervals, so that a short sequence has several."""
+    """Chunks and parts of one or two intervals, so that a short sequence has several."""
     monkeypatch.setattr(drive, "ENTRIES", 30)
+    monkeypatch.setattr(material, "PART", 2)
+    monkeypatch.setattr(continuous_adjoint, "PART", 2)
 
 
 @pytest.fixture(autouse=True)

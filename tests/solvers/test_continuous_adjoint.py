@@ -107,6 +107,32 @@ def test_any_closure_and_a_fixed_start() -> None:
         torch.testing.assert_close(ours, exact, rtol=0, atol=1e-5)  # 50 steps of order 4
 
 
+class Clocked(VectorField):
+    """Driven by time."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.rate = torch.nn.Parameter(torch.tensor([1.0, -0.5]))
+
+    def control(self, x: Tensor) -> Tensor:
+        return x
+
+    def forward(self, t: Time, y: Tensor, u: Tensor) -> Tensor:
+        return torch.tanh(u + torch.sin(2 * torch.as_tensor(t) + y * self.rate))
+
+
+def test_times_keep_their_digits_and_get_their_gradient_in_single_precision() -> None:
+    """Times are in float64, and torchdiffeq puts all gradients into one tensor in the dtype of the state."""
+    field, x = Clocked(), torch.randn(4, 3, 2)
+    dt = (0.1 + 0.1 * torch.rand(3, 4)).requires_grad_()
+    results = []
+    for adjoint in (Continuous(), Autograd()):
+        loss = ODERNN(field, RK38(), dt=0.2, substeps=4, adjoint=adjoint)(x, dt=dt)[0].square().sum()
+        results.append(torch.autograd.grad(loss, (dt, field.rate)))
+    for ours, exact in zip(*results, strict=True):
+        torch.testing.assert_close(ours, exact, rtol=1e-4, atol=1e-5)  # rounding, and steps of 0.05 of order 4
+
+
 def test_retain_graph_and_no_grad() -> None:
     field, x = GatedAntisymmetricField(2, 4, dtype=DOUBLE), torch.randn(3, 2, 2, dtype=DOUBLE)
     rnn = ODERNN(field, Heun(), dt=0.3, adjoint=Continuous())
