@@ -26,7 +26,7 @@ def bind(field: VectorField, weight: Tensor | None) -> Binder:
     """
     if isinstance(field, NoisyField):
         return _noisy(field)
-    affine = _affine(field, weight) if isinstance(field, AffinePointwiseField) and weight is not None else None
+    affine = bind_affine(field, weight) if isinstance(field, AffinePointwiseField) and weight is not None else None
     partition = _partition(field) if isinstance(field, PartitionedField) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
@@ -49,7 +49,8 @@ def _noisy(field: NoisyField) -> Binder:
     return lambda control: replace(binder(control), diffusion=diffusion)
 
 
-def _affine(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
+def bind_affine(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
+    """What makes a right-hand side of a control with that structure alone, for a solver that needs no other."""
     pointwise = field.pointwise
     return lambda control: AffinePointwise(weight, lambda t, y, p: pointwise(y, p, control(t)))
 

@@ -32,7 +32,7 @@ from .operators.adjoint import Operator, why_no_operator
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
-WIDEST = 512
+WIDEST = 1024
 """Units up to which `auto` takes the native kernels: see docs/speed.md for what was measured."""
 
 _LOG = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -10,17 +11,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import DivergenceError, Time
+from solvers import DivergenceError, RightHandSide, Solver, Time
 
 from . import door
-from .bind import bind
+from .bind import bind, bind_affine
 from .clock import Tick
-from .field import ActivatedField, AffinePointwiseField
-from .hold import control_of
+from .field import ActivatedField, AffinePointwiseField, VectorField
+from .hold import Control, control_of
 from .state import RecurrentState
 
 if TYPE_CHECKING:
     from .layer import ODERNN
+
+_NO_TICK = Tick(0.0, 1.0)
+"""For a hold that jumps, to which time means nothing."""
 
 
 class Stream:
@@ -32,9 +36,6 @@ class Stream:
     Args:
         rnn: the layer, whose step is a number.
         state: where to begin.
-
-    Attributes:
-        state: where it stands, to go on with elsewhere.
     """
 
     def __init__(self, rnn: ODERNN, state: RecurrentState) -> None:
@@ -45,13 +46,19 @@ class Stream:
             )
         field = copy.deepcopy(rnn.field).requires_grad_(False)
         door.check_continuing(state.y, len(state.y), field)
-        self.state = state.detach()
+        state = state.detach()
+        self._y, self._t, self._memory, self._before = state.y, state.t, state.memory, state.control
         self._solver, self._substeps, self._hold = rnn.solver, rnn.substeps, rnn.hold
         self._control = field.affine_control() if isinstance(field, ActivatedField) else field.control
-        self._bind = bind(field, field.weight() if isinstance(field, AffinePointwiseField) else None)
+        self._bind = _binder(field, rnn.solver)
         self._dt: Time = rnn.dt
         self._checks = rnn.on_divergence == "raise"
         self._shape = (len(state.y), field.input_size)
+
+    @property
+    def state(self) -> RecurrentState:
+        """Where the stream stands, to go on from elsewhere."""
+        return RecurrentState(self._y, self._t, self._memory, self._before)
 
     def __call__(self, x: Float[Tensor, "batch input"]) -> Float[Tensor, "batch hidden"]:
         """The state after the sample `x`.
@@ -62,19 +69,32 @@ class Stream:
         """
         if x.shape != self._shape:
             raise ValueError(f"`x` has shape {tuple(x.shape)}; this stream takes samples of shape {self._shape}")
-        before = self.state
-        u = self._control(x.detach())
-        control = control_of(self._hold, u if before.control is None else before.control, u, Tick(before.t, self._dt))
-        f, t, dt = self._bind(control), before.t, self._dt / self._substeps
-        y, memory = before.y, before.memory
-        if memory is None:
-            memory = self._solver.init(f, t, dt, y)
+        u = self._control(x.detach() if x.requires_grad else x)
+        f, t, dt = self._bind(self._held(u)), self._t, self._dt / self._substeps
+        y = self._y
+        memory = self._solver.init(f, t, dt, y) if self._memory is None else self._memory
         for k in range(self._substeps):
-            y, memory = self._solver.step(f, t + k * dt, dt, y, memory)
+            y, memory = self._solver.step(f, t + k * dt if k else t, dt, y, memory)
         if self._checks:
             _check_finite(y, t)
-        self.state = RecurrentState(y, t + self._dt, memory, None if self._hold.jumps else u)
+        self._y, self._t, self._memory = y, t + self._dt, memory
+        self._before = None if self._hold.jumps else u
         return y
+
+    def _held(self, u: Float[Tensor, "batch control"]) -> Control:
+        """The control in the interval that ends with the sample's."""
+        if self._hold.jumps:
+            return control_of(self._hold, u, u, _NO_TICK)
+        before = u if self._before is None else self._before
+        return control_of(self._hold, before, u, Tick(self._t, self._dt))
+
+
+def _binder(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:
+    """From a control to the right-hand side, with no more structure than the solver asks for."""
+    if not isinstance(field, AffinePointwiseField):
+        return bind(field, None)
+    weight = field.weight()
+    return bind_affine(field, weight) if solver.needs is None else bind(field, weight)
 
 
 def _check_finite(y: Tensor, t: Time) -> None:
