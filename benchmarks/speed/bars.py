@@ -88,8 +88,7 @@ def _of_fields_and_solvers() -> list[Bar]:
 
 
 def _of_length() -> Bar:
-    shape = replace(FULL.reference[0], batch=FULL.length_batch)
-    points = [Point("length", Case(replace(shape, time=length)), "native") for length in FULL.lengths]
+    points = [Point("length", Case(replace(FULL.reference[0], time=length)), "native") for length in FULL.lengths]
     ends = f"T = {min(FULL.lengths):,} to {max(FULL.lengths):,}"
     return Bar(f"native: the longest against the shortest time of a step, {ends}", points, points, 1.15)
 

@@ -27,7 +27,8 @@ class Sizes:
 
     Attributes:
         reference: the shapes that the peers are compared on; the first one is also that of fields, solvers and outputs.
-        lengths: T of the suite `length`, whose batch is `length_batch`.
+        lengths: T of the suite `length`, for all contenders with a batch of `length_batch`, for ours with the batch of
+            the first reference shape too.
         length_batch: small, or the longest sequences would take the memory of a large machine.
         batches: of the suite `batch`.
         units: of the suite `units`.
@@ -108,7 +109,11 @@ def _solvers(sizes: Sizes) -> Sequence[Group]:
 def _length(sizes: Sizes) -> Sequence[Group]:
     shape = replace(sizes.reference[0], batch=sizes.length_batch)
     cases = [Case(replace(shape, time=length)) for length in sizes.lengths]
-    return [[entry for case in cases for entry in _each(case, (*FEW, "jax-scan", "diffrax"))]]
+    alone = [Case(replace(sizes.reference[0], time=length)) for length in sizes.lengths]
+    return [
+        [entry for case in cases for entry in _each(case, (*FEW, "jax-scan", "diffrax"))],
+        [entry for case in alone for entry in _each(case, OURS)],
+    ]
 
 
 def _batch(sizes: Sizes) -> Sequence[Group]:
