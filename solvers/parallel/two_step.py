@@ -144,7 +144,7 @@ class TwoStepStepper:
         mu = middle.pull_back(0, gradient)
         carried.add_(gradient).add_(mu)
         chunk.stages[0].pull_back_onto(0, 0.5 * mu, carried)
-        adjoint[:] = carried, gradient.zero_()
+        adjoint[0] = carried
 
     def _by_ratio(self, chunk: Chunk, states: States, first: int) -> tuple[Tensor, Tensor, Tensor]:
         """From the chunk's interval `first` on: dL/dr, r, and the step before, each (time, batch)."""
