@@ -102,7 +102,6 @@ def measure_one(adjoint: Adjoint, length: int, setup: Setup) -> int:
     field = HamiltonianField(1, setup.units, device=setup.device)
     rnn = ODERNN(field, Leapfrog(), dt=DT, adjoint=adjoint, engine="torch")  # whose memory is all torch's own
     x = torch.randn(length, setup.batch, 1, device=setup.device)
-    # Not zero, since Reversible compares its way back with the size of the first states.
     y0 = torch.randn(1, setup.batch, setup.units, device=setup.device)
 
     def call() -> None:
