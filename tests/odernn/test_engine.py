@@ -1,6 +1,8 @@
 """Law: every engine gives autograd's numbers and gradients, over every field, method and hold it takes."""
 
+from dataclasses import dataclass
 from functools import cache
+from typing import final
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from odernn.native.chunk_recursion import go_back
 from solvers import (
     SOLVERS,
     Adjoint,
+    ButcherTableau,
     Checkpointed,
     DiscreteAdjoint,
     ExplicitRungeKutta,
@@ -139,6 +142,26 @@ class Damped(AffinePointwiseField):
     def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
         first, second = p.chunk(2, dim=-1)
         return torch.tanh(first + u) * second - self.rate * y.sin()
+
+
+@final
+@dataclass(frozen=True)
+class Odd(ExplicitRungeKutta):
+    """A first weight of 1 and later ones that cancel: the first stage's cotangent is then lambda itself."""
+
+    tableau = ButcherTableau(order=1, a=((), (0.0,), (0.0, 0.5)), b=(1.0, 0.75, -0.75), c=(0.0, 0.0, 0.5))
+
+
+@each_engine
+@pytest.mark.parametrize("operators", [True, False])
+def test_a_tableau_of_the_user(engine: str, operators: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not operators:
+        monkeypatch.setattr("odernn.engine.why_no_operator", lambda *_: "the operators are left out")
+    field = FIELDS["gated-antisymmetric"](2, 4, dtype=DOUBLE)
+    facts = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
+    calls = {"save": "trajectory", "steps": "each", "chunks": False, "dtype": DOUBLE}
+    fast = ODERNN(field, Odd(), adjoint="discrete", engine=engine, **facts)
+    agree(gradients(fast, **calls), gradients(ODERNN(field, Odd(), adjoint="autograd", **facts), **calls))
 
 
 @each_engine
