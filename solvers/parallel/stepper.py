@@ -42,8 +42,8 @@ class Stepper(Protocol):
     def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Step through the drive's intervals, which begin with number `start`, from `y`.
 
-        Each kept state is written into its target, which is neither of the two states before it. A stepper with a
-        memory goes on where it was.
+        Each kept state is written into its target, which is not the state before it, but may be the one before that.
+        A stepper with a memory goes on where it was.
         """
         ...
 

@@ -69,12 +69,12 @@ def forward(recurrence: Recurrence, stepper: Stepper, substeps: int, y0: Tensor,
         y0: the initial state (batch, n).
         kept: room for the kept states (intervals * stepper.kept, batch, n), or None to keep nothing but the state.
     """
-    rotation = [torch.empty_like(y0) for _ in range(3)] if kept is None else []
+    rotation = [torch.empty_like(y0) for _ in range(2)] if kept is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0):
         drive = drive_of(recurrence.segment(start, stop), substeps)
         first, last = start * stepper.kept, stop * stepper.kept
-        targets = [rotation[j % 3] for j in range(first, last)] if kept is None else kept[first:last].unbind(0)
+        targets = [rotation[j % 2] for j in range(first, last)] if kept is None else kept[first:last].unbind(0)
         stepper.advance(drive, start, y, targets)
         y = targets[-1]
     return y
