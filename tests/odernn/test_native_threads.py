@@ -38,7 +38,7 @@ for threads in (1, 2, 5):
             ops.count_threads(13, part)
     torch.manual_seed(0)
     y0, weight, samples = torch.randn(13, 8), torch.randn(8, 8), torch.randn(20, 13, 8)
-    call = native.Call(y0, weight, samples, operators.EULER, 0.1)
+    call = operators.Call(y0, weight, samples, operators.EULER, 0.1)
     kept = native.solve(call, keep=True).kept
     gradients = native.pull_back(call, kept, last=torch.ones(13, 8))
     results.append((kept, gradients.y0))
