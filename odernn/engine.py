@@ -33,7 +33,12 @@ from .operators.adjoint import Operator, why_no_operator
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
 WIDEST = 1024
-"""Units up to which `auto` takes the native kernels: see docs/speed.md for what was measured."""
+"""Units up to which `auto` takes the native kernels.
+
+Measured, forward and backward against the torch engine on two cores: 0.72, 0.60, 0.71 and 0.77 of its time at 512 units
+and a batch of 1, 16, 128 and 512; 1.07, 0.68, 0.85 and 0.84 at 1,024; 1.5, 1.1 and 1.3 at 2,048 and a batch of 1, 16
+and 128, where the weights lie in no cache that a core has to itself.
+"""
 
 _LOG = logging.getLogger(__name__)
 

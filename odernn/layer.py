@@ -26,6 +26,7 @@ from solvers import (
     check_tensor,
     guard,
     make_adjoint,
+    without_autocast,
 )
 
 from . import door
@@ -265,18 +266,14 @@ class ODERNN(nn.Module):
         if dt is not None:
             check_step(dt)
         step = self.dt if dt is None else dt
-        with self._built_weights():
+        samples = samples.to(state.y.dtype)  # another one only inside autocast
+        with self._built_weights(), without_autocast(state.y):
             times = clock(step, state.t, samples.shape[0], state.y)
             problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine, self.field, self.hold).solve(problem, save)
             guard(problem, solved, self.on_divergence)
-            control = None if self.hold.jumps else self._last_control(samples)
+            control = None if self.hold.jumps else self.field.control(samples[-1])
         return solved.trajectory, RecurrentState(solved.y, times.end(samples.shape[0]), solved.memory, control)
-
-    def _last_control(self, samples: Float[Tensor, "time batch input"]) -> Float[Tensor, "batch control"]:
-        """The control of the last sample, in the parameters' dtype, inside autocast too, as the operators make it."""
-        with torch.autocast(samples.device.type, enabled=False):
-            return self.field.control(samples[-1].to(next(self.field.parameters(), samples).dtype))
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""

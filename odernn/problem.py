@@ -14,6 +14,7 @@ from .bind import bind
 from .clock import Clock, ticks
 from .field import AffinePointwiseField, PartitionedField, VectorField
 from .hold import Hold, controls
+from .repeatable import is_repeatable
 from .state import RecurrentState
 
 
@@ -75,6 +76,8 @@ def lay_out(
         state.memory,
         parameters=tuple(field.parameters()),
         tensor_form=None if scheme is None else tensor_form,
+        repeatable=is_repeatable(field),
+        parameters_now=lambda: tuple(field.parameters()),
     )
 
 

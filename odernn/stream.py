@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import DivergenceError, RightHandSide, Solver, Time
+from solvers import DivergenceError, DivergenceWarning, OnDivergence, RightHandSide, Solver, Time, without_autocast
 
 from . import door
 from .bind import bind, bind_affine
@@ -44,15 +45,16 @@ class Stream:
                 f"the layer's `dt` is a tensor of shape {tuple(rnn.dt.shape)} and a stream has no end; make the layer "
                 "with a number, or use `step`, which takes a dt a sample"
             )
-        field = copy.deepcopy(rnn.field).requires_grad_(False)
+        field = copy.deepcopy(rnn.field, _shared_generators(rnn.field)).requires_grad_(False)
         door.check_continuing(state.y, len(state.y), field)
         state = state.detach()
         self._y, self._t, self._memory, self._before = state.y, state.t, state.memory, state.control
         self._solver, self._substeps, self._hold = rnn.solver, rnn.substeps, rnn.hold
         self._control = field.affine_control() if isinstance(field, ActivatedField) else field.control
         self._bind = _binder(field, rnn.solver)
-        self._dt: Time = rnn.dt
-        self._checks = rnn.on_divergence == "raise"
+        self._dt = float(rnn.dt.detach() if isinstance(rnn.dt, Tensor) else rnn.dt)
+        self._policy: OnDivergence = rnn.on_divergence
+        self._checks_input = rnn.check_input
         self._shape = (len(state.y), field.input_size)
 
     @property
@@ -66,17 +68,24 @@ class Stream:
         Raises:
             ValueError: the shape of `x` is not that of a sample of the stream's batch.
             DivergenceError: the state stopped being finite, and the layer's `on_divergence` is "raise".
+
+        Inside autocast it is as `ODERNN.step` is, in the parameters' dtype.
         """
+        if torch.is_autocast_enabled(x.device.type):
+            with without_autocast(x):
+                return self(x.to(self._y.dtype))
         if x.shape != self._shape:
             raise ValueError(f"`x` has shape {tuple(x.shape)}; this stream takes samples of shape {self._shape}")
+        if self._checks_input:
+            door.check_finite_input(x.unsqueeze(0))
         u = self._control(x.detach() if x.requires_grad else x)
         f, t, dt = self._bind(self._held(u)), self._t, self._dt / self._substeps
         y = self._y
         memory = self._solver.init(f, t, dt, y) if self._memory is None else self._memory
         for k in range(self._substeps):
             y, memory = self._solver.step(f, t + k * dt if k else t, dt, y, memory)
-        if self._checks:
-            _check_finite(y, t)
+        if self._policy != "ignore":
+            _check_finite(y, t, self._policy)
         self._y, self._t, self._memory = y, t + self._dt, memory
         self._before = None if self._hold.jumps else u
         return y
@@ -97,14 +106,21 @@ def _binder(field: VectorField, solver: Solver) -> Callable[[Control], RightHand
     return bind_affine(field, weight) if solver.needs is None else bind(field, weight)
 
 
-def _check_finite(y: Tensor, t: Time) -> None:
+def _shared_generators(field: VectorField) -> dict[int, object]:
+    """What a copy of the field does not copy: a generator of noise goes on where it is."""
+    attributes = (value for module in field.modules() for value in vars(module).values())
+    return {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+
+
+def _check_finite(y: Tensor, t: Time, policy: OnDivergence) -> None:
     """The sum of all entries tells at once; only where it is not finite are they looked at one by one."""
-    if not isfinite(float(y.sum())) and not bool(torch.isfinite(y).all()):
-        time = float(torch.as_tensor(t).flatten()[0])
-        raise DivergenceError(
-            f"the stream's state stopped being finite in the step from t = {time:.6g}; use a smaller dt, more "
-            "substeps, damping or another solver, or look for input that is not finite",
-            None,
-            time,
-            None,
-        )
+    if isfinite(float(y.sum())) or bool(torch.isfinite(y).all()):
+        return
+    time = float(torch.as_tensor(t).flatten()[0])
+    message = (
+        f"the stream's state stopped being finite in the step from t = {time:.6g}; use a smaller dt, more substeps, "
+        "damping or another solver, or look for input that is not finite"
+    )
+    if policy == "raise":
+        raise DivergenceError(message, None, time, None)
+    warnings.warn(message, DivergenceWarning, stacklevel=3)

@@ -4,6 +4,7 @@ from . import parallel
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .adjoint_registry import ADJOINTS, Auto, make_adjoint
+from .autocast import without_autocast
 from .average_vector_field import AverageVectorField
 from .checkpointed import Checkpointed
 from .checks import (
@@ -18,7 +19,7 @@ from .checks import (
 )
 from .continuous_adjoint import Continuous
 from .convergence import ConvergenceError
-from .discrete_adjoint import DiscreteAdjoint, takes
+from .discrete_adjoint import DiscreteAdjoint, ends_of, takes
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
 from .exponential import ETDRK2, ExponentialEuler
@@ -122,6 +123,7 @@ __all__ = [
     "check_requirements",
     "check_solver",
     "check_tensor",
+    "ends_of",
     "guard",
     "imaginary_stability",
     "integrate",
@@ -134,4 +136,5 @@ __all__ = [
     "sde_paths",
     "takes",
     "transformed",
+    "without_autocast",
 ]

@@ -36,7 +36,7 @@ class Auto(Adjoint):
 
     @staticmethod
     def _is_for_discrete(problem: Problem) -> bool:
-        return torch.is_grad_enabled() and takes(problem) and not transformed(problem)
+        return takes(problem) and not transformed(problem) and not torch.compiler.is_compiling()
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run with the adjoint picked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .adjoint import Adjoint, Autograd, Save, Solved
+from .autocast import without_autocast
 from .checkpointed import Checkpointed
 from .leapfrog_midpoint import LeapfrogMidpoint
 from .loop import Problem
@@ -61,12 +62,15 @@ class DiscreteAdjoint(Adjoint):
         if torch.compiler.is_compiling():
             return Autograd().solve(problem, save)
         refuse_transforms("discrete", problem)
-        if not takes(problem) or not torch.is_grad_enabled():
+        if not takes(problem):
             return Checkpointed(every=1).solve(problem, save)
         recurrence = problem.recurrence
         assert recurrence is not None
         with without_autocast(problem.y0):
-            return self._solve(problem, _of_dtype(recurrence, problem.y0.dtype), save)
+            recurrence = _of_dtype(recurrence, problem.y0.dtype)
+            if not torch.is_grad_enabled():
+                return _infer(problem, recurrence, save)
+            return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
         previous, dt_previous = _before(problem)
@@ -80,13 +84,32 @@ class DiscreteAdjoint(Adjoint):
         assert isinstance(outcome, tuple)
         last, last_but_one, *kept = outcome
         every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
-        trajectory = kept[0][every - 1 :: every] if kept else None
+        trajectory = ends_of(kept[0], every) if kept else None
         return Solved(trajectory, last, _memory(problem, recurrence, last_but_one))
+
+
+def ends_of(kept: Tensor, every: int) -> Tensor:
+    """Of the kept states those at the ends of the intervals: all of them, not a view, if there are no others."""
+    return kept if every == 1 else kept[every - 1 :: every]
+
+
+def _infer(problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
+    """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
+    previous, dt_previous = _before(problem)
+    if isinstance(dt_previous, Tensor):
+        dt_previous = dt_previous.reshape(-1, 1)
+    before = None if previous is None or dt_previous is None else (previous, dt_previous)
+    y0, stepper = problem.y0, stepper_of(problem.solver, recurrence, problem.substeps, problem.y0, before)
+    kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape) if save == "trajectory" else None
+    last = forward(recurrence, stepper, problem.substeps, y0, kept).clone()
+    other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else last
+    trajectory = None if kept is None else ends_of(kept, stepper.kept)
+    return Solved(trajectory, last, _memory(problem, recurrence, other))
 
 
 def takes(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
-    if problem.tensor_form is None or not is_parallel(problem.solver):
+    if problem.tensor_form is None or not problem.repeatable or not is_parallel(problem.solver):
         return False
     if not isinstance(problem.solver, SplittingMethod):
         return True
@@ -149,8 +172,8 @@ class _Discrete(torch.autograd.Function):
         last = forward(recurrence, stepper, plan.problem.substeps, y0, kept).clone()
         before_last = kept[-2] if len(kept) > 1 else y0
         other = before_last.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
-        ctx.plan, ctx.parameters = plan, parameters
-        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, kept)
+        ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
+        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, kept, *parameters)
         ctx.set_materialize_grads(False)
         return (last, other, kept) if plan.save == "trajectory" else (last, other)
 
@@ -165,20 +188,22 @@ class _Discrete(torch.autograd.Function):
     def _pull_back(
         ctx: Any, saved: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
     ) -> tuple[Tensor | None, ...]:
-        y0, previous, dt_previous, weight, samples, before, dt, kept = saved
-        plan: _Plan = ctx.plan
+        y0, previous, dt_previous, weight, samples, before, dt, kept, *_ = saved
+        plan, parameters = ctx.plan, ctx.parameters
+        _refuse_others(plan.problem, parameters)
         _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
-        given = [p for p, asked in zip(ctx.parameters, by_parameters, strict=True) if asked]
-        derivatives = ByAutograd(recurrence, plan.problem.substeps, given, samples=by_samples, before=by_before)
+        given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
+        facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
+        derivatives = ByAutograd(recurrence, plan.problem.substeps, given, **facts)
         last, other, of_kept = (*gradients, None)[:3]
         swept = backward(
             recurrence,
             stepper,
             KeptStates(y0, kept, previous),
             derivatives,
-            [torch.zeros_like(y0) if g is None or not g.numel() else g.clone() for g in (last, other)],
+            [_room_of(g, y0) for g in (last, other)],
             of_kept,
             Wanted(by_weight, by_dt or by_dt_previous),
             plan.recursion,
@@ -195,9 +220,25 @@ class _Discrete(torch.autograd.Function):
         )
 
 
-def without_autocast(y: Tensor) -> AbstractContextManager[object]:
-    """Where the arithmetic is that of the state's dtype: a long recurrence loses too much in a half-precision one."""
-    return torch.autocast(y.device.type, enabled=False)
+def _room_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
+    """A contiguous copy of a gradient by a state, to be worked in; zeros if there is none."""
+    if gradient is None or not gradient.numel():
+        return y0.new_zeros(y0.shape)
+    return gradient.clone(memory_format=torch.contiguous_format)
+
+
+def _refuse_others(problem: Problem, parameters: Sequence[Tensor]) -> None:
+    """The functions are called again in the backward pass: what they close over must be what it was.
+
+    Raises:
+        RuntimeError: the module has other parameters by now.
+    """
+    now = None if problem.parameters_now is None else problem.parameters_now()
+    if now is not None and any(one is not other for one, other in zip(now, parameters, strict=True)):
+        raise RuntimeError(
+            "the field has other parameters in the backward pass than it had in the forward pass, as under "
+            "torch.func.functional_call, which puts them back: go backward inside it, or use adjoint='autograd'"
+        )
 
 
 def _of_dtype(recurrence: Recurrence, dtype: torch.dtype) -> Recurrence:
@@ -215,7 +256,7 @@ def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | N
     """The plan's recurrence of the tensors that the operation was given, without a graph."""
     return replace(
         plan.recurrence,
-        weight=weight.detach(),
+        weight=weight.detach().contiguous(),
         samples=samples.detach(),
         before=None if before is None else before.detach(),
         dt=plan.recurrence.dt if dt is None else dt.detach(),

@@ -50,6 +50,8 @@ class Problem:
         parameters: the leaf tensors that the right-hand sides close over; None if they are not known.
         tensor_form: the same problem as a recurrence in tensors, where the right-hand side has that structure.
         origin: the number of the first interval, which is not 0 for a part of a longer problem.
+        repeatable: whether the functions of `tensor_form` give the same when they are called again, after the call.
+        parameters_now: the leaf tensors that they close over at the time of asking; None if they are not known.
     """
 
     solver: Solver
@@ -63,6 +65,8 @@ class Problem:
     parameters: tuple[Tensor, ...] | None = None
     tensor_form: TensorForm | None = None
     origin: int = 0
+    repeatable: bool = True
+    parameters_now: Callable[[], tuple[Tensor, ...]] | None = None
 
     def intervals(self) -> Sequence[Interval]:
         """All intervals, in order, made anew."""

@@ -37,7 +37,7 @@ class StandIns:
             result = function(*arguments)
         self.originals = tuple(original for original, _ in self._pairs.values())
         self.leaves = tuple(leaf for _, leaf in self._pairs.values())
-        _check_seen(result, self.leaves)
+        check_seen(result, self.leaves)
 
     def __call__(self, *arguments: Tensor) -> Tensor:
         """The function of the leaves instead of what it closes over.
@@ -118,7 +118,7 @@ def _mapped(value: Any, replace: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def _check_seen(result: Tensor, leaves: tuple[Tensor, ...]) -> None:
+def check_seen(result: Tensor, leaves: tuple[Tensor, ...]) -> None:
     """Every way from `result` ends in one of the leaves."""
     known = {id(leaf) for leaf in leaves}
     pending, visited = [result.grad_fn], set()

@@ -82,14 +82,13 @@ def _load() -> str | None:
         return reason
     compiler = _compiler()
     assert compiler is not None
-    flags = _flags(compiler)
-    name = f"odernn_native_{_key(compiler, flags)}"
     try:
-        library = _built(name, flags)
+        flags = _flags(compiler)
+        library = _built(f"odernn_native_{_key(compiler, flags)}", flags)
         torch.ops.load_library(library)
-        register_rules(NATIVE)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return f"the build with {compiler} failed: {_first_error(str(error))}"
+    register_rules(NATIVE)
     return None
 
 

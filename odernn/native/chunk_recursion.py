@@ -32,7 +32,7 @@ def _by_kernel(
     images = chunk.images[first:]
     found = recursion(
         adjoint[0],
-        chunk.weight,
+        chunk.weight.contiguous(),
         _by_step(images, a_step),
         1.0 if weights is None else weights,
         method,

@@ -1,6 +1,6 @@
 """The native kernels as Python functions: a call as a value, forward, and its exact adjoint.
 
-Nothing here is differentiable by itself: `pull_back` is what an autograd rule calls.
+Nothing here is differentiable by itself: the autograd rule of the operators is in odernn.operators.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import field as dataclass_field
 from typing import Literal, final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from solvers import (
     Adjoint,
@@ -19,13 +19,21 @@ from solvers import (
     Solved,
     Solver,
     SplittingMethod,
+    ends_of,
 )
 
 from ..field import ActivatedField, VectorField
 from ..hold import Hold, LinearHold, ZeroOrderHold
+from ..registry import FIELDS
 from .call import Call
 from .formulas import FORMULAS
 from .method import Method, runge_kutta, shears, two_step
+
+_REGISTERED = tuple(FIELDS.values())
+"""The types whose arithmetic is known. One that derives from them may compute something else."""
+
+MOST_STAGES = 15
+"""Of a tableau that the kernels take."""
 
 
 @final
@@ -54,7 +62,7 @@ class Operator(Adjoint):
             *call.arguments(), save == "trajectory" or _needs_gradient(call)
         )
         every = problem.substeps if call.method.family == "two-step" else 1
-        trajectory = kept[every - 1 :: every] if save == "trajectory" else None
+        trajectory = ends_of(kept, every) if save == "trajectory" else None
         return Solved(trajectory, last, _memory(problem, last_but_one))
 
     def _call(self, problem: Problem) -> Call:
@@ -86,10 +94,15 @@ class Operator(Adjoint):
 
 def why_no_operator(problem: Problem, field: VectorField, hold: Hold) -> str | None:
     """Why the operators do not take the problem, or None."""
-    if problem.tensor_form is None or not isinstance(field, ActivatedField) or field.activation.name not in FORMULAS:
+    known = isinstance(field, ActivatedField) and field.activation.name in FORMULAS
+    if problem.tensor_form is None or type(field) not in _REGISTERED or not known:
         return f"there is no operator for {type(field).__name__}"
+    if not isinstance(field.input_map, nn.Linear) or field.input_map.bias is None:
+        return "there is no operator for a map of the input that is no torch.nn.Linear with a bias"
     if _hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
+    if isinstance(problem.solver, ExplicitRungeKutta) and problem.solver.stages > MOST_STAGES:
+        return f"the operators take {MOST_STAGES} stages at most"
     if _method(problem.solver) is None:
         return f"there is no operator for {type(problem.solver).__name__}"
     return None

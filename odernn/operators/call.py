@@ -20,7 +20,8 @@ Hold = Literal["zero-order", "linear"]
 class Call:
     """What to integrate: dy/dt = pointwise(p, u) with p = y K^T, from y0, through all samples.
 
-    Everything is contiguous, on the CPU, of one dtype (float32 or float64; `dt` may be of another floating type).
+    Everything is contiguous, on one device, of one dtype; `dt` may be of another floating type. The native kernels want
+    the CPU, and float32 or float64.
 
     Attributes:
         y0: the state before the first sample.

@@ -20,7 +20,7 @@ class Method:
 
 
 def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Method:
-    """An explicit tableau of at most 15 stages. Rows of `a` may be short: what is missing is zero."""
+    """An explicit tableau; the native kernels take 15 stages at most. What is missing in a short row of `a` is zero."""
     stages = len(b)
     rows = ((*map(float, row), *(0.0,) * (stages - len(row))) for row in a)
     return Method("runge-kutta", tuple(chain.from_iterable(rows)), tuple(map(float, b)), tuple(map(float, c)))

@@ -56,9 +56,8 @@ def register_rules(namespace: str) -> None:
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
     y0, samples, family, substeps, keep = given[0], given[2], given[12], given[17], given[18]
     two_step = family == "two-step"
-    nothing = y0.new_empty(0)
-    kept = y0.new_empty(samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else nothing
-    return kept, torch.empty_like(y0), torch.empty_like(y0) if two_step else nothing
+    shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else (0,)
+    return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
 
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:

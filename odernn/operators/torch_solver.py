@@ -94,11 +94,9 @@ def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
     y0 = arguments.y0
     kept = y0.new_empty(len(arguments.samples) * stepper.kept, *y0.shape) if keep else None
     last = parallel.forward(recurrence, stepper, arguments.substeps, y0, kept)
-    nothing = y0.new_empty(0)
-    other = nothing
-    if isinstance(stepper, parallel.TwoStepStepper):
-        other = stepper.last_but_one.clone()
-    return nothing if kept is None else kept, last.clone(), other
+    two_step = isinstance(stepper, parallel.TwoStepStepper)
+    other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
+    return y0.new_empty(0) if kept is None else kept, last.clone(), other
 
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:

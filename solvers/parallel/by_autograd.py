@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..stand_ins import check_seen
 from .drive import Drive, drive_of
 from .recurrence import Recurrence
 from .stage import Linearised, Stage
@@ -16,7 +17,8 @@ class ByAutograd:
     Args:
         recurrence: the whole recurrence, as the forward sweep had it.
         substeps: solver steps an interval.
-        parameters: the leaf tensors that its functions close over and that need gradients.
+        parameters: the leaf tensors that its functions close over and whose gradients are asked for.
+        known: all leaf tensors that they may close over.
         samples: whether a gradient by the samples is asked for.
         before: whether one by the control before is.
     """
@@ -24,11 +26,20 @@ class ByAutograd:
     wants_kappa = True
 
     def __init__(
-        self, recurrence: Recurrence, substeps: int, parameters: list[Tensor], *, samples: bool, before: bool
+        self,
+        recurrence: Recurrence,
+        substeps: int,
+        parameters: list[Tensor],
+        *,
+        known: tuple[Tensor, ...],
+        samples: bool,
+        before: bool,
     ) -> None:
         self.recurrence = recurrence
         self.substeps = substeps
         self.given = parameters
+        self.known = known
+        self._seen = False
         self.samples = torch.zeros_like(recurrence.samples) if samples else None
         self.before = torch.zeros_like(recurrence.before) if before and recurrence.before is not None else None
         self.parameters: list[Tensor | None] = [None] * len(parameters)
@@ -55,7 +66,10 @@ class ByAutograd:
         """The slope keeps its graph to the control and the parameters."""
         y, p = y.detach().requires_grad_(), p.detach().requires_grad_()
         with torch.enable_grad():
-            slope = self.recurrence.scheme.pointwise(y, p, u)
+            slope = self.recurrence.scheme.pointwise(y, p * 1, u).expand_as(y)  # p * 1: it may work in place
+        if not slope.requires_grad:
+            return Linearised(slope, torch.zeros_like(p))
+        self._check_seen(slope, (y, p))
         by_image, by_state = torch.autograd.grad(
             slope, (p, y), torch.ones_like(slope), retain_graph=True, allow_unused=True
         )
@@ -74,6 +88,12 @@ class ByAutograd:
             if got is not None and total is not None:
                 (total[stop - len(leaf) : stop] if total is self.samples else total).add_(got)
         self.parameters = [_sum(old, new) for old, new in zip(self.parameters, found, strict=True)]
+
+    def _check_seen(self, slope: Tensor, leaves: tuple[Tensor, ...]) -> None:
+        """Every way from the first slope ends in a tensor that is known: no gradient is lost in silence."""
+        if not self._seen:
+            check_seen(slope, (*leaves, self._leaf, self._before_leaf, *self.known))
+            self._seen = True
 
     def _leaves(self) -> tuple[tuple[Tensor, Tensor | None], ...]:
         return (self._leaf, self.samples), (self._before_leaf, self.before)

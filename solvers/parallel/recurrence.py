@@ -13,7 +13,8 @@ class Scheme:
     """The functions of an affine-pointwise field and of its hold; no tensors but the parameters they close over.
 
     Attributes:
-        pointwise: (y, p, u) -> dy/dt, elementwise in the units. It may overwrite p.
+        pointwise: (y, p, u) -> dy/dt, elementwise in the units. It may overwrite p. Called again with the same
+            arguments it gives the same, as `control` does.
         control: x (..., m) -> u (..., U), for all times at once.
         between: (u before, u of the sample, fraction of the interval) -> the control there.
         jumps: whether `between` ignores the sample before, as the zero-order hold does.

@@ -38,6 +38,7 @@ needs_compiler = pytest.mark.skipif(
     not native.is_available(), reason="no C++ compiler or ninja here: the native kernels cannot be built"
 )
 EACH = [pytest.param("torch"), pytest.param("native", marks=needs_compiler)]
+ADJOINTS = {"discrete": DiscreteAdjoint(), "every-3": Checkpointed(every=3, within=DiscreteAdjoint())}
 each_engine = pytest.mark.parametrize("engine", EACH)
 
 
@@ -86,12 +87,15 @@ def agree(one: list[Tensor], other: list[Tensor]) -> None:
 
 
 @each_engine
+@pytest.mark.parametrize("adjoint", ["discrete", "every-3"])
 @pytest.mark.parametrize("dtype", [DOUBLE, torch.float32], ids=["float64", "float32"])
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
 @pytest.mark.parametrize(("field", "solver"), CASES)
-def test_agrees_with_autograd(field: str, solver: str, hold: str, dtype: torch.dtype, engine: str) -> None:
+def test_agrees_with_autograd(
+    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: str, engine: str
+) -> None:
     facts = {"save": "trajectory", "steps": "each", "chunks": False}
-    fast = layer(field, solver, hold, dtype, DiscreteAdjoint(), engine)
+    fast = layer(field, solver, hold, dtype, ADJOINTS[adjoint], engine)
     agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
 
 

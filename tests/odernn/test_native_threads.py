@@ -25,7 +25,7 @@ import pytest
 import torch
 from odernn.native import build
 build._threading = lambda compiler: "-pthread"  # as with a compiler that does not know -fopenmp
-from odernn import native
+from odernn import native, operators
 native.load()
 ops = torch.ops.odernn_native
 assert not ops.has_openmp()

@@ -1,6 +1,7 @@
 """Law: the registered operators keep torch's rules, their formulas are autograd's, and nothing waits for the device."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,33 @@ def test_opcheck(method: str, hold: str, namespace: str) -> None:
     assert set(torch.library.opcheck(operator, (*call(method, hold).arguments(), True)).values()) == {"SUCCESS"}
 
 
+@pytest.mark.skipif(not native.is_available(), reason="no C++ compiler or ninja here: there are no native kernels")
+def test_both_engines_have_one_schema() -> None:
+    for name in ("solve", "pull_back"):
+        ours, theirs = (getattr(getattr(torch.ops, namespace), name).default._schema for namespace in (TORCH, NATIVE))
+        assert str(ours).partition("(")[2] == str(theirs).partition("(")[2]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
+@pytest.mark.parametrize("kind", FORMULAS)
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("namespace", namespaces())
+def test_opcheck_of_every_kind(kind: str, keep: bool, namespace: str) -> None:
+    given = call("heun")
+    controls, images = (8 if kind == "gated-tanh" else 4), (8 if kind == "linear-plus-tanh" else 4)
+    changed = {"weight": torch.randn(images, 4, dtype=DOUBLE), "bias": torch.randn(controls, dtype=DOUBLE)}
+    changed |= {
+        "input_weight": torch.randn(controls, 2, dtype=DOUBLE),
+        "before": torch.randn(3, controls, dtype=DOUBLE),
+    }
+    tensors = {f: v.requires_grad_(keep) for f, v in changed.items()}
+    if not keep:
+        tensors |= {f: getattr(given, f).detach() for f in ("y0", "samples", "dt")}
+    arguments = replace(given, kind=kind, squash="tanh" if kind == "linear" else "identity", **tensors).arguments()
+    operator = getattr(torch.ops, namespace).solve.default
+    assert set(torch.library.opcheck(operator, (*arguments, keep)).values()) == {"SUCCESS"}
+
+
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("memory", [False, True])
 @pytest.mark.parametrize("namespace", namespaces())
@@ -116,7 +144,8 @@ class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = str(func)
         assert "_local_scalar_dense" not in name, f"{name} waits for the device"
-        assert not any(part in name for part in ("is_nonzero", "nonzero", "aten.equal", "_to_cpu")), name
+        assert not any(part in name for part in ("is_nonzero", "nonzero", "aten.equal")), name
+        assert "_to_copy" not in name or "device" not in (kwargs or {}), f"{name} copies to another device"
         self.count += 1
         return func(*args, **(kwargs or {}))
 

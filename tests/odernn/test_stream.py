@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from odernn import FIELDS, ODERNN, NoisyField, PartitionedField, RecurrentState, SemilinearField
-from solvers import SOLVERS, DivergenceError, Euler, Need, make_solver
+from solvers import SOLVERS, DivergenceError, DivergenceWarning, Euler, Need, make_solver
 
 DOUBLE = torch.float64
 NEEDED = {None: "antisymmetric", Need.PARTITION: "hamiltonian", Need.LINEAR_PART: "lipschitz"}
@@ -66,6 +66,33 @@ def test_a_state_that_stops_being_finite_is_told() -> None:
         stream(torch.full((1, 2), float("nan")))
     rnn.on_divergence = "ignore"
     assert rnn.stream()(torch.full((1, 2), float("nan"))).isnan().all()
+
+
+def test_a_step_that_needs_a_gradient_and_a_late_time() -> None:
+    dt = torch.tensor(0.01, requires_grad=True)
+    rnn = ODERNN(FIELDS["antisymmetric"](2, 4), make_solver("rk4"), dt=dt, hold="linear")
+    late = RecurrentState(torch.zeros(1, 4), t=1e4, control=torch.ones(1, 4))
+    stream, x = rnn.stream(late), torch.ones(1, 2)
+    y = stream(x)
+    assert not y.requires_grad
+    # The fraction of the interval is right to 1e4 / 0.01 units in the last place of float64, not of float32.
+    torch.testing.assert_close(y, rnn.step(x, late)[0].detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_its_layers_checks_are_its_own() -> None:
+    rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1, on_divergence="warn", check_input=True)
+    with pytest.raises(ValueError, match="`x` is not finite"):
+        rnn.stream()(torch.full((1, 2), float("nan")))
+    rnn.check_input = False
+    with pytest.warns(DivergenceWarning, match="stopped being finite"):
+        rnn.stream()(torch.full((1, 2), float("nan")))
+
+
+def test_a_generator_of_noise_goes_on() -> None:
+    generator = torch.Generator().manual_seed(0)
+    field = NoisyField(FIELDS["antisymmetric"](2, 4), additive=0.1, generator=generator).train()
+    rnn, x = ODERNN(field, make_solver("euler-maruyama"), dt=0.1), torch.zeros(1, 2)
+    assert not torch.equal(rnn.stream()(x), rnn.stream()(x))
 
 
 def test_bad_arguments() -> None:
