@@ -60,3 +60,23 @@ def test_its_mnist_numbers_are_those_of_the_result_files(readme: str, repository
         assert f"{result['parameters']:,}" == parameters
         assert f"{result['seconds']['per_epoch']:.0f}" == seconds
         assert f"{100 * result['accuracy']['test']:.2f}" == accuracy
+
+
+def test_its_times_are_those_of_the_results(readme: str, repository: Path) -> None:
+    (head, *_), *rows = (
+        [cell.strip(" *`") for cell in line.strip("|").split("|")] for line in speed_table(readme).splitlines()
+    )
+    assert head == "T, batch, units, inputs"
+    results = (repository / "benchmarks" / "results" / "speed.md").read_text(encoding="utf-8")
+    names = ("native", "torch", "naive", "torchdiffeq", "jax-scan", "diffrax", "nn.RNN")
+    for shape, *times in rows[1:]:
+        case = f"### ({shape}) antisymmetric, euler, forward + backward, end\n"
+        measured = results.partition(case)[2].partition("### ")[0]
+        for name, time in zip(names, times, strict=True):
+            assert f"| {name} | {time} ms |" in measured, (shape, name)
+
+
+def speed_table(readme: str) -> str:
+    found = re.search(r"^\| T, batch, units, inputs.*?(?=\n\n)", readme, re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[0]
