@@ -42,9 +42,7 @@ class Scratch {
 // What waits is bounded three times: by kPooledBytes, by kPooledBlocks, and, when a block of another size is needed, by what makes the
 // pool hold no more than was in use at once before. So sizes that change from call to call leave the peak of a process where it would be
 // without the pool, but for that eighth; the oldest blocks go first.
-// The first bound is above the gigabyte of a trajectory of 16,384 samples of 128 units in a batch of 128: making its pages anew in every call
-// would take more than half of the time of the call.
-constexpr size_t kPooledBytes = size_t(2) << 30;
+constexpr size_t kPooledBytes = size_t(512) << 20;
 constexpr size_t kPooledBlocks = 4;
 void* acquire_block(size_t bytes);  // std::bad_alloc
 void release_block(void* data);
