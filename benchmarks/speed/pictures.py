@@ -25,6 +25,7 @@ def draw_pictures(outcomes: Sequence[Outcome], peak: float) -> dict[str, bytes]:
     """The pictures for which something was measured, as PNGs by the last part of their names."""
     timed = [one for one in outcomes if one.median is not None]
     swept = {suite: [one for one in timed if one.suite == suite] for suite in AXES}
+    swept["length"] = _of_one_batch(swept["length"])
     pictures = {}
     if swept["length"]:
         pictures["time"] = _draw_sweeps({"length": swept["length"]}, "time (ms)", _milliseconds)
@@ -35,6 +36,12 @@ def draw_pictures(outcomes: Sequence[Outcome], peak: float) -> dict[str, bytes]:
     if reference:
         pictures["limit"] = _draw_limit([one for one in reference if one.kind != "another function"], peak)
     return pictures
+
+
+def _of_one_batch(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Of several lengths those with the smallest batch, which all contenders are measured with."""
+    batch = min((one.case.shape.batch for one in outcomes), default=0)
+    return [one for one in outcomes if one.case.shape.batch == batch]
 
 
 def _draw_sweeps(sweeps: dict[str, list[Outcome]], quantity: str, value: Callable[[Outcome], float]) -> bytes:

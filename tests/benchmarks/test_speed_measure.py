@@ -16,6 +16,7 @@ from benchmarks.speed.contender import Contender, Model, Runner, UnavailableErro
 from benchmarks.speed.measure import Running, measure_group, time_in_turns
 from benchmarks.speed.ours import REFERENCE
 from benchmarks.speed.outcome import Outcome
+from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.problem import DAMPING, DT, Problem, draw, full_matrix
 from benchmarks.speed.roster import roster
 from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, interleaved, repetitions
@@ -263,3 +264,13 @@ def test_one_odeint_for_the_whole_sequence_has_a_cap() -> None:
     assert "T = 5 only" in (whole.refusal(SMALL) or "")
     assert whole.refusal(replace(SMALL, work="inference")) is None
     assert roster(longest_whole=6)["torchdiffeq-whole"].refusal(SMALL) is None
+
+
+def test_lengths_with_two_batches_are_drawn_for_the_smaller_alone() -> None:
+    def outcome(time: int, batch: int) -> Outcome:
+        case = Case(Shape(time, batch, 8, 1))
+        return Outcome("length", case, "native", "ours", seconds=(0.001 * time * batch,))
+
+    alone = [outcome(time, 2) for time in (8, 16)]
+    both = draw_pictures([*alone, *(outcome(time, 4) for time in (8, 16))], peak=1e9)
+    assert both == draw_pictures(alone, peak=1e9)
