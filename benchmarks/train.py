@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-
-import torch
 
 from benchmarks.describe import describe_diverged, describe_finished
 from benchmarks.errors import NonFiniteError
 from benchmarks.lightning_manners import interruptible, quiet
 from benchmarks.request import Request
 from benchmarks.result import Accuracy, RunResult, read_result, write_result
+from benchmarks.threads import threads
 from benchmarks.work import Work, prepare
 from solvers import DivergenceError
 
@@ -40,7 +37,7 @@ def train(request: Request) -> RunResult:
 
 
 def _carry_out(work: Work) -> RunResult:
-    with _threads(work.request.settings.trainer.threads):
+    with threads(work.request.settings.trainer.threads):
         try:
             _fit(work)
             accuracy, seconds = _test(work)
@@ -66,13 +63,3 @@ def _test(work: Work) -> tuple[Accuracy, float]:
     best = history[work.record.best_epoch - 1].val_accuracy
     accuracy = Accuracy(history[-1].train_accuracy, best, work.module.metrics["test_accuracy"])
     return accuracy, time.monotonic() - began
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

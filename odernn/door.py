@@ -26,6 +26,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
     _check_features("x", x, field)
     if x.numel() == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sequence and one sample")
+    x = x.to(next(field.parameters(), x).dtype)  # another one only inside autocast
     if x.ndim == 2:
         return x.unsqueeze(1)
     return x.transpose(0, 1) if batch_first else x
@@ -40,6 +41,7 @@ def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     _check_features("x", x, field)
     if x.numel() == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give at least one sequence")
+    x = x.to(next(field.parameters(), x).dtype)
     return x.unsqueeze(0) if x.ndim == 1 else x
 
 
@@ -61,6 +63,7 @@ def initial_state(
     if tuple(y0.shape) != wanted:
         raise ValueError(f"`y0` has shape {tuple(y0.shape)}; for this input and field give {wanted}")
     _check_kind("y0", y0, like)
+    y0 = y0.to(like.dtype)
     return y0[0] if batched else y0
 
 

@@ -108,9 +108,9 @@ class OnEngine(Adjoint):
 
     def choose(self, problem: Problem) -> Choice:
         """What runs the problem."""
-        if transformed(problem):
-            if isinstance(self.adjoint, DiscreteAdjoint):
-                refuse_transforms("discrete", problem)
+        if isinstance(self.adjoint, DiscreteAdjoint):
+            refuse_transforms("discrete", problem)
+        elif transformed(problem):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")

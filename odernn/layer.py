@@ -266,7 +266,6 @@ class ODERNN(nn.Module):
         if dt is not None:
             check_step(dt)
         step = self.dt if dt is None else dt
-        samples = samples.to(state.y.dtype)  # another one only inside autocast
         with self._built_weights(), without_autocast(state.y):
             times = clock(step, state.t, samples.shape[0], state.y)
             problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)

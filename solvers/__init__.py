@@ -19,7 +19,7 @@ from .checks import (
 )
 from .continuous_adjoint import Continuous
 from .convergence import ConvergenceError
-from .discrete_adjoint import DiscreteAdjoint, ends_of, takes
+from .discrete_adjoint import DiscreteAdjoint, ends_of, memory_after, step_before, takes
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
 from .exponential import ETDRK2, ExponentialEuler
@@ -129,11 +129,13 @@ __all__ = [
     "integrate",
     "make_adjoint",
     "make_solver",
+    "memory_after",
     "odeint",
     "parallel",
     "phi_functions",
     "refuse_transforms",
     "sde_paths",
+    "step_before",
     "takes",
     "transformed",
     "without_autocast",

@@ -66,14 +66,12 @@ class DiscreteAdjoint(Adjoint):
             return Checkpointed(every=1).solve(problem, save)
         recurrence = problem.recurrence
         assert recurrence is not None
-        with without_autocast(problem.y0):
-            recurrence = _of_dtype(recurrence, problem.y0.dtype)
-            if not torch.is_grad_enabled():
-                return _infer(problem, recurrence, save)
-            return self._solve(problem, recurrence, save)
+        if not torch.is_grad_enabled():
+            return _infer(problem, recurrence, save)
+        return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
-        previous, dt_previous = _before(problem)
+        previous, dt_previous = step_before(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         outcome = _Discrete.apply(
             _Plan(problem, recurrence, save, self.recursion, dt_previous),
@@ -85,7 +83,7 @@ class DiscreteAdjoint(Adjoint):
         last, last_but_one, *kept = outcome
         every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
         trajectory = ends_of(kept[0], every) if kept else None
-        return Solved(trajectory, last, _memory(problem, recurrence, last_but_one))
+        return Solved(trajectory, last, memory_after(problem, last_but_one))
 
 
 def ends_of(kept: Tensor, every: int) -> Tensor:
@@ -95,16 +93,12 @@ def ends_of(kept: Tensor, every: int) -> Tensor:
 
 def _infer(problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
     """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
-    previous, dt_previous = _before(problem)
-    if isinstance(dt_previous, Tensor):
-        dt_previous = dt_previous.reshape(-1, 1)
-    before = None if previous is None or dt_previous is None else (previous, dt_previous)
-    y0, stepper = problem.y0, stepper_of(problem.solver, recurrence, problem.substeps, problem.y0, before)
-    kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape) if save == "trajectory" else None
-    last = forward(recurrence, stepper, problem.substeps, y0, kept).clone()
-    other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else last
+    previous, dt_previous = step_before(problem)
+    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous)
+    stepper = plan.stepper(recurrence, problem.y0, previous, None)
+    last, other, kept = _run(plan, recurrence, stepper, problem.y0, keep=save == "trajectory")
     trajectory = None if kept is None else ends_of(kept, stepper.kept)
-    return Solved(trajectory, last, _memory(problem, recurrence, other))
+    return Solved(trajectory, last, memory_after(problem, other))
 
 
 def takes(problem: Problem) -> bool:
@@ -118,7 +112,7 @@ def takes(problem: Problem) -> bool:
     return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
 
 
-def _before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
+def step_before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
     """The state before the initial one and the step from it, of a two-step method that goes on."""
     if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.memory:
         return None, None
@@ -127,10 +121,12 @@ def _before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
     return previous, dt
 
 
-def _memory(problem: Problem, recurrence: Recurrence, last_but_one: Tensor) -> Memory:
-    """What the solver carries on."""
+def memory_after(problem: Problem, last_but_one: Tensor) -> Memory:
+    """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
         return problem.memory or ()
+    recurrence = problem.recurrence
+    assert recurrence is not None
     last = recurrence.dt[-1] if isinstance(recurrence.dt, Tensor) else recurrence.dt
     return last_but_one, last / problem.substeps
 
@@ -145,9 +141,20 @@ class _Plan:
 
     def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
         """The method on a recurrence without a graph; the step before may be a number that is no tensor."""
-        step = self.dt_previous if dt is None else dt.detach().reshape(-1, 1)
+        step = self.dt_previous if dt is None else dt
+        step = step.detach().reshape(-1, 1) if isinstance(step, Tensor) else step
         before = None if previous is None or step is None else (previous, step)
         return stepper_of(self.problem.solver, recurrence, self.problem.substeps, y0, before)
+
+
+def _run(
+    plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, keep: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """(the last state, of the two-step rule the one before, the kept states or None)."""
+    kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape) if keep else None
+    last = forward(recurrence, stepper, plan.problem.substeps, y0, kept).clone()
+    other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
+    return last, other, kept
 
 
 class _Discrete(torch.autograd.Function):
@@ -168,10 +175,8 @@ class _Discrete(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         recurrence = _recurrence(plan, weight, samples, before, dt)
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
-        kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape)
-        last = forward(recurrence, stepper, plan.problem.substeps, y0, kept).clone()
-        before_last = kept[-2] if len(kept) > 1 else y0
-        other = before_last.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
+        last, other, kept = _run(plan, recurrence, stepper, y0, keep=True)
+        assert kept is not None
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
         ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, kept, *parameters)
         ctx.set_materialize_grads(False)
@@ -239,17 +244,6 @@ def _refuse_others(problem: Problem, parameters: Sequence[Tensor]) -> None:
             "the field has other parameters in the backward pass than it had in the forward pass, as under "
             "torch.func.functional_call, which puts them back: go backward inside it, or use adjoint='autograd'"
         )
-
-
-def _of_dtype(recurrence: Recurrence, dtype: torch.dtype) -> Recurrence:
-    """The recurrence with its tensors in one dtype; only under autocast are they not."""
-    before = recurrence.before
-    return replace(
-        recurrence,
-        weight=recurrence.weight.to(dtype),
-        samples=recurrence.samples.to(dtype),
-        before=None if before is None else before.to(dtype),
-    )
 
 
 def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | None, dt: Tensor | None) -> Recurrence:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
@@ -36,6 +37,18 @@ def make_folder(folder: Path) -> None:
 def unwritable(folder: Path, error: OSError) -> UserError:
     """What to tell whose folder cannot be written to."""
     return UserError(f"the table cannot be written to {folder}: {error}; choose another folder")
+
+
+def chosen(option: str, asked: Sequence[str], there: Collection[str]) -> list[str]:
+    """The names that an option asks for.
+
+    Raises:
+        UserError: one of them is not among those that are there.
+    """
+    unknown = [name for name in asked if name not in there]
+    if unknown:
+        raise UserError(f"`{option}` names {unknown[0]!r}; choose from {', '.join(there)}")
+    return list(asked)
 
 
 def names(text: str) -> list[str]:

@@ -14,7 +14,7 @@ import rich.table
 import torch
 from rich.console import Console
 
-from benchmarks.commands.arguments import count, counts, device_named, make_folder, names, unwritable
+from benchmarks.commands.arguments import chosen, count, counts, device_named, make_folder, names, unwritable
 from benchmarks.errors import OK, UserError
 from benchmarks.files import write_atomically, write_text
 from benchmarks.memory_meter import peak_bytes
@@ -69,9 +69,9 @@ def main(argv: Sequence[str]) -> int:
     setup = Setup(args.batch, args.units, args.save, device_named(args.device))
     if args.units % 2:
         raise UserError(f"`--units` is {args.units}; the state is two equal halves: give an even number")
-    chosen = _choose(args.adjoints)
+    adjoints = _choose(args.adjoints)
     make_folder(args.out)
-    growths = [measure(name, adjoint, _lengths(name, args.lengths), setup) for name, adjoint in chosen.items()]
+    growths = [measure(name, adjoint, _lengths(name, args.lengths), setup) for name, adjoint in adjoints.items()]
     _show(setup.title, growths)
     _write(setup, growths, args.out)
     return OK
@@ -117,10 +117,7 @@ def measure_one(adjoint: Adjoint, length: int, setup: Setup) -> int:
 
 def _choose(names: Sequence[str] | None) -> dict[str, Adjoint]:
     there = measured()
-    unknown = [name for name in names or () if name not in there]
-    if unknown:
-        raise UserError(f"`--adjoints` names {unknown[0]!r}; choose from {', '.join(there)}")
-    return {name: there[name] for name in names or there}
+    return {name: there[name] for name in chosen("--adjoints", names or (), there) or there}
 
 
 def _lengths(name: str, asked: Sequence[int] | None) -> list[int]:

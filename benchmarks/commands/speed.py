@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.commands.arguments import count, counts, device_named, make_folder, names, unwritable
-from benchmarks.errors import INTERRUPTED, OK, UserError
+from benchmarks.commands.arguments import chosen, count, counts, device_named, make_folder, names, unwritable
+from benchmarks.errors import INTERRUPTED, OK
 from benchmarks.provenance import UNKNOWN, find_commit, find_machine, find_version, find_versions
 from benchmarks.speed.arithmetic import PEAK_SIZE, measure_peak
 from benchmarks.speed.case import Shape
@@ -26,6 +26,7 @@ from benchmarks.speed.resident import measure_resident
 from benchmarks.speed.roster import LONGEST_WHOLE, roster
 from benchmarks.speed.suites import FULL, QUICK, SUITES, Group, Sizes
 from benchmarks.speed.table import bars_table, describe
+from benchmarks.threads import threads
 
 SUMMARY = "measure how fast the engines are, beside their peers"
 DESCRIPTION = """
@@ -58,9 +59,9 @@ def main(argv: Sequence[str]) -> int:
     """Measures, shows and writes."""
     args = _parser().parse_args(argv)
     plan = _plan(args)
-    jax = "jax" in _chosen("--peers", args.peers, PEERS)
+    jax = "jax" in chosen("--peers", args.peers, PEERS)
     make_folder(args.out)
-    with _threads(args.threads), _jax_worker() if jax else nullcontext() as worker:
+    with threads(args.threads), _jax_worker() if jax else nullcontext() as worker:
         contenders = roster(args.longest_whole, None if worker is None else jax_contenders(worker))
         versions = _versions() | ({} if worker is None else worker.versions())
         report = Report(args.out, find_commit(), find_machine(plan.device), versions)
@@ -80,8 +81,8 @@ def _measure(plan: Plan, contenders: Mapping[str, Contender], report: Report) ->
     for suite in plan.suites:
         report.peak = max(report.peak, measure_peak(plan.device, plan.peak_size))
         for group in SUITES[suite].groups(plan.sizes):
-            chosen = [entry for entry in group if entry.contender in plan.contenders]
-            outcomes = _measure_one(suite, chosen, contenders, plan)
+            entries = [entry for entry in group if entry.contender in plan.contenders]
+            outcomes = _measure_one(suite, entries, contenders, plan)
             report.outcomes += outcomes
             _write_numbers(report)
             print(*map(describe, outcomes), sep="\n", flush=True)
@@ -98,31 +99,13 @@ def _measure_one(suite: str, group: Group, contenders: Mapping[str, Contender], 
 def _plan(args: argparse.Namespace) -> Plan:
     sizes = QUICK if args.quick else FULL
     return Plan(
-        suites=_chosen("--suite", args.suite, SUITES) or list(SUITES),
-        contenders=_chosen("--contenders", args.contenders, roster()) or list(roster()),
+        suites=chosen("--suite", args.suite, SUITES) or list(SUITES),
+        contenders=chosen("--contenders", args.contenders, roster()) or list(roster()),
         sizes=sizes if args.shape is None else replace(sizes, reference=(args.shape,)),
         device=device_named(args.device),
         seconds=QUICK_SECONDS if args.quick else args.seconds,
         peak_size=QUICK_PEAK_SIZE if args.quick else PEAK_SIZE,
     )
-
-
-def _chosen(option: str, asked: Sequence[str], there: Collection[str]) -> list[str]:
-    unknown = [name for name in asked if name not in there]
-    if unknown:
-        raise UserError(f"`{option}` names {unknown[0]!r}; choose from {', '.join(there)}")
-    return list(asked)
-
-
-@contextmanager
-def _threads(asked: int | None) -> Iterator[None]:
-    """Sets how many threads torch has, and puts their number back."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(asked or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _jax_worker() -> JaxWorker:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from solvers import parallel
 
-from ..operators.method import Method, runge_kutta, shears, two_step
+from ..operators.method import Method, kicks_and_drifts, runge_kutta, two_step
 from .kernels import Recursion, TwoStepWeights, recursion
 
 
@@ -53,8 +53,7 @@ def _method(stepper: parallel.Stepper, chunk: parallel.Chunk, first: int) -> tup
         tableau = stepper.tableau
         return runge_kutta(tableau.a, tableau.b, tableau.c), None, tableau.stages
     if isinstance(stepper, parallel.SplittingStepper):
-        parts, shares, nodes = zip(*((int(s.kick), s.share, s.node) for s in stepper.sweeps), strict=True)
-        return shears(parts, shares, nodes), None, len(parts)
+        return kicks_and_drifts(stepper.sweeps), None, len(stepper.sweeps)
     assert isinstance(stepper, parallel.TwoStepStepper)
     return two_step(), _two_step_weights(stepper, chunk, first), 1
 

@@ -13,13 +13,14 @@ from solvers import (
     Adjoint,
     ExplicitRungeKutta,
     LeapfrogMidpoint,
-    Memory,
     Problem,
     Save,
     Solved,
     Solver,
     SplittingMethod,
     ends_of,
+    memory_after,
+    step_before,
 )
 
 from ..field import ActivatedField, VectorField
@@ -27,7 +28,7 @@ from ..hold import Hold, LinearHold, ZeroOrderHold
 from ..registry import FIELDS
 from .call import Call
 from .formulas import FORMULAS
-from .method import Method, runge_kutta, shears, two_step
+from .method import Method, kicks_and_drifts, runge_kutta, two_step
 
 _REGISTERED = tuple(FIELDS.values())
 """The types whose arithmetic is known. One that derives from them may compute something else."""
@@ -63,7 +64,7 @@ class Operator(Adjoint):
         )
         every = problem.substeps if call.method.family == "two-step" else 1
         trajectory = ends_of(kept, every) if save == "trajectory" else None
-        return Solved(trajectory, last, _memory(problem, last_but_one))
+        return Solved(trajectory, last, memory_after(problem, last_but_one))
 
     def _call(self, problem: Problem) -> Call:
         recurrence, field, method = problem.recurrence, self.field, _method(problem.solver)
@@ -120,8 +121,7 @@ def _method(solver: Solver) -> Method | None:
     if isinstance(solver, ExplicitRungeKutta):
         return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
     if isinstance(solver, SplittingMethod):
-        parts, shares, nodes = zip(*((int(s.kick), s.share, s.node) for s in solver.sweeps), strict=True)
-        return shears(parts, shares, nodes)
+        return kicks_and_drifts(solver.sweeps)
     return two_step() if isinstance(solver, LeapfrogMidpoint) else None
 
 
@@ -132,24 +132,13 @@ def _needs_gradient(call: Call) -> bool:
 
 def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
-    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.memory:
+    previous, dt = step_before(problem)
+    if previous is None or dt is None:
         return None, None
-    previous, dt = problem.memory
-    assert isinstance(previous, Tensor)
     if not isinstance(dt, Tensor):
         return previous.contiguous(), previous.new_full((len(previous),), dt)
     rows = dt.to(previous.dtype).reshape(-1)
     return previous.contiguous(), rows.expand(len(previous)).contiguous()
-
-
-def _memory(problem: Problem, last_but_one: Tensor) -> Memory:
-    """What the solver carries on."""
-    if not isinstance(problem.solver, LeapfrogMidpoint):
-        return problem.memory or ()
-    recurrence = problem.recurrence
-    assert recurrence is not None
-    last = recurrence.dt[-1] if isinstance(recurrence.dt, Tensor) else recurrence.dt
-    return last_but_one, last / problem.substeps
 
 
 def _steps(dt: float | Tensor) -> float | Tensor:

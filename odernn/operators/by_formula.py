@@ -86,5 +86,5 @@ def _by_control(stage: parallel.Stage, drive: parallel.Drive) -> Tensor:
     if by_control is None:
         return stage.image[..., -stage.linearised.slope.shape[-1] :]
     assert stage.kappa is not None
-    kappa = stage.kappa * (drive.step[: len(stage.kappa)] if isinstance(drive.step, Tensor) else drive.step)
+    kappa = stage.kappa * drive.step_of_first(len(stage.kappa))
     return by_control * kappa.repeat(1, 1, by_control.shape[-1] // kappa.shape[-1])

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..affine_control import AffineControl
+from .formulas import one_minus_square
 
 
 class ControlSums:
@@ -27,7 +28,7 @@ class ControlSums:
     def add(self, start: int, stop: int, u: Tensor, gradient: Tensor) -> None:
         """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives; `u` is their control."""
         if self.control.squashed and self.control.weight is not None:
-            gradient = gradient * torch.addcmul(u.new_ones(()), u, u, value=-1)
+            gradient = gradient * one_minus_square(u)
         flat = gradient.reshape(-1, gradient.shape[-1])
         if self.weight is not None and self.bias is not None:
             self.weight.addmm_(flat.T, self.input[start:stop].reshape(len(flat), -1))

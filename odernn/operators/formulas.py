@@ -35,7 +35,7 @@ def _tanh(p: Tensor, u: Tensor) -> Tensor:
 
 def _tanh_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
     slope = _tanh(p, u)
-    return parallel.Linearised(slope, _one_minus_square(slope))
+    return parallel.Linearised(slope, one_minus_square(slope))
 
 
 def _gated(p: Tensor, u: Tensor) -> Tensor:
@@ -69,10 +69,11 @@ def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
 def _linear_plus_tanh_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
     linear, image = p.chunk(2, dim=-1)
     tanh = torch.add(image, u).tanh_()
-    return parallel.Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), _one_minus_square(tanh)), dim=-1))
+    return parallel.Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), one_minus_square(tanh)), dim=-1))
 
 
-def _one_minus_square(k: Tensor) -> Tensor:
+def one_minus_square(k: Tensor) -> Tensor:
+    """The derivative of tanh where it is `k`."""
     return torch.addcmul(k.new_ones(()), k, k, value=-1)
 
 

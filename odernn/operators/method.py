@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
+from solvers import Sweep
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
@@ -35,6 +37,11 @@ def shears(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[
         nodes: where in the step the control is taken, 0 at its start, 1 at its end.
     """
     return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(parts))
+
+
+def kicks_and_drifts(sweeps: Sequence[Sweep]) -> Method:
+    """The `shears` of a splitting method."""
+    return shears([int(s.kick) for s in sweeps], [s.share for s in sweeps], [s.node for s in sweeps])
 
 
 def two_step() -> Method:

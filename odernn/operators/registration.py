@@ -66,7 +66,7 @@ def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     nothing = y0.new_empty(0)
     of_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
-    found = (torch.empty_like(y0), torch.empty_like(weight), *like, of_dt, y_previous, dt_previous)
+    found = (y0, weight, *like, of_dt, y_previous, dt_previous)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 

@@ -102,8 +102,7 @@ class ByAutograd:
 def _scaled(stage: Stage, drive: Drive) -> Tensor:
     """dL/dslope."""
     assert stage.kappa is not None
-    step = drive.step[: len(stage.kappa)] if isinstance(drive.step, Tensor) else drive.step
-    return stage.kappa * step
+    return stage.kappa * drive.step_of_first(len(stage.kappa))
 
 
 def _sum(old: Tensor | None, new: Tensor | None) -> Tensor | None:

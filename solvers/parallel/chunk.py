@@ -100,7 +100,7 @@ class Chunk:
         with torch.enable_grad():  # the control may have a graph, which a slice of it keeps
             rows, columns, control = self._part(half, fraction)
             control = control[:count]
-        step = self.drive.step[:count] if isinstance(self.drive.step, Tensor) else self.drive.step
+        step = self.drive.step_of_first(count)
         weight = self.weight[rows, columns]
         found = self.derivatives.linearise(state, torch.matmul(source, weight.T), control)
         torch.mul(found.by_image, step, out=image)

@@ -48,6 +48,11 @@ class Drive:
         """The length of a solver step: a number or a tensor (time, 1, 1) or (time, batch, 1)."""
         return self.dt / self.substeps
 
+    def step_of_first(self, count: int) -> float | Tensor:
+        """The same of the first `count` intervals."""
+        step = self.step
+        return step[:count] if isinstance(step, Tensor) else step
+
     def steps(self) -> Sequence[float | Tensor]:
         """The length of a solver step in every interval: numbers or tensors (1, 1) or (batch, 1)."""
         step = self.step

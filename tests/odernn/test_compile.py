@@ -112,6 +112,15 @@ def test_autocast_keeps_the_recurrence_in_float32(field: VectorField, solver: So
 
 
 @each_engine
+def test_a_start_in_half_precision_inside_autocast(engine: str) -> None:
+    rnn, x = ODERNN(AntisymmetricField(2, 4), RK4(), dt=0.1, engine=engine), torch.randn(5, 3, 2)
+    half = torch.randn(1, 3, 4, dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, _ = rnn(x, half)
+    torch.testing.assert_close(output, rnn(x, half.float())[0])
+
+
+@each_engine
 def test_chunks_inside_autocast_give_the_whole(engine: str) -> None:
     rnn, x = ODERNN(LipschitzField(2, 4), RK4(), dt=0.1, hold="linear", engine=engine), torch.randn(6, 3, 2)
     with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
