@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 import torch
+from torch import Tensor
 
 from solvers import (
     Adjoint,
@@ -28,7 +29,8 @@ from .field import VectorField
 from .hold import Hold
 from .native.chunk_recursion import go_back
 from .operators import NATIVE, TORCH
-from .operators.adjoint import Operator, why_no_operator
+from .operators.adjoint import Operator
+from .operators.coverage import why_no_operator
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
@@ -114,10 +116,10 @@ class OnEngine(Adjoint):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
-        missing = why_no_operator(problem, self.field, self.hold)
+        missing = why_no_operator(self.field, self.hold, problem.solver)
         if missing is not None:
             return self._without_operator(problem, missing)
-        reason = self._why_not_native(problem)
+        reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", Operator(TORCH, self.field, self.hold), reason)
         return Choice("native", Operator(NATIVE, self.field, self.hold), "the kernels take field, method and state")
@@ -125,29 +127,33 @@ class OnEngine(Adjoint):
     def _tell(self, choice: Choice) -> None:
         _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
         if self.engine == "native" and choice.engine != "native":
-            warnings.warn(
-                f"the torch engine runs in the place of the native one: {choice.reason}", EngineWarning, stacklevel=3
-            )
+            warn_of_torch(choice.reason)
 
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         picked = self.adjoint.pick(problem) if isinstance(self.adjoint, Auto) else self.adjoint
         if not isinstance(picked, DiscreteAdjoint) or not takes(problem) or torch.compiler.is_compiling():
             return Choice("torch", picked, missing)
-        reason = self._why_not_native(problem)
+        reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", picked, f"{missing}, and {reason}")
         return Choice("native", DiscreteAdjoint(go_back), f"{missing}; the kernels do the backward recursion")
 
-    def _why_not_native(self, problem: Problem) -> str | None:
-        if self.engine == "torch":
-            return "it was asked for"
-        y = problem.y0
-        if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
-            return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
-        if self.engine == "auto" and y.shape[-1] > WIDEST:
-            return f"beyond {WIDEST} units torch's matrix products win"
-        return _why_unavailable()
+
+def why_not_native(engine: Engine, y: Tensor) -> str | None:
+    """Why the native kernels do not serve a state like `y`, or None; builds them if need be."""
+    if engine == "torch":
+        return "it was asked for"
+    if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
+        return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
+    if engine == "auto" and y.shape[-1] > WIDEST:
+        return f"beyond {WIDEST} units torch's matrix products win"
+    return _why_unavailable()
+
+
+def warn_of_torch(reason: str) -> None:
+    """Say that the native engine was asked for and cannot serve."""
+    warnings.warn(f"the torch engine runs in the place of the native one: {reason}", EngineWarning, stacklevel=4)
 
 
 def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import DivergenceError, DivergenceWarning, OnDivergence, RightHandSide, Solver, Time, without_autocast
+from solvers import DivergenceError, DivergenceWarning, OnDivergence, Time, without_autocast
 
 from . import door
-from .bind import bind, bind_affine
-from .clock import Tick
-from .field import ActivatedField, AffinePointwiseField, VectorField
-from .hold import Control, control_of
+from .advance import Advance, ByKernels, ByTorch, Discretisation
+from .engine import warn_of_torch, why_not_native
+from .field import VectorField
+from .operators.coverage import why_no_operator
 from .state import RecurrentState
 
 if TYPE_CHECKING:
     from .layer import ODERNN
-
-_NO_TICK = Tick(0.0, 1.0)
-"""For a hold that jumps, to which time means nothing."""
 
 
 class Stream:
@@ -34,9 +30,18 @@ class Stream:
     The weights are built once, from the parameters as they are when the stream is made, and no gradient flows: for
     that there is `ODERNN.step`, which gives the same numbers. Made by `ODERNN.stream`.
 
+    The layer's engine runs it: the native kernels, where they know the field, the hold and the solver, with the weights
+    packed once; torch otherwise.
+
     Args:
         rnn: the layer, whose step is a number.
         state: where to begin.
+
+    Attributes:
+        engine: what runs it, "native" or "torch".
+
+    Warns:
+        EngineWarning: the layer's engine is "native", which cannot serve here.
     """
 
     def __init__(self, rnn: ODERNN, state: RecurrentState) -> None:
@@ -48,11 +53,16 @@ class Stream:
         field = copy.deepcopy(rnn.field, _shared_generators(rnn.field)).requires_grad_(False)
         door.check_continuing(state.y, len(state.y), field)
         state = state.detach()
-        self._y, self._t, self._memory, self._before = state.y, state.t, state.memory, state.control
-        self._solver, self._substeps, self._hold = rnn.solver, rnn.substeps, rnn.hold
-        self._control = field.affine_control() if isinstance(field, ActivatedField) else field.control
-        self._bind = _binder(field, rnn.solver)
+        self._y, self._t, self._memory = state.y.contiguous(), state.t, state.memory
+        self._before = None if state.control is None else state.control.contiguous()
         self._dt = float(rnn.dt.detach() if isinstance(rnn.dt, Tensor) else rnn.dt)
+        scheme = Discretisation(field, rnn.hold, rnn.solver, self._dt, rnn.substeps)
+        reason = why_no_operator(*(field, rnn.hold, rnn.solver)) or why_not_native(rnn.engine, self._y)
+        self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
+        with without_autocast(self._y):
+            self._advance: Advance = ByKernels(scheme, self._y) if reason is None else ByTorch(scheme)
+        if reason is not None and rnn.engine == "native":
+            warn_of_torch(reason)
         self._policy: OnDivergence = rnn.on_divergence
         self._checks_input = rnn.check_input
         self._shape = (len(state.y), field.input_size)
@@ -78,32 +88,11 @@ class Stream:
             raise ValueError(f"`x` has shape {tuple(x.shape)}; this stream takes samples of shape {self._shape}")
         if self._checks_input:
             door.check_finite_input(x.unsqueeze(0))
-        u = self._control(x.detach() if x.requires_grad else x)
-        f, t, dt = self._bind(self._held(u)), self._t, self._dt / self._substeps
-        y = self._y
-        memory = self._solver.init(f, t, dt, y) if self._memory is None else self._memory
-        for k in range(self._substeps):
-            y, memory = self._solver.step(f, t + k * dt if k else t, dt, y, memory)
-        if self._policy != "ignore":
-            _check_finite(y, t, self._policy)
-        self._y, self._t, self._memory = y, t + self._dt, memory
-        self._before = None if self._hold.jumps else u
+        y, memory, before, is_finite = self._advance(x, self._y, self._t, self._memory, self._before)
+        if self._policy != "ignore" and not (_is_finite(y) if is_finite is None else is_finite):
+            _tell(self._t, self._policy)
+        self._y, self._t, self._memory, self._before = y, self._t + self._dt, memory, before
         return y
-
-    def _held(self, u: Float[Tensor, "batch control"]) -> Control:
-        """The control in the interval that ends with the sample's."""
-        if self._hold.jumps:
-            return control_of(self._hold, u, u, _NO_TICK)
-        before = u if self._before is None else self._before
-        return control_of(self._hold, before, u, Tick(self._t, self._dt))
-
-
-def _binder(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:
-    """From a control to the right-hand side, with no more structure than the solver asks for."""
-    if not isinstance(field, AffinePointwiseField):
-        return bind(field, None)
-    weight = field.weight()
-    return bind_affine(field, weight) if solver.needs is None else bind(field, weight)
 
 
 def _shared_generators(field: VectorField) -> dict[int, object]:
@@ -112,10 +101,13 @@ def _shared_generators(field: VectorField) -> dict[int, object]:
     return {id(value): value for value in attributes if isinstance(value, torch.Generator)}
 
 
-def _check_finite(y: Tensor, t: Time, policy: OnDivergence) -> None:
+def _is_finite(y: Tensor) -> bool:
     """The sum of all entries tells at once; only where it is not finite are they looked at one by one."""
-    if isfinite(float(y.sum())) or bool(torch.isfinite(y).all()):
-        return
+    return isfinite(float(y.sum())) or bool(torch.isfinite(y).all())
+
+
+def _tell(t: Time, policy: OnDivergence) -> None:
+    """That the state stopped being finite."""
     time = float(torch.as_tensor(t).flatten()[0])
     message = (
         f"the stream's state stopped being finite in the step from t = {time:.6g}; use a smaller dt, more substeps, "

@@ -52,7 +52,7 @@ class LeapfrogMidpoint(ReversibleSolver):
             return advance(y, dt, f(t + half, advance(y, half, f(t, y)))), (y, dt)
         previous, dt_previous = memory
         slope = f(t, y)
-        if isinstance(dt, float) and dt == dt_previous:
+        if isinstance(dt, float) and isinstance(dt_previous, float) and dt == dt_previous:
             return advance(_as_tensor(previous), 2 * dt, slope), (y, dt)
         ratio = dt / dt_previous
         square = ratio * ratio
@@ -66,7 +66,7 @@ class LeapfrogMidpoint(ReversibleSolver):
         if dt_before is None:
             return now, ()
         slope = f(t, now)
-        if isinstance(dt, float) and dt == dt_before:
+        if isinstance(dt, float) and isinstance(dt_before, float) and dt == dt_before:
             return now, (advance(y, -2 * dt, slope), dt_before)
         ratio = dt / dt_before
         square = ratio * ratio

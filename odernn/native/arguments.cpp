@@ -72,8 +72,8 @@ void check_control(const Arguments& x, int64_t batch, int64_t controls) {
 
 // The rows of `matrix` where the padded layout has them, zeros elsewhere.
 template <class T>
-const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Scratch& scratch) {
-  T* out = scratch.take_zeros<T>(layout.stride() * columns);
+const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Room& room) {
+  T* out = room.take_zeros<T>(layout.stride() * columns);
   for (int64_t s = 0; s < layout.segments; ++s)
     std::copy(matrix + s * layout.width * columns, matrix + (s + 1) * layout.width * columns, out + s * layout.padded * columns);
   return out;
@@ -81,18 +81,20 @@ const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Scr
 
 // All of K, whose image has several segments: each begins on a whole vector.
 template <class T>
-Coupling<T> coupling(const Tensor& weight, const Layout& image, Scratch& scratch) {
+Coupling<T> coupling(const Tensor& weight, const Layout& image, Direction direction, Room& room) {
   const int64_t n = weight.size(1), rows = image.stride();
-  const T* k = padded_rows(image, weight.const_data_ptr<T>(), n, scratch);
-  return {pack(k, int64_t(1), n, n, rows, scratch), pack(k, n, int64_t(1), rows, n, scratch), 0, 0};
+  const T* k = padded_rows(image, weight.const_data_ptr<T>(), n, room);
+  return {pack(k, int64_t(1), n, n, rows, room),
+          direction == Direction::kBoth ? pack(k, n, int64_t(1), rows, n, room) : Packed<T>{}, 0, 0};
 }
 
 // The block of K from segment `source` to segment `target`.
 template <class T>
-Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Scratch& scratch) {
+Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction, Room& room) {
   const int64_t columns = state.columns(), n = state.width;
   const T* block = weight.const_data_ptr<T>() + target * n * columns + source * n;
-  return {pack(block, int64_t(1), columns, n, n, scratch), pack(block, columns, int64_t(1), n, n, scratch), source, target};
+  return {pack(block, int64_t(1), columns, n, n, room),
+          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, room) : Packed<T>{}, source, target};
 }
 
 // The moves of one sample. Neighbours that move the same half along the same rate are one move.
@@ -160,7 +162,7 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
 }
 
 template <class T>
-Problem<T> make_problem(const Arguments& x, const Steps& steps, Scratch& scratch) {
+Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direction, Room& room) {
   Problem<T> p;
   const int64_t columns = x.y0.size(1);
   p.times = x.samples.size(0);
@@ -180,10 +182,10 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Scratch& scratch
   p.affine = x.input_weight.has_value();
   p.squash = x.squash == "tanh";
   if (p.affine) {
-    const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, scratch);
-    p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), scratch);
-    p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, scratch);
-    p.bias = padded_rows(p.control, x.bias->const_data_ptr<T>(), int64_t(1), scratch);
+    const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, room);
+    p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), room);
+    if (direction == Direction::kBoth) p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, room);
+    p.bias = padded_rows(p.control, x.bias->const_data_ptr<T>(), int64_t(1), room);
   }
   p.before = data_or_null<T>(x.before);
   p.dt = steps.values.const_data_ptr<T>();
@@ -199,18 +201,18 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Scratch& scratch
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);
-    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, scratch), coupling<T>(x.weight, p.state, 1, 0, scratch)};
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, direction, room), coupling<T>(x.weight, p.state, 1, 0, direction, room)};
   } else if (p.image.segments > 1) {
-    p.couplings = {coupling<T>(x.weight, p.image, scratch)};
+    p.couplings = {coupling<T>(x.weight, p.image, direction, room)};
   } else {
-    p.couplings = {coupling<T>(x.weight, p.state, 0, 0, scratch)};
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, room)};
   }
   p.y_previous = data_or_null<T>(x.y_previous);
   p.dt_previous = data_or_null<T>(x.dt_previous);
   return p;
 }
 
-template Problem<float> make_problem<float>(const Arguments&, const Steps&, Scratch&);
-template Problem<double> make_problem<double>(const Arguments&, const Steps&, Scratch&);
+template Problem<float> make_problem<float>(const Arguments&, const Steps&, Direction, Room&);
+template Problem<double> make_problem<double>(const Arguments&, const Steps&, Direction, Room&);
 
 }  // namespace odernn

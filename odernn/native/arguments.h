@@ -50,8 +50,11 @@ struct Steps {
 };
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
 
-// `steps` and the tensors outlive the problem; what is packed lies in `scratch`.
+// Which ways the problem will be gone: only the way back needs the weights' other packing.
+enum class Direction { kForward, kBoth };
+
+// `steps` and the tensors outlive the problem; what is packed lies in `room`.
 template <class T>
-Problem<T> make_problem(const Arguments& arguments, const Steps& steps, Scratch& scratch);
+Problem<T> make_problem(const Arguments& arguments, const Steps& steps, Direction direction, Room& room);
 
 }  // namespace odernn

@@ -28,6 +28,7 @@ _SOURCES = (
     "arguments.cpp",
     "results.cpp",
     "operators.cpp",
+    "stream.cpp",
     "recursion_operator.cpp",
 )
 _FOLDER = Path(__file__).parent

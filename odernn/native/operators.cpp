@@ -30,7 +30,7 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
   Tensor last_but_one = two_step ? at::empty({batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
     Scratch scratch;
-    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, scratch);
+    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, scratch);
     scalar_t *k = data_or_null<scalar_t>(kept), *end = last.data_ptr<scalar_t>(), *previous = data_or_null<scalar_t>(last_but_one);
     for_parts(batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
   });
@@ -126,7 +126,7 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
 
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::pull_back", [&] {
     Scratch scratch;
-    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, scratch);
+    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kBoth, scratch);
     Gradients<scalar_t> g;
     g.kept = data_or_null<scalar_t>(grad_kept);
     g.end = data_or_null<scalar_t>(grad_last);

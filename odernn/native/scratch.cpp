@@ -82,6 +82,16 @@ void* Scratch::take_bytes(size_t bytes) {
   return p;
 }
 
+Store::~Store() {
+  for (void* piece : pieces_) std::free(piece);
+}
+
+void* Store::take_bytes(size_t bytes) {
+  pieces_.reserve(pieces_.size() + 1);  // so that keeping the piece cannot fail
+  pieces_.push_back(allocate(bytes));
+  return pieces_.back();
+}
+
 // ---- the pool -----------------------------------------------------------------------------------------------------------------
 
 namespace {

@@ -11,13 +11,13 @@ namespace odernn {
 // What a thread keeps from one call to the next. More is freed: only weights of thousands of units need it, and they cost more to multiply.
 constexpr size_t kScratchBytes = size_t(32) << 20;
 
-// A stack of memory belonging to one thread. Take what is needed inside a Scratch; it is given back when the Scratch ends.
-class Scratch {
+// Where working memory comes from.
+class Room {
  public:
-  Scratch();
-  ~Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+  Room() = default;
+  virtual ~Room() = default;
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
 
   // Uninitialised, aligned to 64 bytes; nullptr for n = 0.
   template <class T>
@@ -33,8 +33,28 @@ class Scratch {
   }
 
  private:
-  void* take_bytes(size_t bytes);
+  virtual void* take_bytes(size_t bytes) = 0;
+};
+
+// A stack of memory belonging to one thread. Take what is needed inside a Scratch; it is given back when the Scratch ends.
+class Scratch final : public Room {
+ public:
+  Scratch();
+  ~Scratch() override;
+
+ private:
+  void* take_bytes(size_t bytes) override;
   size_t block_, used_;  // where the stack stood
+};
+
+// Memory that lasts as long as the Store, piece by piece: for what is packed once and used by many calls.
+class Store final : public Room {
+ public:
+  ~Store() override;
+
+ private:
+  void* take_bytes(size_t bytes) override;
+  std::vector<void*> pieces_;
 };
 
 // Blocks for results. `acquire_block` takes one that waits if it has the size or at most an eighth more; `release_block` lets it wait.

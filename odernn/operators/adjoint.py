@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Literal, final
+from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from solvers import (
-    Adjoint,
-    ExplicitRungeKutta,
-    LeapfrogMidpoint,
-    Problem,
-    Save,
-    Solved,
-    Solver,
-    SplittingMethod,
-    ends_of,
-    memory_after,
-    step_before,
-)
+from solvers import Adjoint, Problem, Save, Solved, ends_of, memory_after, step_before
 
-from ..field import ActivatedField, VectorField
-from ..hold import Hold, LinearHold, ZeroOrderHold
-from ..registry import FIELDS
+from ..field import VectorField
+from ..hold import Hold
 from .call import Call
-from .formulas import FORMULAS
-from .method import Method, kicks_and_drifts, runge_kutta, two_step
-
-_REGISTERED = tuple(FIELDS.values())
-"""The types whose arithmetic is known. One that derives from them may compute something else."""
-
-MOST_STAGES = 15
-"""Of a tableau that the kernels take."""
+from .coverage import call_of
 
 
 @final
@@ -67,62 +47,17 @@ class Operator(Adjoint):
         return Solved(trajectory, last, memory_after(problem, last_but_one))
 
     def _call(self, problem: Problem) -> Call:
-        recurrence, field, method = problem.recurrence, self.field, _method(problem.solver)
+        recurrence = problem.recurrence
         assert recurrence is not None
-        assert isinstance(field, ActivatedField)
-        assert method is not None
-        hold = _hold_name(self.hold)
-        assert hold is not None
-        control = field.affine_control()
         previous, dt_previous = _before(problem)
-        return Call(
-            y0=problem.y0.contiguous(),
-            weight=recurrence.weight.contiguous(),
-            samples=recurrence.samples.contiguous(),
-            method=method,
+        return call_of(
+            *(self.field, self.hold, problem.solver, problem.y0, recurrence.weight, recurrence.samples),
             dt=_steps(recurrence.dt),
-            input_weight=None if control.weight is None else control.weight.contiguous(),
-            bias=control.bias,
-            kind=field.activation.name,  # pyright: ignore[reportArgumentType]
-            squash="tanh" if control.squashed else "identity",
-            hold=hold,
-            before=None if recurrence.before is None else recurrence.before.contiguous(),
+            before=recurrence.before,
             substeps=problem.substeps,
             y_previous=previous,
             dt_previous=dt_previous,
         )
-
-
-def why_no_operator(problem: Problem, field: VectorField, hold: Hold) -> str | None:
-    """Why the operators do not take the problem, or None."""
-    known = isinstance(field, ActivatedField) and field.activation.name in FORMULAS
-    if problem.tensor_form is None or type(field) not in _REGISTERED or not known:
-        return f"there is no operator for {type(field).__name__}"
-    if not isinstance(field.input_map, nn.Linear) or field.input_map.bias is None:
-        return "there is no operator for a map of the input that is no torch.nn.Linear with a bias"
-    if _hold_name(hold) is None:
-        return f"there is no operator for {type(hold).__name__}"
-    if isinstance(problem.solver, ExplicitRungeKutta) and problem.solver.stages > MOST_STAGES:
-        return f"the operators take {MOST_STAGES} stages at most"
-    if _method(problem.solver) is None:
-        return f"there is no operator for {type(problem.solver).__name__}"
-    return None
-
-
-def _hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
-    """The hold as the operators know it, or None."""
-    if isinstance(hold, ZeroOrderHold):
-        return "zero-order"
-    return "linear" if isinstance(hold, LinearHold) else None
-
-
-def _method(solver: Solver) -> Method | None:
-    """The solver as the operators know it, or None."""
-    if isinstance(solver, ExplicitRungeKutta):
-        return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
-    if isinstance(solver, SplittingMethod):
-        return kicks_and_drifts(solver.sweeps)
-    return two_step() if isinstance(solver, LeapfrogMidpoint) else None
 
 
 def _needs_gradient(call: Call) -> bool:

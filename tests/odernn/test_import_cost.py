@@ -6,8 +6,10 @@ from pathlib import Path
 from statistics import median
 
 PROGRAM = """
-import sys, time
+import gc, sys, time
 import torch
+gc.collect()
+gc.freeze()
 start = time.process_time()
 import odernn
 cost = time.process_time() - start
@@ -18,7 +20,11 @@ LIMIT = 0.2
 
 
 def test_it_costs_at_most_a_fifth_of_a_second(repository: Path) -> None:
-    """In the processor's time, which leaves out the waiting for a busy machine; a run before fills the caches."""
+    """In the processor's time, which leaves out the waiting for a busy machine; a run before fills the caches.
+
+    A full pass of the garbage collector over torch's objects takes 80 ms, and one falls due some time after torch was
+    imported, in our import or in what follows, by the number of objects made so far: it is left out.
+    """
     command = [sys.executable, "-c", PROGRAM]
     subprocess.run(command, cwd=repository, capture_output=True, check=True)
     outputs = [
