@@ -15,7 +15,7 @@ from benchmarks.speed.contender import Contender, Runner, UnavailableError
 from benchmarks.speed.ours import REFERENCE
 from benchmarks.speed.outcome import Outcome
 from benchmarks.speed.problem import Problem, draw, flops
-from benchmarks.speed.rounds import LONG, TOO_LONG, interleaved, repetitions
+from benchmarks.speed.rounds import interleaved, repetitions
 from benchmarks.speed.suites import Group
 
 References = Callable[[Problem, int], Answer]
@@ -118,12 +118,8 @@ def time_in_turns(running: list[Running], budget: float) -> None:
 
 
 def _warm_up(one: Running, budget: float) -> None:
-    """Warms up, by one call where calls are long, and sets the count of repetitions.
-
-    A call that seems too long to be repeated is made again: it may have been the machine.
-    """
-    first = one.once()
-    fastest = first if LONG <= first < TOO_LONG else min(first, one.once())
+    """Two calls to warm up; the faster sets the count of repetitions, as a first call may compile."""
+    fastest = min(one.once(), one.once())
     one.count = 0 if one.failed else repetitions(fastest, budget)
 
 

@@ -225,8 +225,9 @@ def test_count_of_repetitions(seconds: float, budget: float, count: int) -> None
     assert repetitions(seconds, budget) == count
 
 
-def test_a_slow_first_call_is_made_again() -> None:
-    times = iter([60.0, *[0.5] * 20])
+@pytest.mark.parametrize("first", [60.0, 1.5])
+def test_a_slow_first_call_does_not_set_the_count(first: float) -> None:
+    times = iter([first, *[0.5] * 20])
     one = Running(Outcome("any", SMALL, "a", "peer"), Runner(lambda: next(times), None))
     time_in_turns([one], budget=1.0)
     assert one.finished().seconds == (0.5,) * LEAST
