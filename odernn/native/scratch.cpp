@@ -149,7 +149,7 @@ void* acquire_block(size_t bytes) {
   Header* block = p.find(size);
   if (block == nullptr) {
     const size_t most = std::max(p.most_used, p.used_bytes + size);
-    p.shrink(kPooledBlocks, most - p.used_bytes - size);
+    p.shrink(kPooledBlocks, most + most / 2 - p.used_bytes - size);
     block = static_cast<Header*>(allocate(size));
     block->size = size;
   }

@@ -60,9 +60,9 @@ class Store final : public Room {
 // Blocks for results. `acquire_block` takes one that waits if it has the size or at most an eighth more; `release_block` lets it wait.
 //
 // What waits is bounded three times: by kPooledBytes, by kPooledBlocks, and, when a block of another size is needed, by what makes the
-// pool hold no more than was in use at once before. So sizes that change from call to call leave the peak of a process where it would be
-// without the pool, but for that eighth; the oldest blocks go first.
-constexpr size_t kPooledBytes = size_t(512) << 20;
+// pool hold no more than half as much again as was in use at once before. So sizes that change from call to call, as lengths of
+// sequences do, find their pages again, and raise the peak of a process by half at most; the oldest blocks go first.
+constexpr size_t kPooledBytes = size_t(2) << 30;
 constexpr size_t kPooledBlocks = 4;
 void* acquire_block(size_t bytes);  // std::bad_alloc
 void release_block(void* data);
