@@ -16,6 +16,7 @@ from .clock import Tick
 from .field import ActivatedField, AffinePointwiseField, VectorField
 from .hold import Control, Hold, control_of
 from .native.plan import Plan
+from .operators.call import step_of_rows
 from .operators.coverage import call_of
 
 _NO_TICK = Tick(0.0, 1.0)
@@ -88,7 +89,7 @@ class ByTorch:
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> Advanced:
         """One sample on."""
         scheme = self._scheme
-        u = self._control(x.detach() if x.requires_grad else x)
+        u = self._control(x)
         f, dt = self._bind(self._held(u, before, t)), scheme.dt / scheme.substeps
         memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
         for k in range(scheme.substeps):
@@ -124,7 +125,7 @@ class ByKernels:
 
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> Advanced:
         """One sample on."""
-        u = None if self._control is None else self._control(x.detach() if x.requires_grad else x)
+        u = None if self._control is None else self._control(x)
         previous, dt_previous = self._before(memory) if memory and self._two_step else (None, None)
         y, last_but_one, is_finite = self._advance(x if u is None else u, y, before, previous, dt_previous)
         return Advanced(y, (last_but_one, self._dt) if self._two_step else (), u, is_finite)
@@ -133,13 +134,8 @@ class ByKernels:
         """The state before and the step from it, where that is not the stream's own."""
         previous, dt = memory
         assert isinstance(previous, Tensor)
-        if isinstance(dt, Tensor):
-            dt = dt.to(previous.dtype).reshape(-1).expand(len(previous)).contiguous()
-        elif dt != self._dt:
-            dt = previous.new_full((len(previous),), dt)
-        else:
-            dt = None
-        return previous.contiguous(), dt
+        own = isinstance(dt, float) and dt == self._dt
+        return previous.contiguous(), None if own else step_of_rows(dt, previous)
 
 
 def _binder(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:

@@ -26,7 +26,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
     _check_features("x", x, field)
     if x.numel() == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sequence and one sample")
-    x = x.to(next(field.parameters(), x).dtype)  # another one only inside autocast
+    x = _in_dtype_of(field, x)
     if x.ndim == 2:
         return x.unsqueeze(1)
     return x.transpose(0, 1) if batch_first else x
@@ -41,7 +41,7 @@ def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     _check_features("x", x, field)
     if x.numel() == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give at least one sequence")
-    x = x.to(next(field.parameters(), x).dtype)
+    x = _in_dtype_of(field, x)
     return x.unsqueeze(0) if x.ndim == 1 else x
 
 
@@ -94,6 +94,11 @@ def check_finite_input(x: Float[Tensor, "time batch input"]) -> None:
             f"`x` is not finite: first in sample {sequence} of the batch at step {step}, "
             f"{x[step, sequence].tolist()}; clean the data or mask the missing values"
         )
+
+
+def _in_dtype_of(field: VectorField, x: Tensor) -> Tensor:
+    """The input in the dtype of the field's parameters; it has another one only inside autocast."""
+    return x.to(next(field.parameters(), x).dtype)
 
 
 def _check_features(name: str, x: Tensor, field: VectorField) -> None:

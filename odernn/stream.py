@@ -57,7 +57,7 @@ class Stream:
         self._before = None if state.control is None else state.control.contiguous()
         self._dt = float(rnn.dt.detach() if isinstance(rnn.dt, Tensor) else rnn.dt)
         scheme = Discretisation(field, rnn.hold, rnn.solver, self._dt, rnn.substeps)
-        reason = why_no_operator(*(field, rnn.hold, rnn.solver)) or why_not_native(rnn.engine, self._y)
+        reason = why_no_operator(field, rnn.hold, rnn.solver) or why_not_native(rnn.engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: Advance = ByKernels(scheme, self._y) if reason is None else ByTorch(scheme)
@@ -88,6 +88,7 @@ class Stream:
             raise ValueError(f"`x` has shape {tuple(x.shape)}; this stream takes samples of shape {self._shape}")
         if self._checks_input:
             door.check_finite_input(x.unsqueeze(0))
+        x = x.detach() if x.requires_grad else x
         y, memory, before, is_finite = self._advance(x, self._y, self._t, self._memory, self._before)
         if self._policy != "ignore" and not (_is_finite(y) if is_finite is None else is_finite):
             _tell(self._t, self._policy)

@@ -30,6 +30,12 @@ struct Arguments {
   int64_t substeps;
 };
 
+// The same in the operators' schemas, which odernn/operators/registration.py has too.
+#define ODERNN_ARGUMENTS                                                                                              \
+  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "          \
+  "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, "        \
+  "float[] c, int[] parts, int substeps"
+
 void check_arguments(const Arguments& arguments);
 
 // Columns of the image and of the control for each column of the state.

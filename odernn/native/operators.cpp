@@ -173,14 +173,10 @@ int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
 }  // namespace odernn
 
 TORCH_LIBRARY(odernn_native, m) {
+  m.def("solve(" ODERNN_ARGUMENTS ", bool keep) -> (Tensor, Tensor, Tensor)");
   m.def(
-      "solve(Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-      "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
-      "int substeps, bool keep) -> (Tensor, Tensor, Tensor)");
-  m.def(
-      "pull_back(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, Tensor y0, Tensor weight, "
-      "Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, Tensor? y_previous, Tensor? dt_previous, "
-      "str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, int substeps, bool want_samples, bool want_dt) -> "
+      "pull_back(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, " ODERNN_ARGUMENTS
+      ", bool want_samples, bool want_dt) -> "
       "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);

@@ -147,10 +147,7 @@ void release(int64_t plan) { plans().remove(plan); }
 }  // namespace odernn
 
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
-  m.def(
-      "prepare(Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-      "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, float[] c, int[] parts, "
-      "int substeps) -> int");
+  m.def("prepare(" ODERNN_ARGUMENTS ") -> int");
   m.def(
       "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? y_previous, Tensor? dt_previous) -> (Tensor, Tensor, bool)");
   m.def("release(int plan) -> ()", &odernn::release);

@@ -13,7 +13,7 @@ from solvers import Adjoint, Problem, Save, Solved, ends_of, memory_after, step_
 
 from ..field import VectorField
 from ..hold import Hold
-from .call import Call
+from .call import Call, step_of_rows
 from .coverage import call_of
 
 
@@ -70,10 +70,7 @@ def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     previous, dt = step_before(problem)
     if previous is None or dt is None:
         return None, None
-    if not isinstance(dt, Tensor):
-        return previous.contiguous(), previous.new_full((len(previous),), dt)
-    rows = dt.to(previous.dtype).reshape(-1)
-    return previous.contiguous(), rows.expand(len(previous)).contiguous()
+    return previous.contiguous(), step_of_rows(dt, previous)
 
 
 def _steps(dt: float | Tensor) -> float | Tensor:

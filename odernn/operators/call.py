@@ -69,6 +69,13 @@ class Call:
         )
 
 
+def step_of_rows(dt: float | Tensor, y: Float[Tensor, "batch state"]) -> Float[Tensor, " batch"]:
+    """A step, a number or a tensor of shape () or (batch, 1), as one number a row of `y` and of its dtype."""
+    if not isinstance(dt, Tensor):
+        return y.new_full((len(y),), dt)
+    return dt.to(y.dtype).reshape(-1).expand(len(y)).contiguous()
+
+
 def as_step(dt: float | Tensor) -> Tensor:
     """A number as a tensor of float64, so that it is rounded once."""
     return dt if isinstance(dt, Tensor) else torch.tensor(dt, dtype=torch.float64)
