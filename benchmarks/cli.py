@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from benchmarks.commands import memory, report, reproduce, speed, train
 from benchmarks.commands.command import Command
-from benchmarks.errors import INTERRUPTED, MISUSED, UserError
+from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.errors import UserError
+from benchmarks.support.errors import UserError
 
 
 def device_named(name: str) -> torch.device:

@@ -15,11 +15,11 @@ import torch
 from rich.console import Console
 
 from benchmarks.commands.arguments import chosen, count, counts, device_named, make_folder, names, unwritable
-from benchmarks.errors import OK, UserError
-from benchmarks.files import write_atomically, write_text
-from benchmarks.memory_meter import peak_bytes
-from benchmarks.memory_table import Growth, draw_growth, notes, to_markdown, to_rows
-from benchmarks.provenance import find_commit, find_machine, find_versions
+from benchmarks.memory.growth import Growth, draw_growth, notes, to_markdown, to_rows
+from benchmarks.memory.peak import peak_bytes
+from benchmarks.support.atomic import write_atomically, write_text
+from benchmarks.support.errors import OK, UserError
+from benchmarks.support.provenance import find_commit, find_machine, find_versions
 from odernn import ODERNN, HamiltonianField
 from solvers import (
     ADJOINTS,

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.curves import draw_curves
-from benchmarks.errors import OK, UserError
-from benchmarks.files import write_atomically, write_text
-from benchmarks.render import show, to_markdown
-from benchmarks.result import FILE, RunResult, find_results
-from benchmarks.table import build_table, group_results, notes
+from benchmarks.report.curves import draw_curves
+from benchmarks.report.render import show, to_markdown
+from benchmarks.report.result import FILE, RunResult, find_results
+from benchmarks.report.table import build_table, group_results, notes
+from benchmarks.support.atomic import write_atomically, write_text
+from benchmarks.support.errors import OK, UserError
 
 SUMMARY = "the same table from the run folders that exist"
 DESCRIPTION = """

@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.commands.report import write_report
-from benchmarks.errors import FAILED, OK, UserError
-from benchmarks.options import read_settings
-from benchmarks.pool import run_all
-from benchmarks.request import Request, make_task, read_data
-from benchmarks.runs import RunName, runs_of
+from benchmarks.run.pool import run_all
+from benchmarks.run.request import Request, make_task, read_data
+from benchmarks.settings.names import RunName, runs_of
+from benchmarks.settings.parser import read_settings
+from benchmarks.support.errors import FAILED, OK, UserError
 
 SUMMARY = "train the rows of the paper's table for some tasks, and show them beside the paper's numbers"
 DESCRIPTION = """

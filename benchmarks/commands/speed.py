@@ -12,8 +12,6 @@ from pathlib import Path
 import torch
 
 from benchmarks.commands.arguments import chosen, count, counts, device_named, make_folder, names, unwritable
-from benchmarks.errors import INTERRUPTED, OK
-from benchmarks.provenance import UNKNOWN, find_commit, find_machine, find_version, find_versions
 from benchmarks.speed.arithmetic import PEAK_SIZE, measure_peak
 from benchmarks.speed.case import Shape
 from benchmarks.speed.contender import Contender
@@ -26,7 +24,9 @@ from benchmarks.speed.resident import measure_resident
 from benchmarks.speed.roster import LONGEST_WHOLE, roster
 from benchmarks.speed.suites import FULL, QUICK, SUITES, Group, Sizes
 from benchmarks.speed.table import bars_table, describe
-from benchmarks.threads import threads
+from benchmarks.support.errors import INTERRUPTED, OK
+from benchmarks.support.provenance import UNKNOWN, find_commit, find_machine, find_version, find_versions
+from benchmarks.support.threads import threads
 
 SUMMARY = "measure how fast the engines are, beside their peers"
 DESCRIPTION = """

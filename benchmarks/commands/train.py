@@ -8,12 +8,12 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
-from benchmarks.errors import FAILED, OK, UserError
-from benchmarks.options import make_parser, to_settings
-from benchmarks.progress import Progress
-from benchmarks.request import Request
-from benchmarks.runs import find_run, list_runs
-from benchmarks.train import train
+from benchmarks.run.progress import Progress
+from benchmarks.run.request import Request
+from benchmarks.run.train import train
+from benchmarks.settings.names import find_run, list_runs
+from benchmarks.settings.parser import make_parser, to_settings
+from benchmarks.support.errors import FAILED, OK, UserError
 
 SUMMARY = "train one network on one task, or go on with it where it stopped"
 USAGE = """usage: python -m benchmarks train RUN [options]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pooch
 from filelock import FileLock, Timeout
 
-from benchmarks.errors import UserError
+from benchmarks.support.errors import UserError
 
 REQUIREMENTS = (
     "jax==0.10.2",

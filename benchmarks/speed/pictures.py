@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.drawing import COLOURS, clear_frame, new_figure, styles, to_png
 from benchmarks.speed.case import Case
 from benchmarks.speed.outcome import Outcome
 from benchmarks.speed.table import limit
+from benchmarks.support.plotting import COLOURS, clear_frame, new_figure, styles, to_png
 
 Size = Callable[[Case], int]
 

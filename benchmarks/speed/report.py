@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from benchmarks.files import write_atomically, write_text
-from benchmarks.provenance import Commit, Machine
 from benchmarks.speed.bars import BARS, values_of
 from benchmarks.speed.outcome import Outcome
 from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.table import bars_table, limit, suite_tables
+from benchmarks.support.atomic import write_atomically, write_text
+from benchmarks.support.provenance import Commit, Machine
 
 NAME = "speed"
 READING = """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from benchmarks.markdown import markdown_table
 from benchmarks.speed.bars import BARS, Bar, Values, values_of
 from benchmarks.speed.case import Case
 from benchmarks.speed.outcome import Outcome
+from benchmarks.support.markdown import markdown_table
 
 NONE = "–"
 RIVAL = "nn.RNN"

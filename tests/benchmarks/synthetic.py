@@ -1,7 +1,7 @@
 """Results that no run has made, for the tests of what is made of results."""
 
-from benchmarks.provenance import Commit, Machine
-from benchmarks.result import Accuracy, DataFile, EpochMetrics, RunResult, Seconds
+from benchmarks.report.result import Accuracy, DataFile, EpochMetrics, RunResult, Seconds
+from benchmarks.support.provenance import Commit, Machine
 
 
 def make_result(

@@ -8,8 +8,8 @@ import torch
 from filelock import FileLock
 
 from benchmarks.cli import COMMANDS, main
-from benchmarks.errors import MISUSED, OK
-from benchmarks.runs import all_runs
+from benchmarks.settings.names import all_runs
+from benchmarks.support.errors import MISUSED, OK
 
 
 @pytest.fixture

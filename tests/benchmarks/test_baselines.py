@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from benchmarks.baselines import Baseline
-from benchmarks.errors import UserError
-from benchmarks.models import build_network
-from benchmarks.settings import BaselineSettings
+from benchmarks.models.baselines import Baseline
+from benchmarks.models.network import build_network
+from benchmarks.settings.types import BaselineSettings
+from benchmarks.support.errors import UserError
 
 
 def test_lstm_adds_the_forget_bias_once() -> None:

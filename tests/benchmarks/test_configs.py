@@ -5,12 +5,12 @@ import argparse
 import pytest
 import yaml
 
-from benchmarks.models import build_network, count_parameters
-from benchmarks.optimizers import check_optimizer
-from benchmarks.options import make_parser, read_settings
-from benchmarks.paper import PUBLISHED, published_for
-from benchmarks.runs import RunName, all_runs, find_run, runs_of
-from benchmarks.settings import Settings, differences, flatten
+from benchmarks.models.network import build_network, count_parameters
+from benchmarks.models.optimizers import check_optimizer
+from benchmarks.report.published import PUBLISHED, published_for
+from benchmarks.settings.names import RunName, all_runs, find_run, runs_of
+from benchmarks.settings.parser import make_parser, read_settings
+from benchmarks.settings.types import Settings, differences, flatten
 from benchmarks.tasks import TASKS
 
 ROWS = {"antisymmetric", "gated", "ablation", "rnn", "gru", "lstm", "hamiltonian-leapfrog"}

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib import _pylab_helpers
 
-from benchmarks.curves import SIZE, draw_curves
-from benchmarks.drawing import DPI
-from benchmarks.result import RunResult
-from benchmarks.table import group_results
+from benchmarks.report.curves import SIZE, draw_curves
+from benchmarks.report.result import RunResult
+from benchmarks.report.table import group_results
+from benchmarks.support.plotting import DPI
 from tests.benchmarks.synthetic import make_result
 
 

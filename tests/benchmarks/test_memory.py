@@ -12,9 +12,9 @@ from torch import Tensor
 
 import solvers.parallel.drive
 from benchmarks.commands.memory import LENGTHS, LONGEST, Setup, main, measure, measured
-from benchmarks.errors import OK, UserError
-from benchmarks.memory_meter import peak_bytes
-from benchmarks.memory_table import Growth, fit_exponent, to_markdown
+from benchmarks.memory.growth import Growth, fit_exponent, to_markdown
+from benchmarks.memory.peak import peak_bytes
+from benchmarks.support.errors import OK, UserError
 from odernn import ODERNN, AntisymmetricField, HamiltonianField, VectorField
 from solvers import (
     ADJOINTS,

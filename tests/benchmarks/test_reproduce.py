@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import pool
 from benchmarks.cli import main
-from benchmarks.errors import FAILED, MISUSED, OK, UserError
-from benchmarks.folder import RunFolder
-from benchmarks.result import find_results, write_result
-from benchmarks.runs import runs_of
+from benchmarks.report.result import find_results, write_result
+from benchmarks.run import pool
+from benchmarks.run.folder import RunFolder
+from benchmarks.settings.names import runs_of
+from benchmarks.support.errors import FAILED, MISUSED, OK, UserError
 from tests.benchmarks.synthetic import make_result
 
 ROOT = Path(__file__).parents[2]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.errors import UserError
-from benchmarks.result import find_results, read_result, write_result
+from benchmarks.report.result import find_results, read_result, write_result
+from benchmarks.support.errors import UserError
 from tests.benchmarks.synthetic import make_result
 
 

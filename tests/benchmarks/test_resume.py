@@ -16,12 +16,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks import checkpoint, files, models, record
-from benchmarks.classifier import Classifier
 from benchmarks.commands.train import parse
-from benchmarks.record import RunRecord
-from benchmarks.result import RunResult, read_result
-from benchmarks.train import train
+from benchmarks.models import network as models
+from benchmarks.models.classifier import Classifier
+from benchmarks.report.result import RunResult, read_result
+from benchmarks.run import checkpoint
+from benchmarks.run import history as record
+from benchmarks.run.history import RunRecord
+from benchmarks.run.train import train
+from benchmarks.support import atomic as files
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 
@@ -145,7 +148,7 @@ def run() -> Callable[..., int | None]:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["benchmarks.train", "benchmarks.commands.train", "pytest"])
+        context.set_forkserver_preload(["benchmarks.run.train", "benchmarks.commands.train", "pytest"])
 
     def start_and_wait(out: Path, arrange: Callable[..., None], *args: int, epochs: int = EPOCHS) -> int | None:
         process = context.Process(target=start, args=(out, epochs, arrange, args))

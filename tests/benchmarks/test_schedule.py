@@ -5,10 +5,10 @@ import itertools
 import pytest
 import torch
 
-from benchmarks.errors import UserError
-from benchmarks.optimizers import check_optimizer, make_optimizer
-from benchmarks.schedule import rate
-from benchmarks.settings import OptimizerSettings, ScheduleSettings
+from benchmarks.models.optimizers import check_optimizer, make_optimizer
+from benchmarks.models.schedule import rate
+from benchmarks.settings.types import OptimizerSettings, ScheduleSettings
+from benchmarks.support.errors import UserError
 
 TOTAL = 100
 

@@ -11,7 +11,6 @@ import torch
 
 import benchmarks.commands.speed as command
 from benchmarks.commands.speed import main
-from benchmarks.errors import INTERRUPTED, OK, UserError
 from benchmarks.speed import resident
 from benchmarks.speed.arithmetic import measure_peak
 from benchmarks.speed.bars import BARS, TRAJECTORY, Bar, values_of
@@ -21,6 +20,7 @@ from benchmarks.speed.problem import draw, flops
 from benchmarks.speed.roster import roster
 from benchmarks.speed.suites import FULL, QUICK, SUITES
 from benchmarks.speed.table import bars_table, suite_tables
+from benchmarks.support.errors import INTERRUPTED, OK, UserError
 from odernn import FIELDS
 from solvers import SOLVERS
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.errors import UserError
 from benchmarks.speed import jax_environment
 from benchmarks.speed.case import Case, Output, Shape, Work
 from benchmarks.speed.contender import UnavailableError
@@ -19,6 +18,7 @@ from benchmarks.speed.outcome import Outcome
 from benchmarks.speed.roster import roster
 from benchmarks.speed.rounds import LEAST
 from benchmarks.speed.suites import Entry
+from benchmarks.support.errors import UserError
 
 SHAPE = Shape(6, 3, 4, 2)
 FAKE = Path(__file__).with_name("fake_jax_worker.py")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.render import show, to_markdown
-from benchmarks.table import COLUMNS, NONE, Row, build_table, format_seconds, notes
+from benchmarks.report.render import show, to_markdown
+from benchmarks.report.table import COLUMNS, NONE, Row, build_table, format_seconds, notes
 from tests.benchmarks.synthetic import make_result
 
 

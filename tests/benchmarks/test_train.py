@@ -9,11 +9,11 @@ import pytest
 import torch
 import yaml
 
-from benchmarks import progress
-from benchmarks.classifier import Classifier
 from benchmarks.cli import main
-from benchmarks.errors import FAILED, INTERRUPTED, MISUSED, OK
-from benchmarks.result import RunResult, read_result
+from benchmarks.models.classifier import Classifier
+from benchmarks.report.result import RunResult, read_result
+from benchmarks.run import progress
+from benchmarks.support.errors import FAILED, INTERRUPTED, MISUSED, OK
 
 RUN = "digits/antisymmetric"
 SMALL = (

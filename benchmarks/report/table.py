@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.paper import published_for
-from benchmarks.result import RunResult
-from benchmarks.settings import differences
+from benchmarks.report.published import published_for
+from benchmarks.report.result import RunResult
+from benchmarks.settings.types import differences
 
 NONE = "–"
 NOTE = (

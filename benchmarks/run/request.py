@@ -6,11 +6,11 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import UserError
-from benchmarks.folder import RunFolder
-from benchmarks.progress import Progress
-from benchmarks.runs import RunName
-from benchmarks.settings import Settings
+from benchmarks.run.folder import RunFolder
+from benchmarks.run.progress import Progress
+from benchmarks.settings.names import RunName
+from benchmarks.settings.types import Settings
+from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS, PixelTask
 
 

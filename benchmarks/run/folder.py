@@ -9,11 +9,11 @@ from pathlib import Path
 import yaml
 from filelock import FileLock, Timeout
 
-from benchmarks import result
-from benchmarks.errors import UserError
-from benchmarks.files import part_of, write_text
-from benchmarks.options import read_yaml
-from benchmarks.settings import Settings, differences
+from benchmarks.report import result
+from benchmarks.settings.parser import read_yaml
+from benchmarks.settings.types import Settings, differences
+from benchmarks.support.atomic import part_of, write_text
+from benchmarks.support.errors import UserError
 
 MEND = "name another folder with `--out`, or begin anew with `--overwrite`"
 

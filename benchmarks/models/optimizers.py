@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from torch import nn, optim
 
-from benchmarks.errors import UserError
-from benchmarks.settings import OptimizerSettings
+from benchmarks.settings.types import OptimizerSettings
+from benchmarks.support.errors import UserError
 
 PLAIN: dict[str, type[optim.Adagrad] | type[optim.Adam] | type[optim.AdamW]] = {
     "adagrad": optim.Adagrad,

@@ -8,7 +8,7 @@ from typing import Literal
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
-from benchmarks.classifier import Classifier
+from benchmarks.models.classifier import Classifier
 
 Progress = Literal["bar", "lines", "none"]
 SECONDS = 60.0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.describe import describe_diverged, describe_finished
-from benchmarks.errors import NonFiniteError
-from benchmarks.lightning_manners import interruptible, quiet
-from benchmarks.request import Request
-from benchmarks.result import Accuracy, RunResult, read_result, write_result
-from benchmarks.threads import threads
-from benchmarks.work import Work, prepare
+from benchmarks.report.result import Accuracy, RunResult, read_result, write_result
+from benchmarks.run.describe import describe_diverged, describe_finished
+from benchmarks.run.lightning_compat import interruptible, quiet
+from benchmarks.run.prepare import Work, prepare
+from benchmarks.run.request import Request
+from benchmarks.support.errors import NonFiniteError
+from benchmarks.support.threads import threads
 from solvers import DivergenceError
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from benchmarks.errors import NonFiniteError
-from benchmarks.models import SequenceClassifier
-from benchmarks.optimizers import make_optimizer
-from benchmarks.schedule import rate_function
-from benchmarks.settings import Settings
-from benchmarks.tally import Tally
+from benchmarks.models.metrics import Tally
+from benchmarks.models.network import SequenceClassifier
+from benchmarks.models.optimizers import make_optimizer
+from benchmarks.models.schedule import rate_function
+from benchmarks.settings.types import Settings
+from benchmarks.support.errors import NonFiniteError
 
 Batch = tuple[Float[Tensor, "batch time input"], Int64[Tensor, "batch"]]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmarks.drawing import COLOURS, DASHES, clear_frame, new_figure, to_png
-from benchmarks.markdown import markdown_table
+from benchmarks.support.markdown import markdown_table
+from benchmarks.support.plotting import COLOURS, DASHES, clear_frame, new_figure, to_png
 
 SIZE = (8.0, 5.0)
 EXPONENTS = np.arange(0.05, 1.501, 0.01)

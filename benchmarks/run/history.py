@@ -13,10 +13,10 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from benchmarks.classifier import Classifier
-from benchmarks.files import write_text
-from benchmarks.folder import RunFolder
-from benchmarks.result import EpochMetrics
+from benchmarks.models.classifier import Classifier
+from benchmarks.report.result import EpochMetrics
+from benchmarks.run.folder import RunFolder
+from benchmarks.support.atomic import write_text
 
 
 class RunRecord(Checkpoint):

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from benchmarks.baselines import Baseline
-from benchmarks.errors import UserError
-from benchmarks.settings import BaselineSettings, ODESettings
+from benchmarks.models.baselines import Baseline
+from benchmarks.settings.types import BaselineSettings, ODESettings
+from benchmarks.support.errors import UserError
 from odernn import FIELDS, ODERNN, VectorField
 from solvers import SOLVERS
 

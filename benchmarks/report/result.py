@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.errors import UserError
-from benchmarks.files import write_text
-from benchmarks.provenance import Commit, Machine
-from benchmarks.schema import SchemaError, read_as
+from benchmarks.report.schema import SchemaError, read_as
+from benchmarks.support.atomic import write_text
+from benchmarks.support.errors import UserError
+from benchmarks.support.provenance import Commit, Machine
 
 FILE = "result.json"
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from benchmarks.checkpoint import AtomicCheckpointIO
-from benchmarks.classifier import Classifier
-from benchmarks.errors import UserError
-from benchmarks.models import build_network
-from benchmarks.optimizers import check_optimizer
-from benchmarks.progress import progress_callbacks
-from benchmarks.record import RunRecord
-from benchmarks.request import Request, make_task, read_data
+from benchmarks.models.classifier import Classifier
+from benchmarks.models.network import build_network
+from benchmarks.models.optimizers import check_optimizer
+from benchmarks.run.checkpoint import AtomicCheckpointIO
+from benchmarks.run.history import RunRecord
+from benchmarks.run.progress import progress_callbacks
+from benchmarks.run.request import Request, make_task, read_data
+from benchmarks.support.errors import UserError
 from benchmarks.tasks import PixelTask
 
 

@@ -11,9 +11,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 
 import torch
 
-from benchmarks.request import Request
-from benchmarks.result import RunResult
-from benchmarks.train import train
+from benchmarks.report.result import RunResult
+from benchmarks.run.request import Request
+from benchmarks.run.train import train
 
 
 def run_all(requests: Sequence[Request], jobs: int) -> list[RunResult]:

@@ -11,9 +11,8 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from benchmarks.errors import UserError
-from benchmarks.runs import RunName
-from benchmarks.settings import (
+from benchmarks.settings.names import RunName
+from benchmarks.settings.types import (
     BaselineSettings,
     ODESettings,
     OptimizerSettings,
@@ -21,6 +20,7 @@ from benchmarks.settings import (
     Settings,
     TrainerSettings,
 )
+from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS
 
 # Of a task's arguments these are not part of its settings: the run has one seed, and a folder is no property of a run.

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmarks.drawing import clear_frame, new_figure, styles, to_png
-from benchmarks.result import EpochMetrics, RunResult
+from benchmarks.report.result import EpochMetrics, RunResult
+from benchmarks.support.plotting import clear_frame, new_figure, styles, to_png
 
 SIZE = (11.0, 4.4)
 

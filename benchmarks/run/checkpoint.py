@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, cast
 import torch
 from lightning.fabric.plugins import CheckpointIO
 
-from benchmarks.errors import UserError
-from benchmarks.files import write_atomically
+from benchmarks.support.atomic import write_atomically
+from benchmarks.support.errors import UserError
 
 
 class AtomicCheckpointIO(CheckpointIO):

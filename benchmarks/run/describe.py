@@ -6,11 +6,11 @@ import datetime
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.models import count_parameters
-from benchmarks.provenance import find_commit, find_machine, find_versions
-from benchmarks.result import Accuracy, DataFile, RunResult, Seconds
-from benchmarks.settings import ODESettings, Settings
-from benchmarks.work import Work
+from benchmarks.models.network import count_parameters
+from benchmarks.report.result import Accuracy, DataFile, RunResult, Seconds
+from benchmarks.run.prepare import Work
+from benchmarks.settings.types import ODESettings, Settings
+from benchmarks.support.provenance import find_commit, find_machine, find_versions
 
 ODE_FIELDS = ("field", "solver", "adjoint", "engine", "hold", "dt", "substeps")
 

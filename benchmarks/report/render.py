@@ -8,8 +8,8 @@ import rich.table
 from rich.console import Console, Group
 from rich.text import Text
 
-from benchmarks.markdown import markdown_table
-from benchmarks.table import COLUMNS, Row
+from benchmarks.report.table import COLUMNS, Row
+from benchmarks.support.markdown import markdown_table
 
 LEFT = {"method"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from benchmarks.settings import ScheduleSettings
+from benchmarks.settings.types import ScheduleSettings
 
 START = 1 / 25  # where a warm-up begins, as a share of the largest rate: torch's default for one cycle
 

@@ -1,0 +1,1 @@
+"""Memory of training steps: peaks in processes of their own, and how they grow with the length."""

@@ -1,0 +1,1 @@
+"""Networks, their losses and metrics, optimizers and schedules: what a run trains."""

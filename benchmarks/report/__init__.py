@@ -1,0 +1,1 @@
+"""Results of runs, and what is made of them: tables, curves, Markdown."""

@@ -1,0 +1,1 @@
+"""The settings of a run: their types, their files in `configs/`, and the command line that overrides them."""

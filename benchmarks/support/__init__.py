@@ -1,0 +1,1 @@
+"""What any command may need: errors, atomic files, Markdown, plots, provenance, threads."""
