@@ -11,7 +11,7 @@ import torch
 
 from benchmarks.commands.report import write_report
 from benchmarks.run.pool import run_all
-from benchmarks.run.request import Request, make_task, read_data
+from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import RunName, runs_of
 from benchmarks.settings.parser import read_settings
 from benchmarks.support.errors import FAILED, OK, UserError
@@ -29,8 +29,8 @@ def main(argv: Sequence[str]) -> int:
     parser = _parser()
     args = parser.parse_args(argv)
     requests = plan(args)
-    for request in requests:
-        request.folder.check(request.settings)
+    for spec in requests:
+        spec.folder.check(spec.settings)
     _prepare(requests)
     jobs = args.jobs or default_jobs(len(requests))
     results = run_all(requests, jobs)
@@ -38,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     return OK if all(result.status == "finished" for result in results) else FAILED
 
 
-def plan(args: argparse.Namespace) -> list[Request]:
+def plan(args: argparse.Namespace) -> list[RunSpec]:
     """The runs that the arguments ask for, seed by seed, so that a first row of each comes early."""
     names = [name for task in args.tasks for name in _rows(task, args.rows)]
     return [_request(name, args.first_seed + index, args) for index in range(args.seeds) for name in names]
@@ -52,11 +52,11 @@ def default_jobs(runs: int) -> int:
     return 1 if torch.accelerator.is_available() else max(1, min(os.cpu_count() or 1, runs))
 
 
-def _request(name: RunName, seed: int, args: argparse.Namespace) -> Request:
+def _request(name: RunName, seed: int, args: argparse.Namespace) -> RunSpec:
     options = ["--seed", str(seed)]
     if args.epochs is not None:
         options += ["--epochs", str(args.epochs)]
-    return Request(name, read_settings(name, options), args.out, args.data, progress=args.progress)
+    return RunSpec(name, read_settings(name, options), args.out, args.data, progress=args.progress)
 
 
 def _rows(task: str, wanted: list[str] | None) -> list[RunName]:
@@ -70,13 +70,13 @@ def _rows(task: str, wanted: list[str] | None) -> list[RunName]:
     return [name for name in names if name.row in wanted]
 
 
-def _prepare(requests: Sequence[Request]) -> None:
+def _prepare(requests: Sequence[RunSpec]) -> None:
     # Once a task and before any run: several processes must not download the same file, and what is missing should
     # be known at once.
-    first = {request.name.task: request for request in reversed(requests)}
-    for request in first.values():
-        if not request.folder.result.exists():
-            read_data(make_task(request))
+    first = {spec.name.task: spec for spec in reversed(requests)}
+    for spec in first.values():
+        if not spec.folder.result.exists():
+            read_data(make_task(spec))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,18 +12,18 @@ from pathlib import Path
 import torch
 
 from benchmarks.commands.arguments import chosen, count, counts, device_named, make_folder, names, unwritable
-from benchmarks.speed.arithmetic import PEAK_SIZE, measure_peak
 from benchmarks.speed.case import Shape
 from benchmarks.speed.contender import Contender
+from benchmarks.speed.contenders import LONGEST_WHOLE, all_contenders
 from benchmarks.speed.jax_environment import cache_folder, jax_python
 from benchmarks.speed.jax_peers import WORKER, JaxWorker, jax_contenders
 from benchmarks.speed.measure import measure_group
-from benchmarks.speed.outcome import Outcome
+from benchmarks.speed.measurement import Measurement
+from benchmarks.speed.peak_rss import measure_resident
 from benchmarks.speed.report import NAME, Report
-from benchmarks.speed.resident import measure_resident
-from benchmarks.speed.roster import LONGEST_WHOLE, roster
+from benchmarks.speed.roofline import PEAK_SIZE, measure_peak
 from benchmarks.speed.suites import FULL, QUICK, SUITES, Group, Sizes
-from benchmarks.speed.table import bars_table, describe
+from benchmarks.speed.table import describe, targets_table
 from benchmarks.support.errors import INTERRUPTED, OK
 from benchmarks.support.provenance import UNKNOWN, find_commit, find_machine, find_version, find_versions
 from benchmarks.support.threads import threads
@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     jax = "jax" in chosen("--peers", args.peers, PEERS)
     make_folder(args.out)
     with threads(args.threads), _jax_worker() if jax else nullcontext() as worker:
-        contenders = roster(args.longest_whole, None if worker is None else jax_contenders(worker))
+        contenders = all_contenders(args.longest_whole, None if worker is None else jax_contenders(worker))
         versions = _versions() | ({} if worker is None else worker.versions())
         report = Report(args.out, find_commit(), find_machine(plan.device), versions)
         try:
@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
             print("interrupted; the groups that were finished are written", file=sys.stderr)
             return INTERRUPTED
     _write(report)
-    print(bars_table(report.outcomes), f"written to {args.out / NAME}.md", sep="\n\n")
+    print(targets_table(report.measurements), f"written to {args.out / NAME}.md", sep="\n\n")
     return OK
 
 
@@ -82,13 +82,13 @@ def _measure(plan: Plan, contenders: Mapping[str, Contender], report: Report) ->
         report.peak = max(report.peak, measure_peak(plan.device, plan.peak_size))
         for group in SUITES[suite].groups(plan.sizes):
             entries = [entry for entry in group if entry.contender in plan.contenders]
-            outcomes = _measure_one(suite, entries, contenders, plan)
-            report.outcomes += outcomes
+            measurements = _measure_one(suite, entries, contenders, plan)
+            report.measurements += measurements
             _write_numbers(report)
-            print(*map(describe, outcomes), sep="\n", flush=True)
+            print(*map(describe, measurements), sep="\n", flush=True)
 
 
-def _measure_one(suite: str, group: Group, contenders: Mapping[str, Contender], plan: Plan) -> list[Outcome]:
+def _measure_one(suite: str, group: Group, contenders: Mapping[str, Contender], plan: Plan) -> list[Measurement]:
     if suite != "memory":
         return measure_group(suite, group, contenders, plan.device, plan.seconds)
     if plan.device.type == "cuda":
@@ -100,7 +100,7 @@ def _plan(args: argparse.Namespace) -> Plan:
     sizes = QUICK if args.quick else FULL
     return Plan(
         suites=chosen("--suite", args.suite, SUITES) or list(SUITES),
-        contenders=chosen("--contenders", args.contenders, roster()) or list(roster()),
+        contenders=chosen("--contenders", args.contenders, all_contenders()) or list(all_contenders()),
         sizes=sizes if args.shape is None else replace(sizes, reference=(args.shape,)),
         device=device_named(args.device),
         seconds=QUICK_SECONDS if args.quick else args.seconds,
@@ -141,7 +141,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--suite", type=names, default=[], metavar="NAME,NAME", help="what to measure (default: all that stand below)")
-    add("--contenders", type=names, default=[], metavar="NAME,NAME", help=f"of {', '.join(roster())} (default: all)")
+    add(
+        "--contenders",
+        type=names,
+        default=[],
+        metavar="NAME,NAME",
+        help=f"of {', '.join(all_contenders())} (default: all)",
+    )
     add(
         "--peers", type=names, default=[], metavar="jax", help="jax: JAX and diffrax too, from an environment of theirs"
     )

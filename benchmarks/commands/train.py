@@ -9,7 +9,7 @@ from pathlib import Path
 from jsonargparse import ArgumentParser
 
 from benchmarks.run.progress import Progress
-from benchmarks.run.request import Request
+from benchmarks.run.spec import RunSpec
 from benchmarks.run.train import train
 from benchmarks.settings.names import find_run, list_runs
 from benchmarks.settings.parser import make_parser, to_settings
@@ -36,14 +36,14 @@ def main(argv: Sequence[str]) -> int:
         return OK
     if argv[0].startswith("-"):
         raise UserError(f"the run comes first, before {argv[0]}; choose one of\n{list_runs()}")
-    request = parse(argv)
-    result = train(request)
+    spec = parse(argv)
+    result = train(spec)
     print(result.summary)
-    print(f"in {request.folder.path}")
+    print(f"in {spec.folder.path}")
     return OK if result.status == "finished" else FAILED
 
 
-def parse(argv: Sequence[str]) -> Request:
+def parse(argv: Sequence[str]) -> RunSpec:
     """The run that the arguments ask for.
 
     Raises:
@@ -53,7 +53,7 @@ def parse(argv: Sequence[str]) -> Request:
     parser = make_parser(name)
     _add_places(parser)
     parsed = parser.parse_args(argv[1:])
-    return Request(
+    return RunSpec(
         name,
         to_settings(parser, name, parsed),
         out=parsed.out,

@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from sklearn.datasets import load_digits as sklearn_digits
 from torch import Tensor
 
-from benchmarks.data.content import ContentCheck, check_content, warn_of_mismatch
+from benchmarks.data.checksum import ContentCheck, check_content, warn_of_mismatch
 
 NAME = "scikit-learn digits"
 # Of the pixels of all images as unsigned bytes, followed by the labels as unsigned bytes.

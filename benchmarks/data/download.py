@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import pooch
 
-from benchmarks.data.content import IdxFile, check_content, read_content
+from benchmarks.data.checksum import IdxFile, check_content, read_content
 from benchmarks.data.errors import DataFileError, DownloadError
 
 MEND = (

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from benchmarks.data.content import ContentCheck, IdxFile, check_content, read_content, warn_of_mismatch
+from benchmarks.data.checksum import ContentCheck, IdxFile, check_content, read_content, warn_of_mismatch
 from benchmarks.data.download import download
 from benchmarks.data.errors import DataFileError, MissingDataError
 from benchmarks.data.idx import parse_idx

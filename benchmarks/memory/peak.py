@@ -12,12 +12,12 @@ from torch._C._autograd import _disable_profiler, _enable_profiler, _prepare_pro
 from torch._C._profiler import ProfilerActivity, RecordScope
 from torch.autograd.profiler import profile
 
-Work = Callable[[], object]
+Action = Callable[[], object]
 
 _LEVEL = "KINETO_LOG_LEVEL"
 
 
-def peak_bytes(work: Work, device: torch.device) -> int:
+def peak_bytes(work: Action, device: torch.device) -> int:
     """The most bytes that `work` holds at once of what it allocates itself.
 
     On the CPU every allocation of torch's allocator is counted: tensors, what autograd saves, the scratch of kernels
@@ -29,7 +29,7 @@ def peak_bytes(work: Work, device: torch.device) -> int:
     return _on_cuda(work, device) if device.type == "cuda" else _on_cpu(work)
 
 
-def _on_cpu(work: Work) -> int:
+def _on_cpu(work: Action) -> int:
     # What torch.profiler does with `profile_memory`, but without a record of each operation, which would make it five
     # times as slow and take more memory than what is measured. Its own class does not pass on the scopes to record.
     config, activities = profile(profile_memory=True).config(), {ProfilerActivity.CPU}
@@ -47,7 +47,7 @@ def _on_cpu(work: Work) -> int:
     return most
 
 
-def _on_cuda(work: Work, device: torch.device) -> int:
+def _on_cuda(work: Action, device: torch.device) -> int:
     torch.cuda.synchronize(device)
     torch.cuda.reset_peak_memory_stats(device)
     before = torch.cuda.memory_allocated(device)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from benchmarks.models.metrics import Tally
+from benchmarks.models.metrics import EpochMetrics
 from benchmarks.models.network import SequenceClassifier
 from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import rate_function
@@ -35,7 +35,7 @@ class Classifier(L.LightningModule):
         self.network = network
         self.settings = settings
         self.metrics: dict[str, float] = {}
-        self._tally = {stage: Tally() for stage in ("train", "val", "test")}
+        self._tally = {stage: EpochMetrics() for stage in ("train", "val", "test")}
         self._loss = torch.zeros(())
         self._steps_of_epoch = 0
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 
-class Tally:
+class EpochMetrics:
     """Sums that wait for no device until they are asked for."""
 
     def __init__(self) -> None:

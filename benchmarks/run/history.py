@@ -19,7 +19,7 @@ from benchmarks.run.folder import RunFolder
 from benchmarks.support.atomic import write_text
 
 
-class RunRecord(Checkpoint):
+class RunHistory(Checkpoint):
     """Ends each epoch: adds it to the history, keeps the weights if they are the best, saves a checkpoint.
 
     History and best weights are part of the checkpoint, so they always belong to the weights beside them. The log is

@@ -12,11 +12,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 import torch
 
 from benchmarks.report.result import RunResult
-from benchmarks.run.request import Request
+from benchmarks.run.spec import RunSpec
 from benchmarks.run.train import train
 
 
-def run_all(requests: Sequence[Request], jobs: int) -> list[RunResult]:
+def run_all(requests: Sequence[RunSpec], jobs: int) -> list[RunResult]:
     """The results of all runs, at most `jobs` at once; a line for each as it ends.
 
     A run that diverges is a result like any other. What else goes wrong ends the others too, by kill: they go on from
@@ -29,14 +29,14 @@ def run_all(requests: Sequence[Request], jobs: int) -> list[RunResult]:
     return results
 
 
-def _side_by_side(requests: Sequence[Request], jobs: int) -> Iterator[RunResult]:
+def _side_by_side(requests: Sequence[RunSpec], jobs: int) -> Iterator[RunResult]:
     strangers = set(multiprocessing.active_children())
     threads = max(1, (os.cpu_count() or 1) // jobs)
     # spawn is what every system has, and forking a process that has used torch's threads may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(threads,)) as pool:
         try:
-            for future in as_completed([pool.submit(train, request) for request in requests]):
+            for future in as_completed([pool.submit(train, spec) for spec in requests]):
                 yield future.result()
         except BaseException:
             for process in set(multiprocessing.active_children()) - strangers:

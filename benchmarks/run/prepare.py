@@ -11,57 +11,57 @@ from benchmarks.models.classifier import Classifier
 from benchmarks.models.network import build_network
 from benchmarks.models.optimizers import check_optimizer
 from benchmarks.run.checkpoint import AtomicCheckpointIO
-from benchmarks.run.history import RunRecord
+from benchmarks.run.history import RunHistory
 from benchmarks.run.progress import progress_callbacks
-from benchmarks.run.request import Request, make_task, read_data
+from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.support.errors import UserError
 from benchmarks.tasks import PixelTask
 
 
 @dataclass(frozen=True)
-class Work:
+class PreparedRun:
     """The parts of a run: what is asked for, the data, the network with its loss, what is kept, and lightning."""
 
-    request: Request
+    spec: RunSpec
     task: PixelTask
     module: Classifier
-    record: RunRecord
+    record: RunHistory
     trainer: L.Trainer
 
 
-def prepare(request: Request) -> Work:
+def prepare(spec: RunSpec) -> PreparedRun:
     """The parts of a run, its data read: what can be wrong with the request is wrong here.
 
     Raises:
         UserError: it cannot be carried out.
     """
-    settings = request.settings
+    settings = spec.settings
     check_optimizer(settings.optimizer)
-    task = make_task(request)
+    task = make_task(spec)
     network = build_network(
         settings.model, input_size=task.input_size, num_classes=task.num_classes, seed=settings.seed
     )
-    record = RunRecord(request.folder)
-    trainer = _make_trainer(request, record)
+    record = RunHistory(spec.folder)
+    trainer = _make_trainer(spec, record)
     read_data(task)
-    return Work(request, task, Classifier(network, settings), record, trainer)
+    return PreparedRun(spec, task, Classifier(network, settings), record, trainer)
 
 
-def _make_trainer(request: Request, record: RunRecord) -> L.Trainer:
-    settings = request.settings.trainer
+def _make_trainer(spec: RunSpec, record: RunHistory) -> L.Trainer:
+    settings = spec.settings.trainer
     try:
         return L.Trainer(
             accelerator=settings.accelerator,
             devices=1,
             precision=settings.precision,
-            max_epochs=request.settings.epochs,
-            callbacks=[record, *progress_callbacks(request.progress, str(request.name))],
+            max_epochs=spec.settings.epochs,
+            callbacks=[record, *progress_callbacks(spec.progress, str(spec.name))],
             plugins=[AtomicCheckpointIO()],
             logger=False,
             num_sanity_val_steps=0,
-            enable_progress_bar=request.progress == "bar",
+            enable_progress_bar=spec.progress == "bar",
             enable_model_summary=False,
-            default_root_dir=request.folder.path,
+            default_root_dir=spec.folder.path,
         )
     except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise UserError(f"`trainer.accelerator` {settings.accelerator!r} cannot be used: {error}") from error

@@ -7,59 +7,59 @@ import time
 from benchmarks.report.result import Accuracy, RunResult, read_result, write_result
 from benchmarks.run.describe import describe_diverged, describe_finished
 from benchmarks.run.lightning_compat import interruptible, quiet
-from benchmarks.run.prepare import Work, prepare
-from benchmarks.run.request import Request
+from benchmarks.run.prepare import PreparedRun, prepare
+from benchmarks.run.spec import RunSpec
 from benchmarks.support.errors import NonFiniteError
 from benchmarks.support.threads import threads
 from solvers import DivergenceError
 
 
-def train(request: Request) -> RunResult:
+def train(spec: RunSpec) -> RunResult:
     """The result of a run: read if it has ended before, else trained from its last checkpoint or from the start.
 
     Raises:
         UserError: something that the user can mend, before any work.
         KeyboardInterrupt: by Ctrl-C; the run can go on from its last checkpoint.
     """
-    folder = request.folder
+    folder = spec.folder
     with folder.owned():
-        if request.overwrite:
+        if spec.overwrite:
             folder.clear()
-        folder.check(request.settings)
+        folder.check(spec.settings)
         if folder.result.exists():
             return read_result(folder.result)
         with quiet():
-            work = prepare(request)
-            folder.claim(request.settings)
-            result = _carry_out(work)
+            prepared = prepare(spec)
+            folder.claim(spec.settings)
+            result = _carry_out(prepared)
         write_result(folder.result, result)
     return result
 
 
-def _carry_out(work: Work) -> RunResult:
-    with threads(work.request.settings.trainer.threads):
+def _carry_out(prepared: PreparedRun) -> RunResult:
+    with threads(prepared.spec.settings.trainer.threads):
         try:
-            _fit(work)
-            accuracy, seconds = _test(work)
+            _fit(prepared)
+            accuracy, seconds = _test(prepared)
         except (NonFiniteError, DivergenceError) as error:
-            return describe_diverged(work, error)
-        return describe_finished(work, accuracy, seconds)
+            return describe_diverged(prepared, error)
+        return describe_finished(prepared, accuracy, seconds)
 
 
-def _fit(work: Work) -> None:
-    checkpoint = work.request.folder.checkpoint
+def _fit(prepared: PreparedRun) -> None:
+    checkpoint = prepared.spec.folder.checkpoint
     start = str(checkpoint) if checkpoint.exists() else None
     with interruptible():
         # With every epoch in the checkpoint this only restores: a run killed while it was tested trains no further.
-        work.trainer.fit(work.module, datamodule=work.task, ckpt_path=start, weights_only=True)
+        prepared.trainer.fit(prepared.module, datamodule=prepared.task, ckpt_path=start, weights_only=True)
 
 
-def _test(work: Work) -> tuple[Accuracy, float]:
-    work.module.network.load_state_dict(work.record.best)
+def _test(prepared: PreparedRun) -> tuple[Accuracy, float]:
+    prepared.module.network.load_state_dict(prepared.record.best)
     began = time.monotonic()
     with interruptible():
-        work.trainer.test(work.module, datamodule=work.task, verbose=False)
-    history = work.record.history
-    best = history[work.record.best_epoch - 1].val_accuracy
-    accuracy = Accuracy(history[-1].train_accuracy, best, work.module.metrics["test_accuracy"])
+        prepared.trainer.test(prepared.module, datamodule=prepared.task, verbose=False)
+    history = prepared.record.history
+    best = history[prepared.record.best_epoch - 1].val_accuracy
+    accuracy = Accuracy(history[-1].train_accuracy, best, prepared.module.metrics["test_accuracy"])
     return accuracy, time.monotonic() - began

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmarks.speed.answer import Answer
 from benchmarks.speed.case import Case
+from benchmarks.speed.equivalence import Answer
 from benchmarks.speed.problem import Problem
 
 Kind = Literal["ours", "peer", "another function", "arithmetic"]

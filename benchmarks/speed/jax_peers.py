@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.speed.answer import Answer
 from benchmarks.speed.case import Case
 from benchmarks.speed.contender import Contender, Runner, UnavailableError, takes_the_papers
+from benchmarks.speed.equivalence import Answer
 from benchmarks.speed.problem import DAMPING, DT, Problem, full_matrix
 from odernn import AntisymmetricField
 

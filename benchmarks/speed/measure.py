@@ -9,11 +9,11 @@ from math import inf
 
 import torch
 
-from benchmarks.speed.answer import CHECKED, Answer, largest_error, tolerance
 from benchmarks.speed.case import Case
 from benchmarks.speed.contender import Contender, Runner, UnavailableError
+from benchmarks.speed.equivalence import CHECKED, Answer, largest_error, tolerance
+from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.ours import REFERENCE
-from benchmarks.speed.outcome import Outcome
 from benchmarks.speed.problem import Problem, draw, flops
 from benchmarks.speed.rounds import interleaved, repetitions
 from benchmarks.speed.suites import Group
@@ -34,7 +34,7 @@ class Running:
         failed: whether it stopped being able to run.
     """
 
-    outcome: Outcome
+    measurement: Measurement
     runner: Runner
     seconds: list[float] = field(default_factory=list)
     count: int = 0
@@ -45,18 +45,18 @@ class Running:
         try:
             return inf if self.failed else self.runner.time()
         except UnavailableError as unavailable:
-            self.outcome = replace(self.outcome, note=str(unavailable))
+            self.measurement = replace(self.measurement, note=str(unavailable))
             self.failed = True
             return inf
 
-    def finished(self) -> Outcome:
+    def finished(self) -> Measurement:
         """The outcome with the seconds; without them if it failed on the way."""
-        return replace(self.outcome, seconds=() if self.failed else tuple(self.seconds))
+        return replace(self.measurement, seconds=() if self.failed else tuple(self.seconds))
 
 
 def measure_group(
     suite: str, group: Group, contenders: Mapping[str, Contender], device: torch.device, budget: float
-) -> list[Outcome]:
+) -> list[Measurement]:
     """The outcomes of a group's entries, in their order.
 
     Args:
@@ -73,19 +73,21 @@ def measure_group(
 
 def prepare_group(
     suite: str, group: Group, contenders: Mapping[str, Contender], device: torch.device
-) -> list[Running | Outcome]:
+) -> list[Running | Measurement]:
     """Each entry ready to be timed, or an outcome that says why it is not: it refuses, cannot run, or disagrees."""
     problems = {case: draw(case, device) for case in dict.fromkeys(entry.case for entry in group)}
     references = _remembered(contenders[REFERENCE])
-    prepared: list[Running | Outcome] = []
+    prepared: list[Running | Measurement] = []
     for entry in group:
         contender, problem = contenders[entry.contender], problems[entry.case]
-        blank = Outcome(suite, entry.case, contender.name, contender.kind, flops=flops(problem))
+        blank = Measurement(suite, entry.case, contender.name, contender.kind, flops=flops(problem))
         prepared.append(_prepare(blank, contender, problem, references))
     return prepared
 
 
-def _prepare(blank: Outcome, contender: Contender, problem: Problem, references: References) -> Running | Outcome:
+def _prepare(
+    blank: Measurement, contender: Contender, problem: Problem, references: References
+) -> Running | Measurement:
     refusal = contender.refusal(problem.case)
     if refusal is not None:
         return replace(blank, note=refusal)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmarks.speed.case import Case
-from benchmarks.speed.outcome import Outcome
+from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.table import limit
 from benchmarks.support.plotting import COLOURS, clear_frame, new_figure, styles, to_png
 
@@ -21,9 +21,9 @@ AXES: dict[str, tuple[str, Size]] = {
 }
 
 
-def draw_pictures(outcomes: Sequence[Outcome], peak: float) -> dict[str, bytes]:
+def draw_pictures(measurements: Sequence[Measurement], peak: float) -> dict[str, bytes]:
     """The pictures for which something was measured, as PNGs by the last part of their names."""
-    timed = [one for one in outcomes if one.median is not None]
+    timed = [one for one in measurements if one.median is not None]
     swept = {suite: [one for one in timed if one.suite == suite] for suite in AXES}
     swept["length"] = _of_one_batch(swept["length"])
     pictures = {}
@@ -38,17 +38,19 @@ def draw_pictures(outcomes: Sequence[Outcome], peak: float) -> dict[str, bytes]:
     return pictures
 
 
-def _of_one_batch(outcomes: Sequence[Outcome]) -> list[Outcome]:
+def _of_one_batch(measurements: Sequence[Measurement]) -> list[Measurement]:
     """Of several lengths those with the smallest batch, which all contenders are measured with."""
-    batch = min((one.case.shape.batch for one in outcomes), default=0)
-    return [one for one in outcomes if one.case.shape.batch == batch]
+    batch = min((one.case.shape.batch for one in measurements), default=0)
+    return [one for one in measurements if one.case.shape.batch == batch]
 
 
-def _draw_sweeps(sweeps: dict[str, list[Outcome]], quantity: str, value: Callable[[Outcome], float]) -> bytes:
+def _draw_sweeps(sweeps: dict[str, list[Measurement]], quantity: str, value: Callable[[Measurement], float]) -> bytes:
     figure = new_figure((1.5 + 4.5 * len(sweeps), 4.4))
-    for axes, (suite, outcomes) in zip(figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps.items(), strict=True):
+    for axes, (suite, measurements) in zip(
+        figure.subplots(1, len(sweeps), squeeze=False)[0], sweeps.items(), strict=True
+    ):
         label, size = AXES[suite]
-        _draw_lines(axes, outcomes, size, value)
+        _draw_lines(axes, measurements, size, value)
         axes.set_xlabel(label)
         axes.set_ylabel(f"forward + backward, {quantity}")
     # Each contender once, though a panel may lack it.
@@ -57,23 +59,25 @@ def _draw_sweeps(sweeps: dict[str, list[Outcome]], quantity: str, value: Callabl
     return to_png(figure)
 
 
-def _draw_lines(axes: Axes, outcomes: Sequence[Outcome], size: Size, value: Callable[[Outcome], float]) -> None:
-    names = list(dict.fromkeys(one.contender for one in outcomes))
+def _draw_lines(
+    axes: Axes, measurements: Sequence[Measurement], size: Size, value: Callable[[Measurement], float]
+) -> None:
+    names = list(dict.fromkeys(one.contender for one in measurements))
     for name, (colour, dash) in zip(names, styles(), strict=False):
-        points = sorted((size(one.case), value(one)) for one in outcomes if one.contender == name)
+        points = sorted((size(one.case), value(one)) for one in measurements if one.contender == name)
         axes.plot(*zip(*points, strict=True), color=colour, linestyle=dash, marker="o", markersize=4, label=name)
-    sizes = sorted({size(one.case) for one in outcomes})
+    sizes = sorted({size(one.case) for one in measurements})
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(sizes, [f"{one:,}" for one in sizes])
     clear_frame(axes)
 
 
-def _draw_limit(outcomes: Sequence[Outcome], peak: float) -> bytes:
+def _draw_limit(measurements: Sequence[Measurement], peak: float) -> bytes:
     """A group of bars for each shape, a bar for each contender."""
-    cases = list(dict.fromkeys(one.case for one in outcomes))
-    names = list(dict.fromkeys(one.contender for one in outcomes))
-    fractions = {(one.case, one.contender): 100 * limit(one, peak) / (one.median or np.inf) for one in outcomes}
+    cases = list(dict.fromkeys(one.case for one in measurements))
+    names = list(dict.fromkeys(one.contender for one in measurements))
+    fractions = {(one.case, one.contender): 100 * limit(one, peak) / (one.median or np.inf) for one in measurements}
     figure = new_figure((9.0, 1.5 + 0.17 * len(cases) * len(names)))
     axes = figure.subplots()
     height = 0.9 / len(names)
@@ -90,9 +94,9 @@ def _draw_limit(outcomes: Sequence[Outcome], peak: float) -> bytes:
     return to_png(figure)
 
 
-def _milliseconds(outcome: Outcome) -> float:
-    return 1e3 * (outcome.median or 0.0)
+def _milliseconds(measurement: Measurement) -> float:
+    return 1e3 * (measurement.median or 0.0)
 
 
-def _microseconds_a_step(outcome: Outcome) -> float:
-    return 1e3 * _milliseconds(outcome) / outcome.case.shape.time
+def _microseconds_a_step(measurement: Measurement) -> float:
+    return 1e3 * _milliseconds(measurement) / measurement.case.shape.time

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from benchmarks.speed.bars import BARS, values_of
-from benchmarks.speed.outcome import Outcome
+from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.pictures import draw_pictures
-from benchmarks.speed.table import bars_table, limit, suite_tables
+from benchmarks.speed.table import limit, suite_tables, targets_table
+from benchmarks.speed.targets import TARGETS, values_of
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.provenance import Commit, Machine
 
@@ -42,7 +42,7 @@ class Report:
     machine: Machine
     versions: Mapping[str, str]
     peak: float = 0.0
-    outcomes: list[Outcome] = field(default_factory=list)
+    measurements: list[Measurement] = field(default_factory=list)
 
     def write(self) -> None:
         """Writes the numbers, the tables and the pictures, each whole or not at all.
@@ -50,7 +50,7 @@ class Report:
         Raises:
             OSError: the folder cannot be written to.
         """
-        pictures = draw_pictures(self.outcomes, self.peak)
+        pictures = draw_pictures(self.measurements, self.peak)
         self.write_numbers()
         for name, png in pictures.items():
             write_atomically(self.folder / f"{NAME}-{name}.png", lambda stream, png=png: [stream.write(png)].clear())
@@ -66,26 +66,26 @@ class Report:
         write_text(self.folder / f"{NAME}.json", text + "\n")
 
     def _record(self) -> dict[str, object]:
-        values = values_of(self.outcomes)
-        bars = [
+        values = values_of(self.measurements)
+        targets = [
             {"claim": b.claim, "measured": b.measured(values), "at_most": b.at_most, "verdict": b.verdict(values)}
-            for b in BARS
+            for b in TARGETS
         ]
         return {
             "commit": asdict(self.commit),
             "machine": asdict(self.machine),
             "versions": dict(self.versions),
             "peak_flops": self.peak,
-            "outcomes": [_plain(outcome, self.peak) for outcome in self.outcomes],
-            "bars": bars,
+            "outcomes": [_plain(measurement, self.peak) for measurement in self.measurements],
+            "bars": targets,
         }
 
     def _markdown(self, pictures: Sequence[str]) -> str:
-        suites = [(suite, list(group)) for suite, group in groupby(self.outcomes, key=lambda one: one.suite)]
+        suites = [(suite, list(group)) for suite, group in groupby(self.measurements, key=lambda one: one.suite)]
         parts = [f"## {suite}\n\n{suite_tables(group, self.peak)}" for suite, group in suites]
         shown = [f"![{name}]({NAME}-{name}.png)" for name in pictures]
         return "\n\n".join(
-            ["# Speed", self._origin(), READING, *parts, f"## Bars\n\n{bars_table(self.outcomes)}", *shown]
+            ["# Speed", self._origin(), READING, *parts, f"## Bars\n\n{targets_table(self.measurements)}", *shown]
         )
 
     def _origin(self) -> str:
@@ -101,7 +101,11 @@ class Report:
         return "\n".join(f"- {line}" for line in lines)
 
 
-def _plain(outcome: Outcome, peak: float) -> dict[str, object]:
+def _plain(measurement: Measurement, peak: float) -> dict[str, object]:
     """As JSON takes it: an infinite error, of shapes that differ, is a word."""
-    error = outcome.error if outcome.error is None or outcome.error < float("inf") else "infinite"
-    return asdict(outcome) | {"error": error, "median": outcome.median, "limit_seconds": limit(outcome, peak)}
+    error = measurement.error if measurement.error is None or measurement.error < float("inf") else "infinite"
+    return asdict(measurement) | {
+        "error": error,
+        "median": measurement.median,
+        "limit_seconds": limit(measurement, peak),
+    }

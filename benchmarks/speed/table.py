@@ -1,13 +1,13 @@
-"""What was measured as Markdown: a table for each case, and that of the bars."""
+"""What was measured as Markdown: a table for each case, and that of the targets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from benchmarks.speed.bars import BARS, Bar, Values, values_of
 from benchmarks.speed.case import Case
-from benchmarks.speed.outcome import Outcome
+from benchmarks.speed.measurement import Measurement
+from benchmarks.speed.targets import TARGETS, Target, Values, values_of
 from benchmarks.support.markdown import markdown_table
 
 NONE = "–"
@@ -25,83 +25,85 @@ HEAD = (
     "remarks",
 )
 MEMORY_HEAD = ("contender", "peak", "/ trajectory", "remarks")
-BARS_HEAD = ("bar", "measured", "at most", "verdict")
+TARGETS_HEAD = ("bar", "measured", "at most", "verdict")
 LEFT = ("contender", "remarks", "bar", "verdict")
 
 
-def suite_tables(outcomes: Sequence[Outcome], peak: float) -> str:
+def suite_tables(measurements: Sequence[Measurement], peak: float) -> str:
     """The tables of one suite, one beneath the other.
 
     Args:
-        outcomes: of one suite, those of a case together.
+        measurements: of one suite, those of a case together.
         peak: operations a second at most.
     """
-    by_case = [(case, list(group)) for case, group in groupby(outcomes, key=lambda outcome: outcome.case)]
+    by_case = [(case, list(group)) for case, group in groupby(measurements, key=lambda measurement: measurement.case)]
     return "\n\n".join(f"### {case.title}\n\n{_case_table(case, group, peak)}" for case, group in by_case)
 
 
-def bars_table(outcomes: Sequence[Outcome], bars: Sequence[Bar] = BARS) -> str:
+def targets_table(measurements: Sequence[Measurement], targets: Sequence[Target] = TARGETS) -> str:
     """Each bar with what was measured, and whether it is met."""
-    values = values_of(outcomes)
-    return markdown_table(BARS_HEAD, [_bar_row(bar, values) for bar in bars], LEFT)
+    values = values_of(measurements)
+    return markdown_table(TARGETS_HEAD, [_target_row(target, values) for target in targets], LEFT)
 
 
-def best_peer(outcomes: Sequence[Outcome]) -> float | None:
+def best_peer(measurements: Sequence[Measurement]) -> float | None:
     """The median of the fastest peer that computes the same function, of one case."""
-    return min((one.median for one in outcomes if one.kind == "peer" and one.median is not None), default=None)
+    return min((one.median for one in measurements if one.kind == "peer" and one.median is not None), default=None)
 
 
-def limit(outcome: Outcome, peak: float) -> float:
+def limit(measurement: Measurement, peak: float) -> float:
     """The seconds in which the machine at its best would do the case's matrix products."""
-    return outcome.flops / peak
+    return measurement.flops / peak
 
 
-def _case_table(case: Case, outcomes: Sequence[Outcome], peak: float) -> str:
+def _case_table(case: Case, measurements: Sequence[Measurement], peak: float) -> str:
     if case.work == "memory":
-        return markdown_table(MEMORY_HEAD, [_memory_row(outcome) for outcome in outcomes], LEFT)
-    rival = next((one.median for one in outcomes if one.contender == RIVAL), None)
-    peer, least = best_peer(outcomes), limit(outcomes[0], peak)
-    rows = [_row(outcome, rival, peer, least) for outcome in outcomes]
-    rows.append(_row(_as_outcome(outcomes[0], least), rival, peer, least))
+        return markdown_table(MEMORY_HEAD, [_memory_row(measurement) for measurement in measurements], LEFT)
+    rival = next((one.median for one in measurements if one.contender == RIVAL), None)
+    peer, least = best_peer(measurements), limit(measurements[0], peak)
+    rows = [_row(measurement, rival, peer, least) for measurement in measurements]
+    rows.append(_row(_as_measurement(measurements[0], least), rival, peer, least))
     return markdown_table(HEAD, rows, LEFT)
 
 
-def _as_outcome(like: Outcome, seconds: float) -> Outcome:
-    return Outcome(like.suite, like.case, "limit", "arithmetic", (seconds,), note="computed: operations over the peak")
+def _as_measurement(like: Measurement, seconds: float) -> Measurement:
+    return Measurement(
+        like.suite, like.case, "limit", "arithmetic", (seconds,), note="computed: operations over the peak"
+    )
 
 
-def _row(outcome: Outcome, rival: float | None, peer: float | None, least: float) -> list[str]:
-    median = outcome.median
+def _row(measurement: Measurement, rival: float | None, peer: float | None, least: float) -> list[str]:
+    median = measurement.median
     if median is None:
-        return [outcome.contender, *[NONE] * (len(HEAD) - 2), _remarks(outcome)]
-    same_work = outcome.kind != "another function"
+        return [measurement.contender, *[NONE] * (len(HEAD) - 2), _remarks(measurement)]
+    same_work = measurement.kind != "another function"
     return [
-        outcome.contender,
-        *map(milliseconds, (median, min(outcome.seconds), max(outcome.seconds))),
-        str(len(outcome.seconds)) if outcome.contender != "limit" else NONE,
-        f"{1e6 * median / outcome.case.shape.time:.3g}",
+        measurement.contender,
+        *map(milliseconds, (median, min(measurement.seconds), max(measurement.seconds))),
+        str(len(measurement.seconds)) if measurement.contender != "limit" else NONE,
+        f"{1e6 * median / measurement.case.shape.time:.3g}",
         *(_ratio(median, other) for other in (rival, peer)),
         f"{least / median:.1%}" if same_work else NONE,
-        _remarks(outcome),
+        _remarks(measurement),
     ]
 
 
-def _memory_row(outcome: Outcome) -> list[str]:
-    if outcome.bytes is None:
-        return [outcome.contender, NONE, NONE, _remarks(outcome)]
-    relative = outcome.bytes / outcome.case.shape.trajectory_bytes
-    return [outcome.contender, f"{outcome.bytes / 1e6:.1f} MB", f"{relative:.3f}", _remarks(outcome)]
+def _memory_row(measurement: Measurement) -> list[str]:
+    if measurement.bytes is None:
+        return [measurement.contender, NONE, NONE, _remarks(measurement)]
+    relative = measurement.bytes / measurement.case.shape.trajectory_bytes
+    return [measurement.contender, f"{measurement.bytes / 1e6:.1f} MB", f"{relative:.3f}", _remarks(measurement)]
 
 
-def _remarks(outcome: Outcome) -> str:
-    kind = "another function" if outcome.kind == "another function" else ""
-    return "; ".join(part for part in (kind, outcome.note) if part)
+def _remarks(measurement: Measurement) -> str:
+    kind = "another function" if measurement.kind == "another function" else ""
+    return "; ".join(part for part in (kind, measurement.note) if part)
 
 
-def _bar_row(bar: Bar, values: Values) -> list[str]:
-    show: Callable[[float], str] = _microseconds if bar.meaning == "microseconds more" else _number
-    measured = bar.measured(values)
-    return [bar.claim, NONE if measured is None else show(measured), show(bar.at_most), bar.verdict(values)]
+def _target_row(target: Target, values: Values) -> list[str]:
+    show: Callable[[float], str] = _microseconds if target.meaning == "microseconds more" else _number
+    measured = target.measured(values)
+    return [target.claim, NONE if measured is None else show(measured), show(target.at_most), target.verdict(values)]
 
 
 def milliseconds(seconds: float) -> str:
@@ -110,13 +112,14 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.3g} ms" if value < 999.5 else f"{value:,.0f} ms"
 
 
-def describe(outcome: Outcome) -> str:
+def describe(measurement: Measurement) -> str:
     """An outcome in a line, as it is shown while others are still measured."""
-    if outcome.bytes is not None:
-        found = f"{outcome.bytes / 1e6:.1f} MB"
+    if measurement.bytes is not None:
+        found = f"{measurement.bytes / 1e6:.1f} MB"
     else:
-        found = NONE if outcome.median is None else milliseconds(outcome.median)
-    return f"{outcome.suite}: {outcome.case.title}: {outcome.contender}: {found} {_remarks(outcome)}".rstrip()
+        found = NONE if measurement.median is None else milliseconds(measurement.median)
+    said = f"{measurement.suite}: {measurement.case.title}: {measurement.contender}: {found} {_remarks(measurement)}"
+    return said.rstrip()
 
 
 def _ratio(value: float, other: float | None) -> str:

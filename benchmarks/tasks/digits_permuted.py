@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from benchmarks.data.draws import permutation
+from benchmarks.data.random_splits import permutation
 from benchmarks.tasks.checks import checked_count, checked_seed
 from benchmarks.tasks.digits_splits import LARGEST_VAL_SIZE, LENGTH, digits_splits
 from benchmarks.tasks.loading import Loading

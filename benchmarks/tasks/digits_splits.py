@@ -4,7 +4,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from benchmarks.data.digits import load_digits
-from benchmarks.data.draws import hold_out_stratified
+from benchmarks.data.random_splits import hold_out_stratified
 from benchmarks.tasks.sequences import PixelSequences, Scale, Splits
 
 LENGTH = 8 * 8

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from benchmarks.data.draws import epoch_order
+from benchmarks.data.random_splits import epoch_order
 from benchmarks.tasks.checks import checked_count, checked_seed
 from benchmarks.tasks.sequences import Batch, PixelSequences
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from jaxtyping import Int64
 from torch import Tensor
 
-from benchmarks.data.draws import hold_out
 from benchmarks.data.mnist import LabelledImages, load_mnist
+from benchmarks.data.random_splits import hold_out
 from benchmarks.tasks.checks import checked_count
 from benchmarks.tasks.sequences import PixelSequences, Scale, Splits
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 import lightning as L
 from torch.utils.data import DataLoader
 
-from benchmarks.data.content import ContentCheck
+from benchmarks.data.checksum import ContentCheck
 from benchmarks.tasks.loading import Loading
 from benchmarks.tasks.sequences import Batch, Splits
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.data.draws import permutation
 from benchmarks.data.mnist import locate_mnist
+from benchmarks.data.random_splits import permutation
 from benchmarks.tasks.checks import checked_count, checked_folder, checked_seed
 from benchmarks.tasks.loading import Loading
 from benchmarks.tasks.mnist_splits import LENGTH, mnist_splits

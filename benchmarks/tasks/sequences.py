@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from benchmarks.data.content import ContentCheck
+from benchmarks.data.checksum import ContentCheck
 
 Batch = tuple[Float[Tensor, "batch time input"], Int64[Tensor, "batch"]]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.data import DownloadError, mnist
-from benchmarks.data.content import IdxFile
+from benchmarks.data.checksum import IdxFile
 from benchmarks.data.download import download
 
 # Incompressible, and long enough that a half of it is more than what sits in buffers.
@@ -214,7 +214,7 @@ def test_downloads_at_the_same_time_do_not_disturb_each_other(server, tmp_path):
 CHILD = """
 import sys
 from pathlib import Path
-from benchmarks.data.content import IdxFile
+from benchmarks.data.checksum import IdxFile
 from benchmarks.data.download import download
 url, folder, name, length, sha256 = sys.argv[1:]
 download(IdxFile(name, (int(length),), sha256), Path(folder), mirrors=[url])

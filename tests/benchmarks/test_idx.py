@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.data import DataChecksumWarning, DataFileError, MissingDataError
-from benchmarks.data.content import read_content
+from benchmarks.data.checksum import read_content
 from benchmarks.data.idx import parse_idx
 from benchmarks.data.mnist import FILES, find_mnist, load_mnist, locate_mnist
 

@@ -87,7 +87,7 @@ def test_diverged_run_does_not_end_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tests = {"rnn": None, "lstm": 0.9}
-    monkeypatch.setattr(pool, "train", lambda request: make_result(row=request.name.row, test=tests[request.name.row]))
+    monkeypatch.setattr(pool, "train", lambda spec: make_result(row=spec.name.row, test=tests[spec.name.row]))
     command = ["reproduce", "digits", "--rows", "rnn,lstm", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]
     assert main(command) == FAILED
     shown = capsys.readouterr().out

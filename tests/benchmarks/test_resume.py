@@ -22,7 +22,7 @@ from benchmarks.models.classifier import Classifier
 from benchmarks.report.result import RunResult, read_result
 from benchmarks.run import checkpoint
 from benchmarks.run import history as record
-from benchmarks.run.history import RunRecord
+from benchmarks.run.history import RunHistory
 from benchmarks.run.train import train
 from benchmarks.support import atomic as files
 
@@ -168,8 +168,8 @@ def load(out: Path) -> dict[str, Any]:
 
 
 def kept(state: dict[str, Any]) -> dict[str, Any]:
-    """What RunRecord put into a checkpoint."""
-    return state["callbacks"][RunRecord.__qualname__]
+    """What RunHistory put into a checkpoint."""
+    return state["callbacks"][RunHistory.__qualname__]
 
 
 def log(out: Path) -> list[dict[str, str]]:

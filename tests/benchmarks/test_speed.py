@@ -11,15 +11,15 @@ import torch
 
 import benchmarks.commands.speed as command
 from benchmarks.commands.speed import main
-from benchmarks.speed import resident
-from benchmarks.speed.arithmetic import measure_peak
-from benchmarks.speed.bars import BARS, TRAJECTORY, Bar, values_of
+from benchmarks.speed import peak_rss
 from benchmarks.speed.case import Case, Shape
-from benchmarks.speed.outcome import Outcome, Point
+from benchmarks.speed.contenders import all_contenders
+from benchmarks.speed.measurement import Measurement, Point
 from benchmarks.speed.problem import draw, flops
-from benchmarks.speed.roster import roster
+from benchmarks.speed.roofline import measure_peak
 from benchmarks.speed.suites import FULL, QUICK, SUITES
-from benchmarks.speed.table import bars_table, suite_tables
+from benchmarks.speed.table import suite_tables, targets_table
+from benchmarks.speed.targets import TARGETS, TRAJECTORY, Target, values_of
 from benchmarks.support.errors import INTERRUPTED, OK, UserError
 from odernn import FIELDS
 from solvers import SOLVERS
@@ -29,8 +29,10 @@ CASE = Case(Shape(10, 4, 8, 2))
 ROOT = Path(__file__).parents[2]
 
 
-def outcome(contender: str, *seconds: float, case: Case = CASE, kind="peer", suite: str = "reference", note: str = ""):
-    return Outcome(suite, case, contender, kind, seconds, flops=1000, note=note)
+def measurement(
+    contender: str, *seconds: float, case: Case = CASE, kind="peer", suite: str = "reference", note: str = ""
+):
+    return Measurement(suite, case, contender, kind, seconds, flops=1000, note=note)
 
 
 def test_command_writes_numbers_tables_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,7 +47,7 @@ def test_command_writes_numbers_tables_and_pictures(tmp_path: Path, capsys: pyte
     assert {"python", "torch", "odernn", "torchdiffeq"} <= set(record["versions"])
     assert len(record["commit"]) == 2
     assert record["peak_flops"] > 1e6
-    assert len(record["bars"]) == len(BARS)
+    assert len(record["bars"]) == len(TARGETS)
     by_name = {(one["suite"], one["case"]["work"], one["contender"]): one for one in record["outcomes"]}
     assert {suite for suite, _, _ in by_name} == {"reference", "length", "streaming"}
     naive = by_name["reference", "training", "naive"]
@@ -75,9 +77,9 @@ def test_command_writes_numbers_tables_and_pictures(tmp_path: Path, capsys: pyte
 )
 def test_every_suite_runs(suite: str, tmp_path: Path) -> None:
     assert main(["--quick", "--suite", suite, "--contenders", "torch,nn.RNN", "--out", str(tmp_path)]) == OK
-    outcomes = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["outcomes"]
-    assert outcomes
-    assert all(one["seconds"] for one in outcomes), outcomes
+    measurements = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["outcomes"]
+    assert measurements
+    assert all(one["seconds"] for one in measurements), measurements
 
 
 @pytest.mark.skipif(not resident.STATUS.exists(), reason="resident memory is read from Linux's /proc alone")
@@ -94,14 +96,14 @@ def test_a_process_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> No
     failed = subprocess.CompletedProcess([], 1, stdout="", stderr="Traceback\nMemoryError: all gone\n")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     case = replace(CASE, work="memory")
-    (one,) = resident.measure_resident("memory", [command.SUITES["memory"].groups(QUICK)[0][0]], roster(), 1)
+    (one,) = peak_rss.measure_resident("memory", [command.SUITES["memory"].groups(QUICK)[0][0]], all_contenders(), 1)
     assert one.case.work == case.work
     assert one.note in ("its process failed: MemoryError: all gone",) or not resident.STATUS.exists()
     assert one.bytes is None
 
 
 def test_suites_name_what_there_is() -> None:
-    names = set(roster())
+    names = set(all_contenders())
     for suite in SUITES.values():
         for sizes in (FULL, QUICK):
             entries = [entry for group in suite.groups(sizes) for entry in group]
@@ -115,44 +117,46 @@ def test_every_bar_is_about_something_that_is_measured() -> None:
     measured = {
         Point(name, *entry) for name, suite in SUITES.items() for group in suite.groups(FULL) for entry in group
     }
-    for bar in BARS:
-        points = {point for point in (*bar.tops, *bar.bottoms) if point.contender != TRAJECTORY}
+    for target in TARGETS:
+        points = {point for point in (*target.tops, *target.bottoms) if point.contender != TRAJECTORY}
         assert points
-        assert points <= measured, bar.claim
+        assert points <= measured, target.claim
 
 
 def test_bars_are_those_of_the_project() -> None:
-    assert len(BARS) == 19
-    assert len({bar.claim for bar in BARS}) == len(BARS)
+    assert len(TARGETS) == 19
+    assert len({target.claim for target in TARGETS}) == len(TARGETS)
 
 
 @pytest.mark.parametrize(("top", "verdict"), [(0.5, "met"), (0.500001, "missed"), (None, "not measured")])
 def test_verdict_of_a_ratio(top: float | None, verdict: str) -> None:
-    bar = Bar("a against b", [Point("reference", CASE, "a")], [Point("reference", CASE, "b")], 0.5)
-    outcomes = [outcome("b", 3.0, 1.0, 0.5), *([] if top is None else [outcome("a", top)])]
-    assert bar.verdict(values_of(outcomes)) == verdict
-    assert f"| a against b | {'–' if top is None else '0.5'} | 0.5 | {verdict} |" in bars_table(outcomes, [bar])
+    target = Target("a against b", [Point("reference", CASE, "a")], [Point("reference", CASE, "b")], 0.5)
+    measurements = [measurement("b", 3.0, 1.0, 0.5), *([] if top is None else [measurement("a", top)])]
+    assert target.verdict(values_of(measurements)) == verdict
+    assert f"| a against b | {'–' if top is None else '0.5'} | 0.5 | {verdict} |" in targets_table(
+        measurements, [target]
+    )
 
 
 def test_bar_of_a_range_takes_the_largest_and_the_smallest_a_step() -> None:
     cases = [replace(CASE, shape=replace(CASE.shape, time=time)) for time in (10, 100)]
     points = [Point("length", case, "a") for case in cases]
     values = values_of(
-        [outcome("a", 1.0, case=cases[0], suite="length"), outcome("a", 12.0, case=cases[1], suite="length")]
+        [measurement("a", 1.0, case=cases[0], suite="length"), measurement("a", 12.0, case=cases[1], suite="length")]
     )
-    assert Bar("range", points, points, 1.15).measured(values) == pytest.approx(1.2)
+    assert Target("range", points, points, 1.15).measured(values) == pytest.approx(1.2)
 
 
 def test_bar_of_a_difference_is_in_microseconds_a_step() -> None:
-    bar = Bar("more", [Point("any", CASE, "a")], [Point("any", CASE, "b")], 5.0, "microseconds more")
-    values = values_of([outcome("a", 90e-6, suite="any"), outcome("b", 50e-6, suite="any")])
-    assert bar.measured(values) == pytest.approx(4.0)  # ten steps
-    assert bar.verdict(values) == "met"
+    target = Target("more", [Point("any", CASE, "a")], [Point("any", CASE, "b")], 5.0, "microseconds more")
+    values = values_of([measurement("a", 90e-6, suite="any"), measurement("b", 50e-6, suite="any")])
+    assert target.measured(values) == pytest.approx(4.0)  # ten steps
+    assert target.verdict(values) == "met"
 
 
 def test_memory_is_judged_by_the_trajectory_and_the_weights() -> None:
     case = replace(CASE, work="memory")
-    values = values_of([replace(outcome("a", case=case, suite="memory"), bytes=5000)])
+    values = values_of([replace(measurement("a", case=case, suite="memory"), bytes=5000)])
     assert values[Point("memory", case, "a")] == 5000
     assert values[Point("memory", case, TRAJECTORY)] == 4 * (10 * 4 * 8 + 8 * 7 // 2 + 8 * 2 + 8)
 
@@ -160,11 +164,11 @@ def test_memory_is_judged_by_the_trajectory_and_the_weights() -> None:
 def test_table_shows_ratios_spread_and_remarks() -> None:
     table = suite_tables(
         [
-            outcome("native", 0.03, 0.01, 0.02, kind="ours"),
-            outcome("fast", 0.04),
-            outcome("slow", 0.4),
-            outcome("wrong", note="disagrees: max error 0.1"),
-            outcome("nn.RNN", 0.08, kind="another function"),
+            measurement("native", 0.03, 0.01, 0.02, kind="ours"),
+            measurement("fast", 0.04),
+            measurement("slow", 0.4),
+            measurement("wrong", note="disagrees: max error 0.1"),
+            measurement("nn.RNN", 0.08, kind="another function"),
         ],
         peak=1e5,
     )
@@ -193,7 +197,7 @@ def test_operations_of_the_matrix_products(changes: dict[str, str], count: int) 
 
 def test_peak_is_operations_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0.5, 0.25, *[1.0] * 10])
-    monkeypatch.setattr("benchmarks.speed.arithmetic.seconds_of", lambda work, device: next(seconds))
+    monkeypatch.setattr("benchmarks.speed.roofline.seconds_of", lambda work, device: next(seconds))
     assert measure_peak(CPU, size=10) == 2 * 10**3 / 0.25
 
 
@@ -203,7 +207,7 @@ def test_ctrl_c_leaves_what_was_measured(
     def interrupt(suite: str, *_):
         if suite == "output":
             raise KeyboardInterrupt
-        return [outcome("native", 0.1, suite=suite)]
+        return [measurement("native", 0.1, suite=suite)]
 
     monkeypatch.setattr(command, "measure_group", interrupt)
     assert main(["--quick", "--suite", "units,output,batch", "--out", str(tmp_path)]) == INTERRUPTED
@@ -217,7 +221,7 @@ def test_numbers_are_written_group_by_group(tmp_path: Path, monkeypatch: pytest.
     def fail(suite: str, *_):
         if suite == "output":
             raise MemoryError
-        return [outcome("native", 0.1, suite=suite)]
+        return [measurement("native", 0.1, suite=suite)]
 
     monkeypatch.setattr(command, "measure_group", fail)
     with pytest.raises(MemoryError):

@@ -11,11 +11,11 @@ import torch
 from benchmarks.speed import jax_environment
 from benchmarks.speed.case import Case, Output, Shape, Work
 from benchmarks.speed.contender import UnavailableError
+from benchmarks.speed.contenders import all_contenders
 from benchmarks.speed.jax_environment import cache_folder, is_made, jax_python
 from benchmarks.speed.jax_peers import NAMES, WORKER, JaxWorker, jax_contenders
 from benchmarks.speed.measure import measure_group
-from benchmarks.speed.outcome import Outcome
-from benchmarks.speed.roster import roster
+from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.rounds import LEAST
 from benchmarks.speed.suites import Entry
 from benchmarks.support.errors import UserError
@@ -24,8 +24,8 @@ SHAPE = Shape(6, 3, 4, 2)
 FAKE = Path(__file__).with_name("fake_jax_worker.py")
 
 
-def measured(worker: JaxWorker, case: Case) -> list[Outcome]:
-    contenders = roster(jax=jax_contenders(worker))
+def measured(worker: JaxWorker, case: Case) -> list[Measurement]:
+    contenders = all_contenders(jax=jax_contenders(worker))
     return measure_group("any", [Entry(case, name) for name in NAMES], contenders, torch.device("cpu"), budget=1e-6)
 
 
@@ -116,8 +116,8 @@ def test_jax_computes_our_function() -> None:
     with JaxWorker([str(jax_python(cache_folder())), str(WORKER)], threads=1) as worker:
         assert set(worker.versions()) == {"jax", "jaxlib", "diffrax", "equinox"}
         for work, output in cases:
-            for outcome in measured(worker, Case(SHAPE, work=work, output=output)):
-                assert outcome.note == ""
-                assert outcome.error is not None
-                assert outcome.error < 1e-5  # 80 epsilon, after six steps
-                assert outcome.seconds
+            for measurement in measured(worker, Case(SHAPE, work=work, output=output)):
+                assert measurement.note == ""
+                assert measurement.error is not None
+                assert measurement.error < 1e-5  # 80 epsilon, after six steps
+                assert measurement.seconds

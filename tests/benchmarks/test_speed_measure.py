@@ -10,27 +10,27 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed import measure
-from benchmarks.speed.answer import CHECKED, largest_error, tolerance
 from benchmarks.speed.case import Case, Output, Shape, Work
 from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
+from benchmarks.speed.contenders import all_contenders
+from benchmarks.speed.equivalence import CHECKED, largest_error, tolerance
 from benchmarks.speed.measure import Running, measure_group, time_in_turns
+from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.ours import REFERENCE
-from benchmarks.speed.outcome import Outcome
 from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.problem import DAMPING, DT, Problem, draw, full_matrix
-from benchmarks.speed.roster import roster
 from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, interleaved, repetitions
 from benchmarks.speed.suites import Entry
 from odernn import native
 
 CPU = torch.device("cpu")
 SMALL = Case(Shape(6, 3, 4, 2))
-CONTENDERS = roster()
+CONTENDERS = all_contenders()
 SAME = ("native", "torch", "native-checkpointed", "naive", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent")
 OTHERS = ("nn.RNN", "nn.GRU", "nn.LSTM")
 
 
-def measured(case: Case, *names: str, among: Mapping[str, Contender] = CONTENDERS) -> list[Outcome]:
+def measured(case: Case, *names: str, among: Mapping[str, Contender] = CONTENDERS) -> list[Measurement]:
     return measure_group("any", [Entry(case, name) for name in names], among, CPU, budget=1e-6)
 
 
@@ -62,26 +62,26 @@ def test_peers_compute_our_function(name: str, work: Work, output: Output) -> No
     if name == "torchrecurrent":
         pytest.importorskip("torchrecurrent", reason="an optional peer")
     skip_without_kernels(name)
-    (outcome,) = measured(replace(SMALL, work=work, output=output), name)
-    assert outcome.note == ""
-    assert outcome.error is not None
-    assert outcome.error < 1e-5  # 80 epsilon, after six steps
-    assert len(outcome.seconds) == LEAST
+    (measurement,) = measured(replace(SMALL, work=work, output=output), name)
+    assert measurement.note == ""
+    assert measurement.error is not None
+    assert measurement.error < 1e-5  # 80 epsilon, after six steps
+    assert len(measurement.seconds) == LEAST
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_function_is_timed_without_being_compared(name: str) -> None:
-    (outcome,) = measured(SMALL, name)
-    assert outcome.kind == "another function"
-    assert outcome.error is None
-    assert len(outcome.seconds) == LEAST
+    (measurement,) = measured(SMALL, name)
+    assert measurement.kind == "another function"
+    assert measurement.error is None
+    assert len(measurement.seconds) == LEAST
 
 
 @pytest.mark.parametrize("name", ["stream", "step", "naive", *OTHERS])
 def test_streaming_is_measured(name: str) -> None:
-    (outcome,) = measured(replace(SMALL, work="streaming"), name)
-    assert (outcome.error is None) == (name in OTHERS)
-    assert len(outcome.seconds) == LEAST
+    (measurement,) = measured(replace(SMALL, work="streaming"), name)
+    assert (measurement.error is None) == (name in OTHERS)
+    assert len(measurement.seconds) == LEAST
 
 
 @pytest.mark.parametrize("parameter", ["", "recurrent.upper", "input_map.weight", "input_map.bias", "x"])
@@ -93,10 +93,10 @@ def test_who_disagrees_is_reported_and_not_timed(change: Callable[[Tensor], Tens
         return replace(changed(change, parameter)(problem), time=lambda: calls.append(1) or 1.0)
 
     wrong = Contender("wrong", "peer", make)
-    outcome, right = measured(SMALL, "wrong", "naive", among={**CONTENDERS, "wrong": wrong})
-    assert outcome.note.startswith("disagrees: max error ")
-    assert outcome.error is not None
-    assert outcome.seconds == ()
+    measurement, right = measured(SMALL, "wrong", "naive", among={**CONTENDERS, "wrong": wrong})
+    assert measurement.note.startswith("disagrees: max error ")
+    assert measurement.error is not None
+    assert measurement.seconds == ()
     assert calls == []
     assert right.seconds  # the others are
 
@@ -152,8 +152,8 @@ def test_what_is_compared_is_short_and_what_is_timed_is_whole() -> None:
         return Runner(time, lambda: (seen.append((len(problem.x), "compared")), answer())[1])
 
     contender = Contender("spy", "peer", make, checked=4)
-    (outcome,) = measured(SMALL, "spy", among={**CONTENDERS, "spy": contender})
-    assert outcome.note == ""
+    (measurement,) = measured(SMALL, "spy", among={**CONTENDERS, "spy": contender})
+    assert measurement.note == ""
     assert seen[0] == (4, "compared")
     assert set(seen[1:]) == {(6, "timed")}
 
@@ -162,8 +162,8 @@ def test_lengths_of_a_group_are_each_compared_with_their_own(monkeypatch: pytest
     """Cut to the same length, they are not the same numbers."""
     monkeypatch.setattr(measure, "CHECKED", 4)
     cases = [replace(SMALL, shape=replace(SMALL.shape, time=time)) for time in (4, 6, 8)]
-    outcomes = measure_group("any", [Entry(case, "naive") for case in cases], CONTENDERS, CPU, budget=1e-6)
-    assert [outcome.note for outcome in outcomes] == ["", "", ""]
+    measurements = measure_group("any", [Entry(case, "naive") for case in cases], CONTENDERS, CPU, budget=1e-6)
+    assert [measurement.note for measurement in measurements] == ["", "", ""]
 
 
 def test_gradients_are_cleared_between_repetitions() -> None:
@@ -202,7 +202,7 @@ def test_contenders_take_turns() -> None:
     order: list[str] = []
 
     def running(name: str) -> Running:
-        return Running(Outcome("any", SMALL, name, "peer"), Runner(lambda: order.append(name) or LONG / 2, None))
+        return Running(Measurement("any", SMALL, name, "peer"), Runner(lambda: order.append(name) or LONG / 2, None))
 
     three = [running(name) for name in "abc"]
     time_in_turns(three, budget=1.0)
@@ -228,7 +228,7 @@ def test_count_of_repetitions(seconds: float, budget: float, count: int) -> None
 @pytest.mark.parametrize("first", [60.0, 1.5])
 def test_a_slow_first_call_does_not_set_the_count(first: float) -> None:
     times = iter([first, *[0.5] * 20])
-    one = Running(Outcome("any", SMALL, "a", "peer"), Runner(lambda: next(times), None))
+    one = Running(Measurement("any", SMALL, "a", "peer"), Runner(lambda: next(times), None))
     time_in_turns([one], budget=1.0)
     assert one.finished().seconds == (0.5,) * LEAST
 
@@ -242,16 +242,16 @@ def test_who_fails_while_being_timed_says_so(at: int) -> None:
             raise UnavailableError("it broke")
         return 0.1
 
-    one = Running(Outcome("any", SMALL, "a", "peer"), Runner(time, None))
+    one = Running(Measurement("any", SMALL, "a", "peer"), Runner(time, None))
     time_in_turns([one], budget=1.0)
     assert one.finished().note == "it broke"
     assert one.finished().seconds == ()
 
 
 def test_a_substitute_is_not_timed_under_our_engines_name() -> None:
-    (outcome,) = measured(replace(SMALL, field="lipschitz", solver="exponential-euler"), "native")
-    assert "in the place of the native one" in outcome.note
-    assert outcome.seconds == ()
+    (measurement,) = measured(replace(SMALL, field="lipschitz", solver="exponential-euler"), "native")
+    assert "in the place of the native one" in measurement.note
+    assert measurement.seconds == ()
 
 
 @pytest.mark.parametrize("name", ["naive", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "matmul", "jax-scan"])
@@ -261,17 +261,17 @@ def test_peers_refuse_what_is_not_the_papers(name: str) -> None:
 
 
 def test_one_odeint_for_the_whole_sequence_has_a_cap() -> None:
-    whole = roster(longest_whole=5)["torchdiffeq-whole"]
+    whole = all_contenders(longest_whole=5)["torchdiffeq-whole"]
     assert "T = 5 only" in (whole.refusal(SMALL) or "")
     assert whole.refusal(replace(SMALL, work="inference")) is None
-    assert roster(longest_whole=6)["torchdiffeq-whole"].refusal(SMALL) is None
+    assert all_contenders(longest_whole=6)["torchdiffeq-whole"].refusal(SMALL) is None
 
 
 def test_lengths_with_two_batches_are_drawn_for_the_smaller_alone() -> None:
-    def outcome(time: int, batch: int) -> Outcome:
+    def measurement(time: int, batch: int) -> Measurement:
         case = Case(Shape(time, batch, 8, 1))
-        return Outcome("length", case, "native", "ours", seconds=(0.001 * time * batch,))
+        return Measurement("length", case, "native", "ours", seconds=(0.001 * time * batch,))
 
-    alone = [outcome(time, 2) for time in (8, 16)]
-    both = draw_pictures([*alone, *(outcome(time, 4) for time in (8, 16))], peak=1e9)
+    alone = [measurement(time, 2) for time in (8, 16)]
+    both = draw_pictures([*alone, *(measurement(time, 4) for time in (8, 16))], peak=1e9)
     assert both == draw_pictures(alone, peak=1e9)

@@ -5,8 +5,8 @@ import torch
 
 from benchmarks.data import DataChecksumWarning
 from benchmarks.data.digits import load_digits
-from benchmarks.data.draws import hold_out, hold_out_stratified, permutation
 from benchmarks.data.mnist import load_mnist
+from benchmarks.data.random_splits import hold_out, hold_out_stratified, permutation
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.digits_splits import digits_splits
 from benchmarks.tasks.mnist_splits import mnist_splits

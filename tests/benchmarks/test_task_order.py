@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.data.draws import epoch_order
+from benchmarks.data.random_splits import epoch_order
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.loading import EpochOrder
 

@@ -9,7 +9,7 @@ import torch
 from jsonargparse import ArgumentParser
 
 from benchmarks.data import DataChecksumWarning, MissingDataError
-from benchmarks.data.draws import permutation
+from benchmarks.data.random_splits import permutation
 from benchmarks.tasks import TASKS, PixelTask
 
 # The small random files are not MNIST, and the tasks rightly say so.

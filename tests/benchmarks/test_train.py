@@ -88,7 +88,7 @@ def test_test_data_are_seen_once_and_with_the_best_weights(
     assert result.best_epoch < 4
     (weights,) = seen  # 300 images are one batch
     state = torch.load(folder / "last.ckpt", weights_only=True)
-    best = state["callbacks"]["RunRecord"]["best"]
+    best = state["callbacks"]["RunHistory"]["best"]
     assert all(weights[name].equal(best[name]) for name in best)
     assert not all(state["state_dict"][f"network.{name}"].equal(best[name]) for name in best)
 

@@ -15,7 +15,7 @@ from benchmarks.tasks import TASKS, PixelTask
 
 
 @dataclass(frozen=True)
-class Request:
+class RunSpec:
     """A run that is asked for.
 
     Attributes:
@@ -37,18 +37,18 @@ class Request:
         return RunFolder(self.out / self.name.task / self.name.row / f"seed-{self.settings.seed}")
 
 
-def make_task(request: Request) -> PixelTask:
+def make_task(spec: RunSpec) -> PixelTask:
     """The task with its settings; no data is read yet.
 
     Raises:
         UserError: it does not take them.
     """
-    make = TASKS[request.name.task]
-    places = {"data_dir": request.data_dir} if "data_dir" in inspect.signature(make).parameters else {}
+    make = TASKS[spec.name.task]
+    places = {"data_dir": spec.data_dir} if "data_dir" in inspect.signature(make).parameters else {}
     try:
-        return make(**request.settings.task, **places, seed=request.settings.seed)
+        return make(**spec.settings.task, **places, seed=spec.settings.seed)
     except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"the settings `task` make no {request.name.task}: {error}") from error
+        raise UserError(f"the settings `task` make no {spec.name.task}: {error}") from error
 
 
 def read_data(task: PixelTask) -> None:

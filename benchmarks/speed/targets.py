@@ -1,4 +1,4 @@
-"""The bars: what the measurements must show, written down as data."""
+"""Targets: what the measurements must show, written down as data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from benchmarks.speed.case import FLOAT_BYTES, Case, Shape, Work
-from benchmarks.speed.outcome import Outcome, Point
+from benchmarks.speed.measurement import Measurement, Point
 from benchmarks.speed.suites import FULL
 
 TRAJECTORY = "trajectory and weights"
@@ -18,14 +18,14 @@ Meaning = Literal["ratio", "microseconds more"]
 
 
 @dataclass(frozen=True)
-class Bar:
-    """A bar: a value against another one, at most so much.
+class Target:
+    """A value against another one, at most so much.
 
     Attributes:
         claim: what is compared, in words.
         tops: what is judged; the largest of them counts.
         bottoms: what it is judged by; the smallest of them counts.
-        at_most: the bar.
+        at_most: the target.
         meaning: whether the one is divided by the other, or the difference is taken, in microseconds a step.
     """
 
@@ -50,10 +50,10 @@ class Bar:
         return "met" if measured <= self.at_most else "missed"
 
 
-def values_of(outcomes: Sequence[Outcome]) -> Values:
-    """What bars compare: seconds a step, or bytes, with the trajectory's among them."""
-    values = {outcome.point: outcome.value for outcome in outcomes if outcome.value is not None}
-    cases = {(outcome.suite, outcome.case) for outcome in outcomes if outcome.case.work == "memory"}
+def values_of(measurements: Sequence[Measurement]) -> Values:
+    """What targets compare: seconds a step, or bytes, with the trajectory's among them."""
+    values = {measurement.point: measurement.value for measurement in measurements if measurement.value is not None}
+    cases = {(measurement.suite, measurement.case) for measurement in measurements if measurement.case.work == "memory"}
     return values | {Point(suite, case, TRAJECTORY): _trajectory_bytes(case.shape) for suite, case in cases}
 
 
@@ -66,17 +66,17 @@ def _reference(contender: str, index: int = 0, work: Work = "training") -> Point
     return Point("reference", Case(FULL.reference[index], work=work), contender)
 
 
-def _against(top: str, bottom: str, at_most: float, index: int = 0, work: Work = "training") -> Bar:
+def _against(top: str, bottom: str, at_most: float, index: int = 0, work: Work = "training") -> Target:
     shape = FULL.reference[index]
     claim = f"{shape}: {top} against {bottom}" + ("" if work == "training" else ", forward alone")
-    return Bar(claim, [_reference(top, index, work)], [_reference(bottom, index, work)], at_most)
+    return Target(claim, [_reference(top, index, work)], [_reference(bottom, index, work)], at_most)
 
 
-def _within(suite: str, claim: str, top: Case, bottom: Case, at_most: float) -> Bar:
-    return Bar(claim, [Point(suite, top, "native")], [Point(suite, bottom, "native")], at_most)
+def _within(suite: str, claim: str, top: Case, bottom: Case, at_most: float) -> Target:
+    return Target(claim, [Point(suite, top, "native")], [Point(suite, bottom, "native")], at_most)
 
 
-def _of_fields_and_solvers() -> list[Bar]:
+def _of_fields_and_solvers() -> list[Target]:
     euler = Case(FULL.reference[0])
     rk4, gated = replace(euler, solver="rk4"), replace(euler, field="gated-antisymmetric")
     leapfrog = replace(euler, field="hamiltonian", solver="leapfrog")
@@ -87,28 +87,28 @@ def _of_fields_and_solvers() -> list[Bar]:
     ]
 
 
-def _of_length() -> Bar:
+def _of_length() -> Target:
     points = [Point("length", Case(replace(FULL.reference[0], time=length)), "native") for length in FULL.lengths]
     ends = f"T = {min(FULL.lengths):,} to {max(FULL.lengths):,}"
-    return Bar(f"native: the longest against the shortest time of a step, {ends}", points, points, 1.15)
+    return Target(f"native: the longest against the shortest time of a step, {ends}", points, points, 1.15)
 
 
-def _of_memory() -> list[Bar]:
+def _of_memory() -> list[Target]:
     case = Case(FULL.reference[0], work="memory")
     bottom = [Point("memory", case, TRAJECTORY)]
     return [
-        Bar(f"{case.shape}: {name}'s peak against {TRAJECTORY}", [Point("memory", case, name)], bottom, at_most)
+        Target(f"{case.shape}: {name}'s peak against {TRAJECTORY}", [Point("memory", case, name)], bottom, at_most)
         for name, at_most in (("native", 1.3), ("native-checkpointed", 0.1))
     ]
 
 
-def _of_streaming() -> Bar:
+def _of_streaming() -> Target:
     case = Case(replace(FULL.reference[0], time=FULL.calls, batch=1), work="streaming")
     top, bottom = (Point("streaming", case, name) for name in ("stream", "naive"))
-    return Bar("a call of a stream against a step of the loop by hand", [top], [bottom], 5.0, "microseconds more")
+    return Target("a call of a stream against a step of the loop by hand", [top], [bottom], 5.0, "microseconds more")
 
 
-BARS: Sequence[Bar] = (
+TARGETS: Sequence[Target] = (
     _against("native", "nn.RNN", 0.5),
     _against("native", "matmul", 2.0),
     _against("torch", "nn.RNN", 1.0),

@@ -1,4 +1,4 @@
-"""The peak resident memory of one contender, in a process of its own: `python -m benchmarks.speed.resident`."""
+"""The peak resident memory of one contender, in a process of its own: `python -m benchmarks.speed.peak_rss`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import torch
 
 from benchmarks.speed.case import Case, Shape
 from benchmarks.speed.contender import Contender, UnavailableError
+from benchmarks.speed.contenders import all_contenders
 from benchmarks.speed.measure import Running, prepare_group
-from benchmarks.speed.outcome import Outcome
+from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.problem import draw
-from benchmarks.speed.roster import roster
 from benchmarks.speed.suites import Group
 
 STATUS = Path("/proc/self/status")
@@ -43,17 +43,17 @@ class Request:
         return cls(plain["contender"], Case(**case), plain["threads"])
 
 
-def measure_resident(suite: str, group: Group, contenders: Mapping[str, Contender], threads: int) -> list[Outcome]:
+def measure_resident(suite: str, group: Group, contenders: Mapping[str, Contender], threads: int) -> list[Measurement]:
     """The outcomes of a group's entries: by how much the process of each grows at most in forward and backward."""
     prepared = prepare_group(suite, group, contenders, torch.device("cpu"))
-    return [_in_a_process(one.outcome, threads) if isinstance(one, Running) else one for one in prepared]
+    return [_in_a_process(one.measurement, threads) if isinstance(one, Running) else one for one in prepared]
 
 
-def _in_a_process(blank: Outcome, threads: int) -> Outcome:
+def _in_a_process(blank: Measurement, threads: int) -> Measurement:
     if not STATUS.exists():
         return replace(blank, note="resident memory is read from Linux's /proc alone")
     request = json.dumps(asdict(Request(blank.contender, blank.case, threads)))
-    command = [sys.executable, "-m", "benchmarks.speed.resident", request]
+    command = [sys.executable, "-m", "benchmarks.speed.peak_rss", request]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True)
     if done.returncode:
@@ -71,7 +71,7 @@ def peak_of(request: Request) -> int:
     """
     torch.set_num_threads(request.threads)
     problem = draw(request.case, torch.device("cpu"))
-    make = roster()[request.contender].make
+    make = all_contenders()[request.contender].make
     make(problem.first(WARM)).time()
     runner = make(problem)
     _forget_peak()

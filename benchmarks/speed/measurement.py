@@ -12,7 +12,7 @@ from benchmarks.speed.contender import Kind
 
 
 class Point(NamedTuple):
-    """Where an outcome stands: the suite that measured it, the case and the contender."""
+    """Where a measurement stands: the suite that measured it, the case and the contender."""
 
     suite: str
     case: Case
@@ -20,7 +20,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Measurement:
     """What came out, or why nothing did.
 
     Attributes:
@@ -57,7 +57,7 @@ class Outcome:
 
     @property
     def value(self) -> float | None:
-        """Seconds a step, or bytes: what a bar compares."""
+        """Seconds a step, or bytes: what a target compares."""
         if self.bytes is not None:
             return float(self.bytes)
         return None if self.median is None else self.median / self.case.shape.time
