@@ -82,7 +82,7 @@ def test_every_suite_runs(suite: str, tmp_path: Path) -> None:
     assert all(one["seconds"] for one in measurements), measurements
 
 
-@pytest.mark.skipif(not resident.STATUS.exists(), reason="resident memory is read from Linux's /proc alone")
+@pytest.mark.skipif(not peak_rss.STATUS.exists(), reason="resident memory is read from Linux's /proc alone")
 def test_memory_is_that_of_a_process_of_its_own(tmp_path: Path) -> None:
     arguments = "--suite memory --contenders autograd --shape 400,64,64,1 --threads 1"
     assert main([*arguments.split(), "--out", str(tmp_path)]) == OK
@@ -98,7 +98,7 @@ def test_a_process_that_fails_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> No
     case = replace(CASE, work="memory")
     (one,) = peak_rss.measure_resident("memory", [command.SUITES["memory"].groups(QUICK)[0][0]], all_contenders(), 1)
     assert one.case.work == case.work
-    assert one.note in ("its process failed: MemoryError: all gone",) or not resident.STATUS.exists()
+    assert one.note in ("its process failed: MemoryError: all gone",) or not peak_rss.STATUS.exists()
     assert one.bytes is None
 
 
