@@ -24,11 +24,11 @@ from solvers import (
     Reversible,
     ReversibleSolver,
     TorchdiffeqSolver,
-    continuous_adjoint,
     make_adjoint,
     make_solver,
-    material,
 )
+from solvers.adjoints import continuous as continuous_adjoint
+from solvers.adjoints import differentiable as material
 from solvers.parallel import drive
 
 DOUBLE = torch.float64

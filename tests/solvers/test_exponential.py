@@ -10,18 +10,8 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, LinearAntisymmetricField, LipschitzField, VectorField
-from solvers import (
-    ETDRK2,
-    RK4,
-    ExponentialEuler,
-    Memory,
-    Semilinear,
-    Solver,
-    Time,
-    exponential,
-    integrate,
-    phi_functions,
-)
+from solvers import ETDRK2, RK4, ExponentialEuler, Memory, Semilinear, Solver, Time, integrate, phi_functions
+from solvers.methods import exponential
 
 METHODS = [ExponentialEuler(), ETDRK2()]
 # Singular: nothing may be divided by A.
