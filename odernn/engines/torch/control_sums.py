@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..affine_control import AffineControl
-from .formulas import one_minus_square
+from ...control.input_map import AffineControl
+from ..formulas import one_minus_square
 
 
 class ControlSums:

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
-from . import torch_solver
-
 COMMON = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
     "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, "
@@ -29,15 +27,12 @@ DEVICES = ("cpu", "cuda", "xpu")
 """Where autocast is told of the operators; they work in float32 inside it."""
 
 
-def register_torch_engine() -> None:
-    """Define the torch engine's operators, torch.ops.odernn_torch."""
-    for name, schema, function in (
-        ("solve", SOLVE, torch_solver.solve),
-        ("pull_back", PULL_BACK, torch_solver.pull_back),
-    ):
-        torch.library.define(f"{TORCH}::{name}", schema)
-        torch.library.impl(f"{TORCH}::{name}", "CompositeExplicitAutograd", function)
-    register_rules(TORCH)
+def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
+    """Define an engine's two operators in torch.ops, of functions that take what the schemas say, with their rules."""
+    for name, schema, function in (("solve", SOLVE, solve), ("pull_back", PULL_BACK, pull_back)):
+        torch.library.define(f"{namespace}::{name}", schema)
+        torch.library.impl(f"{namespace}::{name}", "CompositeExplicitAutograd", function)
+    register_rules(namespace)
 
 
 def register_rules(namespace: str) -> None:

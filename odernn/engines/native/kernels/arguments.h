@@ -30,7 +30,7 @@ struct Arguments {
   int64_t substeps;
 };
 
-// The same in the operators' schemas, which odernn/operators/registration.py has too.
+// The same in the operators' schemas, which odernn/engines/operators.py has too.
 #define ODERNN_ARGUMENTS                                                                                              \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "          \
   "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, "        \

@@ -31,7 +31,7 @@ _SOURCES = (
     "stream.cpp",
     "recursion_operator.cpp",
 )
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)
 
 

@@ -8,9 +8,9 @@ import torch
 
 from solvers import Adjoint, Euler, OnDivergence, check_flag, check_not_negative, check_positive
 
-from .engine import Engine
-from .fields import AntisymmetricField, GatedAntisymmetricField
-from .layer import ODERNN
+from ..engines.choice import Engine
+from ..fields import AntisymmetricField, GatedAntisymmetricField
+from .odernn import ODERNN
 
 
 @final

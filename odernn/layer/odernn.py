@@ -29,13 +29,13 @@ from solvers import (
     without_autocast,
 )
 
-from . import door
-from .bind import bind
-from .clock import Step, check_step, clock, steps_between
-from .engine import ENGINES, Choice, Engine, choice_of, on_engine
-from .field import VectorField
-from .hold import Hold, as_hold
+from ..control.hold import Hold, as_hold
+from ..control.time_grid import Step, check_step, clock, steps_between
+from ..engines.choice import ENGINES, Choice, Engine, choice_of, on_engine
+from ..fields.field import VectorField
+from . import inputs
 from .problem import lay_out
+from .right_hand_side import bind
 from .state import RecurrentState
 from .stream import Stream
 
@@ -164,15 +164,15 @@ class ODERNN(nn.Module):
             DivergenceError: the state stopped being finite, and `on_divergence` is "raise".
         """
         check_choice("save", save, get_args(Save))
-        samples = door.time_first(x, self.field, self.batch_first)
+        samples = inputs.time_first(x, self.field, self.batch_first)
         if self.check_input:
-            door.check_finite_input(samples)
+            inputs.check_finite_input(samples)
         batched = x.ndim == 3
         if isinstance(y0, RecurrentState):
-            door.check_continuing(y0.y, samples.shape[1], self.field)
+            inputs.check_continuing(y0.y, samples.shape[1], self.field)
             state = y0
         else:
-            state = RecurrentState(door.initial_state(y0, samples, self.field, batched))
+            state = RecurrentState(inputs.initial_state(y0, samples, self.field, batched))
         if timestamps is not None:
             state, dt = self._by_timestamps(timestamps, state, dt, isinstance(y0, RecurrentState))
         trajectory, state = self._run(samples, state, dt, save)
@@ -197,12 +197,12 @@ class ODERNN(nn.Module):
         Raises:
             TypeError, ValueError, DivergenceError: as `forward`.
         """
-        samples = door.sample(x, self.field).unsqueeze(0)
+        samples = inputs.sample(x, self.field).unsqueeze(0)
         if self.check_input:
-            door.check_finite_input(samples)
+            inputs.check_finite_input(samples)
         if state is None:
-            state = RecurrentState(door.initial_state(None, samples, self.field, batched=True))
-        door.check_continuing(state.y, samples.shape[1], self.field)
+            state = RecurrentState(inputs.initial_state(None, samples, self.field, batched=True))
+        inputs.check_continuing(state.y, samples.shape[1], self.field)
         _, state = self._run(samples, state, dt, "end")
         return (state.y if x.ndim == 2 else state.y[0]), state
 
@@ -230,8 +230,8 @@ class ODERNN(nn.Module):
 
     def choice(self, x: Tensor) -> Choice:
         """Which engine and adjoint a call with `x` would take, and why."""
-        samples = door.time_first(x, self.field, self.batch_first)
-        state = RecurrentState(door.initial_state(None, samples, self.field, x.ndim == 3))
+        samples = inputs.time_first(x, self.field, self.batch_first)
+        state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
         times = clock(self.dt, state.t, samples.shape[0], state.y)
         problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine, self.field, self.hold), problem)

@@ -1,16 +1,7 @@
 """The native engine: C++ kernels for the processor, built at first use by the machine's own compiler."""
 
+from .bindings import Gradients, Recursion, Solution, TwoStepWeights, pull_back, recursion, release_memory, solve
 from .build import NativeUnavailable, is_available, load
-from .kernels import (
-    Gradients,
-    Recursion,
-    Solution,
-    TwoStepWeights,
-    pull_back,
-    recursion,
-    release_memory,
-    solve,
-)
 
 __all__ = [
     "Gradients",

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from solvers import Sweep, parallel
 
-from ..affine_control import AffineControl
-from ..hold import HOLDS
+from ...control.hold import HOLDS
+from ...control.input_map import AffineControl
+from ..formulas import FORMULAS
 from .by_formula import ByFormula
 from .control_sums import ControlSums
-from .formulas import FORMULAS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from solvers import check_tensor
 
-from .field import VectorField
+from ..fields.field import VectorField
 
 
 def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor, "time batch input"]:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from solvers import Memory, RightHandSide, Solver, Time
 
-from .bind import bind, bind_affine
-from .clock import Tick
-from .field import ActivatedField, AffinePointwiseField, VectorField
-from .hold import Control, Hold, control_of
-from .native.plan import Plan
-from .operators.call import step_of_rows
-from .operators.coverage import call_of
+from ..control.hold import Control, Hold, control_of
+from ..control.time_grid import Tick
+from ..engines.lowering import call_of
+from ..engines.native.plan import Plan
+from ..engines.program import step_of_rows
+from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
+from .right_hand_side import bind, bind_affine
 
 _NO_TICK = Tick(0.0, 1.0)
 """For a hold that jumps, to which time means nothing."""

@@ -24,13 +24,13 @@ from solvers import (
     transformed,
 )
 
+from ..control.hold import Hold
+from ..fields.field import VectorField
 from . import native
-from .field import VectorField
-from .hold import Hold
-from .native.chunk_recursion import go_back
+from .adjoint import Operator
+from .lowering import why_no_operator
+from .native.recursion import go_back
 from .operators import NATIVE, TORCH
-from .operators.adjoint import Operator
-from .operators.coverage import why_no_operator
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")

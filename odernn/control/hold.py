@@ -14,7 +14,7 @@ from torch import Tensor
 
 from solvers import Time
 
-from .clock import Tick
+from .time_grid import Tick
 
 Control = Callable[[Time], Tensor]
 """The control (batch, control) at a time within one interval."""

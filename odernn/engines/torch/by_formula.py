@@ -7,8 +7,8 @@ from torch import Tensor
 
 from solvers import parallel
 
+from ..formulas import Formula
 from .control_sums import ControlSums
-from .formulas import Formula
 
 
 class ByFormula:

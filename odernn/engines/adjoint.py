@@ -11,10 +11,10 @@ from torch import Tensor
 
 from solvers import Adjoint, Problem, Save, Solved, ends_of, memory_after, step_before
 
-from ..field import VectorField
-from ..hold import Hold
-from .call import Call, step_of_rows
-from .coverage import call_of
+from ..control.hold import Hold
+from ..fields.field import VectorField
+from .lowering import call_of
+from .program import Call, step_of_rows
 
 
 @final

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from solvers import AffinePointwise, Partition, RightHandSide, Semilinear, Structured, Time
 
-from .field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
-from .hold import Control
-from .noise import NoisyField
+from ..control.hold import Control
+from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from ..fields.noise import NoisyField
 
 Binder = Callable[[Control], Structured]
 """From the control of an interval to the right-hand side f(t, y) there."""

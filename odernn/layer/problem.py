@@ -10,11 +10,11 @@ from torch import Tensor
 
 from solvers import Inputs, Interval, Problem, Recurrence, Scheme, Solver
 
-from .bind import bind
-from .clock import Clock, ticks
-from .field import AffinePointwiseField, PartitionedField, VectorField
-from .hold import Hold, controls
-from .repeatable import is_repeatable
+from ..control.hold import Hold, controls
+from ..control.time_grid import Clock, ticks
+from ..fields.field import AffinePointwiseField, PartitionedField, VectorField
+from ..fields.repeatable import is_repeatable
+from .right_hand_side import bind
 from .state import RecurrentState
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from solvers import parallel
 
-from ..activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
+from ..fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
 
 
 @dataclass(frozen=True, slots=True)

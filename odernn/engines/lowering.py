@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
 
-from ..field import ActivatedField, VectorField
-from ..hold import Hold, LinearHold, ZeroOrderHold
-from ..registry import FIELDS
-from .call import Call
+from ..control.hold import Hold, LinearHold, ZeroOrderHold
+from ..fields.field import ActivatedField, VectorField
+from ..fields.registry import FIELDS
 from .formulas import FORMULAS
 from .method import Method, kicks_and_drifts, runge_kutta, two_step
+from .program import Call
 
 _REGISTERED = tuple(FIELDS.values())
 """The types whose arithmetic is known. One that derives from them may compute something else."""

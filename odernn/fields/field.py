@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from solvers import Time, check_count
 
+from ..control.input_map import AffineControl
 from .activation import Activation
-from .affine_control import AffineControl
 
 
 class VectorField(nn.Module, ABC):

@@ -13,15 +13,15 @@ from torch import Tensor
 
 from solvers import DivergenceError, DivergenceWarning, OnDivergence, Time, without_autocast
 
-from . import door
-from .advance import Advance, ByKernels, ByTorch, Discretisation
-from .engine import warn_of_torch, why_not_native
-from .field import VectorField
-from .operators.coverage import why_no_operator
+from ..engines.choice import warn_of_torch, why_not_native
+from ..engines.lowering import why_no_operator
+from ..fields.field import VectorField
+from . import inputs
 from .state import RecurrentState
+from .stepping import Advance, ByKernels, ByTorch, Discretisation
 
 if TYPE_CHECKING:
-    from .layer import ODERNN
+    from .odernn import ODERNN
 
 
 class Stream:
@@ -51,7 +51,7 @@ class Stream:
                 "with a number, or use `step`, which takes a dt a sample"
             )
         field = copy.deepcopy(rnn.field, _shared_generators(rnn.field)).requires_grad_(False)
-        door.check_continuing(state.y, len(state.y), field)
+        inputs.check_continuing(state.y, len(state.y), field)
         state = state.detach()
         self._y, self._t, self._memory = state.y.contiguous(), state.t, state.memory
         self._before = None if state.control is None else state.control.contiguous()
@@ -87,7 +87,7 @@ class Stream:
         if x.shape != self._shape:
             raise ValueError(f"`x` has shape {tuple(x.shape)}; this stream takes samples of shape {self._shape}")
         if self._checks_input:
-            door.check_finite_input(x.unsqueeze(0))
+            inputs.check_finite_input(x.unsqueeze(0))
         x = x.detach() if x.requires_grad else x
         y, memory, before, is_finite = self._advance(x, self._y, self._t, self._memory, self._before)
         if self._policy != "ignore" and not (_is_finite(y) if is_finite is None else is_finite):

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..operators.call import Call
+from ..program import Call
 from .build import load
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from solvers import parallel
 
-from ..operators.method import Method, kicks_and_drifts, runge_kutta, two_step
-from .kernels import Recursion, TwoStepWeights, recursion
+from ..method import Method, kicks_and_drifts, runge_kutta, two_step
+from .bindings import Recursion, TwoStepWeights, recursion
 
 
 def go_back(stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..operators.call import Call, as_step
-from ..operators.method import Method
+from ..method import Method
+from ..program import Call, as_step
 from .build import load
 
 Schedule = float | Float[Tensor, ""] | Float[Tensor, " steps"] | Float[Tensor, "batch steps"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .field import VectorField
-from .fields import (
+from . import (
     AntisymmetricField,
     GatedAntisymmetricField,
     GatedUnstructuredField,
@@ -15,6 +14,7 @@ from .fields import (
     LipschitzField,
     UnstructuredField,
 )
+from .field import VectorField
 
 FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
     {
