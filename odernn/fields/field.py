@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solvers import Time, check_count
+from solvers.checks import check_count
+from solvers.extend import Time
 
 from ..control.input_map import AffineControl
 from .activation import Activation

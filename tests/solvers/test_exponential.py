@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, LinearAntisymmetricField, LipschitzField, VectorField
-from solvers import ETDRK2, RK4, ExponentialEuler, Memory, Semilinear, Solver, Time, integrate, phi_functions
+from solvers import ETDRK2, RK4, ExponentialEuler, Semilinear, Solver, integrate, phi_functions
+from solvers.extend import Memory, Time
 from solvers.methods import exponential
 
 METHODS = [ExponentialEuler(), ETDRK2()]
