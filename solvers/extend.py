@@ -8,7 +8,7 @@ from .adjoints.closure import check_seen
 from .adjoints.transforms import transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
-from .divergence import POLICIES, OnDivergence, guard
+from .divergence import POLICIES, OnDivergence, check_divergence
 from .loop import Inputs, Interval, Problem
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time
@@ -25,9 +25,9 @@ __all__ = [
     "Save",
     "Solved",
     "Time",
+    "check_divergence",
     "check_requirements",
     "check_seen",
-    "guard",
     "refuse_second_derivative",
     "refuse_transforms",
     "transformed",

@@ -22,7 +22,7 @@ MOST_STAGES = 15
 """Of a tableau that the kernels take."""
 
 
-def why_no_operator(field: VectorField, hold: Hold, solver: Solver) -> str | None:
+def unsupported(field: VectorField, hold: Hold, solver: Solver) -> str | None:
     """Why the operators do not take the three together, or None."""
     known = isinstance(field, ActivatedField) and field.activation.name in FORMULAS
     if type(field) not in _REGISTERED or not known:
@@ -38,7 +38,7 @@ def why_no_operator(field: VectorField, hold: Hold, solver: Solver) -> str | Non
     return None
 
 
-def call_of(
+def lower(
     field: VectorField,
     hold: Hold,
     solver: Solver,
@@ -88,5 +88,5 @@ def _method(solver: Solver) -> Method | None:
     if isinstance(solver, ExplicitRungeKutta):
         return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
     if isinstance(solver, SplittingMethod):
-        return kicks_and_drifts(solver.sweeps)
+        return kicks_and_drifts(solver.shears)
     return two_step() if isinstance(solver, LeapfrogMidpoint) else None

@@ -9,7 +9,7 @@ from ...control.input_map import AffineControl
 from ..formulas import one_minus_square
 
 
-class ControlSums:
+class InputGradients:
     """The gradients by V, b and the samples, added up chunk by chunk.
 
     Args:

@@ -10,7 +10,7 @@ from .field import VectorField
 _CHANGING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
 
 
-def is_repeatable(field: VectorField) -> bool:
+def is_deterministic(field: VectorField) -> bool:
     """Whether nothing in the field draws at random, counts or is built once a call, as far as its modules tell.
 
     Dropout draws anew and batch normalisation counts each time; a parametrised weight is cached during the call; and

@@ -21,7 +21,7 @@ def chunk_bounds(length: int, each: int) -> list[tuple[int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Drive:
+class ControlPath:
     """The control and the steps of a chunk of intervals.
 
     Attributes:
@@ -63,7 +63,7 @@ class Drive:
         return self.between(self.earlier, self.controls, fraction)
 
 
-def drive_of(recurrence: Recurrence, substeps: int) -> Drive:
+def control_path(recurrence: Recurrence, substeps: int) -> ControlPath:
     """The drive of all intervals of a recurrence, its control made here."""
     scheme = recurrence.scheme
     controls = earlier = scheme.control(recurrence.samples)
@@ -73,4 +73,4 @@ def drive_of(recurrence: Recurrence, substeps: int) -> Drive:
     dt = recurrence.dt
     if isinstance(dt, Tensor):
         dt = dt.detach().reshape(len(dt), -1, 1)
-    return Drive(controls, earlier, scheme.between, dt, substeps)
+    return ControlPath(controls, earlier, scheme.between, dt, substeps)

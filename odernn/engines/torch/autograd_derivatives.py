@@ -9,11 +9,11 @@ from solvers.extend import check_seen
 
 from ..formulas import Linearised
 from ..recurrence import Recurrence
-from .drive import Drive, drive_of
+from .control_path import ControlPath, control_path
 from .stage import Stage
 
 
-class ByAutograd:
+class AutogradDerivatives:
     """Derivatives out of autograd, and the gradients by samples, the control before and the parameters.
 
     Args:
@@ -47,7 +47,7 @@ class ByAutograd:
         self.parameters: list[Tensor | None] = [None] * len(parameters)
         self._leaf = self._before_leaf = torch.empty(0)
 
-    def open(self, start: int, stop: int) -> Drive:
+    def open(self, start: int, stop: int) -> ControlPath:
         """The chunk's drive, its samples leaves of a graph of their own."""
         whole = self.recurrence
         first = start if start == 0 or whole.scheme.jumps else start - 1
@@ -57,9 +57,9 @@ class ByAutograd:
         dt = whole.dt[first:stop] if isinstance(whole.dt, Tensor) else whole.dt
         part = Recurrence(whole.scheme, whole.weight, self._leaf, before, dt)
         with torch.enable_grad():
-            return drive_of(part.segment(start - first, stop - first) if first < start else part, self.substeps)
+            return control_path(part.segment(start - first, stop - first) if first < start else part, self.substeps)
 
-    def control_at(self, drive: Drive, fraction: float) -> Tensor:
+    def control_at(self, drive: ControlPath, fraction: float) -> Tensor:
         """The control with its graph."""
         with torch.enable_grad():
             return drive.at(fraction)
@@ -77,7 +77,7 @@ class ByAutograd:
         )
         return Linearised(slope, torch.zeros_like(p) if by_image is None else by_image, by_state)
 
-    def close(self, drive: Drive, stages: list[Stage], start: int, stop: int) -> None:
+    def close(self, drive: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Through the control and the parameters, by the graph of the chunk."""
         asked = [leaf for leaf, total in self._leaves() if total is not None]
         ends = [(s.linearised.slope, _scaled(s, drive)) for s in stages if s.linearised.slope.requires_grad]
@@ -101,7 +101,7 @@ class ByAutograd:
         return (self._leaf, self.samples), (self._before_leaf, self.before)
 
 
-def _scaled(stage: Stage, drive: Drive) -> Tensor:
+def _scaled(stage: Stage, drive: ControlPath) -> Tensor:
     """dL/dslope."""
     assert stage.kappa is not None
     return stage.kappa * drive.step_of_first(len(stage.kappa))
