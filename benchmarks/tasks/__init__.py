@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from benchmarks.tasks.digits import Digits
-from benchmarks.tasks.digits_permuted import PermutedDigits
-from benchmarks.tasks.pixel_task import PixelTask
-from benchmarks.tasks.pmnist import PermutedMNIST
-from benchmarks.tasks.smnist import SequentialMNIST
+from benchmarks.tasks.digits import PixelDigits
+from benchmarks.tasks.mnist import PixelMNIST
+from benchmarks.tasks.task import Task
 
-TASKS: Mapping[str, type[PixelTask]] = MappingProxyType(
-    {task.name: task for task in (Digits, PermutedDigits, SequentialMNIST, PermutedMNIST)}
+TASKS: Mapping[str, type[Task]] = MappingProxyType(
+    {
+        "digits": PixelDigits,
+        "digits-permuted": PixelDigits,
+        "smnist": PixelMNIST,
+        "pmnist": PixelMNIST,
+    }
 )
 
-__all__ = ["TASKS", "Digits", "PermutedDigits", "PermutedMNIST", "PixelTask", "SequentialMNIST"]
+__all__ = ["TASKS", "PixelDigits", "PixelMNIST", "Task"]

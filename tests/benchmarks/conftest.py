@@ -68,4 +68,5 @@ def small_mnist_dir(small_mnist, tmp_path_factory) -> Path:
 def task_arguments(small_mnist_dir) -> dict[str, dict]:
     """Arguments with which each task can be made without the real MNIST."""
     mnist = {"data_dir": small_mnist_dir, "val_size": 50}
-    return {"digits": {}, "digits-permuted": {}, "smnist": mnist, "pmnist": mnist}
+    permuted = {"permutation_seed": 0}
+    return {"digits": {}, "digits-permuted": permuted, "smnist": mnist, "pmnist": mnist | permuted}
