@@ -21,10 +21,14 @@ class Classification(Objective):
     """Cross-entropy (natural logarithm) and accuracy over `num_classes` logits.
 
     Targets are labels from 0, Int64[Tensor, "batch"], or Int64[Tensor, "batch time"] where the trajectory is read.
+
+    Attributes:
+        class_names: what people call the classes; None where numbers say it.
     """
 
     num_classes: int
     read_from: ReadFrom = "end"
+    class_names: tuple[str, ...] | None = None
 
     name: ClassVar[str] = "classification"
     loss_title: ClassVar[str] = "cross-entropy"

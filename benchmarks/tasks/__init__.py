@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from benchmarks.tasks.digits import PixelDigits
-from benchmarks.tasks.mnist import PixelMNIST
+from benchmarks.tasks.adding import Adding
+from benchmarks.tasks.copy import Copy
+from benchmarks.tasks.noise_padded_cifar import NoisePaddedCIFAR
+from benchmarks.tasks.noise_padded_mnist import NoisePaddedMNIST
+from benchmarks.tasks.pixel_cifar import PixelCIFAR
+from benchmarks.tasks.pixel_digits import PixelDigits
+from benchmarks.tasks.pixel_mnist import PixelMNIST
 from benchmarks.tasks.task import Task
 
 TASKS: Mapping[str, type[Task]] = MappingProxyType(
@@ -13,7 +18,22 @@ TASKS: Mapping[str, type[Task]] = MappingProxyType(
         "digits-permuted": PixelDigits,
         "smnist": PixelMNIST,
         "pmnist": PixelMNIST,
+        "pixel-cifar": PixelCIFAR,
+        "noise-padded-cifar": NoisePaddedCIFAR,
+        "noise-padded-mnist": NoisePaddedMNIST,
+        "adding": Adding,
+        "copy": Copy,
     }
 )
 
-__all__ = ["TASKS", "PixelDigits", "PixelMNIST", "Task"]
+__all__ = [
+    "TASKS",
+    "Adding",
+    "Copy",
+    "NoisePaddedCIFAR",
+    "NoisePaddedMNIST",
+    "PixelCIFAR",
+    "PixelDigits",
+    "PixelMNIST",
+    "Task",
+]

@@ -35,6 +35,11 @@ def optional_seed() -> int | None:
     return checked_field(None, check)
 
 
+def flag() -> bool:
+    """A field for a choice, which is not taken by default."""
+    return checked_field(False, check_flag)
+
+
 def folder() -> Path | None:
     """A field for a folder that exists, or None, which is its default."""
     return checked_field(None, check_folder)
@@ -73,6 +78,12 @@ def check_count(name: str, value: Any, *, least: int = 1, most: int | None = Non
 def check_seed(name: str, value: Any) -> None:
     """Checks a seed. Errors as `check_count`."""
     check_count(name, value, least=0, most=LARGEST_SEED)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raises TypeError unless it is true or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"`{name}` is {value!r} of type {type(value).__name__}; give True or False")
 
 
 def check_folder(name: str, value: Any) -> None:

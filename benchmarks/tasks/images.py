@@ -37,6 +37,22 @@ class Scale:
         """The standardised pixels in float32."""
         return (pixels.to(torch.float32) / self.maximum - torch.tensor(self.mean)) / torch.tensor(self.std)
 
+    def undo(self, x: Float[Tensor, "*items input"]) -> Float[Tensor, "*items input"]:
+        """The pixels from 0 to 1 that were standardised to `x`."""
+        return (x * torch.tensor(self.std) + torch.tensor(self.mean)).clamp(0, 1)
+
+    def repeated(self, times: int) -> Self:
+        """The same for steps that read `times` pixels with all their channels."""
+        return type(self)(self.maximum, self.mean * times, self.std * times)
+
+
+MNIST_SIDE = 28
+# Mean and standard deviation of the pixels of the 60,000 training images as they are customarily rounded.
+MNIST_SCALE = Scale(maximum=255.0, mean=(0.1307,), std=(0.3081,))
+CIFAR_SIDE = 32
+# Mean and standard deviation of red, green and blue over the 50,000 training images, customarily rounded.
+CIFAR_SCALE = Scale(maximum=255.0, mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
+
 
 @final
 class ImageSequences(Samples):

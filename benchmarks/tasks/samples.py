@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Int64
@@ -14,6 +14,8 @@ from torch.utils.data import Dataset
 
 from benchmarks.data.checksum import ContentCheck
 from benchmarks.objectives import Batch
+
+Part = Literal["train", "val", "test"]
 
 
 class Draw(NamedTuple):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import lightning as L
+from jaxtyping import Float
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from benchmarks.data.checksum import ContentCheck
@@ -63,6 +65,10 @@ class Task(L.LightningDataModule, abc.ABC):
     def variants(self) -> tuple[str, ...]:
         """What differs from the task as its name says it; empty as a rule. Results show it wherever they stand."""
         return ()
+
+    def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column *channel"] | None:
+        """The images that sequences were made of, from 0 to 1, so that a person can look; None where there are none."""
+        return None
 
     @abc.abstractmethod
     def read(self) -> Splits:

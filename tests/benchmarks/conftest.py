@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.data import MissingDataError
-from benchmarks.data.mnist import ENVIRONMENT_VARIABLE, find_mnist
+from benchmarks.data import MissingDataError, mnist
+from benchmarks.data.locate import ENVIRONMENT_VARIABLE
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def mnist_dir() -> Path:
     beside = Path(__file__).parents[3] / "shared" / "data"
     folder = Path(os.environ.get(ENVIRONMENT_VARIABLE) or beside)
     try:
-        find_mnist(folder)
+        mnist.LAYOUT.find(folder)
     except MissingDataError:
         pytest.skip(f"no MNIST files in {folder}; name their folder with {ENVIRONMENT_VARIABLE}")
     return folder

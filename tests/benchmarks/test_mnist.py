@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.data.mnist import FILES, find_mnist, load_mnist
+from benchmarks.data.mnist import FILES, LAYOUT, load_mnist
 from benchmarks.tasks import PixelMNIST
 
 pytestmark = pytest.mark.real_data
@@ -60,7 +60,7 @@ def test_pixels_are_standardised_by_the_customary_mean_and_deviation(smnist, mni
 
 
 def test_an_image_is_read_from_the_top_left_along_its_rows(smnist, mnist_dir):
-    packed = find_mnist(mnist_dir)["t10k-images-idx3-ubyte"]
+    packed = LAYOUT.find(mnist_dir)["t10k-images-idx3-ubyte"]
     content = gzip.decompress(packed.read_bytes()) if packed.suffix == ".gz" else packed.read_bytes()
     third = content[16 + 3 * 784 : 16 + 4 * 784]
     assert bytes(smnist.splits.test.pixels[3].flatten().tolist()) == third

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
 from benchmarks.data.digits import load_digits
 from benchmarks.data.random_splits import hold_out_stratified, permutation
 from benchmarks.objectives import Classification, Objective
@@ -55,6 +59,20 @@ class PixelDigits(Task):
     def length(self) -> int:
         return 8 * 8
 
+    @property
+    def order(self) -> Int64[Tensor, "time"]:
+        """Step t reads pixel order[t] of the scanline."""
+        if self.permutation_seed is None:
+            return torch.arange(self.length)
+        return permutation(self.length, self.permutation_seed)
+
+    def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column"]:
+        train = self.splits.train
+        assert isinstance(train, ImageSequences)
+        scanline = torch.empty_like(x)
+        scanline[:, self.order] = x
+        return train.scale.undo(scanline).reshape(-1, 8, 8)
+
     def read(self) -> Splits:
         """The three parts."""
         digits = load_digits()
@@ -62,8 +80,7 @@ class PixelDigits(Task):
         kept, held = hold_out_stratified(digits.labels[rest], self.val_size, self.split_seed)
         pixels = digits.pixels.unsqueeze(-1)
         scale = Scale.of(pixels[rest[kept]], MAXIMUM)
-        if self.permutation_seed is not None:
-            pixels = pixels[:, permutation(self.length, self.permutation_seed)]
+        pixels = pixels[:, self.order]
         train, val, test = (
             ImageSequences(pixels[rows], digits.labels[rows], scale) for rows in (rest[kept], rest[held], test)
         )
