@@ -1,4 +1,4 @@
-"""What lightning trains: loss, accuracy, optimizer, and the stop where a number is no longer finite."""
+"""What lightning trains: a network with its objective, its optimizer, and the stop where a number is not finite."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ import math
 
 import lightning as L
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from benchmarks.models.metrics import EpochMetrics
-from benchmarks.models.network import SequenceClassifier
+from benchmarks.models.means import RunningMeans, masked_mean
+from benchmarks.models.network import SequenceNetwork
 from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import rate_function
+from benchmarks.objectives import Batch, Objective
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import NonFiniteError
 
-Batch = tuple[Float[Tensor, "batch time input"], Int64[Tensor, "batch"]]
 
-
-class Classifier(L.LightningModule):
-    """A network with its loss. After each part of an epoch `metrics` holds its loss and accuracy.
+class Learner(L.LightningModule):
+    """A network that learns an objective.
 
     Attributes:
-        metrics: "train_loss", "train_accuracy", "val_loss", ..., each of the last such epoch.
+        metrics: by "train", "val" and "test", the means of the loss and of the objective's metrics over the last
+            such part of an epoch.
     """
 
-    def __init__(self, network: SequenceClassifier, settings: Settings) -> None:
+    def __init__(self, network: SequenceNetwork, objective: Objective, settings: Settings) -> None:
         super().__init__()
         self.network = network
+        self.objective = objective
         self.settings = settings
-        self.metrics: dict[str, float] = {}
-        self._tally = {stage: EpochMetrics() for stage in ("train", "val", "test")}
+        self.metrics: dict[str, dict[str, float]] = {}
+        self._means = {stage: RunningMeans() for stage in ("train", "val", "test")}
         self._loss = torch.zeros(())
         self._steps_of_epoch = 0
 
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch classes"]:
-        """The logits."""
+    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
+        """What the network says of each sample, or of each step of each sample."""
         return self.network(x)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -89,18 +89,16 @@ class Classifier(L.LightningModule):
         self._steps_of_epoch += 1
 
     def _evaluate(self, stage: str, batch: Batch) -> Tensor:
-        x, label = batch
-        logits = self(x)
-        loss = F.cross_entropy(logits, label)
-        self._tally[stage].add(loss, logits, label)
-        return loss
+        scores = self.objective.score(self(batch.x), batch.target)
+        self._means[stage].add(scores, batch.mask)
+        return masked_mean(scores["loss"], batch.mask)
 
     def _close(self, stage: str) -> None:
-        loss, accuracy = self._tally[stage].close()
-        self._check(f"the {stage} loss", loss)
-        self.metrics |= {f"{stage}_loss": loss, f"{stage}_accuracy": accuracy}
+        means = self._means[stage].close()
+        self._check(f"the {stage} loss", means["loss"])
+        self.metrics[stage] = means
         if stage != "test":
-            self.log_dict({f"{stage}_loss": loss, f"{stage}_accuracy": accuracy}, prog_bar=True)
+            self.log_dict({f"{stage}_{name}": value for name, value in means.items()}, prog_bar=True)
 
     def _check(self, what: str, value: float) -> None:
         if not math.isfinite(value):
