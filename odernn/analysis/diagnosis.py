@@ -41,8 +41,8 @@ class Diagnosis:
         assert self.measures.conditioning is not None
         mean, std = self.measures.conditioning.mean.mean(), self.measures.conditioning.std.mean()
         return (
-            f"sound: over {self.measures.samples} samples all eigenvalues lie inside the solver's region (|dt lambda| up "
-            f"to {self.measures.turning:.2g}), and those of the end-to-end Jacobian have moduli of {mean:.3g} "
+            f"sound: over {self.measures.samples} samples all eigenvalues lie inside the solver's region (|dt lambda| "
+            f"up to {self.measures.turning:.2g}), and those of the end-to-end Jacobian have moduli of {mean:.3g} "
             f"± {std:.2g}"
         )
 

@@ -92,9 +92,7 @@ def _checked_skip(skip: object, subject: Subject) -> int:
     if isinstance(skip, bool) or not isinstance(skip, int):
         raise TypeError(f"`skip` is {skip!r} ({type(skip).__name__}); give a whole number from 0")
     if not 0 <= skip < subject.length:
-        raise ValueError(
-            f"`skip` is {skip} and `x` has {subject.length} samples; give a whole number from 0 below that"
-        )
+        raise ValueError(f"`skip` is {skip} and `x` has {subject.length} samples; give a number from 0 below that")
     return skip
 
 
