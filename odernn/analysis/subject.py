@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import ODERNN, RecurrentState, VectorField
-from odernn.door import check_continuing, initial_state, time_first
+from odernn.layer.inputs import check_continuing, initial_state, time_first
 from solvers import check_tensor
 
 
