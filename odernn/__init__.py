@@ -10,7 +10,9 @@ from .fields import (
     HamiltonianField,
     LinearAntisymmetricField,
     LipschitzField,
+    OscillatorField,
     UnstructuredField,
+    UnstructuredOscillatorField,
 )
 from .hold import HOLDS, Hold, LinearHold, ZeroOrderHold
 from .layer import ODERNN
@@ -38,12 +40,14 @@ __all__ = [
     "LinearHold",
     "LipschitzField",
     "NoisyField",
+    "OscillatorField",
     "PartitionedField",
     "RecurrentState",
     "SemilinearField",
     "SkewSymmetric",
     "Stream",
     "UnstructuredField",
+    "UnstructuredOscillatorField",
     "VectorField",
     "ZeroOrderHold",
 ]

@@ -116,7 +116,7 @@ class OnEngine(Adjoint):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
-        missing = why_no_operator(self.field, self.hold, problem.solver)
+        missing = why_no_operator(self.field, self.hold, problem.solver, _step_of(problem))
         if missing is not None:
             return self._without_operator(problem, missing)
         reason = why_not_native(self.engine, problem.y0)
@@ -149,6 +149,12 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
     if engine == "auto" and y.shape[-1] > WIDEST:
         return f"beyond {WIDEST} units torch's matrix products win"
     return _why_unavailable()
+
+
+def _step_of(problem: Problem) -> float | Tensor | None:
+    """The step as the operators get it, of a problem that has a form for them."""
+    recurrence = problem.recurrence
+    return None if recurrence is None else recurrence.dt
 
 
 def warn_of_torch(reason: str) -> None:

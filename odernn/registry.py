@@ -13,7 +13,9 @@ from .fields import (
     HamiltonianField,
     LinearAntisymmetricField,
     LipschitzField,
+    OscillatorField,
     UnstructuredField,
+    UnstructuredOscillatorField,
 )
 
 FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
@@ -25,5 +27,7 @@ FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
         "hamiltonian": HamiltonianField,
         "lipschitz": LipschitzField,
         "linear-antisymmetric": LinearAntisymmetricField,
+        "oscillator": OscillatorField,
+        "unstructured-oscillator": UnstructuredOscillatorField,
     }
 )

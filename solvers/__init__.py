@@ -22,7 +22,7 @@ from .convergence import ConvergenceError
 from .discrete_adjoint import DiscreteAdjoint, ends_of, memory_after, step_before, takes
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
-from .exponential import ETDRK2, ExponentialEuler
+from .exponential import ETDRK2, ExponentialEuler, LinearlyExactEuler
 from .implicit import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
 from .integrate import Solution, integrate
 from .leapfrog_midpoint import LeapfrogMidpoint
@@ -85,6 +85,7 @@ __all__ = [
     "Kutta3",
     "Leapfrog",
     "LeapfrogMidpoint",
+    "LinearlyExactEuler",
     "Memory",
     "Midpoint",
     "Need",

@@ -17,10 +17,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .arithmetic import advance
 from .phi import phi_functions
 from .requirements import required_semilinear
 from .solver import Memory, Solver
 from .structure import Need, RightHandSide, Time
+
+
+@final
+@dataclass(frozen=True)
+class LinearlyExactEuler(Solver):
+    """The linearly exact Euler method: order 1, one evaluation of the remainder a step.
+
+    y_next = exp(dt A) y + dt remainder(t, y). In the variation of constants, y_next = exp(dt A) y + the integral of
+    exp((dt - s) A) remainder(t + s, y(t + s)) over s from 0 to dt, the remainder is taken at the start of the step, as
+    by exponential Euler, and the exponential in the integral at its end, where it is the identity. So a remainder that
+    is constant is integrated with an error of order dt A, and one that is zero exactly: an oscillation of A keeps its
+    amplitude at any frequency. With A = 0 it is Euler's method.
+
+    Source: Hochbruck & Ostermann, Exponential integrators, Acta Numerica 19 (2010), 209-286, the variation of constants
+    (1.5), with the rectangle rule of the right end for its exponential; our own arrangement.
+    """
+
+    family = "exponential"
+    order = 1
+    stages = 1
+    num_evals = 1
+    needs = Need.LINEAR_PART
+
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+        """Nothing yet: the first step makes the matrix."""
+        return ()
+
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """The linear part exactly, the remainder by Euler's method."""
+        system = required_semilinear(self, f)
+        memory = _current(memory, system.linear, dt, 0)
+        (exponential,) = _tensors(memory)
+        return advance(_times(exponential, y), dt, system.remainder(t, y)), memory
+
+    def amplification(self, z: complex | Tensor) -> Tensor:
+        """|exp(z)|: all of the test equation is linear part."""
+        return _exact(z)
 
 
 @final

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .average_vector_field import AverageVectorField
-from .exponential import ETDRK2, ExponentialEuler
+from .exponential import ETDRK2, ExponentialEuler, LinearlyExactEuler
 from .implicit import BackwardEuler, ImplicitMidpoint, Trapezoidal
 from .leapfrog_midpoint import LeapfrogMidpoint
 from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
@@ -36,6 +36,7 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
         "asynchronous-leapfrog": AsynchronousLeapfrog,
         "adams-bashforth2": AdamsBashforth2,
         "adams-bashforth3": AdamsBashforth3,
+        "linearly-exact-euler": LinearlyExactEuler,
         "exponential-euler": ExponentialEuler,
         "etdrk2": ETDRK2,
         "implicit-midpoint": ImplicitMidpoint,

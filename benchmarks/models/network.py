@@ -88,10 +88,21 @@ def _field(settings: ODESettings, input_size: int) -> VectorField:
     make = _named("model.field", settings.field, FIELDS)
     asked = {"sigma_w": settings.sigma_w, "sigma_v": settings.sigma_v, "damping": settings.damping}
     given = {key: value for key, value in asked.items() if value is not None}
-    unknown = given.keys() - inspect.signature(make).parameters.keys()
+    known = inspect.signature(make).parameters.keys()
+    unknown = given.keys() - known
     if unknown:
         raise ValueError(f"the field {settings.field!r} has no `{min(unknown)}`; set `model.{min(unknown)}` to null")
+    if settings.frequencies is not None:
+        if "frequency_unit" not in known:
+            raise ValueError(f"the field {settings.field!r} has no frequencies; set `model.frequencies` to null")
+        given |= _frequencies(settings.frequencies, settings.dt)
     return make(input_size, settings.hidden_size, **given)
+
+
+def _frequencies(ends: tuple[float, float], dt: float) -> dict[str, float]:
+    """The arguments of an oscillator bank for frequencies in radians a sample."""
+    lowest, highest = ends
+    return {"lowest_frequency": lowest / dt, "highest_frequency": highest / dt, "frequency_unit": 1 / dt}
 
 
 def _named(argument: str, name: str, registry: Mapping[str, type[Any]]) -> type[Any]:

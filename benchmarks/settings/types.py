@@ -26,7 +26,10 @@ class ODESettings:
         hidden_size: units.
         sigma_w: W ~ N(0, sigma_w^2 / units).
         sigma_v: V ~ N(0, sigma_v^2 / inputs).
-        damping: the paper's gamma, its diffusion; null for a field that has none.
+        damping: the paper's gamma, its diffusion; of an oscillator bank that of every oscillator at the start; null for
+            a field that has none.
+        frequencies: of an oscillator bank, the lowest and the highest at the start, in radians a sample, which is also
+            the unit that they are learned in; null for a field that has none.
     """
 
     field: str
@@ -40,6 +43,7 @@ class ODESettings:
     sigma_w: NonNegativeFloat
     sigma_v: NonNegativeFloat
     damping: NonNegativeFloat | None = None
+    frequencies: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class OptimizerSettings:
         name: torch.optim's SGD, Adagrad, Adam or AdamW.
         lr: the largest learning rate of the schedule.
         momentum: of sgd only.
+        betas: of adam and adamw only, how much the running means of the gradient and of its square keep in a step;
+            null for torch's own.
         weight_decay: as the optimizer means it.
     """
 
@@ -73,6 +79,7 @@ class OptimizerSettings:
     lr: PositiveFloat
     momentum: NonNegativeFloat
     weight_decay: NonNegativeFloat
+    betas: tuple[ClosedUnitInterval, ClosedUnitInterval] | None = None
 
 
 @dataclass(frozen=True)

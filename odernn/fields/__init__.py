@@ -1,6 +1,7 @@
 """Vector fields, one family a file."""
 
 from .hamiltonian import HamiltonianField
+from .oscillator import OscillatorField, UnstructuredOscillatorField
 from .semilinear import LinearAntisymmetricField, LipschitzField
 from .tanh import AntisymmetricField, GatedAntisymmetricField, GatedUnstructuredField, TanhField, UnstructuredField
 
@@ -11,6 +12,8 @@ __all__ = [
     "HamiltonianField",
     "LinearAntisymmetricField",
     "LipschitzField",
+    "OscillatorField",
     "TanhField",
     "UnstructuredField",
+    "UnstructuredOscillatorField",
 ]

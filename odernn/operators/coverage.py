@@ -6,13 +6,14 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
+from solvers import Euler, ExplicitRungeKutta, LeapfrogMidpoint, LinearlyExactEuler, Solver, SplittingMethod
 
 from ..field import ActivatedField, VectorField
 from ..hold import Hold, LinearHold, ZeroOrderHold
 from ..registry import FIELDS
 from .call import Call
 from .formulas import FORMULAS
+from .linearly_exact import KINDS, as_euler
 from .method import Method, kicks_and_drifts, runge_kutta, two_step
 
 _REGISTERED = tuple(FIELDS.values())
@@ -22,10 +23,10 @@ MOST_STAGES = 15
 """Of a tableau that the kernels take."""
 
 
-def why_no_operator(field: VectorField, hold: Hold, solver: Solver) -> str | None:
-    """Why the operators do not take the three together, or None."""
-    known = isinstance(field, ActivatedField) and field.activation.name in FORMULAS
-    if type(field) not in _REGISTERED or not known:
+def why_no_operator(field: VectorField, hold: Hold, solver: Solver, dt: float | Tensor | None) -> str | None:
+    """Why the operators do not take the field, hold and solver together, or None; `dt` as the call has it."""
+    activation = field.activation.name if isinstance(field, ActivatedField) else None
+    if type(field) not in _REGISTERED or activation is None or activation not in FORMULAS:
         return f"there is no operator for {type(field).__name__}"
     if not isinstance(field.input_map, nn.Linear) or field.input_map.bias is None:
         return "there is no operator for a map of the input that is no torch.nn.Linear with a bias"
@@ -33,6 +34,8 @@ def why_no_operator(field: VectorField, hold: Hold, solver: Solver) -> str | Non
         return f"there is no operator for {type(hold).__name__}"
     if isinstance(solver, ExplicitRungeKutta) and solver.stages > MOST_STAGES:
         return f"the operators take {MOST_STAGES} stages at most"
+    if isinstance(solver, LinearlyExactEuler):
+        return _why_not_linearly_exact(activation, dt)
     if _method(solver) is None:
         return f"there is no operator for {type(solver).__name__}"
     return None
@@ -58,6 +61,9 @@ def call_of(
     assert method is not None
     assert name is not None
     control = field.affine_control()
+    if isinstance(solver, LinearlyExactEuler):
+        assert not isinstance(dt, Tensor)
+        weight = as_euler(field, weight, dt / substeps)
     return Call(
         y0=y0.contiguous(),
         weight=weight.contiguous(),
@@ -89,4 +95,14 @@ def _method(solver: Solver) -> Method | None:
         return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
     if isinstance(solver, SplittingMethod):
         return kicks_and_drifts(solver.sweeps)
+    if isinstance(solver, LinearlyExactEuler):
+        return _method(Euler())
     return two_step() if isinstance(solver, LeapfrogMidpoint) else None
+
+
+def _why_not_linearly_exact(activation: str, dt: float | Tensor | None) -> str | None:
+    if activation not in KINDS:
+        return f"there is no operator for LinearlyExactEuler on a field of {activation}"
+    if isinstance(dt, Tensor):
+        return "the operators take LinearlyExactEuler with a `dt` that is a number"
+    return None

@@ -13,13 +13,14 @@ from benchmarks.settings.parser import make_parser, read_settings
 from benchmarks.settings.types import Settings, differences, flatten
 from benchmarks.tasks import TASKS
 
-ROWS = {"antisymmetric", "gated", "ablation", "rnn", "gru", "lstm", "hamiltonian-leapfrog"}
+ROWS = {"antisymmetric", "gated", "ablation", "rnn", "gru", "lstm", "hamiltonian-leapfrog", "oscillator"}
 # At 128 units, 1 input and 10 classes; n = 128, and the readout has 10 n + 10 = 1,290.
 PARAMETERS = {
     "antisymmetric": 9_674,  # n(n-1)/2 + 2n
     "gated": 9_930,  # n(n-1)/2 + 4n
     "ablation": 18_186,  # n^2 + 4n
     "hamiltonian-leapfrog": 5_642,  # (n/2)^2 + 2n
+    "oscillator": 9_802,  # n(n-1)/2 + 2n, and n/2 frequencies and dampings
     "rnn": 18_058,  # n^2 + 3n: torch has two bias vectors
     "gru": 51_594,  # three times that
     "lstm": 68_362,  # four times that

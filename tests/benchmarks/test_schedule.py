@@ -61,3 +61,18 @@ def test_momentum_reaches_sgd_and_is_refused_by_others() -> None:
     assert optimizer.param_groups[0]["momentum"] == 0.9
     with pytest.raises(UserError, match=r"`optimizer.momentum` is 0.9 and adam takes none"):
         check_optimizer(OptimizerSettings("adam", 0.1, 0.9, 0.0))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_betas_reach_adam(name: str) -> None:
+    settings = OptimizerSettings(name, 0.1, 0.0, 0.0, (0.8, 0.95))
+    check_optimizer(settings)
+    optimizer = make_optimizer(settings, iter([torch.nn.Parameter(torch.zeros(2))]))
+    assert optimizer.param_groups[0]["betas"] == (0.8, 0.95)
+
+
+def test_betas_are_refused_where_they_mean_nothing() -> None:
+    with pytest.raises(UserError, match=r"`optimizer.betas` is \[0.9, 0.99\] and sgd takes none"):
+        check_optimizer(OptimizerSettings("sgd", 0.1, 0.0, 0.0, (0.9, 0.99)))
+    with pytest.raises(UserError, match="from 0 to below 1"):
+        check_optimizer(OptimizerSettings("adam", 0.1, 0.0, 0.0, (0.9, 1.0)))
