@@ -6,6 +6,7 @@ from .field import AffinePointwiseField, PartitionedField, SemilinearField, Vect
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
+    GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
     LinearAntisymmetricField,
@@ -33,6 +34,7 @@ __all__ = [
     "Choice",
     "EngineWarning",
     "GatedAntisymmetricField",
+    "GatedOscillatorField",
     "GatedUnstructuredField",
     "HamiltonianField",
     "Hold",

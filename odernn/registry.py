@@ -9,6 +9,7 @@ from .field import VectorField
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
+    GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
     LinearAntisymmetricField,
@@ -28,6 +29,7 @@ FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
         "lipschitz": LipschitzField,
         "linear-antisymmetric": LinearAntisymmetricField,
         "oscillator": OscillatorField,
+        "gated-oscillator": GatedOscillatorField,
         "unstructured-oscillator": UnstructuredOscillatorField,
     }
 )

@@ -22,10 +22,13 @@ from .convergence import ConvergenceError
 from .discrete_adjoint import DiscreteAdjoint, ends_of, memory_after, step_before, takes
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
 from .explicit_rk import ExplicitRungeKutta
-from .exponential import ETDRK2, ExponentialEuler, LinearlyExactEuler
+from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
+from .exponential_rk import ExponentialRungeKutta, functions_of
+from .exponential_tableau import Entry, ExponentialTableau
 from .implicit import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
 from .integrate import Solution, integrate
 from .leapfrog_midpoint import LeapfrogMidpoint
+from .linear_part import BlockDiagonal, LinearPart
 from .loop import Inputs, Interval, Problem
 from .odeint import odeint
 from .parallel.recurrence import Recurrence, Scheme
@@ -64,6 +67,7 @@ __all__ = [
     "Autograd",
     "AverageVectorField",
     "BackwardEuler",
+    "BlockDiagonal",
     "ButcherTableau",
     "Checkpointed",
     "Continuous",
@@ -72,10 +76,13 @@ __all__ = [
     "DiscreteAdjoint",
     "DivergenceError",
     "DivergenceWarning",
+    "Entry",
     "Euler",
     "EulerMaruyama",
     "ExplicitRungeKutta",
     "ExponentialEuler",
+    "ExponentialRungeKutta",
+    "ExponentialTableau",
     "Heun",
     "Heun3",
     "ImplicitMidpoint",
@@ -83,8 +90,10 @@ __all__ = [
     "Inputs",
     "Interval",
     "Kutta3",
+    "LawsonEuler",
     "Leapfrog",
     "LeapfrogMidpoint",
+    "LinearPart",
     "LinearlyExactEuler",
     "Memory",
     "Midpoint",
@@ -108,6 +117,7 @@ __all__ = [
     "SplittingMethod",
     "StochasticHeun",
     "StochasticSolver",
+    "StrangSplitting",
     "Structured",
     "Sweep",
     "SymplecticEuler",
@@ -125,6 +135,7 @@ __all__ = [
     "check_solver",
     "check_tensor",
     "ends_of",
+    "functions_of",
     "guard",
     "imaginary_stability",
     "integrate",

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .average_vector_field import AverageVectorField
-from .exponential import ETDRK2, ExponentialEuler, LinearlyExactEuler
+from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
 from .implicit import BackwardEuler, ImplicitMidpoint, Trapezoidal
 from .leapfrog_midpoint import LeapfrogMidpoint
 from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
@@ -38,6 +38,8 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
         "adams-bashforth3": AdamsBashforth3,
         "linearly-exact-euler": LinearlyExactEuler,
         "exponential-euler": ExponentialEuler,
+        "lawson-euler": LawsonEuler,
+        "strang": StrangSplitting,
         "etdrk2": ETDRK2,
         "implicit-midpoint": ImplicitMidpoint,
         "trapezoidal": Trapezoidal,

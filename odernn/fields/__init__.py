@@ -1,13 +1,14 @@
 """Vector fields, one family a file."""
 
 from .hamiltonian import HamiltonianField
-from .oscillator import OscillatorField, UnstructuredOscillatorField
+from .oscillator import GatedOscillatorField, OscillatorField, UnstructuredOscillatorField
 from .semilinear import LinearAntisymmetricField, LipschitzField
 from .tanh import AntisymmetricField, GatedAntisymmetricField, GatedUnstructuredField, TanhField, UnstructuredField
 
 __all__ = [
     "AntisymmetricField",
     "GatedAntisymmetricField",
+    "GatedOscillatorField",
     "GatedUnstructuredField",
     "HamiltonianField",
     "LinearAntisymmetricField",

@@ -11,16 +11,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solvers import Time, check_not_negative, check_positive
+from solvers import BlockDiagonal, Time, check_not_negative, check_positive
 
-from ..activation import LINEAR_PLUS_TANH, Activation
+from ..activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation
 from ..affine_control import AffineControl
 from ..field import AffinePointwiseField
 from ..parametrise import SkewSymmetric, Unconstrained, input_map
 
 
 class OscillatorBank(AffinePointwiseField):
-    """dy/dt = A y + tanh(M y + V x + b), A being n / 2 oscillators. Abstract: a field names its matrix M.
+    """dy/dt = A y + activation(M y, V x + b), A being n / 2 oscillators. Abstract: a field names matrix and activation.
 
     The state is (q, p), two halves. Oscillator i has the frequency omega_i and the damping g_i, both learned:
     dq_i/dt = -g_i q_i - omega_i p_i and dp_i/dt = omega_i q_i - g_i p_i. The flow of A is exact at any frequency under
@@ -52,7 +52,7 @@ class OscillatorBank(AffinePointwiseField):
     """
 
     matrix: ClassVar[type[SkewSymmetric] | type[Unconstrained]]
-    activation: ClassVar[Activation] = LINEAR_PLUS_TANH
+    activation: ClassVar[Activation]
 
     def __init__(
         self,
@@ -83,7 +83,8 @@ class OscillatorBank(AffinePointwiseField):
         self.scaled_frequency = nn.Parameter(frequencies)
         self.log_damping = nn.Parameter(torch.full_like(frequencies, log(damping)))
         self.recurrent = self.matrix(hidden_size, sigma_w, device=device, dtype=dtype)
-        self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+        controls = self.activation.controls * hidden_size
+        self.input_map = input_map(input_size, controls, sigma_v, device=device, dtype=dtype)
 
     def frequencies(self) -> Float[Tensor, " half"]:
         """Omega, in radians a unit of time."""
@@ -93,13 +94,13 @@ class OscillatorBank(AffinePointwiseField):
         """The damping g, in units of 1 / time."""
         return self.log_damping.exp()
 
-    def linear(self) -> Float[Tensor, "hidden hidden"]:
-        """A = [[-diag g, -diag omega], [diag omega, -diag g]]."""
-        decay, turn = torch.diag(-self.dampings()), torch.diag(self.frequencies())
-        return torch.cat((torch.cat((decay, -turn), dim=1), torch.cat((turn, decay), dim=1)))
+    def linear_blocks(self) -> BlockDiagonal:
+        """A, the blocks [[-g, -omega], [omega, -g]]."""
+        decay, turn = -self.dampings(), self.frequencies()
+        return BlockDiagonal(torch.stack((decay, -turn, turn, decay)).unflatten(0, (2, 2)))
 
-    def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
-        """V x + b."""
+    def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
+        """V x + b; of a gated field the candidate's, then the gate's."""
         return self.input_map(x)
 
     def affine_control(self) -> AffineControl:
@@ -108,18 +109,19 @@ class OscillatorBank(AffinePointwiseField):
 
     def weight(self) -> Float[Tensor, "twice hidden"]:
         """A above M."""
-        return torch.cat((self.linear(), self.recurrent()))
+        return torch.cat((self.linear_blocks().dense(), self.recurrent()))
 
     def pointwise(
-        self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch hidden"]
+        self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch hidden"]:
-        """p_1 + tanh(p_2 + u); y itself does not enter."""
+        """p_1 + the activation of p_2 and u; y itself does not enter."""
         return self.activation.function(p, u)
 
-    def semilinear(self) -> tuple[Float[Tensor, "hidden hidden"], Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A, and tanh(M y + u)."""
-        m = self.recurrent()
-        return self.linear(), lambda t, y, u: torch.tanh(F.linear(y, m) + u)
+    def semilinear(self) -> tuple[BlockDiagonal, Callable[[Time, Tensor, Tensor], Tensor]]:
+        """A, and the activation of M y and u."""
+        m, remainder = self.recurrent(), self.activation.remainder
+        assert remainder is not None
+        return self.linear_blocks(), lambda t, y, u: remainder.function(F.linear(y, m), u)
 
     def extra_repr(self) -> str:
         """Sizes and the unit of frequency."""
@@ -131,6 +133,18 @@ class OscillatorField(OscillatorBank):
     """dy/dt = A y + tanh((W - W^T) y + V x + b). Arguments as `OscillatorBank`."""
 
     matrix = SkewSymmetric
+    activation = LINEAR_PLUS_TANH
+
+
+@final
+class GatedOscillatorField(OscillatorBank):
+    """dy/dt = A y + sigmoid(M y + V_z x + b_z) * tanh(M y + V x + b), M = W - W^T, shared by gate and candidate.
+
+    Arguments as `OscillatorBank`.
+    """
+
+    matrix = SkewSymmetric
+    activation = LINEAR_PLUS_GATED_TANH
 
 
 @final
@@ -138,3 +152,4 @@ class UnstructuredOscillatorField(OscillatorBank):
     """dy/dt = A y + tanh(W y + V x + b), W unconstrained. Arguments as `OscillatorBank`."""
 
     matrix = Unconstrained
+    activation = LINEAR_PLUS_TANH

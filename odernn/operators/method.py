@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from solvers import Sweep
+from solvers import Entry, ExponentialTableau, Sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A discretisation, as the kernels know it. Made by `runge_kutta`, `shears` or `two_step`."""
+    """A discretisation, as the kernels know it. Made by `runge_kutta`, `exponential`, `shears` or `two_step`."""
 
-    family: Literal["runge-kutta", "shears", "two-step"]
+    family: Literal["runge-kutta", "exponential", "shears", "two-step"]
     a: tuple[float, ...] = ()
     b: tuple[float, ...] = ()
     c: tuple[float, ...] = ()
     parts: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Method:
@@ -26,6 +27,25 @@ def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[fl
     stages = len(b)
     rows = ((*map(float, row), *(0.0,) * (stages - len(row))) for row in a)
     return Method("runge-kutta", tuple(chain.from_iterable(rows)), tuple(map(float, b)), tuple(map(float, c)))
+
+
+def exponential(tableau: ExponentialTableau) -> Method:
+    """An exponential tableau, whose entries are numbers or name the matrices that come as `Call.blocks`.
+
+    `places` has, of the flows of the stages and of the step, of `a` and of `b`, which matrix an entry is, -1 for the
+    identity; `a` and `b` have the numbers that they are multiplied by.
+    """
+    stages = tableau.stages
+    rows = [(*row, *(Entry(0.0, -1),) * (stages - len(row))) for row in tableau.a_entries]
+    a = tuple(chain.from_iterable(rows))
+    places = (entry.place for entry in (*tableau.flow_entries, *a, *tableau.b_entries))
+    return Method(
+        "exponential",
+        tuple(entry.coefficient for entry in a),
+        tuple(entry.coefficient for entry in tableau.b_entries),
+        tuple(map(float, tableau.c)),
+        places=tuple(places),
+    )
 
 
 def shears(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:

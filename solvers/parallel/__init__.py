@@ -2,6 +2,7 @@
 
 from .chunk import Chunk, Derivatives
 from .drive import Drive, drive_of
+from .exponential import BlockScheme, ExponentialStepper
 from .recurrence import Recurrence, Scheme
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
@@ -11,9 +12,11 @@ from .sweep import KeptStates, Recursion, Swept, Wanted, backward, forward, is_p
 from .two_step import TwoStepStepper
 
 __all__ = [
+    "BlockScheme",
     "Chunk",
     "Derivatives",
     "Drive",
+    "ExponentialStepper",
     "KeptStates",
     "Linearised",
     "Recurrence",

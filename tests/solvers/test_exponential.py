@@ -18,8 +18,8 @@ from solvers import (
     Semilinear,
     Solver,
     Time,
-    exponential,
     integrate,
+    linear_part,
     phi_functions,
 )
 
@@ -189,7 +189,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         matrices.append(matrix)
         return phi_functions(matrix, highest)
 
-    monkeypatch.setattr(exponential, "phi_functions", recorded)
+    monkeypatch.setattr(linear_part, "phi_functions", recorded)
     return matrices
 
 
