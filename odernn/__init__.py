@@ -1,8 +1,7 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
-from .antisymmetric_rnn import AntisymmetricRNN
-from .engine import ENGINES, Choice, EngineWarning
-from .field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
+from .engines.choice import ENGINES, Choice, EngineWarning
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
@@ -15,13 +14,14 @@ from .fields import (
     UnstructuredField,
     UnstructuredOscillatorField,
 )
-from .hold import HOLDS, Hold, LinearHold, ZeroOrderHold
-from .layer import ODERNN
-from .noise import NoisyField
-from .parametrise import SkewSymmetric
-from .registry import FIELDS
-from .state import RecurrentState
-from .stream import Stream
+from .fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from .fields.noise import NoisyField
+from .fields.parametrise import SkewSymmetric
+from .fields.registry import FIELDS
+from .layer.antisymmetric_rnn import AntisymmetricRNN
+from .layer.odernn import ODERNN
+from .layer.state import RecurrentState
+from .layer.stream import Stream
 
 __all__ = [
     "ENGINES",

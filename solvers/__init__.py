@@ -1,12 +1,14 @@
 """Fixed-step ODE solvers on torch: f(t, y) in, trajectories and gradients out."""
 
 from . import parallel
-from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
-from .adjoint import Adjoint, Autograd, Save, Solved
-from .adjoint_registry import ADJOINTS, Auto, make_adjoint
+from .adjoints.adjoint import Adjoint, Autograd, Save, Solved
+from .adjoints.checkpointed import Checkpointed
+from .adjoints.continuous import Continuous
+from .adjoints.registry import ADJOINTS, Auto, make_adjoint
+from .adjoints.reversible import ReconstructionError, Reversible
+from .adjoints.transforms import transformed
+from .adjoints.unsupported import refuse_transforms
 from .autocast import without_autocast
-from .average_vector_field import AverageVectorField
-from .checkpointed import Checkpointed
 from .checks import (
     check_choice,
     check_count,
@@ -17,38 +19,36 @@ from .checks import (
     check_solver,
     check_tensor,
 )
-from .continuous_adjoint import Continuous
-from .convergence import ConvergenceError
 from .discrete_adjoint import DiscreteAdjoint, ends_of, memory_after, step_before, takes
 from .divergence import POLICIES, DivergenceError, DivergenceWarning, OnDivergence, guard
-from .explicit_rk import ExplicitRungeKutta
-from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
-from .exponential_rk import ExponentialRungeKutta, functions_of
-from .exponential_tableau import Entry, ExponentialTableau
-from .implicit import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
 from .integrate import Solution, integrate
-from .leapfrog_midpoint import LeapfrogMidpoint
 from .linear_part import BlockDiagonal, LinearPart
 from .loop import Inputs, Interval, Problem
-from .odeint import odeint
+from .methods.adams_bashforth import AdamsBashforth2, AdamsBashforth3
+from .methods.explicit_rk import ExplicitRungeKutta
+from .methods.exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
+from .methods.exponential_rk import ExponentialRungeKutta, functions_of
+from .methods.exponential_tableau import Entry, ExponentialTableau
+from .methods.implicit.average_vector_field import AverageVectorField
+from .methods.implicit.convergence import ConvergenceError
+from .methods.implicit.methods import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
+from .methods.leapfrog_midpoint import LeapfrogMidpoint
+from .methods.phi import phi_functions
+from .methods.registry import SOLVERS, make_solver
+from .methods.reversible import AsynchronousLeapfrog, ReversibleHeun
+from .methods.runge_kutta import RK4, RK38, SSPRK3, Euler, Heun, Heun3, Kutta3, Midpoint, Ralston
+from .methods.splitting import SplittingMethod, Sweep
+from .methods.stability import imaginary_stability
+from .methods.stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
+from .methods.symplectic import Leapfrog, SymplecticEuler, Yoshida4
+from .methods.tableau import ButcherTableau
+from .methods.torchdiffeq import TorchdiffeqSolver
+from .odeint.call import odeint
 from .parallel.recurrence import Recurrence, Scheme
-from .partitioned import Leapfrog, SymplecticEuler, Yoshida4
-from .phi import phi_functions
-from .refusals import refuse_transforms
-from .registry import SOLVERS, make_solver
 from .requirements import check_requirements
-from .reversible import AsynchronousLeapfrog, ReversibleHeun
-from .reversible_adjoint import ReconstructionError, Reversible
+from .right_hand_side import AffinePointwise, Diffusion, Need, Partition, RightHandSide, Semilinear, Structured, Time
+from .sde_paths import sde_paths
 from .solver import Memory, ReversibleSolver, Solver
-from .splitting import SplittingMethod, Sweep
-from .stability import imaginary_stability
-from .stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
-from .structure import AffinePointwise, Diffusion, Need, Partition, RightHandSide, Semilinear, Structured, Time
-from .tableau import ButcherTableau
-from .tableaus import RK4, RK38, SSPRK3, Euler, Heun, Heun3, Kutta3, Midpoint, Ralston
-from .torchdiffeq_solver import TorchdiffeqSolver
-from .torchsde_paths import sde_paths
-from .transforms import transformed
 
 __all__ = [
     "ADJOINTS",

@@ -6,12 +6,12 @@ import re
 from inspect import getdoc
 from math import isinf
 
+from .methods.registry import SOLVERS, make_solver
+from .methods.stability import imaginary_stability
+from .methods.torchdiffeq import TorchdiffeqSolver
 from .parallel.sweep import is_parallel
-from .registry import SOLVERS, make_solver
+from .right_hand_side import Need
 from .solver import ReversibleSolver, Solver
-from .stability import imaginary_stability
-from .structure import Need
-from .torchdiffeq_solver import TorchdiffeqSolver
 
 HEAD = """# Solvers
 

@@ -9,11 +9,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from .adjoint import Adjoint, Autograd, Save, Solved
+from .adjoints.adjoint import Adjoint, Autograd, Save, Solved
+from .adjoints.checkpointed import Checkpointed
+from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
-from .checkpointed import Checkpointed
-from .leapfrog_midpoint import LeapfrogMidpoint
 from .loop import Problem
+from .methods.leapfrog_midpoint import LeapfrogMidpoint
+from .methods.splitting import SplittingMethod
 from .parallel.by_autograd import ByAutograd
 from .parallel.recurrence import Recurrence
 from .parallel.stepper import Stepper
@@ -28,9 +30,7 @@ from .parallel.sweep import (
     stepper_of,
 )
 from .parallel.two_step import TwoStepStepper
-from .refusals import refuse_second_derivative, refuse_transforms
 from .solver import Memory
-from .splitting import SplittingMethod
 
 
 @final

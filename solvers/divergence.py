@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .adjoint import Solved
+from .adjoints.adjoint import Solved
 from .loop import Problem, steps
 from .solver import Memory
 

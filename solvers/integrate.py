@@ -8,15 +8,15 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from .adjoint import Adjoint, Save
-from .adjoint_registry import make_adjoint
+from .adjoints.adjoint import Adjoint, Save
+from .adjoints.registry import make_adjoint
 from .checks import check_choice, check_number, check_positive, check_slope, check_solver, check_state
 from .divergence import POLICIES, OnDivergence, finite, guard
 from .grid import uniform_grid
 from .loop import Interval, of_all
 from .requirements import check_requirements
+from .right_hand_side import RightHandSide
 from .solver import Memory, Solver
-from .structure import RightHandSide
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from .parallel.recurrence import Recurrence
+from .right_hand_side import RightHandSide, Time
 from .solver import Memory, Solver
-from .structure import RightHandSide, Time
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-from .solver import Solver
-from .structure import (
+from .right_hand_side import (
     Diffusion,
     Need,
     Partition,
@@ -17,6 +16,7 @@ from .structure import (
     partition_of,
     semilinear_of,
 )
+from .solver import Solver
 
 Structure = TypeVar("Structure", Partition, Semilinear, Diffusion)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from .structure import Need, RightHandSide, Time
+from .right_hand_side import Need, RightHandSide, Time
 
 Memory = tuple[Tensor | float, ...]
 """What a method carries from step to step besides y: () for a one-step method and before a multi-step one starts."""

@@ -13,7 +13,7 @@ from benchmarks.speed.case import Case
 from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
 from benchmarks.speed.problem import DT, Problem
 from odernn import ODERNN, EngineWarning
-from odernn.engine import Engine
+from odernn.engines.choice import Engine
 from solvers import SOLVERS, Adjoint, Checkpointed, DiscreteAdjoint
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchmarks.speed.case import Case
 from odernn import FIELDS, AntisymmetricField, SkewSymmetric, VectorField
-from odernn.field import AffinePointwiseField
+from odernn.fields.field import AffinePointwiseField
 from solvers import SOLVERS
 
 DT = 0.05

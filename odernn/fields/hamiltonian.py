@@ -9,10 +9,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..activation import TANH, Activation
-from ..affine_control import AffineControl
-from ..field import AffinePointwiseField
-from ..parametrise import Unconstrained, input_map
+from ..control.input_map import AffineControl
+from .activation import TANH, Activation
+from .field import AffinePointwiseField
+from .parametrise import Unconstrained, input_map
 
 
 @final

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from solvers import BlockDiagonal, Time, check_not_negative, check_positive
 
-from ..activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation
-from ..affine_control import AffineControl
-from ..field import AffinePointwiseField
-from ..parametrise import SkewSymmetric, Unconstrained, input_map
+from ..control.input_map import AffineControl
+from .activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation
+from .field import AffinePointwiseField
+from .parametrise import SkewSymmetric, Unconstrained, input_map
 
 
 class OscillatorBank(AffinePointwiseField):

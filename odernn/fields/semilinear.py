@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from solvers import Time, check_not_negative
 
-from ..activation import LINEAR, LINEAR_PLUS_TANH, Activation
-from ..affine_control import AffineControl
-from ..field import AffinePointwiseField
-from ..parametrise import SkewSymmetric, Unconstrained, damped, input_map
+from ..control.input_map import AffineControl
+from .activation import LINEAR, LINEAR_PLUS_TANH, Activation
+from .field import AffinePointwiseField
+from .parametrise import SkewSymmetric, Unconstrained, damped, input_map
 
 
 @final

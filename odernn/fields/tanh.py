@@ -10,10 +10,10 @@ from torch import Tensor
 
 from solvers import check_not_negative
 
-from ..activation import GATED_TANH, TANH, Activation
-from ..affine_control import AffineControl
-from ..field import AffinePointwiseField
-from ..parametrise import SkewSymmetric, Unconstrained, damped, input_map
+from ..control.input_map import AffineControl
+from .activation import GATED_TANH, TANH, Activation
+from .field import AffinePointwiseField
+from .parametrise import SkewSymmetric, Unconstrained, damped, input_map
 
 
 class TanhField(AffinePointwiseField):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..stand_ins import check_seen
+from ..adjoints.closure import check_seen
 from .drive import Drive, drive_of
 from .recurrence import Recurrence
 from .stage import Linearised, Stage

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..exponential_tableau import Entry
 from ..linear_part import BlockDiagonal, times
+from ..methods.exponential_tableau import Entry
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .drive import Drive

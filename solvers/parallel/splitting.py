@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..splitting import Sweep
+from ..methods.splitting import Sweep
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
 from .drive import Drive

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..explicit_rk import ExplicitRungeKutta
-from ..leapfrog_midpoint import LeapfrogMidpoint
+from ..methods.explicit_rk import ExplicitRungeKutta
+from ..methods.leapfrog_midpoint import LeapfrogMidpoint
+from ..methods.splitting import SplittingMethod
 from ..solver import Solver
-from ..splitting import SplittingMethod
 from .chunk import Chunk, Derivatives
 from .drive import chunk_bounds, drive_of
 from .recurrence import Recurrence

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..tableaus import Midpoint
+from ..methods.runge_kutta import Midpoint
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .drive import Drive

@@ -21,7 +21,7 @@ from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.problem import DAMPING, DT, Problem, draw, full_matrix
 from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, interleaved, repetitions
 from benchmarks.speed.suites import Entry
-from odernn import native
+from odernn.engines import native
 
 CPU = torch.device("cpu")
 SMALL = Case(Shape(6, 3, 4, 2))

@@ -24,11 +24,11 @@ from solvers import (
     Reversible,
     ReversibleSolver,
     TorchdiffeqSolver,
-    continuous_adjoint,
     make_adjoint,
     make_solver,
-    material,
 )
+from solvers.adjoints import continuous as continuous_adjoint
+from solvers.adjoints import differentiable as material
 from solvers.parallel import drive
 
 DOUBLE = torch.float64
@@ -88,7 +88,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     """The adjoints of solvers themselves: the registered operators have a cross test of their own (test_engine)."""
-    monkeypatch.setattr("odernn.engine.why_no_operator", lambda *_: "the operators are left out")
+    monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
 
 
 def gradients(

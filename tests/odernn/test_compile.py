@@ -13,8 +13,8 @@ from odernn import (
     LipschitzField,
     RecurrentState,
     VectorField,
-    native,
 )
+from odernn.engines import native
 from solvers import RK4, Euler, Leapfrog, LeapfrogMidpoint, Solver
 
 needs_compiler = pytest.mark.skipif(

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, EngineWarning, RecurrentState, native
-from odernn.native.chunk_recursion import go_back
+from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, EngineWarning, RecurrentState
+from odernn.engines import native
+from odernn.engines.native.recursion import go_back
 from solvers import (
     SOLVERS,
     Adjoint,
@@ -102,7 +103,7 @@ def test_agrees_with_autograd(
 @pytest.fixture
 def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every field as one that no operator knows: the kernels do the backward recursion alone."""
-    monkeypatch.setattr("odernn.engine.why_no_operator", lambda *_: "the operators are left out")
+    monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
 
 
 @needs_compiler
@@ -160,7 +161,7 @@ class Odd(ExplicitRungeKutta):
 @pytest.mark.parametrize("operators", [True, False])
 def test_a_tableau_of_the_user(engine: str, operators: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not operators:
-        monkeypatch.setattr("odernn.engine.why_no_operator", lambda *_: "the operators are left out")
+        monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
     field = FIELDS["gated-antisymmetric"](2, 4, dtype=DOUBLE)
     facts = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
     calls = {"save": "trajectory", "steps": "each", "chunks": False, "dtype": DOUBLE}

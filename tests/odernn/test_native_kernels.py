@@ -14,10 +14,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import native, operators
-from odernn.activation import GATED_TANH, TANH
+from odernn import engines as operators
+from odernn.engines import native
+from odernn.engines.method import Method
+from odernn.engines.program import Call
+from odernn.fields.activation import GATED_TANH, TANH
 from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
-from odernn.operators import Call, Method
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from odernn import native, operators
+from odernn import engines as operators
+from odernn.engines import native
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))

@@ -13,9 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import native, operators
-from odernn.native import TwoStepWeights
-from odernn.operators import Method
+from odernn import engines as operators
+from odernn.engines import native
+from odernn.engines.method import Method
+from odernn.engines.native import TwoStepWeights
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))

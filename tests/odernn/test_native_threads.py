@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from odernn import native
-from odernn.native import build
+from odernn.engines import native
+from odernn.engines.native import build
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))

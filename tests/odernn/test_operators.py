@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from odernn import FIELDS, ODERNN, native
-from odernn.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH, Activation
-from odernn.field import ActivatedField
-from odernn.operators import NATIVE, TORCH, Call, runge_kutta, shears, torch_solver, two_step
-from odernn.operators.formulas import FORMULAS
+from odernn import FIELDS, ODERNN
+from odernn.engines import native
+from odernn.engines.formulas import FORMULAS
+from odernn.engines.method import runge_kutta, shears, two_step
+from odernn.engines.operators import NATIVE, TORCH
+from odernn.engines.program import Call
+from odernn.engines.torch import operators as torch_solver
+from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH, Activation
+from odernn.fields.field import ActivatedField
 from solvers import DiscreteAdjoint, make_solver
 
 DOUBLE = torch.float64
@@ -163,7 +167,7 @@ def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
 @pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
 def test_nothing_in_the_discrete_adjoint_waits_for_the_device(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same of a field that is no operator's: from the layer's door on, with divergence left alone."""
-    monkeypatch.setattr("odernn.engine.why_no_operator", lambda *_: "the operators are left out")
+    monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
     rnn = ODERNN(FIELDS["hamiltonian"](2, 4), make_solver(solver), dt=0.1, on_divergence="ignore", engine="torch")
     assert rnn.choice(torch.randn(5, 3, 2)).adjoint == DiscreteAdjoint()
     x = torch.randn(5, 3, 2)

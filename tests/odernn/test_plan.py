@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from odernn.native import is_available
-from odernn.native.plan import Plan
-from odernn.operators import EULER, Call, two_step
+from odernn.engines.method import EULER, two_step
+from odernn.engines.native import is_available
+from odernn.engines.native.plan import Plan
+from odernn.engines.program import Call
 
 pytestmark = pytest.mark.skipif(not is_available(), reason="the native kernels cannot be built here")
 

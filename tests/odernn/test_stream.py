@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from odernn import FIELDS, ODERNN, EngineWarning, NoisyField, PartitionedField, RecurrentState, SemilinearField
-from odernn.engine import Engine
-from odernn.native import is_available
+from odernn.engines.choice import Engine
+from odernn.engines.native import is_available
 from solvers import SOLVERS, DivergenceError, DivergenceWarning, Euler, Need, make_solver
 
 DOUBLE = torch.float64

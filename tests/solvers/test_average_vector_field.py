@@ -8,8 +8,8 @@ from torch import Tensor
 
 from odernn import ODERNN, AntisymmetricField, GatedAntisymmetricField
 from solvers import AverageVectorField, ImplicitMidpoint, Structured, integrate
-from solvers.implicit import Method
-from solvers.quadrature import gauss_legendre
+from solvers.methods.implicit.methods import Method
+from solvers.methods.implicit.quadrature import gauss_legendre
 
 DOUBLE = torch.float64
 

@@ -10,18 +10,8 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, LinearAntisymmetricField, LipschitzField, VectorField
-from solvers import (
-    ETDRK2,
-    RK4,
-    ExponentialEuler,
-    Memory,
-    Semilinear,
-    Solver,
-    Time,
-    integrate,
-    linear_part,
-    phi_functions,
-)
+from solvers import ETDRK2, RK4, ExponentialEuler, Memory, Semilinear, Solver, Time, integrate, phi_functions
+from solvers.methods import phi
 
 METHODS = [ExponentialEuler(), ETDRK2()]
 # Singular: nothing may be divided by A.
@@ -189,7 +179,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         matrices.append(matrix)
         return phi_functions(matrix, highest)
 
-    monkeypatch.setattr(linear_part, "phi_functions", recorded)
+    monkeypatch.setattr(phi, "phi_functions", recorded)
     return matrices
 
 

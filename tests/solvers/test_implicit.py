@@ -24,7 +24,7 @@ from solvers import (
     Trapezoidal,
     integrate,
 )
-from solvers.implicit import Method
+from solvers.methods.implicit.methods import Method
 
 DOUBLE = torch.float64
 ROUNDING = 1e-14  # a few roundings of entries of size one

@@ -10,7 +10,7 @@ import torchdiffeq
 from torch import Tensor
 
 from solvers import odeint
-from solvers.adams_weights import adams_bashforth_weights
+from solvers.odeint.adams_weights import adams_bashforth_weights
 
 DOUBLE = torch.float64
 METHOD = "explicit_adams"

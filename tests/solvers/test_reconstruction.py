@@ -19,7 +19,7 @@ from solvers import (
     ReversibleSolver,
     integrate,
 )
-from solvers.reconstruction import Comparison, Sizes
+from solvers.adjoints.reconstruction import Comparison, Sizes
 
 DOUBLE = torch.float64
 ANY = Reversible(tolerance=float("inf"))

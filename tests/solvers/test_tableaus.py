@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from solvers import RK4, SOLVERS, ButcherTableau, ExplicitRungeKutta, make_solver
-from solvers.order_conditions import residuals, rooted_trees
+from solvers.methods.order_conditions import residuals, rooted_trees
 
 TABLEAUS = [name for name in SOLVERS if issubclass(SOLVERS[name], ExplicitRungeKutta)]
 ROUNDING = 1e-14  # sums of at most a dozen products of numbers of size one

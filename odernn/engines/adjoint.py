@@ -1,0 +1,81 @@
+"""Operator: a problem run as one registered operator, whose gradient is the exact discrete adjoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import final
+
+import torch
+from torch import Tensor
+
+from solvers import Adjoint, Problem, Save, Solved, ends_of, memory_after, step_before
+
+from ..control.hold import Hold
+from ..fields.field import VectorField
+from .lowering import call_of
+from .program import Call, step_of_rows
+
+
+@final
+@dataclass(frozen=True)
+class Operator(Adjoint):
+    """The exact discrete adjoint as a registered operator of one engine.
+
+    It takes the fields made of a registered activation and an affine control, the explicit Runge-Kutta methods, the
+    compositions of kicks and drifts and the two-step midpoint rule, and the two registered holds. It can be
+    differentiated once. Inside autocast it works in float32.
+
+    Args:
+        namespace: the engine's operators in torch.ops.
+        field: the field, which names its activation and its map of the input.
+        hold: the hold of the control.
+    """
+
+    namespace: str
+    field: VectorField = dataclass_field(repr=False)
+    hold: Hold = dataclass_field(repr=False)
+
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run, keeping the states at the samples if they or gradients are wanted."""
+        call = self._call(problem)
+        kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
+            *call.arguments(), save == "trajectory" or _needs_gradient(call)
+        )
+        every = problem.substeps if call.method.family == "two-step" else 1
+        trajectory = ends_of(kept, every) if save == "trajectory" else None
+        return Solved(trajectory, last, memory_after(problem, last_but_one))
+
+    def _call(self, problem: Problem) -> Call:
+        recurrence = problem.recurrence
+        assert recurrence is not None
+        previous, dt_previous = _before(problem)
+        return call_of(
+            *(self.field, self.hold, problem.solver, problem.y0, recurrence.weight, recurrence.samples),
+            dt=_steps(recurrence.dt),
+            before=recurrence.before,
+            substeps=problem.substeps,
+            y_previous=previous,
+            dt_previous=dt_previous,
+        )
+
+
+def _needs_gradient(call: Call) -> bool:
+    tensors = (part for part in call.arguments() if isinstance(part, Tensor))
+    return torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
+
+
+def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
+    """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
+    previous, dt = step_before(problem)
+    if previous is None or dt is None:
+        return None, None
+    return previous.contiguous(), step_of_rows(dt, previous)
+
+
+def _steps(dt: float | Tensor) -> float | Tensor:
+    """The steps as the operators take them: a number, (time,) or (batch, time)."""
+    if not isinstance(dt, Tensor):
+        return dt
+    flat = dt.reshape(len(dt), -1)
+    return (flat[:, 0] if flat.shape[1] == 1 else flat.T).contiguous()

@@ -1,0 +1,185 @@
+"""Engines: what executes a layer. `torch` runs on any device, `native` is C++ on the processor, `auto` picks."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from solvers import (
+    Adjoint,
+    Auto,
+    Autograd,
+    Checkpointed,
+    DiscreteAdjoint,
+    Problem,
+    Save,
+    Solved,
+    refuse_transforms,
+    takes,
+    transformed,
+)
+
+from ..control.hold import Hold
+from ..fields.field import VectorField
+from . import native
+from .adjoint import Operator
+from .lowering import why_no_operator
+from .native.recursion import go_back
+from .operators import NATIVE, TORCH
+
+Engine = Literal["auto", "torch", "native"]
+ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
+WIDEST = 1024
+"""Units up to which `auto` takes the native kernels.
+
+Measured, forward and backward against the torch engine on two cores: 0.72, 0.60, 0.71 and 0.77 of its time at 512 units
+and a batch of 1, 16, 128 and 512; 1.07, 0.68, 0.85 and 0.84 at 1,024; 1.5, 1.1 and 1.3 at 2,048 and a batch of 1, 16
+and 128, where the weights lie in no cache that a core has to itself.
+"""
+
+_LOG = logging.getLogger(__name__)
+
+
+class EngineWarning(UserWarning):
+    """The native engine was asked for and cannot serve here; the torch engine serves in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What executes a call.
+
+    Attributes:
+        engine: "torch" or "native".
+        adjoint: how gradients flow: `Operator`, a registered operator with the exact discrete adjoint;
+            `DiscreteAdjoint`, the same for any affine-pointwise field; or `Autograd`.
+        reason: why, in a sentence.
+    """
+
+    engine: Literal["torch", "native"]
+    adjoint: Adjoint
+    reason: str
+
+
+def on_engine(adjoint: Adjoint, engine: Engine, field: VectorField, hold: Hold) -> Adjoint:
+    """The adjoint that runs on the engine.
+
+    Raises:
+        ValueError: the native engine with an adjoint that it does not execute.
+    """
+    if isinstance(adjoint, Auto | DiscreteAdjoint):
+        return OnEngine(adjoint, engine, field, hold)
+    if isinstance(adjoint, Checkpointed) and isinstance(adjoint.within, Auto | DiscreteAdjoint):
+        return replace(adjoint, within=OnEngine(adjoint.within, engine, field, hold))
+    if engine != "native":
+        return adjoint
+    raise ValueError(
+        f"`engine` is 'native' and `adjoint` {adjoint}; the native engine executes the exact discrete adjoint: give "
+        "'auto', 'discrete' or Checkpointed(within=DiscreteAdjoint()), or take the torch engine"
+    )
+
+
+@final
+@dataclass(frozen=True)
+class OnEngine(Adjoint):
+    """The exact discrete adjoint on an engine.
+
+    Args:
+        adjoint: `Auto` or `DiscreteAdjoint`; with `Auto` a problem that has no parallel form, and one under a transform
+            of torch.func, goes by `Autograd`.
+        engine: the engine that was asked for.
+        field: the field, which may be made of registered parts.
+        hold: the hold of the control.
+    """
+
+    adjoint: Auto | DiscreteAdjoint
+    engine: Engine
+    field: VectorField
+    hold: Hold
+
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run what `choose` says."""
+        choice = self.choose(problem)
+        if not torch.compiler.is_compiling():
+            self._tell(choice)
+        return choice.adjoint.solve(problem, save)
+
+    def choose(self, problem: Problem) -> Choice:
+        """What runs the problem."""
+        if isinstance(self.adjoint, DiscreteAdjoint):
+            refuse_transforms("discrete", problem)
+        elif transformed(problem):
+            return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
+        if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
+            return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
+        missing = why_no_operator(self.field, self.hold, problem.solver, _step_of(problem))
+        if missing is not None:
+            return self._without_operator(problem, missing)
+        reason = why_not_native(self.engine, problem.y0)
+        if reason is not None:
+            return Choice("torch", Operator(TORCH, self.field, self.hold), reason)
+        return Choice("native", Operator(NATIVE, self.field, self.hold), "the kernels take field, method and state")
+
+    def _tell(self, choice: Choice) -> None:
+        _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
+        if self.engine == "native" and choice.engine != "native":
+            warn_of_torch(choice.reason)
+
+    def _without_operator(self, problem: Problem, missing: str) -> Choice:
+        """Any other field or method: by autograd, or in parallel with the engine's recursion."""
+        picked = self.adjoint.pick(problem) if isinstance(self.adjoint, Auto) else self.adjoint
+        if not isinstance(picked, DiscreteAdjoint) or not takes(problem) or torch.compiler.is_compiling():
+            return Choice("torch", picked, missing)
+        reason = why_not_native(self.engine, problem.y0)
+        if reason is not None:
+            return Choice("torch", picked, f"{missing}, and {reason}")
+        return Choice("native", DiscreteAdjoint(go_back), f"{missing}; the kernels do the backward recursion")
+
+
+def why_not_native(engine: Engine, y: Tensor) -> str | None:
+    """Why the native kernels do not serve a state like `y`, or None; builds them if need be."""
+    if engine == "torch":
+        return "it was asked for"
+    if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
+        return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
+    if engine == "auto" and y.shape[-1] > WIDEST:
+        return f"beyond {WIDEST} units torch's matrix products win"
+    return _why_unavailable()
+
+
+def _step_of(problem: Problem) -> float | Tensor | None:
+    """The step as the operators get it, of a problem that has a form for them."""
+    recurrence = problem.recurrence
+    return None if recurrence is None else recurrence.dt
+
+
+def warn_of_torch(reason: str) -> None:
+    """Say that the native engine was asked for and cannot serve."""
+    warnings.warn(f"the torch engine runs in the place of the native one: {reason}", EngineWarning, stacklevel=4)
+
+
+def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:
+    """What runs the problem under an adjoint that `on_engine` made."""
+    if isinstance(adjoint, OnEngine):
+        return adjoint.choose(problem)
+    if isinstance(adjoint, Checkpointed) and isinstance(adjoint.within, OnEngine):
+        within = adjoint.within.choose(problem)
+        return replace(within, adjoint=replace(adjoint, within=within.adjoint))
+    return Choice("torch", adjoint, "it was asked for")
+
+
+def _why_unavailable() -> str | None:
+    """Why the kernels cannot be loaded, or None; builds them if need be."""
+    try:
+        native.load()
+    except native.NativeUnavailable as unavailable:
+        return unavailable.reason
+    return None
+
+
+# What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
+_why_unavailable._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]

@@ -1,0 +1,88 @@
+"""The registered activations in place, with derivatives written down: what an operator uses in autograd's stead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from solvers import parallel
+
+from ..fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """An activation as the torch operators work it out.
+
+    Attributes:
+        rate: (p, u) -> dy/dt; it may overwrite p.
+        linearise: (p, u) -> dy/dt with its derivatives; it may overwrite p.
+        by_control: whether `linearise` gives a derivative by the control of its own.
+    """
+
+    rate: Callable[[Tensor, Tensor], Tensor]
+    linearise: Callable[[Tensor, Tensor], parallel.Linearised]
+    by_control: bool = False
+
+
+def _tanh(p: Tensor, u: Tensor) -> Tensor:
+    return p.add_(u).tanh_()
+
+
+def _tanh_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+    slope = _tanh(p, u)
+    return parallel.Linearised(slope, one_minus_square(slope))
+
+
+def _gated(p: Tensor, u: Tensor) -> Tensor:
+    candidate, gate = u.chunk(2, dim=-1)
+    return torch.add(p, gate).sigmoid_().mul_(p.add_(candidate).tanh_())
+
+
+def _gated_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+    """With s = sigmoid(p + u_z) and t = tanh(p + u_c): s (1 - t^2) by the candidate, t s (1 - s) by the gate."""
+    candidate, gate = u.chunk(2, dim=-1)
+    s, t = torch.add(p, gate).sigmoid_(), p.add_(candidate).tanh_()
+    slope = s * t
+    by_candidate = torch.addcmul(s, slope, t, value=-1)
+    by_gate = torch.addcmul(slope, slope, s, value=-1)
+    return parallel.Linearised(slope, by_candidate + by_gate, by_control=torch.cat((by_candidate, by_gate), dim=-1))
+
+
+def _linear(p: Tensor, u: Tensor) -> Tensor:
+    return p.add_(u)
+
+
+def _linear_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+    return parallel.Linearised(p.add_(u), p.new_ones(()).expand_as(p))
+
+
+def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
+    linear, image = p.chunk(2, dim=-1)
+    return image.add_(u).tanh_().add_(linear)
+
+
+def _linear_plus_tanh_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+    linear, image = p.chunk(2, dim=-1)
+    tanh = torch.add(image, u).tanh_()
+    return parallel.Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), one_minus_square(tanh)), dim=-1))
+
+
+def one_minus_square(k: Tensor) -> Tensor:
+    """The derivative of tanh where it is `k`."""
+    return torch.addcmul(k.new_ones(()), k, k, value=-1)
+
+
+FORMULAS: Mapping[str, Formula] = MappingProxyType(
+    {
+        TANH.name: Formula(_tanh, _tanh_linearised),
+        GATED_TANH.name: Formula(_gated, _gated_linearised, by_control=True),
+        LINEAR.name: Formula(_linear, _linear_linearised),
+        LINEAR_PLUS_TANH.name: Formula(_linear_plus_tanh, _linear_plus_tanh_linearised),
+    }
+)
+"""By the activation's name; a test compares each with autograd through the activation."""

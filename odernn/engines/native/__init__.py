@@ -1,0 +1,18 @@
+"""The native engine: C++ kernels for the processor, built at first use by the machine's own compiler."""
+
+from .bindings import Gradients, Recursion, Solution, TwoStepWeights, pull_back, recursion, release_memory, solve
+from .build import NativeUnavailable, is_available, load
+
+__all__ = [
+    "Gradients",
+    "NativeUnavailable",
+    "Recursion",
+    "Solution",
+    "TwoStepWeights",
+    "is_available",
+    "load",
+    "pull_back",
+    "recursion",
+    "release_memory",
+    "solve",
+]

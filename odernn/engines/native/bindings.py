@@ -1,0 +1,189 @@
+"""The native kernels as Python functions: a call as a value, forward, and its exact adjoint.
+
+Nothing here is differentiable by itself: the autograd rule of the operators is in odernn.operators.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..method import Method
+from ..program import Call, as_step
+from .build import load
+
+Schedule = float | Float[Tensor, ""] | Float[Tensor, " steps"] | Float[Tensor, "batch steps"]
+"""A number for every solver step: one for all, one a step, or one a row and step."""
+
+
+class Solution(NamedTuple):
+    """What `solve` returns.
+
+    Attributes:
+        kept: the states that the adjoint needs, None if they were not asked for. With one solver step a sample, and
+            for every method without memory, this is the trajectory. The two-step method keeps the states between
+            samples too: its trajectory is `trajectory`.
+        last: the state after the last sample.
+        last_but_one: two-step method: the state one solver step before `last`; else None.
+        trajectory: the states after the samples, a view of `kept`.
+    """
+
+    kept: Float[Tensor, "steps batch state"] | None
+    last: Float[Tensor, "batch state"]
+    last_but_one: Float[Tensor, "batch state"] | None
+    trajectory: Float[Tensor, "time batch state"] | None
+
+
+class Gradients(NamedTuple):
+    """What `pull_back` returns; None for what the call does not have or nobody asked for."""
+
+    y0: Float[Tensor, "batch state"]
+    weight: Float[Tensor, "image state"]
+    input_weight: Float[Tensor, "control input"] | None
+    bias: Float[Tensor, " control"] | None
+    samples: Float[Tensor, "time batch input"] | None
+    before: Float[Tensor, "batch control"] | None
+    dt: Float[Tensor, "batch time"] | None
+    y_previous: Float[Tensor, "batch state"] | None
+    dt_previous: Float[Tensor, " batch"] | None
+    blocks: Float[Tensor, "steps matrices 2 2 half"] | None
+
+
+def solve(call: Call, *, keep: bool) -> Solution:
+    """Integrate. Without `keep` nothing but the state is stored.
+
+    Raises:
+        NativeUnavailable: the kernels cannot be built here.
+        TypeError, ValueError: a tensor's dtype, shape or layout, or a method that is not explicit.
+    """
+    load()
+    kept, last, last_but_one = torch.ops.odernn_native.solve(*call.arguments(), keep)
+    every = call.substeps if call.method.family == "two-step" else 1
+    return Solution(
+        kept if keep else None,
+        last,
+        last_but_one if last_but_one.numel() else None,
+        kept[every - 1 :: every] if keep else None,
+    )
+
+
+def pull_back(
+    call: Call,
+    kept: Float[Tensor, "steps batch state"],
+    *,
+    kept_gradient: Float[Tensor, "steps batch state"] | None = None,
+    last: Float[Tensor, "batch state"] | None = None,
+    last_but_one: Float[Tensor, "batch state"] | None = None,
+    want_samples: bool = False,
+    want_dt: bool = False,
+) -> Gradients:
+    """The exact gradients of the discretised equation.
+
+    Args:
+        call: what was integrated.
+        kept: `solve(call, keep=True).kept`.
+        kept_gradient: the loss's gradient by every kept state. Where the two-step method keeps more than the
+            trajectory, the trajectory's gradient goes to the places [substeps - 1 :: substeps].
+        last: by the last state, beside what `kept_gradient` says of it.
+        last_but_one: two-step method: by the state one solver step before the last, likewise.
+        want_samples: compute the gradient by `call.samples`.
+        want_dt: compute the gradient by dt, entry by entry; whoever gave a number or (time,) sums it.
+
+    Raises:
+        NativeUnavailable, TypeError, ValueError: as `solve`.
+    """
+    load()
+    gradients = torch.ops.odernn_native.pull_back(
+        *(kept, kept_gradient, last, last_but_one, *call.arguments()), want_samples, want_dt
+    )
+    y0, weight, *optional = gradients
+    present: list[Tensor | None] = [gradient if gradient.numel() else None for gradient in optional]
+    if present[4] is not None:
+        present[4] = present[4].T
+    return Gradients(y0, weight, *present)
+
+
+class TwoStepWeights(NamedTuple):
+    """y_next = e y_previous + w y + s f(y): one number for all steps, one a step, or one a row and step."""
+
+    e: Schedule
+    w: Schedule
+    s: Schedule
+
+
+class Recursion(NamedTuple):
+    """What `recursion` returns.
+
+    Attributes:
+        lambda_: the gradient by the state before the first step.
+        image: D_p^T kappa: dL/dK is the sum of its products with the states that the images were made of.
+        kappa: the gradient by every rate. dL/du is the sum of D_u^T kappa, dL/ddt that of kappa . rate / dt, and of
+            the two-step method kappa / s is the gradient by the state after the step.
+        carried: two-step method: the gradient by the state one solver step before the first step's, as far as it does
+            not go by way of the state in between; else None.
+    """
+
+    lambda_: Float[Tensor, "batch state"]
+    image: Float[Tensor, "steps stages batch image"]
+    kappa: Float[Tensor, "steps stages batch moved"]
+    carried: Float[Tensor, "batch state"] | None
+
+
+def recursion(
+    lambda_: Float[Tensor, "batch state"],
+    weight: Float[Tensor, "images state"],
+    image_derivative: Float[Tensor, "steps stages batch image"],
+    dt: Schedule | TwoStepWeights,
+    method: Method,
+    *,
+    state_derivative: Float[Tensor, "steps stages batch state"] | None = None,
+    trajectory: Float[Tensor, "outputs batch state"] | None = None,
+    substeps: int = 1,
+    carried: Float[Tensor, "batch state"] | None = None,
+) -> Recursion:
+    """The sequential part of the exact adjoint of any affine-pointwise field, whose derivatives the caller computed.
+
+    A step is a solver step. With lambda the gradient by the state after it, and of the states in that order:
+
+    - an explicit tableau: for its stages from the last, kappa_i = dt (b_i lambda + sum_{j>i} a_ji mu_j) and
+      mu_i = D_y kappa_i + (D_p kappa_i) K; then lambda += sum_i mu_i.
+    - kicks and drifts: for the moves from the last, kappa = coefficient dt lambda_moved and
+      lambda_other += (D_p kappa) K_moved,other. `moved` is the half (q or p) that the move adds to, the state being
+      (q, p); the nodes do not matter here.
+    - two-step: kappa = s lambda; (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
+
+    K has g groups of `state` rows, `images` = g state: dy_i/dt depends on the entries i, i + state, ... of y K^T. Every
+    tensor is contiguous, on the CPU and of lambda's dtype; the schedules may be of another floating type.
+
+    Args:
+        lambda_: the loss's gradient by the state after the last step, beside what `trajectory` says of it.
+        weight: K.
+        image_derivative: D_p of every stage (or move) of every step, group after group. A stage has `image` = g state
+            columns, a move those of the half that it moves: `image` = g state / 2. The two-step method has one stage.
+        dt: of every step: a number, (steps,) or (batch, steps). The two-step method takes its weights in its place.
+        method: an explicit tableau (of any number of stages), kicks and drifts, or the two-step method.
+        state_derivative: D_y, or None where the field does not see the state itself. Kicks and drifts have none.
+        trajectory: the loss's gradient by the states after the last step and after every `substeps`-th before it, in
+            the order of time: `outputs` = steps / substeps, rounded up.
+        substeps: steps from one gradient in `trajectory` to the next.
+        carried: two-step method: the loss's gradient by the state before the last step; None is zero.
+
+    Raises:
+        NativeUnavailable, TypeError, ValueError: as `solve`.
+    """
+    load()
+    schedules = [as_step(one) for one in (dt if isinstance(dt, TwoStepWeights) else (dt,))]
+    found, image, kappa, out = torch.ops.odernn_native.recursion(
+        *(lambda_, carried, weight, image_derivative, state_derivative, trajectory, schedules),
+        *(method.family, method.a, method.b, method.parts, substeps),
+    )
+    return Recursion(found, image, kappa, out if out.numel() else None)
+
+
+def release_memory() -> None:
+    """Give back the large blocks that wait for the next call."""
+    load()
+    torch.ops.odernn_native.empty_pool()

@@ -1,0 +1,66 @@
+// From the operators' tensors to a Problem: every check is here, each error names the argument, what came and what was wanted.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+
+#include "problem.h"
+
+namespace odernn {
+
+using at::Tensor;
+using MaybeTensor = std::optional<Tensor>;
+
+template <class T>
+const T* data_or_null(const MaybeTensor& tensor) {
+  return tensor.has_value() ? tensor->const_data_ptr<T>() : nullptr;
+}
+
+// The arguments that `solve` and `pull_back` have in common, as they came.
+struct Arguments {
+  const Tensor &y0, &weight, &samples;
+  const MaybeTensor &input_weight, &bias, &before;
+  const Tensor& dt;
+  const MaybeTensor &y_previous, &dt_previous, &blocks;
+  c10::string_view kind, squash, hold, family;
+  at::ArrayRef<double> a, b, c;
+  at::IntArrayRef parts, places;
+  int64_t substeps;
+};
+
+// The same in the operators' schemas, which odernn/engines/operators.py has too.
+#define ODERNN_ARGUMENTS                                                                                              \
+  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "          \
+  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "   \
+  "float[] b, float[] c, int[] parts, int[] places, int substeps"
+
+void check_arguments(const Arguments& arguments);
+
+// Columns of the image and of the control for each column of the state.
+struct KindFacts {
+  const char* name;
+  Kind kind;
+  int64_t images, controls;
+};
+const KindFacts& kind_facts(c10::string_view name);
+
+// A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
+void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);
+
+// One solver step, (1), (times) or (batch * times) numbers of y's dtype, and its strides.
+struct Steps {
+  Tensor values;
+  int64_t time = 0, row = 0;
+};
+Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
+
+// Which ways the problem will be gone: only the way back needs the weights' other packing.
+enum class Direction { kForward, kBoth };
+
+// `steps` and the tensors outlive the problem; what is packed lies in `room`.
+template <class T>
+Problem<T> make_problem(const Arguments& arguments, const Steps& steps, Direction direction, Room& room);
+
+}  // namespace odernn

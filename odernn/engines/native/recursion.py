@@ -1,0 +1,93 @@
+"""The sequential part of a chunk of any affine-pointwise field, by the native kernels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from solvers import parallel
+
+from ..method import Method, kicks_and_drifts, runge_kutta, two_step
+from .bindings import Recursion, TwoStepWeights, recursion
+
+
+def go_back(stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
+    """As `solvers.parallel.one_by_one`, for tensors on the CPU in float32 or float64.
+
+    The first interval of a two-step method that starts goes by torch: its first step is of another method.
+    """
+    first = 1 if isinstance(stepper, parallel.TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
+    if chunk.drive.length > first:
+        _by_kernel(stepper, chunk, adjoint, None if of_kept is None else of_kept[first * stepper.kept :], first)
+    if first:
+        own = None if of_kept is None else of_kept[: stepper.kept].unbind(0)
+        stepper.reverse(chunk, 0, adjoint, own)
+
+
+def _by_kernel(
+    stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None, first: int
+) -> None:
+    """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
+    method, weights, a_step = _method(stepper, chunk, first)
+    images = chunk.images[first:]
+    found = recursion(
+        adjoint[0],
+        chunk.weight.contiguous(),
+        _by_step(images, a_step),
+        1.0 if weights is None else weights,
+        method,
+        state_derivative=_by_state(chunk, first, a_step),
+        trajectory=None if of_kept is None else of_kept.contiguous(),
+        substeps=stepper.evaluations // a_step // stepper.kept,
+        carried=adjoint[1] if weights is not None else None,
+    )
+    images.copy_(found.image.view_as(images))
+    if chunk.kappas is not None:
+        chunk.kappas[first:].copy_(found.kappa.view_as(chunk.kappas[first:]))
+    _take(adjoint, found)
+
+
+def _method(stepper: parallel.Stepper, chunk: parallel.Chunk, first: int) -> tuple[Method, TwoStepWeights | None, int]:
+    """The method, the weights of a two-step one, and how many evaluations a solver step has."""
+    if isinstance(stepper, parallel.RungeKuttaStepper):
+        tableau = stepper.tableau
+        return runge_kutta(tableau.a, tableau.b, tableau.c), None, tableau.stages
+    if isinstance(stepper, parallel.SplittingStepper):
+        return kicks_and_drifts(stepper.sweeps), None, len(stepper.sweeps)
+    assert isinstance(stepper, parallel.TwoStepStepper)
+    return two_step(), _two_step_weights(stepper, chunk, first), 1
+
+
+def _two_step_weights(stepper: parallel.TwoStepStepper, chunk: parallel.Chunk, first: int) -> TwoStepWeights:
+    """r^2, 1 - r^2 and 1 + r of every solver step (batch, steps), r being 1 between the samples."""
+    rows = chunk.images.shape[2]
+    ratios = torch.stack(
+        [
+            torch.as_tensor(stepper.ratio(chunk.start + n), dtype=torch.float64).reshape(-1).expand(rows)
+            for n in range(first, chunk.drive.length)
+        ],
+        dim=1,
+    ).unsqueeze(-1)
+    ones = torch.ones(1, 1, 1, dtype=ratios.dtype).expand(rows, ratios.shape[1], stepper.kept - 1)
+    r = torch.cat((ratios, ones), dim=-1).flatten(1)
+    return TwoStepWeights((r * r).contiguous(), 1 - r * r, 1 + r)
+
+
+def _by_step(room: Tensor, evaluations: int) -> Tensor:
+    """A room (time, evaluations, ...) as (solver steps, evaluations of one, ...)."""
+    return room.reshape(-1, evaluations, *room.shape[2:])
+
+
+def _by_state(chunk: parallel.Chunk, first: int, evaluations: int) -> Tensor | None:
+    """The derivatives by the state (solver steps, evaluations of one, batch, units), or None if it never enters."""
+    found = [stage.state for stage in chunk.stages]
+    if all(one is None for one in found):
+        return None
+    zeros = torch.zeros_like(next(one for one in found if one is not None))
+    return _by_step(torch.stack([zeros if one is None else one for one in found], dim=1)[first:], evaluations)
+
+
+def _take(adjoint: list[Tensor], found: Recursion) -> None:
+    adjoint[0].copy_(found.lambda_)
+    if found.carried is not None:
+        adjoint[1].copy_(found.carried)

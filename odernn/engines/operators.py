@@ -1,0 +1,105 @@
+"""What torch must know of the operators: shapes for tracing, gradients, and autocast. The same for every engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import register_autocast, register_autograd, register_fake
+
+TENSORS = 10
+"""The tensors come first among the common arguments; of each there is a gradient."""
+
+COMMON = (
+    "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
+    "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
+    "float[] b, float[] c, int[] parts, int[] places, int substeps"
+)
+SOLVE = f"({COMMON}, bool keep) -> (Tensor, Tensor, Tensor)"
+PULL_BACK = (
+    f"(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, {COMMON}, bool want_samples, "
+    f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
+)
+
+TORCH, NATIVE = "odernn_torch", "odernn_native"
+DEVICES = ("cpu", "cuda", "xpu")
+"""Where autocast is told of the operators; they work in float32 inside it."""
+
+
+def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
+    """Define an engine's two operators in torch.ops, of functions that take what the schemas say, with their rules."""
+    for name, schema, function in (("solve", SOLVE, solve), ("pull_back", PULL_BACK, pull_back)):
+        torch.library.define(f"{namespace}::{name}", schema)
+        torch.library.impl(f"{namespace}::{name}", "CompositeExplicitAutograd", function)
+    register_rules(namespace)
+
+
+def register_rules(namespace: str) -> None:
+    """Tell torch the shapes, the gradients and the autocast rule of a namespace's operators."""
+    solve, pull_back = f"{namespace}::solve", f"{namespace}::pull_back"
+    register_fake(solve, _solve_shapes)
+    register_fake(pull_back, _pull_back_shapes)
+    register_autograd(solve, _backward_of(namespace), setup_context=_save)
+    register_autograd(pull_back, _no_second_derivative)
+    for device in DEVICES:
+        if torch.amp.is_autocast_available(device):
+            register_autocast(solve, device, torch.float32)
+            register_autocast(pull_back, device, torch.float32)
+
+
+def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+    y0, samples, family, substeps, keep = given[0], given[2], given[13], given[19], given[20]
+    two_step = family == "two-step"
+    shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else (0,)
+    return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
+
+
+def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
+    y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
+    want_samples, want_dt = given[-2:]
+    nothing = y0.new_empty(0)
+    of_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
+    like = (input_weight, bias, samples if want_samples else None, before)
+    found = (y0, weight, *like, of_dt, y_previous, dt_previous, blocks)
+    return tuple(nothing if one is None else torch.empty_like(one) for one in found)
+
+
+def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    *common, keep = inputs
+    if not keep:
+        raise RuntimeError("gradients are wanted of an operator that was called with `keep` false; give true")
+    ctx.facts = common[TENSORS:]
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*common[:TENSORS], output[0])
+
+
+def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        *tensors, kept = ctx.saved_tensors
+        asked = ctx.needs_input_grad[:TENSORS]
+        of_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
+        wants = (asked[2], asked[6] or asked[8])
+        found = getattr(torch.ops, namespace).pull_back(kept, *of_outputs, *tensors, *ctx.facts, *wants)
+        y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
+        of_dt = _by_dt(dt, tensors[6]) if asked[6] else None
+        every = (y0, weight, samples, input_weight, bias, before, of_dt, y_previous, dt_previous, blocks)
+        wanted = (one if each else None for one, each in zip(every, asked, strict=True))
+        return (*wanted, *(None for _ in ctx.facts), None)
+
+    return backward
+
+
+def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
+    """A gradient (time, batch) as one by `dt`, (), (time,) or (batch, time)."""
+    if dt.ndim == 2:
+        return gradient.T.to(dt.dtype)
+    return (gradient.sum(1) if dt.ndim else gradient.sum()).to(dt.dtype)
+
+
+def _no_second_derivative(ctx: Any, *gradients: Tensor) -> None:
+    raise RuntimeError(
+        "the fast engines can be differentiated once and not twice (once_differentiable); for a second derivative make "
+        "the layer with adjoint='autograd'"
+    )

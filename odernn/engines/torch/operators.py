@@ -1,0 +1,149 @@
+"""The torch engine: the operators' arithmetic in torch, on any device, in place and without a tape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from solvers import Entry, Sweep, parallel
+
+from ...control.hold import HOLDS
+from ...control.input_map import AffineControl
+from ..formulas import FORMULAS
+from .by_formula import ByFormula
+from .control_sums import ControlSums
+
+
+@dataclass(frozen=True, slots=True)
+class _Tableau:
+    a: tuple[Sequence[float], ...]
+    b: Sequence[float]
+    c: Sequence[float]
+
+    @property
+    def stages(self) -> int:
+        return len(self.b)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What both operators have in common, as they come; see `Call`."""
+
+    y0: Tensor
+    weight: Tensor
+    samples: Tensor
+    input_weight: Tensor | None
+    bias: Tensor | None
+    before: Tensor | None
+    dt: Tensor
+    y_previous: Tensor | None
+    dt_previous: Tensor | None
+    blocks: Tensor | None
+    kind: str
+    squash: str
+    hold: str
+    family: str
+    a: Sequence[float]
+    b: Sequence[float]
+    c: Sequence[float]
+    parts: Sequence[int]
+    places: Sequence[int]
+    substeps: int
+
+    @property
+    def control(self) -> AffineControl:
+        """The map of the input."""
+        return AffineControl(self.input_weight, self.bias, self.squash == "tanh")
+
+    def recurrence(self) -> parallel.Recurrence:
+        """The problem in tensors."""
+        rate = FORMULAS[self.kind].rate
+        hold = HOLDS[self.hold]
+        scheme = parallel.Scheme(
+            lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=self.family == "shears"
+        )
+        return parallel.Recurrence(scheme, self.weight, self.samples, self.before, self._steps())
+
+    def stepper(self, recurrence: parallel.Recurrence) -> parallel.Stepper:
+        """The method."""
+        if self.family == "runge-kutta":
+            s = len(self.b)
+            rows = tuple(self.a[i * s : (i + 1) * s] for i in range(s))
+            return parallel.RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
+        if self.family == "exponential":
+            return parallel.ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
+        if self.family == "shears":
+            sweeps = [Sweep(part == 1, *move) for part, *move in zip(self.parts, self.b, self.c, strict=True)]
+            return parallel.SplittingStepper(sweeps, recurrence, self.substeps, self.y0)
+        dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
+        return parallel.TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
+
+    def _block_scheme(self) -> parallel.BlockScheme:
+        """The entries of an exponential tableau, put together again from numbers and places."""
+        assert self.blocks is not None
+        s = len(self.b)
+        places = iter(self.places)
+        flows = tuple(Entry(1.0, next(places)) for _ in range(s + 1))
+        a = tuple(Entry(coefficient, next(places)) for coefficient in self.a)
+        rows = tuple(a[i * s : i * s + i] for i in range(s))
+        b = tuple(Entry(coefficient, next(places)) for coefficient in self.b)
+        return parallel.BlockScheme(flows, rows, b, tuple(self.c), self.blocks)
+
+    def _steps(self) -> float | Tensor:
+        """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
+        if self.dt.ndim == 0 and self.dt.device.type == "cpu":
+            return float(self.dt)  # read from the host's own memory, before the loop
+        dt = self.dt.to(self.y0.dtype)
+        return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(self.samples)).reshape(-1, 1, 1)
+
+
+def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
+    """(kept states or nothing, the last, the last but one of the two-step scheme); arguments as the schema says."""
+    *common, keep = given
+    arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
+    recurrence = arguments.recurrence()
+    stepper = arguments.stepper(recurrence)
+    y0 = arguments.y0
+    kept = y0.new_empty(len(arguments.samples) * stepper.kept, *y0.shape) if keep else None
+    last = parallel.forward(recurrence, stepper, arguments.substeps, y0, kept)
+    two_step = isinstance(stepper, parallel.TwoStepStepper)
+    other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
+    return y0.new_empty(0) if kept is None else kept, last.clone(), other
+
+
+def pull_back(*given: object) -> tuple[Tensor, ...]:
+    """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
+    kept, of_kept, of_last, of_other, *common, want_samples, want_dt = given
+    arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
+    recurrence = arguments.recurrence()
+    stepper = arguments.stepper(recurrence)
+    y0 = arguments.y0
+    sums = ControlSums(arguments.control, arguments.samples, bool(want_samples))
+    derivatives = ByFormula(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
+    assert isinstance(kept, Tensor)
+    swept = parallel.backward(
+        recurrence,
+        stepper,
+        parallel.KeptStates(y0, kept, arguments.y_previous),
+        derivatives,
+        [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (of_last, of_other)],
+        of_kept if isinstance(of_kept, Tensor) else None,
+        parallel.Wanted(weight=True, step=bool(want_dt)),
+        parallel.one_by_one,
+    )
+    continues = arguments.y_previous is not None
+    found = (
+        *(swept.adjoint[0], swept.weight, sums.weight, sums.bias, sums.samples, derivatives.before),
+        None if swept.step is None else swept.step / arguments.substeps,
+        swept.adjoint[1] if continues else None,
+        _or_zero(stepper.previous_step_gradient, y0) if continues else None,
+        stepper.gradient if isinstance(stepper, parallel.ExponentialStepper) else None,
+    )
+    return tuple(y0.new_empty(0) if one is None else one for one in found)
+
+
+def _or_zero(gradient: Tensor | None, y0: Tensor) -> Tensor:
+    return y0.new_zeros(len(y0)) if gradient is None else gradient.clone()

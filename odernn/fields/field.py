@@ -1,0 +1,117 @@
+"""VectorField: the right-hand side dy/dt = f(t, y, u) of a recurrent network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from solvers import BlockDiagonal, LinearPart, Time, check_count
+
+from ..control.input_map import AffineControl
+from .activation import Activation
+
+
+class VectorField(nn.Module, ABC):
+    """The right-hand side of dy/dt = f(t, y, u), driven by a control u made from the input.
+
+    A subclass implements `control` and `forward`. Weights that are functions of parameters are best registered with
+    torch.nn.utils.parametrize: the layer builds them once a call.
+
+    Attributes:
+        input_size: features of an input sample.
+        hidden_size: units of the state.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        check_count("input_size", input_size)
+        check_count("hidden_size", hidden_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+
+    @abstractmethod
+    def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
+        """The part of the input's transform that needs no state; it runs for all times at once."""
+
+    @abstractmethod
+    def forward(
+        self, t: Time, y: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        """dy/dt at the time `t`, in the state `y`, under the control `u`."""
+
+
+class AffinePointwiseField(VectorField):
+    """A field that is elementwise in a linear image of the state: dy/dt = pointwise(y, y K^T, u).
+
+    A subclass implements `control`, `weight` and `pointwise`; `forward` follows. This structure is what lets the layer
+    build K once a call and the fast adjoint treat all times at once. Time does not appear in it.
+    """
+
+    @abstractmethod
+    def weight(self) -> Float[Tensor, "image hidden"]:
+        """K, made from the parameters; `image` is a multiple of `hidden`."""
+
+    @abstractmethod
+    def pointwise(
+        self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch image"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        """dy/dt from the state, its image p = y K^T and the control, each unit from its own entries of them."""
+
+    def forward(
+        self, t: Time, y: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch hidden"]:
+        """dy/dt = pointwise(y, y K^T, u)."""
+        return self.pointwise(y, F.linear(y, self.weight()), u)
+
+
+@runtime_checkable
+class ActivatedField(Protocol):
+    """An affine-pointwise field made of a registered activation and an affine control: what the operators execute."""
+
+    activation: ClassVar[Activation]
+
+    def affine_control(self) -> AffineControl:
+        """What `control` computes."""
+        ...
+
+
+@runtime_checkable
+class PartitionedField(Protocol):
+    """A field of states (q, p), two halves of the last dimension."""
+
+    partitioned: ClassVar[bool]
+
+    def drift(
+        self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dq/dt, of p, the time and the whole control alone."""
+        ...
+
+    def kick(
+        self, t: Time, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dp/dt, of q, the time and the whole control alone."""
+        ...
+
+
+@runtime_checkable
+class SemilinearField(Protocol):
+    """A field with a declared linear part: dy/dt = A y + remainder(t, y, u)."""
+
+    def semilinear(self) -> tuple[LinearPart, Callable[[Time, Tensor, Tensor], Tensor]]:
+        """A and the remainder, made from the parameters; the layer asks once a call."""
+        ...
+
+
+@runtime_checkable
+class BlockLinearField(Protocol):
+    """An affine-pointwise field whose linear part is block-diagonal: K is that, dense, above the remainder's weight."""
+
+    def linear_blocks(self) -> BlockDiagonal:
+        """The linear part A."""
+        ...

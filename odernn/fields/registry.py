@@ -1,0 +1,35 @@
+"""FIELDS, the one list of vector fields: tests, tables and the command line read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from . import (
+    AntisymmetricField,
+    GatedAntisymmetricField,
+    GatedOscillatorField,
+    GatedUnstructuredField,
+    HamiltonianField,
+    LinearAntisymmetricField,
+    LipschitzField,
+    OscillatorField,
+    UnstructuredField,
+    UnstructuredOscillatorField,
+)
+from .field import VectorField
+
+FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
+    {
+        "antisymmetric": AntisymmetricField,
+        "gated-antisymmetric": GatedAntisymmetricField,
+        "unstructured": UnstructuredField,
+        "gated-unstructured": GatedUnstructuredField,
+        "hamiltonian": HamiltonianField,
+        "lipschitz": LipschitzField,
+        "linear-antisymmetric": LinearAntisymmetricField,
+        "oscillator": OscillatorField,
+        "gated-oscillator": GatedOscillatorField,
+        "unstructured-oscillator": UnstructuredOscillatorField,
+    }
+)

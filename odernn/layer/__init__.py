@@ -1,0 +1,1 @@
+"""The recurrent layer: ODERNN, its streams, its state, and the checks of its inputs."""

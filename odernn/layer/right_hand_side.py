@@ -1,0 +1,76 @@
+"""A field with its weights built, closed over the control: what a solver steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from torch import Tensor
+
+from solvers import AffinePointwise, Partition, RightHandSide, Semilinear, Structured, Time
+
+from ..control.hold import Control
+from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from ..fields.noise import NoisyField
+
+Binder = Callable[[Control], Structured]
+"""From the control of an interval to the right-hand side f(t, y) there."""
+
+
+def bind(field: VectorField, weight: Tensor | None) -> Binder:
+    """What makes a right-hand side of a control, with the structure that `field` declares.
+
+    Args:
+        field: the field.
+        weight: K of an affine-pointwise field, built once a call; None for another field.
+    """
+    if isinstance(field, NoisyField):
+        return _noisy(field)
+    affine = bind_affine(field, weight) if isinstance(field, AffinePointwiseField) and weight is not None else None
+    partition = _partition(field) if isinstance(field, PartitionedField) else None
+    semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
+
+    def binder(control: Control) -> Structured:
+        whole = None if affine is None else affine(control)
+        return Structured(
+            _plain(field, control) if whole is None else whole,
+            partition=None if partition is None else partition(control),
+            semilinear=None if semilinear is None else semilinear(control),
+            affine=whole,
+        )
+
+    return binder
+
+
+def _noisy(field: NoisyField) -> Binder:
+    drift = field.field
+    binder = bind(drift, drift.weight() if isinstance(drift, AffinePointwiseField) else None)
+    diffusion = field.diffusion()
+    return lambda control: replace(binder(control), diffusion=diffusion)
+
+
+def bind_affine(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
+    """What makes a right-hand side of a control with that structure alone, for a solver that needs no other."""
+    pointwise = field.pointwise
+    return lambda control: AffinePointwise(weight, lambda t, y, p: pointwise(y, p, control(t)))
+
+
+def _plain(field: VectorField, control: Control) -> RightHandSide:
+    return lambda t, y: field(_time_like(t, y), y, control(t))
+
+
+def _semilinear(field: SemilinearField) -> Callable[[Control], Semilinear]:
+    linear, remainder = field.semilinear()
+    return lambda control: Semilinear(linear, lambda t, y: remainder(_time_like(t, y), y, control(t)))
+
+
+def _partition(field: PartitionedField) -> Callable[[Control], Partition]:
+    return lambda control: Partition(
+        drift=lambda t, p: field.drift(_time_like(t, p), p, control(t)),
+        kick=lambda t, q: field.kick(_time_like(t, q), q, control(t)),
+    )
+
+
+def _time_like(t: Time, y: Tensor) -> Time:
+    """The time in the dtype of the state, so that a field may mix the two."""
+    return t.to(y.dtype) if isinstance(t, Tensor) else t

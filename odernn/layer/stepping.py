@@ -1,0 +1,146 @@
+"""What takes a stream one sample on: the field and the solver in torch, or the native kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, final
+
+from jaxtyping import Float
+from torch import Tensor
+
+from solvers import Memory, RightHandSide, Solver, Time
+
+from ..control.hold import Control, Hold, control_of
+from ..control.time_grid import Tick
+from ..engines.lowering import call_of
+from ..engines.native.plan import Plan
+from ..engines.program import step_of_rows
+from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
+from .right_hand_side import bind, bind_affine
+
+_NO_TICK = Tick(0.0, 1.0)
+"""For a hold that jumps, to which time means nothing."""
+
+
+class Advanced(NamedTuple):
+    """Where a sample leads.
+
+    Attributes:
+        y: the state after it.
+        memory: what the solver carries.
+        control: the sample's, for a hold that looks back; else None.
+        is_finite: whether all of `y` is; None where that was not looked at, as a device would be waited for.
+    """
+
+    y: Float[Tensor, "batch hidden"]
+    memory: Memory
+    control: Float[Tensor, "batch control"] | None
+    is_finite: bool | None
+
+
+class Advance(Protocol):
+    """(sample, state before it, its time, what the solver carries, the control before) -> where it leads."""
+
+    def __call__(
+        self,
+        x: Float[Tensor, "batch input"],
+        y: Float[Tensor, "batch hidden"],
+        t: Time,
+        memory: Memory | None,
+        before: Float[Tensor, "batch control"] | None,
+    ) -> Advanced:
+        """One sample on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Discretisation:
+    """How a stream's field is stepped.
+
+    Attributes:
+        field: the field, whose parameters do not change and need no gradient.
+        hold: the hold of the control.
+        solver: the solver.
+        dt: from one sample to the next.
+        substeps: solver steps a sample.
+    """
+
+    field: VectorField
+    hold: Hold
+    solver: Solver
+    dt: float
+    substeps: int
+
+    def control(self) -> Callable[[Tensor], Tensor]:
+        """What makes the control of a sample, its weights at hand."""
+        return self.field.affine_control() if isinstance(self.field, ActivatedField) else self.field.control
+
+
+@final
+class ByTorch:
+    """Any field, hold and solver, its weights built once."""
+
+    def __init__(self, scheme: Discretisation) -> None:
+        self._scheme = scheme
+        self._control = scheme.control()
+        self._bind = _binder(scheme.field, scheme.solver)
+
+    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> Advanced:
+        """One sample on."""
+        scheme = self._scheme
+        u = self._control(x)
+        f, dt = self._bind(self._held(u, before, t)), scheme.dt / scheme.substeps
+        memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
+        for k in range(scheme.substeps):
+            y, memory = scheme.solver.step(f, t + k * dt if k else t, dt, y, memory)
+        return Advanced(y, memory, None if scheme.hold.jumps else u, None)
+
+    def _held(self, u: Tensor, before: Tensor | None, t: Time) -> Control:
+        """The control in the interval that ends with the sample's."""
+        hold = self._scheme.hold
+        if hold.jumps:
+            return control_of(hold, u, u, _NO_TICK)
+        return control_of(hold, u if before is None else before, u, Tick(t, self._scheme.dt))
+
+
+@final
+class ByKernels:
+    """What the native kernels take: one call a sample, of weights that were packed once."""
+
+    def __init__(self, scheme: Discretisation, y: Float[Tensor, "batch hidden"]) -> None:
+        field = scheme.field
+        assert isinstance(field, AffinePointwiseField)
+        samples = y.new_zeros(1, len(y), field.input_size)
+        call = call_of(
+            field, scheme.hold, scheme.solver, y, field.weight(), samples, dt=scheme.dt, substeps=scheme.substeps
+        )
+        self._control = None if scheme.hold.jumps else scheme.control()
+        if self._control is not None:  # it is the next sample's control before, so it must be at hand
+            given = self._control(samples)
+            call = replace(call, samples=given, input_weight=None, bias=None, squash="identity")
+        self._advance = Plan(call).advance
+        self._two_step = call.method.family == "two-step"
+        self._dt = scheme.dt / scheme.substeps
+
+    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> Advanced:
+        """One sample on."""
+        u = None if self._control is None else self._control(x)
+        previous, dt_previous = self._before(memory) if memory and self._two_step else (None, None)
+        y, last_but_one, is_finite = self._advance(x if u is None else u, y, before, previous, dt_previous)
+        return Advanced(y, (last_but_one, self._dt) if self._two_step else (), u, is_finite)
+
+    def _before(self, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """The state before and the step from it, where that is not the stream's own."""
+        previous, dt = memory
+        assert isinstance(previous, Tensor)
+        own = isinstance(dt, float) and dt == self._dt
+        return previous.contiguous(), None if own else step_of_rows(dt, previous)
+
+
+def _binder(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:
+    """From a control to the right-hand side, with no more structure than the solver asks for."""
+    if not isinstance(field, AffinePointwiseField):
+        return bind(field, None)
+    weight = field.weight()
+    return bind_affine(field, weight) if solver.needs is None else bind(field, weight)

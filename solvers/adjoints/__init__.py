@@ -1,0 +1,1 @@
+"""How gradients flow: ways to run a problem so that its outcome can be differentiated."""

@@ -1,0 +1,57 @@
+"""How gradients flow through an integration."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+
+from ..loop import Problem, states
+from ..solver import Memory
+
+Save = Literal["trajectory", "end"]
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """The outcome of a problem.
+
+    Attributes:
+        trajectory: the states at the ends of the intervals, (intervals, *shape of y), or None if not asked for.
+        y: the state at the end of the last interval.
+        memory: the solver's memory there.
+    """
+
+    trajectory: Tensor | None
+    y: Tensor
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class Adjoint(ABC):
+    """A way to run a problem so that gradients flow from its outcome to all that it was made of.
+
+    Law: the gradients agree with those of `Autograd`, to rounding for an exact adjoint.
+    """
+
+    @abstractmethod
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run `problem` and keep the whole trajectory or the end alone."""
+
+
+@final
+@dataclass(frozen=True)
+class Autograd(Adjoint):
+    """Backpropagation through every operation of the loop: the reference. Memory grows with the number of stages."""
+
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run the loop under autograd."""
+        if save == "end":
+            ((y, memory),) = deque(states(problem), maxlen=1)
+            return Solved(None, y, memory)
+        visited, memories = zip(*states(problem), strict=True)
+        return Solved(torch.stack(visited), visited[-1], memories[-1])

@@ -1,0 +1,79 @@
+"""Gradients from a few kept states: each part of the sequence is run again when its turn comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isqrt
+from typing import Literal, final
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from ..checks import check_count
+from ..loop import Problem
+from ..solver import Memory
+from .adjoint import Adjoint, Autograd, Save, Solved
+
+
+@final
+@dataclass(frozen=True)
+class Checkpointed(Adjoint):
+    """Keep the state at every so many intervals and run the parts between them again in the backward pass.
+
+    With `every=k` memory is T / k states and the tape of k intervals; "sqrt" takes k near the square root of T. The
+    forward pass is done twice. The gradient is that of `within`, exact if that is. Around Autograd it has second
+    derivatives, and goes through torch.func's vmap and jvp, but not through grad and what is made of it.
+
+    Args:
+        every: intervals a part, or "sqrt".
+        within: the adjoint of a part.
+
+    Raises:
+        TypeError, ValueError: `every` is neither a whole number from 1 nor "sqrt".
+
+    Source: Griewank & Walther, Evaluating Derivatives, ch. 12; Chen et al., Training deep nets with sublinear memory
+    cost (2016).
+    """
+
+    every: int | Literal["sqrt"] = "sqrt"
+    within: Adjoint = Autograd()  # noqa: RUF009 - a frozen value without state
+
+    def __post_init__(self) -> None:
+        """Check `every`."""
+        if self.every != "sqrt":
+            check_count("every", self.every)
+
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run part by part."""
+        if not torch.is_grad_enabled():
+            return self.within.solve(problem, save)
+        size = max(1, isqrt(problem.length)) if self.every == "sqrt" else self.every
+        y, memory = problem.y0, problem.start()  # made once: a stochastic method draws its seed there
+        parts: list[Tensor] = []
+        for start in range(0, problem.length, size):
+            trajectory, y, memory = self._part(problem, start, min(start + size, problem.length), y, memory, save)
+            if trajectory is not None:
+                parts.append(trajectory)
+        return Solved(torch.cat(parts) if parts else None, y, memory)
+
+    def _part(
+        self, problem: Problem, start: int, stop: int, y: Tensor, memory: Memory, save: Save
+    ) -> tuple[Tensor | None, Tensor, Memory]:
+        """One part, none of whose intermediate tensors are kept."""
+
+        def run(y: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor, Memory]:
+            solved = self.within.solve(problem.segment(start, stop, y, memory), save)
+            return solved.trajectory, solved.y, solved.memory
+
+        try:
+            outcome = checkpoint(run, y, memory, use_reentrant=False, preserve_rng_state=True)
+        except RuntimeError as error:
+            if "saved tensor hooks" not in str(error):
+                raise
+            raise NotImplementedError(
+                "the checkpointed adjoint does not go through torch.func's grad, vjp, jacrev and hessian, which do not "
+                "support torch's checkpoint: use adjoint='autograd' under them, or torch.autograd.grad and backward()"
+            ) from error
+        assert isinstance(outcome, tuple)
+        return outcome

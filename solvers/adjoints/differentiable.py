@@ -1,0 +1,143 @@
+"""What right-hand sides are made of: the tensors that gradients flow to, their stand-ins, and sums of gradients.
+
+For the adjoints that keep no tape: they run forward in parts, and in the backward pass lay the intervals out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..loop import Interval, Problem, states
+from ..right_hand_side import Partition, RightHandSide, Time, partition_of
+from ..solver import Memory
+from .closure import StandIns
+
+PART = 64
+"""Intervals that are laid out together, so that the control of the whole sequence is never there at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What the right-hand sides are made of.
+
+    Attributes:
+        problem: the problem, in the functions of which the originals may be replaced.
+        originals: the tensors that need gradients: inputs first, then parameters.
+        leaves: of the tensors that are no inputs, a leaf for each.
+    """
+
+    problem: Problem
+    originals: tuple[Tensor, ...]
+    leaves: tuple[Tensor, ...]
+
+    def inputs(self) -> list[int]:
+        """The places among the problem's inputs of the originals that are inputs."""
+        return [i for i, x in enumerate(self.problem.inputs) if x is not None and x.requires_grad]
+
+    def windows(self, low: int, high: int) -> list[Tensor | None]:
+        """The inputs, of the timed ones the entries from `low` to `high`, as leaves of a graph of their own."""
+        windows: list[Tensor | None] = []
+        for x, timed in zip(self.problem.inputs, self.problem.timed, strict=True):
+            part = x if x is None or not timed else x[low:high]
+            windows.append(None if part is None else part.detach().requires_grad_(part.requires_grad))
+        return windows
+
+    def sources(self, windows: Sequence[Tensor | None]) -> list[Tensor]:
+        """What gradients are asked for, in the order of the originals: windows of the inputs, then the leaves."""
+        of_inputs = [windows[i] for i in self.inputs()]
+        return [window for window in of_inputs if window is not None] + list(self.leaves)
+
+
+class Sums:
+    """The gradients of a material's originals, added up part by part.
+
+    Attributes:
+        totals: for each original its gradient so far, or None.
+    """
+
+    def __init__(self, material: Material) -> None:
+        self.totals: list[Tensor | None] = [None] * len(material.originals)
+        self._originals = material.originals
+        self._timed = [material.problem.timed[i] for i in material.inputs()] + [False] * len(material.leaves)
+
+    def add(self, found: Sequence[Tensor | None], low: int) -> None:
+        """Add what was found for each of `Material.sources`; what belongs to a timed input, from its entry `low` on."""
+        for i, (got, in_time) in enumerate(zip(found, self._timed, strict=True)):
+            if got is None:
+                continue
+            total = self.totals[i]
+            if total is None:
+                total = self.totals[i] = torch.zeros_like(self._originals[i])
+            (total[low : low + len(got)] if in_time else total).add_(got)
+
+
+def material_of(problem: Problem) -> Material:
+    """The material of a problem: what it says itself, or else what its right-hand side reads in one evaluation.
+
+    Raises:
+        ValueError: a right-hand side reads a tensor out of sight (see StandIns).
+    """
+    _build_cached(problem)
+    if problem.parameters is None:
+        return _found(problem)
+    inputs = tuple(x for x in problem.inputs if x is not None and x.requires_grad)
+    parameters = tuple(p for p in problem.parameters if p.requires_grad)
+    return Material(problem, inputs + parameters, parameters)
+
+
+def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object]) -> tuple[Tensor, Memory]:
+    """Run through a problem part by part: the state at the end and the memory; `keep` sees every state.
+
+    Args:
+        problem: the problem.
+        keep: (n, the state at the end of interval n), for every interval.
+    """
+    y, memory = problem.y0, problem.start()
+    for start in range(0, problem.length, PART):
+        part = problem.segment(start, min(start + PART, problem.length), y, memory)
+        for n, state in enumerate(states(part), start):
+            y, memory = state
+            keep(n, y)
+    return y, memory
+
+
+def _build_cached(problem: Problem) -> None:
+    """Evaluate f once under autograd.
+
+    Within torch.nn.utils.parametrize.cached() the first evaluation builds the weights for all later ones: without a
+    tape they would have no history, for anyone, and no gradient would reach their parameters.
+    """
+    first = problem.first()
+    with torch.enable_grad():
+        first.f(first.t, problem.y0.detach())
+
+
+def _found(problem: Problem) -> Material:
+    """The material of a right-hand side about which nothing is known: what it reads is found in one evaluation."""
+    first = problem.first()
+    f, found = _replaced(first.f, first.t, problem.y0.detach())
+    intervals = [Interval(f, each.t, each.dt) for each in problem.intervals()]
+    other = replace(problem, layout=lambda inputs, start, stop, offset: intervals[start:stop])
+    return Material(
+        other, tuple(x for one in found for x in one.originals), tuple(x for one in found for x in one.leaves)
+    )
+
+
+def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[StandIns]]:
+    """`f` with leaves in the place of what it closes over; `t` is the time of the one evaluation that finds them."""
+
+    def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, StandIns]:
+        stand_ins = StandIns(lambda y, *time: part(time[0] if time else t, y), (state,))
+        return lambda time, y: stand_ins(y, time), stand_ins  # pyright: ignore[reportArgumentType]
+
+    partition = partition_of(f)
+    if partition is None:
+        whole, stand_ins = found(f, y)
+        return whole, [stand_ins]
+    q, p = y.chunk(2, dim=-1)
+    (drift, of_drift), (kick, of_kick) = found(partition.drift, p), found(partition.kick, q)
+    return Partition(drift, kick), [of_drift, of_kick]

@@ -1,0 +1,26 @@
+"""Whether a transform of torch is at work that only `Autograd` goes through."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from ..loop import Problem
+
+
+def transformed(problem: Problem) -> bool:
+    """Whether torch.func maps or differentiates, or a tensor of the problem carries a tangent of forward mode.
+
+    While torch.compile traces, it is taken not to be so.
+    """
+    if torch.compiler.is_compiling():
+        return False
+    if torch._C._are_functorch_transforms_active():
+        return True
+    tensors = (problem.y0, *problem.inputs, *(problem.parameters or ()))
+    return any(x is not None and _has_tangent(x) for x in tensors)
+
+
+def _has_tangent(x: Tensor) -> bool:
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None

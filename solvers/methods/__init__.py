@@ -1,0 +1,1 @@
+"""Fixed-step methods, one family a file, and their registry."""

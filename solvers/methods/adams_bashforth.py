@@ -1,0 +1,124 @@
+"""Explicit multi-step methods: a polynomial through the slopes of earlier steps, integrated over the next one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..arithmetic import advance, combine
+from ..right_hand_side import RightHandSide, Time
+from ..solver import Memory, Solver
+from .characteristic import quadratic_radius
+from .runge_kutta import Heun, Kutta3
+from .tableau import ButcherTableau
+
+
+@final
+@dataclass(frozen=True)
+class AdamsBashforth2(Solver):
+    """The two-step Adams-Bashforth method: order 2, one evaluation a step.
+
+    y_next = y + dt ((1 + r/2) f_n - r/2 f_{n-1}), r = dt_n / dt_{n-1}: 3/2 and -1/2 for even steps. The first step is
+    one of Heun's method. Its memory is (f_{n-1}, dt_{n-1}).
+
+    Order 2 wants a right-hand side that is smooth from one step to the next. Where the control jumps (zero-order hold),
+    f_{n-1} is of the control before, and the step is off by r dt/2 times the jump: order 1. A kink (linear hold) leaves
+    order 2. No part of the imaginary axis is stable: |R| is about 1 + |z|^4 / 4.
+
+    Source: Hairer, Norsett & Wanner, Solving ODEs I, sec. III.1, and sec. III.5 for uneven steps.
+    """
+
+    family = "multi-step"
+    order = 2
+    stages = 1
+    num_evals = 1
+
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+        """Nothing yet: the first step starts the method."""
+        return ()
+
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """The integral of the line through two slopes; Heun's method where there is only one."""
+        slope = f(t, y)
+        if not memory:
+            return _start(Heun.tableau, f, t, dt, y, slope), (slope, dt)
+        before, dt_before = memory
+        ratio = dt / dt_before
+        y = advance(y, dt * (1 + 0.5 * ratio), slope)
+        return advance(y, -0.5 * dt * ratio, _tensor(before)), (slope, dt)
+
+    def amplification(self, z: complex | Tensor) -> Tensor:
+        """The largest modulus of the roots of r^2 - (1 + 3z/2) r + z/2 = 0."""
+        z = torch.as_tensor(z, dtype=torch.complex128)
+        return quadratic_radius(-(1 + 1.5 * z), 0.5 * z)
+
+
+@final
+@dataclass(frozen=True)
+class AdamsBashforth3(Solver):
+    """The three-step Adams-Bashforth method: order 3, one evaluation a step.
+
+    The parabola through f_n, f_{n-1}, f_{n-2}, in Newton's form: with the steps d = dt_n, d1 = dt_{n-1}, d2 = dt_{n-2},
+    F1 = (f_n - f_{n-1}) / d1 and F2 = (F1 - (f_{n-1} - f_{n-2}) / d2) / (d1 + d2),
+    y_next = y + d f_n + d^2/2 F1 + (d^3/3 + d^2 d1/2) F2: 23/12, -16/12 and 5/12 for even steps. The first two steps
+    are of Kutta's method of order 3. Its memory is (f_{n-1}, dt_{n-1}, f_{n-2}, dt_{n-2}).
+
+    Order 3 wants a right-hand side that is smooth over three steps. Where the control jumps (zero-order hold) the
+    earlier slopes are of the controls before: order 1; where it has a kink (linear hold): order 2. Stable on the
+    imaginary axis up to |z| = 0.7236.
+
+    Source: Hairer, Norsett & Wanner, Solving ODEs I, sec. III.1, and sec. III.5 for uneven steps.
+    """
+
+    family = "multi-step"
+    order = 3
+    stages = 1
+    num_evals = 1
+
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+        """Nothing yet: the first two steps start the method."""
+        return ()
+
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """The integral of the parabola through three slopes; Kutta's method where there are fewer."""
+        slope = f(t, y)
+        if len(memory) < 4:
+            return _start(Kutta3.tableau, f, t, dt, y, slope), (slope, dt, *memory)
+        first, d1, second, d2 = memory
+        one, two, three = _weights(dt, d1, d2)
+        y = advance(y, one, slope)
+        y = advance(y, two, _tensor(first))
+        return advance(y, three, _tensor(second)), (slope, dt, first, d1)
+
+    def amplification(self, z: complex | Tensor) -> Tensor:
+        """The largest modulus of the roots of r^3 - (1 + 23z/12) r^2 + 16z/12 r - 5z/12 = 0."""
+        z = torch.as_tensor(z, dtype=torch.complex128)
+        companion = torch.zeros(*z.shape, 3, 3, dtype=z.dtype)
+        companion[..., 0, :] = torch.stack((1 + 23 / 12 * z, -16 / 12 * z, 5 / 12 * z), dim=-1)
+        companion[..., 1, 0] = 1
+        companion[..., 2, 1] = 1
+        return torch.linalg.eigvals(companion).abs().amax(dim=-1)
+
+
+def _weights(d: Time, d1: Time, d2: Time) -> tuple[Time, Time, Time]:
+    """The weights of the slopes at the times 0, -d1 and -(d1 + d2), exact for parabolas on the step from 0 to d."""
+    line = d * d / (2 * d1)
+    bend = d * d * (2 * d + 3 * d1) / (6 * (d1 + d2))
+    two = -line - bend / d1 - bend / d2
+    return d + line + bend / d1, two, bend / d2
+
+
+def _start(tableau: ButcherTableau, f: RightHandSide, t: Time, dt: Time, y: Tensor, slope: Tensor) -> Tensor:
+    """A step of an explicit Runge-Kutta method whose first slope is known."""
+    slopes = [slope]
+    for row, node in zip(tableau.a[1:], tableau.c[1:], strict=True):
+        slopes.append(f(t + node * dt, combine(y, dt, row, slopes)))
+    return combine(y, dt, tableau.b, slopes)
+
+
+def _tensor(part: Tensor | float) -> Tensor:
+    assert isinstance(part, Tensor)
+    return part

@@ -1,0 +1,1 @@
+"""Implicit methods: their equations, how these are solved, and the gradient of the solution."""

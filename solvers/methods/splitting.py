@@ -1,0 +1,94 @@
+"""One step of any composition of kicks and drifts of a partitioned system dq/dt = drift(t, p), dp/dt = kick(t, q)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ..arithmetic import advance
+from ..requirements import required_partition
+from ..right_hand_side import Need, RightHandSide, Time
+from ..solver import Memory, ReversibleSolver
+from .characteristic import quadratic_radius
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A kick or a drift: one half of the state moves, driven by the other.
+
+    Attributes:
+        kick: whether p moves (a kick) or q (a drift).
+        share: by how much of the step.
+        node: at what time, as a share of the step from its start.
+    """
+
+    kick: bool
+    share: float
+    node: float
+
+
+@dataclass(frozen=True)
+class SplittingMethod(ReversibleSolver):
+    """The composition that `sweeps` lists. A method is this class with its sweeps: see symplectic.py.
+
+    A sweep is undone by the same sweep with the opposite sign, so every such method is reversible, whatever the
+    right-hand side does between steps. A partitioned system cannot be damped (its flow keeps volume), so rounding grows
+    no faster backward than the flow itself stretches.
+    """
+
+    sweeps: ClassVar[tuple[Sweep, ...]]
+    family = "splitting"
+    symplectic = True
+    needs = Need.PARTITION
+
+    def __init_subclass__(cls) -> None:
+        """Count stages and evaluations, so that they are written once."""
+        cls.stages = sum(not sweep.kick for sweep in cls.sweeps)
+        cls.num_evals = len(cls.sweeps) / 2
+
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+        """Nothing: a one-step method."""
+        return ()
+
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+        """The sweeps in their order."""
+        return self._compose(self.sweeps, 1.0, f, t, dt, y), memory
+
+    def inverse_step(
+        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
+    ) -> tuple[Tensor, Memory]:
+        """The sweeps from the last to the first, with the opposite sign."""
+        return self._compose(self.sweeps[::-1], -1.0, f, t, dt, y), memory
+
+    def amplification(self, z: complex | Tensor) -> Tensor:
+        """The spectral radius of the step on q' = z p, p' = z q, whose modes are exp(+-z t).
+
+        A kick multiplies (q, p) by [[1, 0], [s z, 1]] and a drift by [[1, s z], [0, 1]]. The product has determinant 1,
+        so its eigenvalues are r and 1 / r with the trace r + 1 / r.
+        """
+        z = torch.as_tensor(z, dtype=torch.complex128)
+        one, zero = torch.ones_like(z), torch.zeros_like(z)
+        (a, b), (c, d) = (one, zero), (zero, one)
+        for sweep in self.sweeps:
+            shear = sweep.share * z
+            if sweep.kick:
+                c, d = c + shear * a, d + shear * b
+            else:
+                a, b = a + shear * c, b + shear * d
+        return quadratic_radius(-(a + d), one)
+
+    def _compose(
+        self, sweeps: tuple[Sweep, ...], sign: float, f: RightHandSide, t: Time, dt: Time, y: Tensor
+    ) -> Tensor:
+        partition = required_partition(self, f)
+        q, p = y.chunk(2, dim=-1)
+        for sweep in sweeps:
+            time = t + sweep.node * dt if sweep.node else t
+            if sweep.kick:
+                p = advance(p, sign * sweep.share * dt, partition.kick(time, q))
+            else:
+                q = advance(q, sign * sweep.share * dt, partition.drift(time, p))
+        return torch.cat((q, p), dim=-1)

@@ -1,0 +1,40 @@
+"""Where a method is stable on the imaginary axis."""
+
+from __future__ import annotations
+
+from math import inf
+
+import torch
+
+from ..solver import Solver
+
+ROUNDING = 1e-12
+"""|R| of a neutral method is 1 up to this."""
+
+NONE = 0.05
+"""An interval shorter than this is none: |R|^2 = 1 + s^4 / 4 of an unstable method of order 2 passes `ROUNDING` only
+at s = 0.0017, and that of one of order 4 or more, s^6 / 72 and the like, at 0.03."""
+
+
+def imaginary_stability(solver: Solver, limit: float = 100.0, points: int = 100_000) -> float:
+    """The largest r such that |R(i s)| <= 1 for all s in [0, r]: 0 if there is none, infinity if it reaches `limit`.
+
+    Args:
+        solver: the method.
+        limit: how far to look; a method stable up to it is taken to be stable on the whole axis.
+        points: grid points up to `limit`; the answer is that of the grid, refined by bisection.
+    """
+    grid = torch.linspace(0, limit, points + 1, dtype=torch.float64)
+    unstable = (_excess(solver, grid) > 0).nonzero()
+    if len(unstable) == 0:
+        return inf
+    first = int(unstable[0])
+    low, high = float(grid[first - 1]), float(grid[first])
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if float(_excess(solver, torch.tensor([middle]))) > 0 else (middle, high)
+    return low if low > NONE else 0.0
+
+
+def _excess(solver: Solver, s: torch.Tensor) -> torch.Tensor:
+    return solver.amplification(torch.complex(torch.zeros_like(s), s).to(torch.complex128)) - 1 - ROUNDING

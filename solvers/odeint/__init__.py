@@ -1,0 +1,1 @@
+"""The call of torchdiffeq: `odeint`, its options, its grids."""
