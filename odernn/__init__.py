@@ -1,7 +1,8 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
-from .engines.choice import ENGINES, Choice, EngineWarning
+from .engines.choice import ADJOINTS, ENGINES, Auto, Choice, EngineWarning
+from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
@@ -24,6 +25,7 @@ from .layer.state import RecurrentState
 from .layer.stream import Stream
 
 __all__ = [
+    "ADJOINTS",
     "ENGINES",
     "FIELDS",
     "HOLDS",
@@ -31,7 +33,9 @@ __all__ = [
     "AffinePointwiseField",
     "AntisymmetricField",
     "AntisymmetricRNN",
+    "Auto",
     "Choice",
+    "DiscreteAdjoint",
     "EngineWarning",
     "GatedAntisymmetricField",
     "GatedOscillatorField",

@@ -43,7 +43,7 @@ def tensor_of(linear: LinearPart) -> Tensor:
     return linear.blocks if isinstance(linear, BlockDiagonal) else linear
 
 
-def times(matrix: LinearPart, y: Tensor) -> Tensor:
+def apply_matrix(matrix: LinearPart, y: Tensor) -> Tensor:
     """A matrix, or one a sample, times the last dimension of `y` (..., n)."""
     if isinstance(matrix, BlockDiagonal):
         halves = y.unflatten(-1, (2, -1)).unsqueeze(-3)

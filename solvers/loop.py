@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from torch import Tensor
 
-from .parallel.recurrence import Recurrence
 from .right_hand_side import RightHandSide, Time
 from .solver import Memory, Solver
 
@@ -27,8 +27,6 @@ Layout = Callable[[Inputs, int, int, int], Sequence[Interval]]
 
 The timed inputs begin with their entry for interval `offset`; interval n > offset may look at the entry before its own.
 """
-TensorForm = Callable[[Inputs, int, int], Recurrence]
-"""(inputs, start, stop) -> the part from interval `start` to `stop` as a recurrence in tensors."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,7 @@ class Problem:
         y0: the state at the start (..., n).
         memory: the solver's memory at the start, or None to start it afresh.
         parameters: the leaf tensors that the right-hand sides close over; None if they are not known.
-        tensor_form: the same problem as a recurrence in tensors, where the right-hand side has that structure.
         origin: the number of the first interval, which is not 0 for a part of a longer problem.
-        repeatable: whether the functions of `tensor_form` give the same when they are called again, after the call.
-        parameters_now: the leaf tensors that they close over at the time of asking; None if they are not known.
     """
 
     solver: Solver
@@ -63,10 +58,7 @@ class Problem:
     y0: Tensor
     memory: Memory | None = None
     parameters: tuple[Tensor, ...] | None = None
-    tensor_form: TensorForm | None = None
     origin: int = 0
-    repeatable: bool = True
-    parameters_now: Callable[[], tuple[Tensor, ...]] | None = None
 
     def intervals(self) -> Sequence[Interval]:
         """All intervals, in order, made anew."""
@@ -76,14 +68,7 @@ class Problem:
         """The first interval, made anew."""
         return self.layout(self.inputs, self.origin, self.origin + 1, 0)[0]
 
-    @property
-    def recurrence(self) -> Recurrence | None:
-        """The whole problem in tensors, or None."""
-        if self.tensor_form is None:
-            return None
-        return self.tensor_form(self.inputs, self.origin, self.origin + self.length)
-
-    def segment(self, start: int, stop: int, y: Tensor, memory: Memory | None) -> Problem:
+    def segment(self, start: int, stop: int, y: Tensor, memory: Memory | None) -> Self:
         """The part from its interval `start` to `stop`, from the state `y`."""
         return replace(self, length=stop - start, y0=y, memory=memory, origin=self.origin + start)
 

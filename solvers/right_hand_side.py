@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .linear_part import LinearPart, times
+from .linear_part import LinearPart, apply_matrix
 
 Time = float | Tensor
 RightHandSide = Callable[[Time, Tensor], Tensor]
@@ -54,7 +54,7 @@ class Semilinear:
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n)."""
-        return times(self.linear, y) + self.remainder(t, y)
+        return apply_matrix(self.linear, y) + self.remainder(t, y)
 
 
 @dataclass(frozen=True, slots=True)

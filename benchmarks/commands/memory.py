@@ -20,19 +20,9 @@ from benchmarks.memory.peak import peak_bytes
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.errors import OK, UserError
 from benchmarks.support.provenance import find_commit, find_machine, find_versions
-from odernn import ODERNN, HamiltonianField
-from solvers import (
-    ADJOINTS,
-    Adjoint,
-    Auto,
-    Checkpointed,
-    Continuous,
-    DiscreteAdjoint,
-    Leapfrog,
-    ReconstructionError,
-    Save,
-    TorchdiffeqSolver,
-)
+from odernn import ADJOINTS, ODERNN, Auto, DiscreteAdjoint, HamiltonianField
+from solvers import Adjoint, Checkpointed, Continuous, Leapfrog, ReconstructionError, TorchdiffeqSolver
+from solvers.extend import Save
 
 SUMMARY = "measure the peak memory of each adjoint against the length of the sequence"
 DESCRIPTION = """

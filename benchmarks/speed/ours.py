@@ -12,9 +12,9 @@ from torch import Tensor
 from benchmarks.speed.case import Case
 from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
 from benchmarks.speed.problem import DT, Problem
-from odernn import ODERNN, EngineWarning
+from odernn import ODERNN, DiscreteAdjoint, EngineWarning
 from odernn.engines.choice import Engine
-from solvers import SOLVERS, Adjoint, Checkpointed, DiscreteAdjoint
+from solvers import SOLVERS, Adjoint, Checkpointed
 
 
 @dataclass(frozen=True)

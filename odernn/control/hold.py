@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Time
+from solvers.extend import Time
 
 from .time_grid import Tick
 

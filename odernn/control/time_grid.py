@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Time, check_positive, check_tensor
+from solvers.checks import check_positive, check_tensor
+from solvers.extend import Time
 
 Step = float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
 """The time from one sample to the next: a number, or a tensor of shape (), (time,) or (batch, time)."""

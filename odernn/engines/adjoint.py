@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from typing import final
 
 import torch
 from torch import Tensor
 
-from solvers import Adjoint, Problem, Save, Solved, ends_of, memory_after, step_before
+from solvers import Adjoint
+from solvers.extend import Problem, Save, Solved
 
-from ..control.hold import Hold
-from ..fields.field import VectorField
 from .lowering import call_of
+from .problem import RecurrentProblem
 from .program import Call, step_of_rows
+from .torch.discrete_adjoint import ends_of, memory_after, step_before
 
 
 @final
@@ -28,16 +28,13 @@ class Operator(Adjoint):
 
     Args:
         namespace: the engine's operators in torch.ops.
-        field: the field, which names its activation and its map of the input.
-        hold: the hold of the control.
     """
 
     namespace: str
-    field: VectorField = dataclass_field(repr=False)
-    hold: Hold = dataclass_field(repr=False)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run, keeping the states at the samples if they or gradients are wanted."""
+        assert isinstance(problem, RecurrentProblem)
         call = self._call(problem)
         kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
             *call.arguments(), save == "trajectory" or _needs_gradient(call)
@@ -46,12 +43,12 @@ class Operator(Adjoint):
         trajectory = ends_of(kept, every) if save == "trajectory" else None
         return Solved(trajectory, last, memory_after(problem, last_but_one))
 
-    def _call(self, problem: Problem) -> Call:
+    def _call(self, problem: RecurrentProblem) -> Call:
         recurrence = problem.recurrence
         assert recurrence is not None
         previous, dt_previous = _before(problem)
         return call_of(
-            *(self.field, self.hold, problem.solver, problem.y0, recurrence.weight, recurrence.samples),
+            *(problem.field, problem.hold, problem.solver, problem.y0, recurrence.weight, recurrence.samples),
             dt=_steps(recurrence.dt),
             before=recurrence.before,
             substeps=problem.substeps,

@@ -4,33 +4,25 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, final
 
 import torch
 from torch import Tensor
 
-from solvers import (
-    Adjoint,
-    Auto,
-    Autograd,
-    Checkpointed,
-    DiscreteAdjoint,
-    Problem,
-    Save,
-    Solved,
-    refuse_transforms,
-    takes,
-    transformed,
-)
+import solvers
+from solvers import Adjoint, Autograd, Checkpointed
+from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
 
-from ..control.hold import Hold
-from ..fields.field import VectorField
 from . import native
 from .adjoint import Operator
 from .lowering import why_no_operator
-from .native.recursion import go_back
+from .native.chunk_recursion import go_back
 from .operators import NATIVE, TORCH
+from .problem import RecurrentProblem
+from .torch.discrete_adjoint import DiscreteAdjoint, takes
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
@@ -65,16 +57,30 @@ class Choice:
     reason: str
 
 
-def on_engine(adjoint: Adjoint, engine: Engine, field: VectorField, hold: Hold) -> Adjoint:
+@final
+@dataclass(frozen=True)
+class Auto(Adjoint):
+    """The exact adjoint that suits the problem: the discrete one where it is parallel in time, else `Autograd`.
+
+    It never picks one that is inexact or that does the forward pass twice. A layer's engine decides what executes it,
+    as `ODERNN.choice` says.
+    """
+
+    def solve(self, problem: Problem, save: Save) -> Solved:
+        """Run on the engine that suits."""
+        return OnEngine(self, "auto").solve(problem, save)
+
+
+def on_engine(adjoint: Adjoint, engine: Engine) -> Adjoint:
     """The adjoint that runs on the engine.
 
     Raises:
         ValueError: the native engine with an adjoint that it does not execute.
     """
     if isinstance(adjoint, Auto | DiscreteAdjoint):
-        return OnEngine(adjoint, engine, field, hold)
+        return OnEngine(adjoint, engine)
     if isinstance(adjoint, Checkpointed) and isinstance(adjoint.within, Auto | DiscreteAdjoint):
-        return replace(adjoint, within=OnEngine(adjoint.within, engine, field, hold))
+        return replace(adjoint, within=OnEngine(adjoint.within, engine))
     if engine != "native":
         return adjoint
     raise ValueError(
@@ -92,14 +98,10 @@ class OnEngine(Adjoint):
         adjoint: `Auto` or `DiscreteAdjoint`; with `Auto` a problem that has no parallel form, and one under a transform
             of torch.func, goes by `Autograd`.
         engine: the engine that was asked for.
-        field: the field, which may be made of registered parts.
-        hold: the hold of the control.
     """
 
     adjoint: Auto | DiscreteAdjoint
     engine: Engine
-    field: VectorField
-    hold: Hold
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run what `choose` says."""
@@ -116,13 +118,22 @@ class OnEngine(Adjoint):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
-        missing = why_no_operator(self.field, self.hold, problem.solver, _step_of(problem))
+        if not isinstance(problem, RecurrentProblem):
+            return Choice("torch", self._of_any(problem), "the problem is not a layer's")
+        missing = why_no_operator(problem.field, problem.hold, problem.solver, _step_of(problem))
         if missing is not None:
             return self._without_operator(problem, missing)
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
-            return Choice("torch", Operator(TORCH, self.field, self.hold), reason)
-        return Choice("native", Operator(NATIVE, self.field, self.hold), "the kernels take field, method and state")
+            return Choice("torch", Operator(TORCH), reason)
+        return Choice("native", Operator(NATIVE), "the kernels take field, method and state")
+
+    def _of_any(self, problem: Problem) -> Adjoint:
+        """`Auto` is the discrete adjoint where that is parallel in time, else autograd."""
+        if not isinstance(self.adjoint, Auto):
+            return self.adjoint
+        parallel = takes(problem) and not transformed(problem) and not torch.compiler.is_compiling()
+        return DiscreteAdjoint() if parallel else Autograd()
 
     def _tell(self, choice: Choice) -> None:
         _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
@@ -131,7 +142,7 @@ class OnEngine(Adjoint):
 
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
-        picked = self.adjoint.pick(problem) if isinstance(self.adjoint, Auto) else self.adjoint
+        picked = self._of_any(problem)
         if not isinstance(picked, DiscreteAdjoint) or not takes(problem) or torch.compiler.is_compiling():
             return Choice("torch", picked, missing)
         reason = why_not_native(self.engine, problem.y0)
@@ -151,7 +162,7 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
     return _why_unavailable()
 
 
-def _step_of(problem: Problem) -> float | Tensor | None:
+def _step_of(problem: RecurrentProblem) -> float | Tensor | None:
     """The step as the operators get it, of a problem that has a form for them."""
     recurrence = problem.recurrence
     return None if recurrence is None else recurrence.dt
@@ -183,3 +194,9 @@ def _why_unavailable() -> str | None:
 
 # What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
 _why_unavailable._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
+    {"auto": Auto, "discrete": DiscreteAdjoint} | dict(solvers.ADJOINTS)
+)
+"""The adjoints of a layer by name: those of any right-hand side, and the two that know samples and holds."""

@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from solvers import parallel
-
 from ..fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
+
+
+class Linearised(NamedTuple):
+    """A right-hand side with its elementwise derivatives.
+
+    Attributes:
+        slope: dy/dt (..., n).
+        by_image: its derivative by the image (..., P), a unit's by each of its own entries.
+        by_state: that by the state itself (..., n), or None if it does not enter.
+        by_control: that by the control (..., U), or None if it is the derivative by the last U entries of the image, or
+            if it is not asked for.
+    """
+
+    slope: Tensor
+    by_image: Tensor
+    by_state: Tensor | None = None
+    by_control: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +41,7 @@ class Formula:
     """
 
     rate: Callable[[Tensor, Tensor], Tensor]
-    linearise: Callable[[Tensor, Tensor], parallel.Linearised]
+    linearise: Callable[[Tensor, Tensor], Linearised]
     by_control: bool = False
 
 
@@ -33,9 +49,9 @@ def _tanh(p: Tensor, u: Tensor) -> Tensor:
     return p.add_(u).tanh_()
 
 
-def _tanh_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+def _tanh_linearised(p: Tensor, u: Tensor) -> Linearised:
     slope = _tanh(p, u)
-    return parallel.Linearised(slope, one_minus_square(slope))
+    return Linearised(slope, one_minus_square(slope))
 
 
 def _gated(p: Tensor, u: Tensor) -> Tensor:
@@ -43,22 +59,22 @@ def _gated(p: Tensor, u: Tensor) -> Tensor:
     return torch.add(p, gate).sigmoid_().mul_(p.add_(candidate).tanh_())
 
 
-def _gated_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+def _gated_linearised(p: Tensor, u: Tensor) -> Linearised:
     """With s = sigmoid(p + u_z) and t = tanh(p + u_c): s (1 - t^2) by the candidate, t s (1 - s) by the gate."""
     candidate, gate = u.chunk(2, dim=-1)
     s, t = torch.add(p, gate).sigmoid_(), p.add_(candidate).tanh_()
     slope = s * t
     by_candidate = torch.addcmul(s, slope, t, value=-1)
     by_gate = torch.addcmul(slope, slope, s, value=-1)
-    return parallel.Linearised(slope, by_candidate + by_gate, by_control=torch.cat((by_candidate, by_gate), dim=-1))
+    return Linearised(slope, by_candidate + by_gate, by_control=torch.cat((by_candidate, by_gate), dim=-1))
 
 
 def _linear(p: Tensor, u: Tensor) -> Tensor:
     return p.add_(u)
 
 
-def _linear_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
-    return parallel.Linearised(p.add_(u), p.new_ones(()).expand_as(p))
+def _linear_linearised(p: Tensor, u: Tensor) -> Linearised:
+    return Linearised(p.add_(u), p.new_ones(()).expand_as(p))
 
 
 def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
@@ -66,10 +82,10 @@ def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
     return image.add_(u).tanh_().add_(linear)
 
 
-def _linear_plus_tanh_linearised(p: Tensor, u: Tensor) -> parallel.Linearised:
+def _linear_plus_tanh_linearised(p: Tensor, u: Tensor) -> Linearised:
     linear, image = p.chunk(2, dim=-1)
     tanh = torch.add(image, u).tanh_()
-    return parallel.Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), one_minus_square(tanh)), dim=-1))
+    return Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), one_minus_square(tanh)), dim=-1))
 
 
 def one_minus_square(k: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from solvers import Entry, ExponentialTableau, Sweep
+from solvers import ExponentialTableau, Sweep
+from solvers.extend import Entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from solvers import (
     LinearlyExactEuler,
     Solver,
     SplittingMethod,
-    functions_of,
 )
+from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from ..fields.field import BlockLinearField, VectorField

@@ -10,7 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solvers import BlockDiagonal, LinearPart, Time, check_count
+from solvers import BlockDiagonal
+from solvers.checks import check_count
+from solvers.extend import LinearPart, Time
 
 from ..control.input_map import AffineControl
 from .activation import Activation

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Diffusion, Structured, Time, check_not_negative
+from solvers import Diffusion, Structured
+from solvers.checks import check_not_negative
+from solvers.extend import Time
 
 from .field import VectorField
 

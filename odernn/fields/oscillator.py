@@ -11,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from solvers import BlockDiagonal, Time, check_not_negative, check_positive
+from solvers import BlockDiagonal
+from solvers.checks import check_not_negative, check_positive
+from solvers.extend import Time
 
 from ..control.input_map import AffineControl
 from .activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation

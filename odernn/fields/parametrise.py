@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from solvers import check_not_negative
+from solvers.checks import check_not_negative
 
 
 @final

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from solvers import Time, check_not_negative
+from solvers.checks import check_not_negative
+from solvers.extend import Time
 
 from ..control.input_map import AffineControl
 from .activation import LINEAR, LINEAR_PLUS_TANH, Activation

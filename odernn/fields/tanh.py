@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import check_not_negative
+from solvers.checks import check_not_negative
 
 from ..control.input_map import AffineControl
 from .activation import GATED_TANH, TANH, Activation

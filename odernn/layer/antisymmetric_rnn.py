@@ -6,7 +6,9 @@ from typing import final
 
 import torch
 
-from solvers import Adjoint, Euler, OnDivergence, check_flag, check_not_negative, check_positive
+from solvers import Adjoint, Euler
+from solvers.checks import check_flag, check_not_negative, check_positive
+from solvers.extend import OnDivergence
 
 from ..engines.choice import Engine
 from ..fields import AntisymmetricField, GatedAntisymmetricField

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import check_tensor
+from solvers.checks import check_tensor
 
 from ..fields.field import VectorField
 

@@ -10,28 +10,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from solvers import (
-    POLICIES,
-    Adjoint,
-    Auto,
-    Autograd,
-    OnDivergence,
-    Save,
-    Solver,
-    check_choice,
-    check_count,
-    check_flag,
-    check_requirements,
-    check_solver,
-    check_tensor,
-    guard,
-    make_adjoint,
-    without_autocast,
-)
+from solvers import Adjoint, Autograd, Solver, make_adjoint
+from solvers.checks import check_choice, check_count, check_flag, check_solver, check_tensor
+from solvers.extend import POLICIES, OnDivergence, Save, check_requirements, guard, without_autocast
 
 from ..control.hold import Hold, as_hold
 from ..control.time_grid import Step, check_step, clock, steps_between
-from ..engines.choice import ENGINES, Choice, Engine, choice_of, on_engine
+from ..engines.choice import ADJOINTS, ENGINES, Auto, Choice, Engine, choice_of, on_engine
 from ..fields.field import VectorField
 from . import inputs
 from .problem import lay_out
@@ -99,7 +84,7 @@ class ODERNN(nn.Module):
         self.substeps = substeps
         self.hold = as_hold(hold)
         self.batch_first = batch_first
-        self.adjoint = make_adjoint(adjoint)
+        self.adjoint = make_adjoint(adjoint, ADJOINTS)
         self.engine: Engine = engine
         self.on_divergence: OnDivergence = on_divergence
         self.check_input = check_input
@@ -109,7 +94,7 @@ class ODERNN(nn.Module):
         else:
             self.dt = float(dt)
         self._check_structure()
-        on_engine(self.adjoint, engine, field, self.hold)
+        on_engine(self.adjoint, engine)
 
     @overload
     def forward(
@@ -234,7 +219,7 @@ class ODERNN(nn.Module):
         state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
         times = clock(self.dt, state.t, samples.shape[0], state.y)
         problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
-        return choice_of(on_engine(self.adjoint, self.engine, self.field, self.hold), problem)
+        return choice_of(on_engine(self.adjoint, self.engine), problem)
 
     def with_solver(self, solver: Solver, *, substeps: int | None = None, hold: Hold | str | None = None) -> ODERNN:
         """The same field, with the same parameters (shared, not copied), under another discretisation."""
@@ -269,7 +254,7 @@ class ODERNN(nn.Module):
         with self._built_weights(), without_autocast(state.y):
             times = clock(step, state.t, samples.shape[0], state.y)
             problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
-            solved = on_engine(self.adjoint, self.engine, self.field, self.hold).solve(problem, save)
+            solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             guard(problem, solved, self.on_divergence)
             control = None if self.hold.jumps else self.field.control(samples[-1])
         return solved.trajectory, RecurrentState(solved.y, times.end(samples.shape[0]), solved.memory, control)

@@ -8,10 +8,13 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Inputs, Interval, Problem, Recurrence, Scheme, Solver
+from solvers import Solver
+from solvers.extend import Inputs, Interval
 
 from ..control.hold import Hold, controls
 from ..control.time_grid import Clock, ticks
+from ..engines.problem import RecurrentProblem
+from ..engines.recurrence import Recurrence, Scheme
 from ..fields.field import AffinePointwiseField, PartitionedField, VectorField
 from ..fields.repeatable import is_repeatable
 from .right_hand_side import bind
@@ -44,7 +47,7 @@ def lay_out(
     samples: Float[Tensor, "time batch input"],
     state: RecurrentState,
     times: Clock,
-) -> Problem:
+) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`; its weights are built here, once."""
     weight = field.weight() if isinstance(field, AffinePointwiseField) else None
     scheme = _scheme(field, hold) if isinstance(field, AffinePointwiseField) else None
@@ -65,7 +68,7 @@ def lay_out(
         assert dt is not None
         return Recurrence(scheme, inputs.weight, inputs.samples[first:last], inputs.before, dt)
 
-    return Problem(
+    return RecurrentProblem(
         solver,
         layout,
         LayerInputs(weight, samples, state.control, times.starts, times.lengths),
@@ -75,6 +78,8 @@ def lay_out(
         state.y,
         state.memory,
         parameters=tuple(field.parameters()),
+        field=field,
+        hold=hold,
         tensor_form=None if scheme is None else tensor_form,
         repeatable=is_repeatable(field),
         parameters_now=lambda: tuple(field.parameters()),

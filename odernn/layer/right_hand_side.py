@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from solvers import AffinePointwise, Partition, RightHandSide, Semilinear, Structured, Time
+from solvers import AffinePointwise, Partition, Semilinear, Structured
+from solvers.extend import RightHandSide, Time
 
 from ..control.hold import Control
 from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField

@@ -8,7 +8,7 @@ from typing import Self
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Memory, Time
+from solvers.extend import Memory, Time
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import NamedTuple, Protocol, final
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Memory, RightHandSide, Solver, Time
+from solvers import Solver
+from solvers.extend import Memory, RightHandSide, Time
 
 from ..control.hold import Control, Hold, control_of
 from ..control.time_grid import Tick

@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import DivergenceError, DivergenceWarning, OnDivergence, Time, without_autocast
+from solvers import DivergenceError, DivergenceWarning
+from solvers.extend import OnDivergence, Time, without_autocast
 
 from ..engines.choice import warn_of_torch, why_not_native
 from ..engines.lowering import why_no_operator

@@ -1,65 +1,28 @@
-"""ADJOINTS, the one list of adjoints, and the one that chooses among them."""
+"""ADJOINTS, the adjoints of any right-hand side by name."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import final
 
-import torch
-
-from ..discrete_adjoint import DiscreteAdjoint, takes
-from ..loop import Problem
-from .adjoint import Adjoint, Autograd, Save, Solved
+from .adjoint import Adjoint, Autograd
 from .checkpointed import Checkpointed
 from .continuous import Continuous
 from .reversible import Reversible
-from .transforms import transformed
-
-_LOG = logging.getLogger(__name__)
-
-
-@final
-@dataclass(frozen=True)
-class Auto(Adjoint):
-    """The exact adjoint that suits the problem: `DiscreteAdjoint` where it is parallel in time, else `Autograd`.
-
-    It never picks one that is inexact or that does the forward pass twice. What it picks is what `pick` says, and is
-    logged at level DEBUG.
-    """
-
-    def pick(self, problem: Problem) -> Adjoint:
-        """The adjoint that `solve` uses."""
-        return DiscreteAdjoint() if self._is_for_discrete(problem) else Autograd()
-
-    @staticmethod
-    def _is_for_discrete(problem: Problem) -> bool:
-        return takes(problem) and not transformed(problem) and not torch.compiler.is_compiling()
-
-    def solve(self, problem: Problem, save: Save) -> Solved:
-        """Run with the adjoint picked."""
-        picked = self.pick(problem)
-        _LOG.debug("adjoint 'auto' picked %r for %r", picked, problem.solver)
-        return picked.solve(problem, save)
-
 
 ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
     {
         "autograd": Autograd,
-        "discrete": DiscreteAdjoint,
         "checkpointed": Checkpointed,
         "reversible": Reversible,
         "continuous": Continuous,
-        "auto": Auto,
     }
 )
-"""The one list of adjoints: tests, tables and the command line read it."""
+"""The adjoints that take any right-hand side; `odernn.ADJOINTS` adds those of a recurrent layer."""
 
 
-def make_adjoint(adjoint: Adjoint | str) -> Adjoint:
-    """The adjoint itself, or the one registered under its name.
+def make_adjoint(adjoint: Adjoint | str, registry: Mapping[str, type[Adjoint]] = ADJOINTS) -> Adjoint:
+    """The adjoint itself, or the one that is registered under its name.
 
     Raises:
         TypeError: neither an adjoint nor a name.
@@ -68,7 +31,7 @@ def make_adjoint(adjoint: Adjoint | str) -> Adjoint:
     if isinstance(adjoint, Adjoint):
         return adjoint
     if not isinstance(adjoint, str):
-        raise TypeError(f"`adjoint` is {adjoint!r}; give an Adjoint or one of the names {', '.join(ADJOINTS)}")
-    if adjoint not in ADJOINTS:
-        raise ValueError(f"`adjoint` is {adjoint!r}; choose one of {', '.join(map(repr, ADJOINTS))}")
-    return ADJOINTS[adjoint]()
+        raise TypeError(f"`adjoint` is {adjoint!r}; give an Adjoint or one of the names {', '.join(registry)}")
+    if adjoint not in registry:
+        raise ValueError(f"`adjoint` is {adjoint!r}; choose one of {', '.join(map(repr, registry))}")
+    return registry[adjoint]()

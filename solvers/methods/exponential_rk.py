@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
-from ..linear_part import BlockDiagonal, LinearPart, tensor_of, times
+from ..linear_part import BlockDiagonal, LinearPart, apply_matrix, tensor_of
 from ..requirements import required_semilinear
 from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Memory, Solver
@@ -80,7 +80,7 @@ def _sum(terms: Iterable[Tensor]) -> Tensor:
 
 
 def _flowed(entry: Entry, matrices: Sequence[LinearPart], y: Tensor) -> Tensor:
-    return y if entry.place < 0 else times(matrices[entry.place], y)
+    return y if entry.place < 0 else apply_matrix(matrices[entry.place], y)
 
 
 def _combined(

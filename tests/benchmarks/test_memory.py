@@ -10,27 +10,25 @@ import pytest
 import torch
 from torch import Tensor
 
-import solvers.parallel.drive
 from benchmarks.commands.memory import LENGTHS, LONGEST, Setup, main, measure, measured
 from benchmarks.memory.growth import Growth, fit_exponent, to_markdown
 from benchmarks.memory.peak import peak_bytes
 from benchmarks.support.errors import OK, UserError
-from odernn import ODERNN, AntisymmetricField, HamiltonianField, VectorField
+from odernn import ADJOINTS, ODERNN, AntisymmetricField, DiscreteAdjoint, HamiltonianField, VectorField
+from odernn.engines.torch import drive
 from solvers import (
-    ADJOINTS,
     RK4,
     Adjoint,
     Autograd,
     Checkpointed,
     Continuous,
-    DiscreteAdjoint,
     Euler,
     Leapfrog,
     Reversible,
-    Save,
     Solver,
     TorchdiffeqSolver,
 )
+from solvers.extend import Save
 
 CPU = torch.device("cpu")
 SMALL = Setup(batch=4, units=8, save="end", device=CPU)
@@ -159,7 +157,7 @@ def test_growth_of_each_adjoint(name: str) -> None:
     ids=["discrete", "checkpointed", "checkpointed-discrete", "reversible", "continuous"],
 )
 def test_states_kept_of_an_interval(adjoint: Adjoint, states: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(solvers.parallel.drive, "ENTRIES", 16 * WIDE.batch * WIDE.units)  # parts far below the lengths
+    monkeypatch.setattr(drive, "ENTRIES", 16 * WIDE.batch * WIDE.units)  # parts far below the lengths
     growth = measure("any", adjoint, (128, 192), WIDE)
     # A few bytes an interval are scalars of the loop, 4 kB are a state.
     assert growth.states_an_interval == pytest.approx(states, rel=0.02, abs=0.005)
@@ -267,7 +265,7 @@ def test_table_shows_what_was_not_measured_and_why() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("--adjoints discrete,magic", "`--adjoints` names 'magic'; choose from autograd, discrete, "),
+        ("--adjoints discrete,magic", "`--adjoints` names 'magic'; choose from discrete, autograd, "),
         ("--units 5", "`--units` is 5; the state is two equal halves: give an even number"),
         pytest.param(
             "--device cuda",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from odernn import VectorField
-from solvers import Time
+from solvers.extend import Time
 
 DOUBLE = torch.float64
 

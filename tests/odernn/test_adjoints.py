@@ -7,17 +7,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import FIELDS, ODERNN, NoisyField, PartitionedField, RecurrentState, SemilinearField, VectorField
-from solvers import (
+from odernn import (
     ADJOINTS,
+    FIELDS,
+    ODERNN,
+    Auto,
+    DiscreteAdjoint,
+    NoisyField,
+    PartitionedField,
+    RecurrentState,
+    SemilinearField,
+    VectorField,
+)
+from odernn.engines.torch import drive
+from solvers import (
     RK4,
     SOLVERS,
     Adjoint,
-    Auto,
     Autograd,
     Checkpointed,
     Continuous,
-    DiscreteAdjoint,
     Euler,
     Need,
     ReconstructionError,
@@ -29,7 +38,6 @@ from solvers import (
 )
 from solvers.adjoints import continuous as continuous_adjoint
 from solvers.adjoints import differentiable as material
-from solvers.parallel import drive
 
 DOUBLE = torch.float64
 EXACT: dict[str, Adjoint] = {

@@ -15,7 +15,8 @@ from odernn import (
     RecurrentState,
     VectorField,
 )
-from solvers import DivergenceError, DivergenceWarning, Euler, Leapfrog, Time
+from solvers import DivergenceError, DivergenceWarning, Euler, Leapfrog
+from solvers.extend import Time
 
 
 def rnn(**changes: object) -> ODERNN:

@@ -8,21 +8,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, EngineWarning, RecurrentState
+from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, DiscreteAdjoint, EngineWarning, RecurrentState
 from odernn.engines import native
-from odernn.engines.native.recursion import go_back
+from odernn.engines.native.chunk_recursion import go_back
+from odernn.engines.torch import drive
 from solvers import (
     SOLVERS,
     Adjoint,
     ButcherTableau,
     Checkpointed,
-    DiscreteAdjoint,
     ExplicitRungeKutta,
     LeapfrogMidpoint,
     SplittingMethod,
     make_solver,
 )
-from solvers.parallel import drive
 
 DOUBLE = torch.float64
 # Sums of some hundred products of numbers of size up to ten, in another order; of float32, whose tanh is within 3 ulp.

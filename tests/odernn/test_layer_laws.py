@@ -17,7 +17,8 @@ from odernn import (
     SemilinearField,
     VectorField,
 )
-from solvers import RK4, SOLVERS, Euler, Need, Time, TorchdiffeqSolver, make_solver
+from solvers import RK4, SOLVERS, Euler, Need, TorchdiffeqSolver, make_solver
+from solvers.extend import Time
 
 DOUBLE = torch.float64
 NEEDED = {None: None, Need.PARTITION: PartitionedField, Need.LINEAR_PART: SemilinearField}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import FIELDS, ODERNN, RecurrentState, native
+from odernn import FIELDS, ODERNN, RecurrentState
+from odernn.engines import native
 from solvers import LinearlyExactEuler
 
 DOUBLE = torch.float64

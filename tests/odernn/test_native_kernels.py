@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import engines as operators
+from odernn.engines import method as methods
 from odernn.engines import native
 from odernn.engines.method import Method
 from odernn.engines.program import Call
@@ -26,17 +26,15 @@ PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH",
 MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
 
-RK4 = operators.runge_kutta(
-    [[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], [0.0, 0.5, 0.5, 1.0]
-)
-KUTTA3 = operators.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0])
+RK4 = methods.runge_kutta([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], [0.0, 0.5, 0.5, 1.0])
+KUTTA3 = methods.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0])
 METHODS = {
-    "euler": operators.EULER,
+    "euler": methods.EULER,
     "kutta3": KUTTA3,
     "rk4": RK4,
-    "symplectic-euler": operators.SYMPLECTIC_EULER,
-    "leapfrog": operators.LEAPFROG,
-    "two-step": operators.two_step(),
+    "symplectic-euler": methods.SYMPLECTIC_EULER,
+    "leapfrog": methods.LEAPFROG,
+    "two-step": methods.two_step(),
 }
 # Float64: the sums have at most a few thousand terms of size one. Float32: the same sums, a unit in the last place
 # being 6e-8; the reference is float64, so the bound holds for the kernel alone.
@@ -291,7 +289,7 @@ def test_a_squashed_control(name, kind, hold, before):
 def test_the_two_step_method_with_and_without_its_memory(kind, memory, substeps, hold, before):
     for times in (1, 2, 9):
         shape = {"kind": kind, "substeps": substeps, "times": times}
-        compare(make_call(operators.two_step(), dt="batch", hold=hold, before=before, memory=memory, **shape), 1e-10)
+        compare(make_call(methods.two_step(), dt="batch", hold=hold, before=before, memory=memory, **shape), 1e-10)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -311,7 +309,7 @@ def elementary(kind: str, x: Tensor) -> Tensor:
     u = x[None, :, None]
     u = u if kind == "tanh" else torch.cat((torch.full_like(u, 50.0), u), -1)
     zero = torch.zeros(len(x), 1, dtype=x.dtype)
-    call = Call(zero, torch.zeros(1, 1, dtype=x.dtype), u.contiguous(), operators.EULER, 1.0, kind=kind)
+    call = Call(zero, torch.zeros(1, 1, dtype=x.dtype), u.contiguous(), methods.EULER, 1.0, kind=kind)
     return native.solve(call, keep=False).last[:, 0]
 
 
@@ -361,7 +359,7 @@ def test_threads_change_nothing_but_the_order_of_sums(name):
 
 
 def test_rows_do_not_know_of_each_other():
-    call = make_call(operators.EULER, batch=9, units=32, times=20)
+    call = make_call(methods.EULER, batch=9, units=32, times=20)
     alone = dataclasses.replace(call, y0=call.y0[4:5].contiguous(), samples=call.samples[:, 4:5].contiguous())
     whole, one = native.solve(call, keep=True).kept, native.solve(alone, keep=True).kept
     assert torch.allclose(whole[:, 4:5], one, rtol=0, atol=1e-14)  # register tiles of one row may sum in another order
@@ -412,7 +410,7 @@ def test_tensors_may_begin_at_any_number(name, kind):
 
 
 def test_results_do_not_share_memory():
-    call = make_call(operators.EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
+    call = make_call(methods.EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
     first, second = native.solve(call, keep=True).kept, native.solve(call, keep=True).kept
     assert first.data_ptr() != second.data_ptr()
     copy = first.clone()
@@ -450,23 +448,23 @@ def test_results_do_not_share_memory():
         ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
         ("method", Method("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
         ("method", Method("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
-        ("method", operators.shears((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
+        ("method", methods.shears((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
     ],
 )
 def test_bad_arguments_are_named(field, value, error, message):
-    call = dataclasses.replace(make_call(operators.EULER), **{field: value})
+    call = dataclasses.replace(make_call(methods.EULER), **{field: value})
     with pytest.raises(error, match=message):
         native.solve(call, keep=False)
 
 
 def test_a_control_that_is_given_is_taken_as_it_is():
     with pytest.raises(ValueError, match="`squash` is 'tanh' and there is no `input_weight`"):
-        native.solve(make_call(operators.EULER, control_given=True, squash="tanh"), keep=False)
+        native.solve(make_call(methods.EULER, control_given=True, squash="tanh"), keep=False)
 
 
 @pytest.mark.parametrize("substeps", [1, 3])
 def test_a_gradient_belongs_to_every_kept_state(substeps):
-    call = make_call(operators.two_step(), substeps=substeps)
+    call = make_call(methods.two_step(), substeps=substeps)
     kept = native.solve(call, keep=True).kept
     assert len(kept) == 7 * substeps
     with pytest.raises(ValueError, match="`grad_kept` has shape"):
@@ -475,15 +473,15 @@ def test_a_gradient_belongs_to_every_kept_state(substeps):
 
 def test_a_partitioned_scheme_needs_halves_and_tanh():
     with pytest.raises(ValueError, match="even number"):
-        native.solve(make_call(operators.LEAPFROG, units=5), keep=False)
+        native.solve(make_call(methods.LEAPFROG, units=5), keep=False)
     for kind in RATES.keys() - {"tanh"}:
         with pytest.raises(ValueError, match="partitioned methods take 'tanh'"):
-            native.solve(make_call(operators.LEAPFROG, kind=kind), keep=False)
+            native.solve(make_call(methods.LEAPFROG, kind=kind), keep=False)
 
 
 def test_without_a_compiler_there_is_a_named_error():
     code = (
-        "from odernn import native\n"
+        "from odernn.engines import native\n"
         "try:\n    native.load()\n"
         "except native.NativeUnavailable as error:\n    print(error.reason)\n"
     )

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from odernn import engines as operators
+from odernn.engines import method as methods
 from odernn.engines import native
+from odernn.engines.program import Call
 
 TOOLS = (os.environ.get("CXX", "c++"), "ninja")
 PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
@@ -22,12 +23,13 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need 
 PEAK = """
 import sys
 import torch
-from odernn import native, operators
+from odernn.engines import method as methods, native
+from odernn.engines.program import Call
 native.load()
 times, batch, units = 784, 128, 128
 x, y0, last = torch.randn(times, batch, 1), torch.zeros(batch, units), torch.randn(batch, units)
 weight, v, b = torch.randn(units, units) / units**0.5, torch.randn(units, 1), torch.zeros(units)
-call = operators.Call(y0, weight, x, operators.EULER, 0.01, v, b)
+call = Call(y0, weight, x, methods.EULER, 0.01, v, b)
 for _ in range(int(sys.argv[1])):
     native.pull_back(call, native.solve(call, keep=True).kept, last=last)
 status = open("/proc/self/status").read().splitlines()
@@ -63,7 +65,7 @@ def pool():
 def kept_states(times: int) -> torch.Tensor:
     """States of `times` MB, from a call."""
     y0, weight, samples = torch.zeros(16, 128), torch.zeros(128, 128), torch.zeros(128 * times, 16, 128)
-    kept = native.solve(operators.Call(y0, weight, samples, operators.EULER, 0.1), keep=True).kept
+    kept = native.solve(Call(y0, weight, samples, methods.EULER, 0.1), keep=True).kept
     assert kept is not None
     assert kept.nbytes == times << 20
     return kept
@@ -105,7 +107,7 @@ def test_a_result_that_does_not_fit_is_named(pool):
     """The two-step method keeps every substep's state: here 8 PB, and then more than 64 bits can count."""
     y0, weight, samples = torch.zeros(16, 16), torch.zeros(16, 16), torch.zeros(1 << 10, 16, 16)
     for substeps, message in ((1 << 33, "the system has no"), (1 << 50, "more bytes than can be counted")):
-        call = operators.Call(y0, weight, samples, operators.two_step(), 0.1, substeps=substeps)
+        call = Call(y0, weight, samples, methods.two_step(), 0.1, substeps=substeps)
         with pytest.raises(RuntimeError, match=message):
             native.solve(call, keep=True)
     assert pool() == 0

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import engines as operators
+from odernn.engines import method as methods
 from odernn.engines import native
 from odernn.engines.method import Method
 from odernn.engines.native import TwoStepWeights
@@ -24,12 +24,12 @@ MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
 
 METHODS = {
-    "euler": operators.EULER,
-    "kutta3": operators.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
-    "symplectic-euler": operators.SYMPLECTIC_EULER,
-    "leapfrog": operators.LEAPFROG,
-    "any-moves": operators.shears((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
-    "two-step": operators.two_step(),
+    "euler": methods.EULER,
+    "kutta3": methods.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
+    "symplectic-euler": methods.SYMPLECTIC_EULER,
+    "leapfrog": methods.LEAPFROG,
+    "any-moves": methods.shears((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
+    "two-step": methods.two_step(),
 }
 # The sums have a few hundred terms of size one; a unit in the last place is 2e-16 and 1e-7, and the reference float64.
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-4}
@@ -285,7 +285,7 @@ GOOD: dict[str, Any] = {
     "weight": torch.zeros(12, 6),
     "image_derivative": torch.zeros(4, 1, 3, 12),
     "dt": 0.1,
-    "method": operators.EULER,
+    "method": methods.EULER,
 }
 
 
@@ -305,13 +305,13 @@ GOOD: dict[str, Any] = {
         ({"carried": torch.zeros(3, 6)}, ValueError, "`carried` is given and `family` is 'runge-kutta'"),
         ({"dt": TwoStepWeights(0.1, 0.1, 0.1)}, ValueError, "give the step alone"),
         ({"dt": torch.zeros(5)}, ValueError, "`dt` has shape"),
-        ({"method": operators.two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
+        ({"method": methods.two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
         ({"method": Method("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
         ({"method": Method("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
-        ({"method": operators.shears((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
-        ({"method": operators.LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
+        ({"method": methods.shears((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
+        ({"method": methods.LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
         (
-            {"method": operators.shears((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
+            {"method": methods.shears((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
             ValueError,
             "does not depend on the half that it moves",
         ),

@@ -23,9 +23,10 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need 
 WITHOUT_OPENMP = """
 import pytest
 import torch
-from odernn.native import build
+from odernn.engines.native import build
 build._threading = lambda compiler: "-pthread"  # as with a compiler that does not know -fopenmp
-from odernn import native, operators
+from odernn.engines import method as methods, native
+from odernn.engines.program import Call
 native.load()
 ops = torch.ops.odernn_native
 assert not ops.has_openmp()
@@ -38,7 +39,7 @@ for threads in (1, 2, 5):
             ops.count_threads(13, part)
     torch.manual_seed(0)
     y0, weight, samples = torch.randn(13, 8), torch.randn(8, 8), torch.randn(20, 13, 8)
-    call = operators.Call(y0, weight, samples, operators.EULER, 0.1)
+    call = Call(y0, weight, samples, methods.EULER, 0.1)
     kept = native.solve(call, keep=True).kept
     gradients = native.pull_back(call, kept, last=torch.ones(13, 8))
     results.append((kept, gradients.y0))

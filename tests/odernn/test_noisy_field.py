@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from odernn import FIELDS, ODERNN, AntisymmetricField, NoisyField, RecurrentState, VectorField
-from solvers import RK4, Euler, EulerMaruyama, Heun, Solver, StochasticHeun, Time, integrate, sde_paths
+from solvers import RK4, Euler, EulerMaruyama, Heun, Solver, StochasticHeun, integrate, sde_paths
+from solvers.extend import Time
 
 DOUBLE = torch.float64
 METHODS: dict[str, tuple[Solver, Solver]] = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from odernn import FIELDS, ODERNN
+from odernn import FIELDS, ODERNN, DiscreteAdjoint
 from odernn.engines import native
 from odernn.engines.formulas import FORMULAS
 from odernn.engines.method import runge_kutta, shears, two_step
@@ -18,7 +18,7 @@ from odernn.engines.program import Call
 from odernn.engines.torch import operators as torch_solver
 from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH, Activation
 from odernn.fields.field import ActivatedField
-from solvers import DiscreteAdjoint, make_solver
+from solvers import make_solver
 
 DOUBLE = torch.float64
 ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, RecurrentState
+from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, DiscreteAdjoint, RecurrentState
+from odernn.engines.torch import drive
 from odernn.fields import TanhField
-from solvers import RK4, Autograd, DiscreteAdjoint, Euler, LeapfrogMidpoint, Solver
-from solvers.parallel import drive
+from solvers import RK4, Autograd, Euler, LeapfrogMidpoint, Solver
 
 DOUBLE = torch.float64
 ROUNDING = {"rtol": 1e-10, "atol": 1e-11}

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from odernn.catalogue import catalogue, source
 from solvers import SOLVERS
-from solvers.catalogue import catalogue, source
 
 
 def test_the_page_is_not_stale(repository: Path) -> None:
     page = (repository / "docs" / "solvers.md").read_text(encoding="utf-8")
-    assert page == catalogue(), "run `python -m solvers.catalogue > docs/solvers.md`"
+    assert page == catalogue(), "run `python -m odernn.catalogue > docs/solvers.md`"
 
 
 @pytest.mark.parametrize("name", SOLVERS)

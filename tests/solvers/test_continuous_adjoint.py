@@ -23,10 +23,10 @@ from solvers import (
     Midpoint,
     ReversibleHeun,
     Solver,
-    Time,
     TorchdiffeqSolver,
     integrate,
 )
+from solvers.extend import Time
 
 DOUBLE = torch.float64
 

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, LinearAntisymmetricField, LipschitzField, VectorField
-from solvers import ETDRK2, RK4, ExponentialEuler, Memory, Semilinear, Solver, Time, integrate, phi_functions
-from solvers.methods import phi
+from solvers import ETDRK2, RK4, ExponentialEuler, Semilinear, Solver, integrate, phi_functions
+from solvers.extend import Memory, Time
+from solvers.methods import phi as phi_module
 
 METHODS = [ExponentialEuler(), ETDRK2()]
 # Singular: nothing may be divided by A.
@@ -179,7 +180,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
         matrices.append(matrix)
         return phi_functions(matrix, highest)
 
-    monkeypatch.setattr(phi, "phi_functions", recorded)
+    monkeypatch.setattr(phi_module, "phi_functions", recorded)
     return matrices
 
 

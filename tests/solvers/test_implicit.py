@@ -20,10 +20,10 @@ from solvers import (
     ImplicitSolver,
     Solver,
     Structured,
-    Time,
     Trapezoidal,
     integrate,
 )
+from solvers.extend import Time
 from solvers.methods.implicit.methods import Method
 
 DOUBLE = torch.float64

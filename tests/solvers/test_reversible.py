@@ -14,17 +14,15 @@ from solvers import (
     SOLVERS,
     AsynchronousLeapfrog,
     LeapfrogMidpoint,
-    Memory,
     Midpoint,
     Need,
     Partition,
     ReversibleHeun,
     ReversibleSolver,
-    RightHandSide,
     Solver,
-    Time,
     integrate,
 )
+from solvers.extend import Memory, RightHandSide, Time
 
 METHODS = [ReversibleHeun(), AsynchronousLeapfrog()]
 REVERSIBLE = {name: solver() for name, solver in SOLVERS.items() if issubclass(solver, ReversibleSolver)}

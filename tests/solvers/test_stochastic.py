@@ -20,11 +20,11 @@ from solvers import (
     StochasticHeun,
     StochasticSolver,
     Structured,
-    Time,
     integrate,
     make_solver,
     sde_paths,
 )
+from solvers.extend import Time
 
 DOUBLE = torch.float64
 NAMES = ("euler-maruyama", "stochastic-heun")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from solvers import parallel
-
-from ..formulas import Formula
+from ..formulas import Formula, Linearised
+from ..recurrence import Recurrence
 from .control_sums import ControlSums
+from .drive import Drive, drive_of
+from .stage import Stage
 
 
 class ByFormula:
@@ -21,7 +22,7 @@ class ByFormula:
         sums: where the gradients by the control go.
     """
 
-    def __init__(self, recurrence: parallel.Recurrence, substeps: int, formula: Formula, sums: ControlSums) -> None:
+    def __init__(self, recurrence: Recurrence, substeps: int, formula: Formula, sums: ControlSums) -> None:
         self.recurrence = recurrence
         self.substeps = substeps
         self.formula = formula
@@ -30,19 +31,19 @@ class ByFormula:
         self.before = None if recurrence.before is None else torch.zeros_like(recurrence.before)
         self._carried: Tensor | None = None
 
-    def open(self, start: int, stop: int) -> parallel.Drive:
+    def open(self, start: int, stop: int) -> Drive:
         """The chunk's drive."""
-        return parallel.drive_of(self.recurrence.segment(start, stop), self.substeps)
+        return drive_of(self.recurrence.segment(start, stop), self.substeps)
 
-    def control_at(self, drive: parallel.Drive, fraction: float) -> Tensor:
+    def control_at(self, drive: Drive, fraction: float) -> Tensor:
         """The control itself."""
         return drive.at(fraction)
 
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> parallel.Linearised:
+    def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
         """By the activation's formula."""
         return self.formula.linearise(p, u)
 
-    def close(self, drive: parallel.Drive, stages: list[parallel.Stage], start: int, stop: int) -> None:
+    def close(self, drive: Drive, stages: list[Stage], start: int, stop: int) -> None:
         """Each stage's dL/du, shared out to the two samples between which its control lay."""
         if self.recurrence.scheme.jumps:
             gradient = self._at_samples(drive, stages)
@@ -50,7 +51,7 @@ class ByFormula:
             gradient = self._between_samples(drive, stages, start)
         self.sums.add(start, stop, drive.controls, gradient)
 
-    def _at_samples(self, drive: parallel.Drive, stages: list[parallel.Stage]) -> Tensor:
+    def _at_samples(self, drive: Drive, stages: list[Stage]) -> Tensor:
         if len(stages) == 1 and stages[0].image.shape == drive.controls.shape:
             return stages[0].image
         gradient = torch.zeros_like(drive.controls)
@@ -58,7 +59,7 @@ class ByFormula:
             _part(gradient, stage).add_(_by_control(stage, drive))
         return gradient
 
-    def _between_samples(self, drive: parallel.Drive, stages: list[parallel.Stage], start: int) -> Tensor:
+    def _between_samples(self, drive: Drive, stages: list[Stage], start: int) -> Tensor:
         """Slot n + 1 is sample n's of the chunk, slot 0 that of the sample before, which an earlier chunk has."""
         slots = drive.controls.new_zeros(drive.length + 1, *drive.controls.shape[1:])
         if self._carried is not None:
@@ -75,12 +76,12 @@ class ByFormula:
         return slots[1:]
 
 
-def _part(whole: Tensor, stage: parallel.Stage) -> Tensor:
+def _part(whole: Tensor, stage: Stage) -> Tensor:
     """The control's gradient in the stage's intervals and for its units."""
     return whole[: len(stage.image)][..., stage.rows] if stage.rows != slice(None) else whole[: len(stage.image)]
 
 
-def _by_control(stage: parallel.Stage, drive: parallel.Drive) -> Tensor:
+def _by_control(stage: Stage, drive: Drive) -> Tensor:
     """dL/du of a stage (time, batch, U or that of its half)."""
     by_control = stage.linearised.by_control
     if by_control is None:

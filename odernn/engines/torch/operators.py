@@ -8,13 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Entry, Sweep, parallel
+from solvers import Sweep
+from solvers.extend import Entry
 
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
 from ..formulas import FORMULAS
+from ..recurrence import Recurrence, Scheme
 from .by_formula import ByFormula
 from .control_sums import ControlSums
+from .exponential import BlockScheme, ExponentialStepper
+from .runge_kutta import RungeKuttaStepper
+from .splitting import SplittingStepper
+from .stepper import Stepper
+from .sweep import KeptStates, Wanted, backward, forward, one_by_one
+from .two_step import TwoStepStepper
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +66,30 @@ class Arguments:
         """The map of the input."""
         return AffineControl(self.input_weight, self.bias, self.squash == "tanh")
 
-    def recurrence(self) -> parallel.Recurrence:
+    def recurrence(self) -> Recurrence:
         """The problem in tensors."""
         rate = FORMULAS[self.kind].rate
         hold = HOLDS[self.hold]
-        scheme = parallel.Scheme(
+        scheme = Scheme(
             lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=self.family == "shears"
         )
-        return parallel.Recurrence(scheme, self.weight, self.samples, self.before, self._steps())
+        return Recurrence(scheme, self.weight, self.samples, self.before, self._steps())
 
-    def stepper(self, recurrence: parallel.Recurrence) -> parallel.Stepper:
+    def stepper(self, recurrence: Recurrence) -> Stepper:
         """The method."""
         if self.family == "runge-kutta":
             s = len(self.b)
             rows = tuple(self.a[i * s : (i + 1) * s] for i in range(s))
-            return parallel.RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
+            return RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
         if self.family == "exponential":
-            return parallel.ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
+            return ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
         if self.family == "shears":
             sweeps = [Sweep(part == 1, *move) for part, *move in zip(self.parts, self.b, self.c, strict=True)]
-            return parallel.SplittingStepper(sweeps, recurrence, self.substeps, self.y0)
+            return SplittingStepper(sweeps, recurrence, self.substeps, self.y0)
         dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
-        return parallel.TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
+        return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
 
-    def _block_scheme(self) -> parallel.BlockScheme:
+    def _block_scheme(self) -> BlockScheme:
         """The entries of an exponential tableau, put together again from numbers and places."""
         assert self.blocks is not None
         s = len(self.b)
@@ -90,7 +98,7 @@ class Arguments:
         a = tuple(Entry(coefficient, next(places)) for coefficient in self.a)
         rows = tuple(a[i * s : i * s + i] for i in range(s))
         b = tuple(Entry(coefficient, next(places)) for coefficient in self.b)
-        return parallel.BlockScheme(flows, rows, b, tuple(self.c), self.blocks)
+        return BlockScheme(flows, rows, b, tuple(self.c), self.blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -108,8 +116,8 @@ def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
     stepper = arguments.stepper(recurrence)
     y0 = arguments.y0
     kept = y0.new_empty(len(arguments.samples) * stepper.kept, *y0.shape) if keep else None
-    last = parallel.forward(recurrence, stepper, arguments.substeps, y0, kept)
-    two_step = isinstance(stepper, parallel.TwoStepStepper)
+    last = forward(recurrence, stepper, arguments.substeps, y0, kept)
+    two_step = isinstance(stepper, TwoStepStepper)
     other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
     return y0.new_empty(0) if kept is None else kept, last.clone(), other
 
@@ -124,15 +132,15 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
     sums = ControlSums(arguments.control, arguments.samples, bool(want_samples))
     derivatives = ByFormula(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
     assert isinstance(kept, Tensor)
-    swept = parallel.backward(
+    swept = backward(
         recurrence,
         stepper,
-        parallel.KeptStates(y0, kept, arguments.y_previous),
+        KeptStates(y0, kept, arguments.y_previous),
         derivatives,
         [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (of_last, of_other)],
         of_kept if isinstance(of_kept, Tensor) else None,
-        parallel.Wanted(weight=True, step=bool(want_dt)),
-        parallel.one_by_one,
+        Wanted(weight=True, step=bool(want_dt)),
+        one_by_one,
     )
     continues = arguments.y_previous is not None
     found = (
@@ -140,7 +148,7 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
         None if swept.step is None else swept.step / arguments.substeps,
         swept.adjoint[1] if continues else None,
         _or_zero(stepper.previous_step_gradient, y0) if continues else None,
-        stepper.gradient if isinstance(stepper, parallel.ExponentialStepper) else None,
+        stepper.gradient if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 

@@ -16,12 +16,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..linear_part import BlockDiagonal, times
-from ..methods.exponential_tableau import Entry
+from solvers import BlockDiagonal
+from solvers.extend import Entry, apply_matrix
+
+from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .drive import Drive
-from .recurrence import Recurrence
 from .stage import Stage
 from .stepper import States
 
@@ -197,7 +198,7 @@ def _slopes(stages: Sequence[Stage]) -> list[Tensor]:
 
 def _applied(entry: Entry, matrices: Sequence[BlockDiagonal], x: Tensor) -> Tensor:
     """The entry's matrix times x; x itself where that is the identity."""
-    return x if entry.place < 0 else times(matrices[entry.place], x)
+    return x if entry.place < 0 else apply_matrix(matrices[entry.place], x)
 
 
 def _scaled(entry: Entry, matrices: Sequence[BlockDiagonal], x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The table of solvers in the documentation, made of the registry: `python -m solvers.catalogue > docs/solvers.md`."""
+"""The table of solvers in the documentation, made of the registry: `python -m odernn.catalogue > docs/solvers.md`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import re
 from inspect import getdoc
 from math import isinf
 
-from .methods.registry import SOLVERS, make_solver
-from .methods.stability import imaginary_stability
-from .methods.torchdiffeq import TorchdiffeqSolver
-from .parallel.sweep import is_parallel
-from .right_hand_side import Need
-from .solver import ReversibleSolver, Solver
+from solvers import SOLVERS, Need, ReversibleSolver, Solver, TorchdiffeqSolver, imaginary_stability, make_solver
+
+from .engines.torch.sweep import is_parallel
 
 HEAD = """# Solvers
 
-Every solver of the registry. This page is made by `python -m solvers.catalogue`; a test fails when it is stale.
+Every solver of the registry. This page is made by `python -m odernn.catalogue`; a test fails when it is stale.
 
 - **evaluations**: of f, a step; a kick or a drift alone is half of one. Of an implicit method, those its equation
   shows: the iterations to solve it come on top. Of an adaptive one, those of a step that it accepts.

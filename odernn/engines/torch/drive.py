@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .recurrence import Recurrence
+from ..recurrence import Recurrence
 
 ENTRIES = 1 << 19
 """Entries of the state that a chunk's stages may have together: about 2 MB, so that they stay near the processor."""

@@ -5,18 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from solvers import parallel
-
 from ..method import Method, kicks_and_drifts, runge_kutta, two_step
+from ..torch.chunk import Chunk
+from ..torch.runge_kutta import RungeKuttaStepper
+from ..torch.splitting import SplittingStepper
+from ..torch.stepper import Stepper
+from ..torch.two_step import TwoStepStepper
 from .bindings import Recursion, TwoStepWeights, recursion
 
 
-def go_back(stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
+def go_back(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
     """As `solvers.parallel.one_by_one`, for tensors on the CPU in float32 or float64.
 
     The first interval of a two-step method that starts goes by torch: its first step is of another method.
     """
-    first = 1 if isinstance(stepper, parallel.TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
+    first = 1 if isinstance(stepper, TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
     if chunk.drive.length > first:
         _by_kernel(stepper, chunk, adjoint, None if of_kept is None else of_kept[first * stepper.kept :], first)
     if first:
@@ -24,9 +27,7 @@ def go_back(stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tens
         stepper.reverse(chunk, 0, adjoint, own)
 
 
-def _by_kernel(
-    stepper: parallel.Stepper, chunk: parallel.Chunk, adjoint: list[Tensor], of_kept: Tensor | None, first: int
-) -> None:
+def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None, first: int) -> None:
     """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
     method, weights, a_step = _method(stepper, chunk, first)
     images = chunk.images[first:]
@@ -47,18 +48,18 @@ def _by_kernel(
     _take(adjoint, found)
 
 
-def _method(stepper: parallel.Stepper, chunk: parallel.Chunk, first: int) -> tuple[Method, TwoStepWeights | None, int]:
+def _method(stepper: Stepper, chunk: Chunk, first: int) -> tuple[Method, TwoStepWeights | None, int]:
     """The method, the weights of a two-step one, and how many evaluations a solver step has."""
-    if isinstance(stepper, parallel.RungeKuttaStepper):
+    if isinstance(stepper, RungeKuttaStepper):
         tableau = stepper.tableau
         return runge_kutta(tableau.a, tableau.b, tableau.c), None, tableau.stages
-    if isinstance(stepper, parallel.SplittingStepper):
+    if isinstance(stepper, SplittingStepper):
         return kicks_and_drifts(stepper.sweeps), None, len(stepper.sweeps)
-    assert isinstance(stepper, parallel.TwoStepStepper)
+    assert isinstance(stepper, TwoStepStepper)
     return two_step(), _two_step_weights(stepper, chunk, first), 1
 
 
-def _two_step_weights(stepper: parallel.TwoStepStepper, chunk: parallel.Chunk, first: int) -> TwoStepWeights:
+def _two_step_weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> TwoStepWeights:
     """r^2, 1 - r^2 and 1 + r of every solver step (batch, steps), r being 1 between the samples."""
     rows = chunk.images.shape[2]
     ratios = torch.stack(
@@ -78,7 +79,7 @@ def _by_step(room: Tensor, evaluations: int) -> Tensor:
     return room.reshape(-1, evaluations, *room.shape[2:])
 
 
-def _by_state(chunk: parallel.Chunk, first: int, evaluations: int) -> Tensor | None:
+def _by_state(chunk: Chunk, first: int, evaluations: int) -> Tensor | None:
     """The derivatives by the state (solver steps, evaluations of one, batch, units), or None if it never enters."""
     found = [stage.state for stage in chunk.stages]
     if all(one is None for one in found):

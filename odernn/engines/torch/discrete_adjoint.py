@@ -9,28 +9,15 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from .adjoints.adjoint import Adjoint, Autograd, Save, Solved
-from .adjoints.checkpointed import Checkpointed
-from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
-from .autocast import without_autocast
-from .loop import Problem
-from .methods.leapfrog_midpoint import LeapfrogMidpoint
-from .methods.splitting import SplittingMethod
-from .parallel.by_autograd import ByAutograd
-from .parallel.recurrence import Recurrence
-from .parallel.stepper import Stepper
-from .parallel.sweep import (
-    KeptStates,
-    Recursion,
-    Wanted,
-    backward,
-    forward,
-    is_parallel,
-    one_by_one,
-    stepper_of,
-)
-from .parallel.two_step import TwoStepStepper
-from .solver import Memory
+from solvers import Adjoint, Autograd, Checkpointed, LeapfrogMidpoint, SplittingMethod
+from solvers.extend import Memory, Problem, Save, Solved, refuse_second_derivative, refuse_transforms, without_autocast
+
+from ..problem import RecurrentProblem
+from ..recurrence import Recurrence
+from .by_autograd import ByAutograd
+from .stepper import Stepper
+from .sweep import KeptStates, Recursion, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
+from .two_step import TwoStepStepper
 
 
 @final
@@ -64,13 +51,14 @@ class DiscreteAdjoint(Adjoint):
         refuse_transforms("discrete", problem)
         if not takes(problem):
             return Checkpointed(every=1).solve(problem, save)
+        assert isinstance(problem, RecurrentProblem)
         recurrence = problem.recurrence
         assert recurrence is not None
         if not torch.is_grad_enabled():
             return _infer(problem, recurrence, save)
         return self._solve(problem, recurrence, save)
 
-    def _solve(self, problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
+    def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
         previous, dt_previous = step_before(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         outcome = _Discrete.apply(
@@ -91,7 +79,7 @@ def ends_of(kept: Tensor, every: int) -> Tensor:
     return kept if every == 1 else kept[every - 1 :: every]
 
 
-def _infer(problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
+def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
     """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
     previous, dt_previous = step_before(problem)
     plan = _Plan(problem, recurrence, save, one_by_one, dt_previous)
@@ -103,7 +91,9 @@ def _infer(problem: Problem, recurrence: Recurrence, save: Save) -> Solved:
 
 def takes(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
-    if problem.tensor_form is None or not problem.repeatable or not is_parallel(problem.solver):
+    if not isinstance(problem, RecurrentProblem) or not is_parallel(problem.solver):
+        return False
+    if problem.tensor_form is None or not problem.repeatable:
         return False
     if not isinstance(problem.solver, SplittingMethod):
         return True
@@ -121,7 +111,7 @@ def step_before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]
     return previous, dt
 
 
-def memory_after(problem: Problem, last_but_one: Tensor) -> Memory:
+def memory_after(problem: RecurrentProblem, last_but_one: Tensor) -> Memory:
     """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
         return problem.memory or ()
@@ -133,7 +123,7 @@ def memory_after(problem: Problem, last_but_one: Tensor) -> Memory:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    problem: Problem
+    problem: RecurrentProblem
     recurrence: Recurrence
     save: Save
     recursion: Recursion
@@ -232,14 +222,13 @@ def _room_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
     return gradient.clone(memory_format=torch.contiguous_format)
 
 
-def _refuse_others(problem: Problem, parameters: Sequence[Tensor]) -> None:
+def _refuse_others(problem: RecurrentProblem, parameters: Sequence[Tensor]) -> None:
     """The functions are called again in the backward pass: what they close over must be what it was.
 
     Raises:
         RuntimeError: the module has other parameters by now.
     """
-    now = None if problem.parameters_now is None else problem.parameters_now()
-    if now is not None and any(one is not other for one, other in zip(now, parameters, strict=True)):
+    if any(one is not other for one, other in zip(problem.parameters_now(), parameters, strict=True)):
         raise RuntimeError(
             "the field has other parameters in the backward pass than it had in the forward pass, as under "
             "torch.func.functional_call, which puts them back: go backward inside it, or use adjoint='autograd'"

@@ -8,8 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..formulas import Linearised
 from .drive import Drive
-from .stage import EVERY, Linearised, Stage
+from .stage import EVERY, Stage
 
 
 class Derivatives(Protocol):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..adjoints.closure import check_seen
+from solvers.extend import check_seen
+
+from ..formulas import Linearised
+from ..recurrence import Recurrence
 from .drive import Drive, drive_of
-from .recurrence import Recurrence
-from .stage import Linearised, Stage
+from .stage import Stage
 
 
 class ByAutograd:

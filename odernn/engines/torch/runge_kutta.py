@@ -13,10 +13,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .drive import Drive
-from .recurrence import Recurrence
 from .stage import Stage
 from .stepper import States
 

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..methods.runge_kutta import Midpoint
+from solvers import Midpoint
+
+from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .drive import Drive
-from .recurrence import Recurrence
 from .runge_kutta import RungeKuttaStepper
 from .stepper import States
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..formulas import Linearised
+
 EVERY = slice(None)
-
-
-class Linearised(NamedTuple):
-    """A right-hand side with its elementwise derivatives.
-
-    Attributes:
-        slope: dy/dt (..., n).
-        by_image: its derivative by the image (..., P), a unit's by each of its own entries.
-        by_state: that by the state itself (..., n), or None if it does not enter.
-        by_control: that by the control (..., U), or None if it is the derivative by the last U entries of the image, or
-            if it is not asked for.
-    """
-
-    slope: Tensor
-    by_image: Tensor
-    by_state: Tensor | None = None
-    by_control: Tensor | None = None
 
 
 @dataclass(slots=True)

@@ -8,13 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..methods.explicit_rk import ExplicitRungeKutta
-from ..methods.leapfrog_midpoint import LeapfrogMidpoint
-from ..methods.splitting import SplittingMethod
-from ..solver import Solver
+from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
+
+from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
 from .drive import chunk_bounds, drive_of
-from .recurrence import Recurrence
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper

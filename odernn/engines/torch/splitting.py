@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..methods.splitting import Sweep
+from solvers import Sweep
+
+from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
 from .drive import Drive
-from .recurrence import Recurrence
 from .stepper import States
 
 

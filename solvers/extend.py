@@ -1,0 +1,42 @@
+"""What packages build on that extend this one: the contracts of a problem, an adjoint and a state, and their guards.
+
+A user of the solvers needs none of it. `solvers.checks` has the checks of arguments.
+"""
+
+from .adjoints.adjoint import Save, Solved
+from .adjoints.closure import check_seen
+from .adjoints.transforms import transformed
+from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
+from .autocast import without_autocast
+from .divergence import POLICIES, OnDivergence, guard
+from .linear_part import LinearPart, apply_matrix
+from .loop import Inputs, Interval, Problem
+from .methods.exponential_rk import functions_of
+from .methods.exponential_tableau import Entry
+from .requirements import check_requirements
+from .right_hand_side import RightHandSide, Time
+from .solver import Memory
+
+__all__ = [
+    "POLICIES",
+    "Entry",
+    "Inputs",
+    "Interval",
+    "LinearPart",
+    "Memory",
+    "OnDivergence",
+    "Problem",
+    "RightHandSide",
+    "Save",
+    "Solved",
+    "Time",
+    "apply_matrix",
+    "check_requirements",
+    "check_seen",
+    "functions_of",
+    "guard",
+    "refuse_second_derivative",
+    "refuse_transforms",
+    "transformed",
+    "without_autocast",
+]
