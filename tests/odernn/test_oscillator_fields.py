@@ -5,11 +5,11 @@ from math import cos, exp, log, sin
 import pytest
 import torch
 
-from odernn import ODERNN, OscillatorField, UnstructuredOscillatorField
+from odernn import ODERNN, GatedOscillatorField, OscillatorField, UnstructuredOscillatorField
 from solvers import Euler, LinearlyExactEuler
 
 DOUBLE = torch.float64
-FIELDS = (OscillatorField, UnstructuredOscillatorField)
+FIELDS = (OscillatorField, GatedOscillatorField, UnstructuredOscillatorField)
 
 
 @pytest.mark.parametrize("make", FIELDS)
@@ -21,16 +21,19 @@ def test_formula(make: type[OscillatorField]) -> None:
     omega, g = 4 * field.scaled_frequency, field.log_damping.exp()
     q, p = y.chunk(2, -1)
     linear = torch.cat((-g * q - omega * p, omega * q - g * p), -1)
-    m = field.recurrent()
-    expected = linear + torch.tanh(y @ m.T + x @ field.input_map.weight.T + field.input_map.bias)
+    p, u = y @ field.recurrent().T, x @ field.input_map.weight.T + field.input_map.bias
+    gate = torch.sigmoid(p + u[:, 6:]) if make is GatedOscillatorField else 1
+    expected = linear + gate * torch.tanh(p + u[:, :6])
     assert torch.allclose(field(0.0, y, field.control(x)), expected, rtol=0, atol=1e-14)
     a, remainder = field.semilinear()
-    assert torch.allclose(y @ a.T + remainder(0.0, y, field.control(x)), expected, rtol=0, atol=1e-14)
+    assert torch.allclose(y @ a.dense().T + remainder(0.0, y, field.control(x)), expected, rtol=0, atol=1e-14)
 
 
 def test_parameters() -> None:
     field = OscillatorField(1, 128)
     assert sum(p.numel() for p in field.parameters()) == 8_128 + 64 + 64 + 256
+    gated = GatedOscillatorField(1, 128)
+    assert sum(p.numel() for p in gated.parameters()) == 8_128 + 64 + 64 + 512
     free = UnstructuredOscillatorField(1, 128)
     assert sum(p.numel() for p in free.parameters()) == 128 * 128 + 64 + 64 + 256
 
