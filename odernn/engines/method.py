@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from solvers import ExponentialTableau, Sweep
+from solvers import Sweep
 from solvers.extend import Entry
 
 
@@ -30,22 +30,20 @@ def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[fl
     return Method("runge-kutta", tuple(chain.from_iterable(rows)), tuple(map(float, b)), tuple(map(float, c)))
 
 
-def exponential(tableau: ExponentialTableau) -> Method:
-    """An exponential tableau, whose entries are numbers or name the matrices that come as `Call.blocks`.
+def exponential(flows: Sequence[Entry], a: Sequence[Sequence[Entry]], b: Sequence[Entry], c: Sequence[float]) -> Method:
+    """A tableau whose entries are numbers or name the matrices that come as `Call.blocks`.
 
     `places` has, of the flows of the stages and of the step, of `a` and of `b`, which matrix an entry is, -1 for the
     identity; `a` and `b` have the numbers that they are multiplied by.
     """
-    stages = tableau.stages
-    rows = [(*row, *(Entry(0.0, -1),) * (stages - len(row))) for row in tableau.a_entries]
-    a = tuple(chain.from_iterable(rows))
-    places = (entry.place for entry in (*tableau.flow_entries, *a, *tableau.b_entries))
+    stages = len(b)
+    square = tuple(chain.from_iterable((*row, *(Entry(0.0, -1),) * (stages - len(row))) for row in a))
     return Method(
         "exponential",
-        tuple(entry.coefficient for entry in a),
-        tuple(entry.coefficient for entry in tableau.b_entries),
-        tuple(map(float, tableau.c)),
-        places=tuple(places),
+        tuple(entry.coefficient for entry in square),
+        tuple(entry.coefficient for entry in b),
+        tuple(map(float, c)),
+        places=tuple(entry.place for entry in (*flows, *square, *b)),
     )
 
 

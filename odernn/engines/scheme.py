@@ -13,7 +13,6 @@ from solvers import (
     Euler,
     ExplicitRungeKutta,
     ExponentialRungeKutta,
-    ExponentialTableau,
     LeapfrogMidpoint,
     LinearlyExactEuler,
     Solver,
@@ -23,6 +22,7 @@ from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from ..fields.field import BlockLinearField, VectorField
+from .block_tableau import block_entries
 from .formulas import FORMULAS
 from .method import Method, exponential, kicks_and_drifts, runge_kutta, two_step
 
@@ -50,13 +50,20 @@ def why_not_lowered(
     field: VectorField, activation: Activation, solver: Solver, dt: float | Tensor | None
 ) -> str | None:
     """Why a registered field and a solver have no such form, or None; `dt` is a number or has time first."""
-    if isinstance(solver, ExponentialRungeKutta):
-        return _why_not_exponential(field, activation, solver, dt)
-    if activation.name not in FORMULAS:
-        return f"there is no operator for {type(solver).__name__} on {type(field).__name__}"
-    if isinstance(solver, ExplicitRungeKutta) and solver.stages > MOST_STAGES:
+    if isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta) and solver.stages > MOST_STAGES:
         return f"the operators take {MOST_STAGES} stages at most"
-    return None if _method(solver) is not None else f"there is no operator for {type(solver).__name__}"
+    rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
+    if _as_blocks(field, solver, rows):
+        return None
+    name, on = type(solver).__name__, type(field).__name__
+    if _as_blocks(field, solver, rows=False):
+        known = isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS
+        return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
+    if isinstance(solver, ExponentialRungeKutta):
+        return _why_not_euler(on, activation, solver, dt)
+    if activation.name not in FORMULAS or _method(solver) is None:
+        return f"there is no operator for {name} on {on}"
+    return None
 
 
 def lower(
@@ -68,56 +75,67 @@ def lower(
     substeps: int,
 ) -> Lowered:
     """The form of a field and a solver that have one."""
-    if not isinstance(solver, ExponentialRungeKutta):
-        method = _method(solver)
-        assert method is not None
-        return Lowered(method, activation.name, weight)
     step = dt / substeps
-    if isinstance(field, BlockLinearField):
+    if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.ndim == 2):
         assert activation.remainder is not None
         n = weight.shape[1]
-        blocks = _blocks(solver.tableau, BlockDiagonal.of_dense(weight[:n]), step)
-        return Lowered(exponential(solver.tableau), activation.remainder.name, weight[n:], blocks)
-    assert not isinstance(step, Tensor)
-    return Lowered(runge_kutta_of(Euler()), activation.name, _as_euler(weight, step))
+        method, matrices = _block_scheme(solver, BlockDiagonal.of_dense(weight[:n]), step)
+        blocks = torch.stack(matrices, dim=-4)
+        blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
+        return Lowered(method, activation.remainder.name, weight[n:], blocks)
+    if isinstance(solver, ExponentialRungeKutta):
+        assert not isinstance(step, Tensor)
+        return Lowered(_runge_kutta(Euler()), activation.name, _as_euler(weight, step))
+    method = _method(solver)
+    assert method is not None
+    return Lowered(method, activation.name, weight)
 
 
-def runge_kutta_of(solver: ExplicitRungeKutta) -> Method:
-    """The method of a tableau."""
-    return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
+def _as_blocks(field: VectorField, solver: Solver, rows: bool) -> bool:
+    """Whether the linear part goes into the matrices of the method; with a step a row there would be a set a row."""
+    known = isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta)
+    return known and not rows and isinstance(field, BlockLinearField)
+
+
+def _block_scheme(
+    solver: Solver, linear: BlockDiagonal, step: float | Float[Tensor, " time"]
+) -> tuple[Method, list[Tensor]]:
+    """The method and its matrices (2, 2, n / 2), or (time, 2, 2, n / 2) for a step that is (time,)."""
+    if isinstance(step, Tensor):
+        step = step.to(linear.blocks.dtype).reshape(-1, 1)
+    if isinstance(solver, ExponentialRungeKutta):
+        tableau = solver.tableau
+        entries = (tableau.flow_entries, tableau.a_entries, tableau.b_entries)
+        return exponential(*entries, tableau.c), functions_of(tableau, linear, step)
+    assert isinstance(solver, ExplicitRungeKutta)
+    scaled = (step.unsqueeze(-1).unsqueeze(-1) if isinstance(step, Tensor) else step) * linear.blocks
+    found = block_entries(solver.tableau, scaled)
+    return exponential(found.flows, found.a, found.b, solver.tableau.c), found.matrices
 
 
 def _method(solver: Solver) -> Method | None:
     """A solver that needs no linear part as the operators know it, or None."""
     if isinstance(solver, ExplicitRungeKutta):
-        return runge_kutta_of(solver)
+        return _runge_kutta(solver)
     if isinstance(solver, SplittingMethod):
         return kicks_and_drifts(solver.sweeps)
     return two_step() if isinstance(solver, LeapfrogMidpoint) else None
 
 
-def _why_not_exponential(
-    field: VectorField, activation: Activation, solver: ExponentialRungeKutta, dt: float | Tensor | None
+def _runge_kutta(solver: ExplicitRungeKutta) -> Method:
+    return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
+
+
+def _why_not_euler(
+    field: str, activation: Activation, solver: ExponentialRungeKutta, dt: float | Tensor | None
 ) -> str | None:
+    """Why an exponential method on a field with a dense linear part is not Euler's on another field, or None."""
     name = type(solver).__name__
-    if solver.stages > MOST_STAGES:
-        return f"the operators take {MOST_STAGES} stages at most"
-    if isinstance(field, BlockLinearField):
-        rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
-        return f"the operators take {name} with one `dt` for all sequences of a batch" if rows else None
     if not isinstance(solver, LinearlyExactEuler) or activation not in (LINEAR, LINEAR_PLUS_TANH):
-        return f"there is no operator for {name} on {type(field).__name__}, whose linear part is a dense matrix"
+        return f"there is no operator for {name} on {field}, whose linear part is a dense matrix"
     if isinstance(dt, Tensor):
-        return f"the operators take {name} on {type(field).__name__} with a `dt` that is a number"
+        return f"the operators take {name} on {field} with a `dt` that is a number"
     return None
-
-
-def _blocks(tableau: ExponentialTableau, linear: BlockDiagonal, step: float | Tensor) -> Tensor:
-    """The tableau's matrices (steps, matrices, 2, 2, n / 2) for a step that is a number or (time,)."""
-    if isinstance(step, Tensor):
-        step = step.to(linear.blocks.dtype).reshape(-1, 1)
-    functions = torch.stack(functions_of(tableau, linear, step), dim=-4)
-    return functions if functions.ndim == 5 else functions.unsqueeze(0)
 
 
 def _as_euler(weight: Float[Tensor, "image hidden"], dt: float) -> Float[Tensor, "image hidden"]:

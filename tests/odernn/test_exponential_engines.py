@@ -1,4 +1,4 @@
-"""Law: the exponential methods give autograd's numbers and gradients on every engine, on fields that have the form."""
+"""Law: on a linear part of blocks every method gives autograd's numbers and gradients, on every engine."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,16 +13,26 @@ from odernn.engines.method import EULER, Method, exponential
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.torch import drive
-from solvers import SOLVERS, Checkpointed, ExponentialRungeKutta, LinearlyExactEuler, make_solver
+from solvers import (
+    SOLVERS,
+    Checkpointed,
+    ExplicitRungeKutta,
+    ExponentialRungeKutta,
+    ExponentialTableau,
+    LinearlyExactEuler,
+    make_solver,
+)
 
 DOUBLE = torch.float64
 # Sums of some hundred products of numbers of size ten, in another order; of float32, whose tanh is within 3 ulp.
 ROUNDING = {DOUBLE: {"rtol": 1e-10, "atol": 1e-10}, torch.float32: {"rtol": 1e-3, "atol": 2e-3}}
 BANKS = [name for name in FIELDS if "oscillator" in name]
+TABLEAUS = [name for name, solver in SOLVERS.items() if issubclass(solver, ExplicitRungeKutta)]
 EXPONENTIAL = [name for name, solver in SOLVERS.items() if issubclass(solver, ExponentialRungeKutta)]
 DENSE = ("lipschitz", "linear-antisymmetric")
 PAIRS = [
     *((field, solver) for field in BANKS for solver in EXPONENTIAL),
+    *(("gated-oscillator", solver) for solver in TABLEAUS),
     *((field, "linearly-exact-euler") for field in DENSE),
 ]
 needs_compiler = pytest.mark.skipif(
@@ -83,7 +93,7 @@ def test_agrees_with_autograd(
 
 @each_engine
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize("solver", EXPONENTIAL)
+@pytest.mark.parametrize("solver", [*EXPONENTIAL, "rk4"])
 def test_steps_that_differ_from_sample_to_sample(solver: str, hold: str, engine: str) -> None:
     """The matrices are then one set an interval; gradients flow to dt through them and beside them."""
     facts = {"hold": hold, "substeps": 2}
@@ -122,7 +132,7 @@ def test_a_stream_gives_the_same(field: str, solver: str, hold: str, engine: str
 
 @each_engine
 @pytest.mark.parametrize("uneven", [False, True])
-@pytest.mark.parametrize("solver", EXPONENTIAL)
+@pytest.mark.parametrize("solver", [*EXPONENTIAL, "kutta3"])
 def test_gradcheck(solver: str, uneven: bool, engine: str) -> None:
     rnn = layer("oscillator", solver, units=4, hold="linear", engine=engine, substeps=2)
     x, y0 = (torch.randn(*shape, dtype=DOUBLE, requires_grad=True) for shape in ((3, 2, 2), (1, 2, 4)))
@@ -161,6 +171,10 @@ def test_what_has_no_such_form_is_autograd_with_a_reason(field: str, solver: str
 # ---- the operators -------------------------------------------------------------------------------------------------
 
 
+def method_of(tableau: ExponentialTableau) -> Method:
+    return exponential(tableau.flow_entries, tableau.a_entries, tableau.b_entries, tableau.c)
+
+
 def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
@@ -171,7 +185,7 @@ def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
         y0=normal(3, 4),
         weight=normal(4, 4),
         samples=normal(5, 3, 2),
-        method=exponential(tableau),
+        method=method_of(tableau),
         dt=(0.1 + 0.1 * torch.rand(5, dtype=DOUBLE)).requires_grad_(),
         input_weight=normal(4, 2),
         bias=normal(4),
@@ -208,7 +222,7 @@ def test_gradcheck_by_blocks_that_are_no_functions_of_one_matrix(solver: str, st
     assert torch.autograd.gradcheck(outputs, tuple(given[place] for place in places), fast_mode=True)
 
 
-ONE = exponential(LinearlyExactEuler.tableau)
+ONE = method_of(LinearlyExactEuler.tableau)
 
 
 @needs_compiler
