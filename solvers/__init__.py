@@ -21,7 +21,7 @@ from .methods.phi import phi_functions
 from .methods.registry import SOLVERS, make_solver
 from .methods.reversible import AsynchronousLeapfrog, ReversibleHeun
 from .methods.runge_kutta import RK4, RK38, SSPRK3, Euler, Heun, Heun3, Kutta3, Midpoint, Ralston
-from .methods.splitting import SplittingMethod, Sweep
+from .methods.splitting import Shear, SplittingMethod
 from .methods.stability import imaginary_stability
 from .methods.stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
 from .methods.symplectic import Leapfrog, SymplecticEuler, Yoshida4
@@ -79,6 +79,7 @@ __all__ = [
     "ReversibleHeun",
     "ReversibleSolver",
     "Semilinear",
+    "Shear",
     "Solution",
     "Solver",
     "SplittingMethod",
@@ -86,7 +87,6 @@ __all__ = [
     "StochasticSolver",
     "StrangSplitting",
     "Structured",
-    "Sweep",
     "SymplecticEuler",
     "TorchdiffeqSolver",
     "Trapezoidal",

@@ -50,7 +50,7 @@ def finite(y: Tensor, memory: Memory) -> Tensor:
     return ok
 
 
-def guard(problem: Problem, solved: Solved, policy: OnDivergence) -> None:
+def check_divergence(problem: Problem, solved: Solved, policy: OnDivergence) -> None:
     """Raise or warn if `problem` diverged; if so, finds the step by going through it once more.
 
     Reads one value back from the device, after the loop; nothing if `policy` is "ignore". Where torch.compile traces

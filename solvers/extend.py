@@ -8,7 +8,7 @@ from .adjoints.closure import check_seen
 from .adjoints.transforms import transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
-from .divergence import POLICIES, OnDivergence, guard
+from .divergence import POLICIES, OnDivergence, check_divergence
 from .linear_part import LinearPart, apply_matrix
 from .loop import Inputs, Interval, Problem
 from .methods.exponential_rk import functions_of
@@ -31,10 +31,10 @@ __all__ = [
     "Solved",
     "Time",
     "apply_matrix",
+    "check_divergence",
     "check_requirements",
     "check_seen",
     "functions_of",
-    "guard",
     "refuse_second_derivative",
     "refuse_transforms",
     "transformed",

@@ -11,9 +11,9 @@ from torch import Tensor
 from .adjoints.adjoint import Adjoint, Save
 from .adjoints.registry import make_adjoint
 from .checks import check_choice, check_number, check_positive, check_slope, check_solver, check_state
-from .divergence import POLICIES, OnDivergence, finite, guard
+from .divergence import POLICIES, OnDivergence, check_divergence, finite
 from .grid import uniform_grid
-from .loop import Interval, of_all
+from .loop import Interval, problem_of
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide
 from .solver import Memory, Solver
@@ -73,9 +73,9 @@ def integrate(
     _check_arguments(f, y0, t0, t1, dt, solver, save, on_divergence)
     grid = uniform_grid(float(t0), float(t1), float(dt))
     intervals = [Interval(f, t, step) for t, step in grid]
-    problem = of_all(solver, intervals, y0)
+    problem = problem_of(solver, intervals, y0)
     solved = make_adjoint(adjoint).solve(problem, save)
-    guard(problem, solved, on_divergence)
+    check_divergence(problem, solved, on_divergence)
     times = [t for t, _ in grid] + [float(t1)]
     return Solution(
         t=torch.tensor(times if save == "trajectory" else times[-1], dtype=torch.float64),

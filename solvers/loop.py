@@ -80,7 +80,7 @@ class Problem:
         return self.solver.init(first.f, first.t, first.dt / self.substeps, self.y0)
 
 
-def of_all(solver: Solver, intervals: Sequence[Interval], y0: Tensor) -> Problem:
+def problem_of(solver: Solver, intervals: Sequence[Interval], y0: Tensor) -> Problem:
     """The problem of intervals that are simply there, one solver step each, made of nothing that is known."""
     return Problem(solver, lambda inputs, start, stop, offset: intervals[start:stop], (), (), len(intervals), 1, y0)
 

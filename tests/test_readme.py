@@ -59,7 +59,7 @@ def test_its_mnist_numbers_are_those_of_the_result_files(readme: str, repository
         assert f"{result['task']}/{result['row']}" == run
         assert f"{result['parameters']:,}" == parameters
         assert f"{result['seconds']['per_epoch']:.0f}" == seconds
-        assert f"{100 * result['accuracy']['test']:.2f}" == accuracy
+        assert f"{100 * result['metrics']['accuracy']['test']:.2f}" == accuracy
 
 
 def test_its_times_are_those_of_the_results(readme: str, repository: Path) -> None:

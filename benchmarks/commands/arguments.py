@@ -36,7 +36,7 @@ def make_folder(folder: Path) -> None:
 
 def unwritable(folder: Path, error: OSError) -> UserError:
     """What to tell whose folder cannot be written to."""
-    return UserError(f"the table cannot be written to {folder}: {error}; choose another folder")
+    return UserError(f"the output cannot be written to {folder}: {error}; choose another folder")
 
 
 def chosen(option: str, asked: Sequence[str], there: Collection[str]) -> list[str]:

@@ -41,6 +41,20 @@ class IdxFile:
         """Bytes of the uncompressed content: magic number, one 32-bit number a dimension, the array."""
         return 4 + 4 * len(self.shape) + math.prod(self.shape)
 
+    @property
+    def file_name(self) -> str:
+        """Its name on a server and on disk."""
+        return f"{self.name}.gz"
+
+    @property
+    def largest_transfer(self) -> int:
+        """No more bytes than these can come: gzip of incompressible data is longer by far less than a hundredth."""
+        return self.content_size + self.content_size // 100 + 1024
+
+    def verify(self, path: Path) -> None:
+        """Raises DataFileError unless `path` holds the published content."""
+        verify(read_content(path, limit=self.content_size), self.sha256)
+
 
 def read_content(path: Path, *, limit: int) -> bytes:
     """The content of `path`, uncompressed if it is a gzip file (by its first two bytes, not by its name).
@@ -72,6 +86,13 @@ def check_content(content: bytes, sha256: str) -> ContentCheck:
     """The checksum of `content`, compared with the published `sha256`."""
     found = hashlib.sha256(content).hexdigest()
     return {"sha256": found, "verified": found == sha256}
+
+
+def verify(content: bytes, sha256: str) -> None:
+    """Raises DataFileError unless the checksum of `content` is the published `sha256`."""
+    found = check_content(content, sha256)
+    if not found["verified"]:
+        raise DataFileError(f"its content has sha256 {found['sha256']}, the published one {sha256}")
 
 
 def warn_of_mismatch(checks: Mapping[str, ContentCheck]) -> None:

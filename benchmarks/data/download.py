@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import pooch
 
-from benchmarks.data.checksum import IdxFile, check_content, read_content
 from benchmarks.data.errors import DataFileError, DownloadError
 
 MEND = (
@@ -25,15 +24,28 @@ MEND = (
 )
 
 
+class Downloadable(Protocol):
+    """A published file: its name on a server and on disk, its size at most, and how its content is told."""
+
+    @property
+    def file_name(self) -> str: ...
+
+    @property
+    def largest_transfer(self) -> int: ...
+
+    def verify(self, path: Path) -> None:
+        """Raises DataFileError unless `path` holds the published content."""
+
+
 def download(
-    file: IdxFile, folder: Path, *, mirrors: Sequence[str], timeout: float = 20.0, deadline: float = 600.0
+    file: Downloadable, folder: Path, *, mirrors: Sequence[str], timeout: float = 20.0, deadline: float = 600.0
 ) -> Path:
-    """The path of `file`, gzipped, in `folder`; downloaded unless it is there and whole.
+    """The path of `file` in `folder`; downloaded unless it is there and whole.
 
     Args:
         file: what to fetch; its checksum decides whether a mirror's answer is accepted.
         folder: where it is kept; made if need be.
-        mirrors: addresses of folders that hold `file.name + ".gz"`, tried in this order.
+        mirrors: addresses of folders that hold `file.file_name`, tried in this order.
         timeout: seconds a mirror may keep silent.
         deadline: seconds one mirror may take for the whole file, looked at whenever a kilobyte has come.
 
@@ -43,11 +55,11 @@ def download(
     """
     if not mirrors:
         raise ValueError("`mirrors` is empty; give at least one address of a folder that holds the files")
-    target = folder / f"{file.name}.gz"
+    target = folder / file.file_name
     if _is_published(file, target):
         return target
     failures = []
-    with _workroom(folder) as room:
+    with workroom(folder) as room:
         for mirror in mirrors:
             url = f"{mirror.rstrip('/')}/{target.name}"
             try:
@@ -57,15 +69,21 @@ def download(
     raise DownloadError("\n".join([f"no mirror gave {target.name}:", *failures, MEND]))
 
 
-def _is_published(file: IdxFile, path: Path) -> bool:
+def _is_published(file: Downloadable, path: Path) -> bool:
     try:
-        return check_content(read_content(path, limit=file.content_size), file.sha256)["verified"]
+        file.verify(path)
     except (OSError, DataFileError):
         return False
+    return True
 
 
 @contextmanager
-def _workroom(folder: Path) -> Iterator[Path]:
+def workroom(folder: Path) -> Iterator[Path]:
+    """A temporary folder inside `folder`, which is made if need be: moving a file from one to the other is atomic.
+
+    Raises:
+        DownloadError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         room = tempfile.TemporaryDirectory(dir=folder, prefix="download-")
@@ -75,15 +93,12 @@ def _workroom(folder: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _install(file: IdxFile, url: str, draft: Path, target: Path, timeout: float, deadline: float) -> Path:
+def _install(file: Downloadable, url: str, draft: Path, target: Path, timeout: float, deadline: float) -> Path:
     fetch = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=timeout)
     with draft.open("wb") as stream:
-        # gzip of incompressible data is longer than the data by far less than a hundredth.
-        guarded = _GuardedStream(stream, limit=file.content_size + file.content_size // 100 + 1024, deadline=deadline)
+        guarded = _GuardedStream(stream, limit=file.largest_transfer, deadline=deadline)
         fetch(url, guarded, None)
-    found = check_content(read_content(draft, limit=file.content_size), file.sha256)
-    if not found["verified"]:
-        raise DataFileError(f"its content has sha256 {found['sha256']}, the published one {file.sha256}")
+    file.verify(draft)
     os.replace(draft, target)
     return target
 

@@ -3,22 +3,15 @@
 Source: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document recognition, 1998.
 """
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
-import torch
-from jaxtyping import Int64, UInt8
-from torch import Tensor
-
-from benchmarks.data.checksum import ContentCheck, IdxFile, check_content, read_content, warn_of_mismatch
+from benchmarks.data.checksum import IdxFile, check_content, read_content, warn_of_mismatch
 from benchmarks.data.download import download
-from benchmarks.data.errors import DataFileError, MissingDataError
 from benchmarks.data.idx import parse_idx
+from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.data.locate import Layout, cache_folder
 
-ENVIRONMENT_VARIABLE = "ODERNN_DATA"
 NUM_CLASSES = 10
 
 TRAIN_IMAGES = IdxFile(
@@ -45,25 +38,11 @@ MIRRORS = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Images and what they show: unsigned bytes, 0 for paper and 255 for ink, and labels 0 to 9."""
-
-    images: UInt8[Tensor, "count row column"]
-    labels: Int64[Tensor, "count"]
+LAYOUT = Layout("MNIST", tuple(file.name for file in FILES), SUBFOLDERS, suffixes=(".gz", ""))
 
 
-@dataclass(frozen=True, eq=False)
-class Mnist:
-    """The training and the test part as published, and the checksum of each file they were read from."""
-
-    train: LabelledImages
-    test: LabelledImages
-    checksum: dict[str, ContentCheck]
-
-
-def load_mnist(data_dir: Path | None) -> Mnist:
-    """MNIST from the folder `locate_mnist(data_dir)` finds.
+def load_mnist(data_dir: Path | None) -> ImageSet:
+    """MNIST from the folder `locate_mnist(data_dir)` finds: bytes from 0 for paper to 255 for ink, (count, 28, 28).
 
     Content that is sound but not the published one is used, with one `DataChecksumWarning`, and marked in `checksum`.
 
@@ -75,19 +54,13 @@ def load_mnist(data_dir: Path | None) -> Mnist:
     paths = locate_mnist(data_dir)
     contents = {file: read_content(paths[file.name], limit=file.content_size) for file in FILES}
     arrays = {file: parse_idx(content, path=paths[file.name], shape=file.shape) for file, content in contents.items()}
-    train = _pair(arrays[TRAIN_IMAGES], arrays[TRAIN_LABELS], paths[TRAIN_LABELS.name])
-    test = _pair(arrays[TEST_IMAGES], arrays[TEST_LABELS], paths[TEST_LABELS.name])
+    train, test = (
+        LabelledImages.checked(arrays[images], arrays[labels], NUM_CLASSES, paths[labels.name])
+        for images, labels in ((TRAIN_IMAGES, TRAIN_LABELS), (TEST_IMAGES, TEST_LABELS))
+    )
     checksum = {file.name: check_content(content, file.sha256) for file, content in contents.items()}
     warn_of_mismatch(checksum)
-    return Mnist(train, test, checksum)
-
-
-def _pair(images: Tensor, labels: Tensor, path: Path) -> LabelledImages:
-    if len(images) != len(labels):
-        raise DataFileError.about(path, f"it holds {len(labels):,} labels for {len(images):,} images")
-    if (largest := int(labels.max())) >= NUM_CLASSES:
-        raise DataFileError.about(path, f"its labels go up to {largest}, 0 to {NUM_CLASSES - 1} were wanted")
-    return LabelledImages(images, labels.to(torch.int64))
+    return ImageSet(train, test, checksum)
 
 
 def locate_mnist(data_dir: Path | None) -> Mapping[str, Path]:
@@ -100,41 +73,7 @@ def locate_mnist(data_dir: Path | None) -> Mapping[str, Path]:
         MissingDataError: the folder that was named does not hold them.
         DownloadError: the download failed on every mirror.
     """
-    if data_dir is not None:
-        return find_mnist(data_dir, named_by="`data_dir`")
-    if named := os.environ.get(ENVIRONMENT_VARIABLE):
-        return find_mnist(Path(named), named_by=f"the environment variable {ENVIRONMENT_VARIABLE}")
-    cache = Path(pooch.os_cache("odernn")) / "mnist"
-    return {file.name: download(file, cache, mirrors=MIRRORS) for file in FILES}
-
-
-def find_mnist(data_dir: Path, *, named_by: str = "`data_dir`") -> Mapping[str, Path]:
-    """The paths of the four files beneath `data_dir`, all from the first of its `SUBFOLDERS` that holds all four.
-
-    Each may be gzipped, with `.gz` after its name, or not.
-
-    Raises:
-        MissingDataError: no such folder; names what is wanted, the folders looked at and what each lacks.
-    """
-    folders = [data_dir.expanduser() / subfolder for subfolder in SUBFOLDERS]
-    missing = []
-    for folder in folders:
-        found = {file.name: path for file in FILES if (path := _find(folder, file.name)) is not None}
-        if len(found) == len(FILES):
-            return found
-        missing.append(f"  {folder} {_lack(folder, set(found))}")
-    raise MissingDataError(
-        f"MNIST is not in the folder that {named_by} names. Wanted: {', '.join(file.name for file in FILES)}, each "
-        "with or without .gz. Looked at:\n" + "\n".join(missing) + "\nPut the files into one of these folders, name "
-        "another with `--data DIR`, or name none to have them downloaded."
-    )
-
-
-def _find(folder: Path, name: str) -> Path | None:
-    return next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
-
-
-def _lack(folder: Path, found: set[str]) -> str:
-    if not folder.is_dir():
-        return "is no folder"
-    return f"lacks {', '.join(file.name for file in FILES if file.name not in found)}"
+    named = LAYOUT.find_named(data_dir)
+    if named is not None:
+        return named
+    return {file.name: download(file, cache_folder("mnist"), mirrors=MIRRORS) for file in FILES}

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -45,3 +46,12 @@ def hold_out_stratified(
     held = torch.zeros(len(labels), dtype=torch.bool)
     held[by_class[torch.arange(size) * len(labels) // size]] = True
     return (~held).nonzero().flatten(), held.nonzero().flatten()
+
+
+def random_numbers(*key: int) -> np.random.Generator:
+    """A generator of its own for every key of whole numbers: what one sample draws depends on no other sample.
+
+    Philox is counter-based, made for many independent streams (Salmon et al., Parallel Random Numbers: As Easy as
+    1, 2, 3, SC 2011); numpy's SeedSequence mixes the whole key into its own.
+    """
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))

@@ -1,1 +1,1 @@
-"""Networks, their losses and metrics, optimizers and schedules: what a run trains."""
+"""Networks, what lightning trains of them, optimizers and schedules: what a run trains."""

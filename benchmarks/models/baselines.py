@@ -6,16 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from benchmarks.objectives import ReadFrom
 from benchmarks.settings.types import BaselineSettings
 
 KINDS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Baseline(nn.Module):
-    """One layer of torch's RNN (tanh), GRU or LSTM, of which only the last state is wanted."""
+    """One layer of torch's RNN (tanh), GRU or LSTM, of which the last state is wanted, or the trajectory."""
 
-    def __init__(self, settings: BaselineSettings, input_size: int) -> None:
+    def __init__(self, settings: BaselineSettings, input_size: int, read_from: ReadFrom = "end") -> None:
         super().__init__()
+        self.read_from: ReadFrom = read_from
         self.rnn = KINDS[settings.kind](input_size, settings.hidden_size, batch_first=True)
         if settings.forget_bias is None:
             return
@@ -23,10 +25,10 @@ class Baseline(nn.Module):
             raise ValueError(f"`model.forget_bias` is for an lstm, and this is {settings.kind!r}; set it to null")
         set_forget_bias(self.rnn, settings.forget_bias)
 
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch hidden"]:
-        """The state after the last sample."""
+    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time hidden"]:
+        """The state after the last sample, or after each."""
         output, _ = self.rnn(x)
-        return output[:, -1]
+        return output[:, -1] if self.read_from == "end" else output
 
 
 def set_forget_bias(lstm: nn.Module, value: float) -> None:

@@ -1,4 +1,4 @@
-"""From settings to a network: a recurrent part that gives its last state, and one linear layer on it."""
+"""From settings to a network: a recurrent part, and one linear layer on its last state or on every state."""
 
 from __future__ import annotations
 
@@ -11,41 +11,43 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.models.baselines import Baseline
+from benchmarks.objectives import Objective, ReadFrom
 from benchmarks.settings.types import BaselineSettings, ODESettings
 from benchmarks.support.errors import UserError
 from odernn import FIELDS, ODERNN, VectorField
 from solvers import SOLVERS
 
 
-class LastState(nn.Module):
-    """An ODERNN of which only the last state is wanted."""
+class ODERecurrence(nn.Module):
+    """An ODERNN of which the last state is wanted, or the trajectory."""
 
-    def __init__(self, rnn: ODERNN) -> None:
+    def __init__(self, rnn: ODERNN, read_from: ReadFrom) -> None:
         super().__init__()
         self.rnn = rnn
+        self.read_from: ReadFrom = read_from
 
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch hidden"]:
-        """The state after the last sample."""
-        _, y_n = self.rnn(x, save="end")
-        return y_n[0]
+    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time hidden"]:
+        """The state after the last sample, or after each."""
+        trajectory, y_n = self.rnn(x, save=self.read_from)
+        return y_n[0] if trajectory is None else trajectory
 
 
-class SequenceClassifier(nn.Module):
-    """The paper's head (its sec. 5): last state, one linear layer, logits."""
+class SequenceNetwork(nn.Module):
+    """A recurrent part and one linear layer on its state: the paper's head (its sec. 5)."""
 
-    def __init__(self, recurrent: LastState | Baseline, hidden_size: int, num_classes: int) -> None:
+    def __init__(self, recurrent: ODERecurrence | Baseline, hidden_size: int, output_size: int) -> None:
         super().__init__()
         self.recurrent = recurrent
-        self.readout = nn.Linear(hidden_size, num_classes)
+        self.readout = nn.Linear(hidden_size, output_size)
 
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch classes"]:
-        """One logit a class."""
+    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
+        """The output of the last state, or of each."""
         return self.readout(self.recurrent(x))
 
 
 def build_network(
-    settings: ODESettings | BaselineSettings, *, input_size: int, num_classes: int, seed: int
-) -> SequenceClassifier:
+    settings: ODESettings | BaselineSettings, *, input_size: int, objective: Objective, seed: int
+) -> SequenceNetwork:
     """The network of a run, its weights drawn from `seed` and from nothing else.
 
     Raises:
@@ -53,8 +55,8 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        recurrent = _recurrent(settings, input_size)
-        return SequenceClassifier(recurrent, settings.hidden_size, num_classes)
+        recurrent = _recurrent(settings, input_size, objective.read_from)
+        return SequenceNetwork(recurrent, settings.hidden_size, objective.output_size)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -62,11 +64,13 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def _recurrent(settings: ODESettings | BaselineSettings, input_size: int) -> LastState | Baseline:
+def _recurrent(
+    settings: ODESettings | BaselineSettings, input_size: int, read_from: ReadFrom
+) -> ODERecurrence | Baseline:
     try:
         if isinstance(settings, BaselineSettings):
-            return Baseline(settings, input_size)
-        return LastState(_ode_rnn(settings, input_size))
+            return Baseline(settings, input_size, read_from)
+        return ODERecurrence(_ode_rnn(settings, input_size), read_from)
     except (TypeError, ValueError) as error:
         raise UserError(f"the settings `model` make no network: {error}") from error
 

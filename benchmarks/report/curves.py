@@ -1,4 +1,4 @@
-"""Learning curves as PNG: loss in training and accuracy on validation, epoch by epoch."""
+"""Learning curves as PNG: the loss in training and the selecting metric on validation, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ SIZE = (11.0, 4.4)
 def draw_curves(task: str, groups: Sequence[Sequence[RunResult]]) -> bytes:
     """A PNG with a line for each group of runs, the mean over its seeds, and a band from the lowest to the highest."""
     figure = new_figure(SIZE)
-    loss, accuracy = figure.subplots(1, 2)
+    loss, quality = figure.subplots(1, 2)
+    objective = groups[0][0].objective_class
+    metric = objective.selector()
     for group, (colour, dash) in zip(groups, styles(), strict=False):
-        _draw(loss, group, lambda row: row.train_loss, colour, dash)
-        _draw(accuracy, group, lambda row: 100 * row.val_accuracy, colour, dash)
-    _label(loss, "training loss (cross-entropy)")
+        _draw(loss, group, lambda row: row.train["loss"], colour, dash)
+        _draw(quality, group, lambda row: metric.factor * row.val[metric.name], colour, dash)
+    _label(loss, f"training loss ({objective.loss_title})")
     loss.set_yscale("log")
-    _label(accuracy, "validation accuracy (%)")
-    handles, labels = accuracy.get_legend_handles_labels()
+    _label(quality, f"validation {metric.label}")
+    if metric.better == "min":
+        quality.set_yscale("log")
+    handles, labels = quality.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False)
     figure.suptitle(f"{task}: mean over seeds, band from lowest to highest", x=0.01, ha="left", fontsize="medium")
     return to_png(figure)
@@ -38,7 +42,7 @@ def _draw(
     epochs = range(1, len(columns) + 1)
     means = [statistics.fmean(column) for column in columns]
     marker = "o" if len(columns) == 1 else ""
-    axes.plot(epochs, means, color=colour, linestyle=dash, marker=marker, label=group[0].title, linewidth=1.6)
+    axes.plot(epochs, means, color=colour, linestyle=dash, marker=marker, label=group[0].method, linewidth=1.6)
     if len(group) > 1:
         axes.fill_between(epochs, [*map(min, columns)], [*map(max, columns)], color=colour, alpha=0.15, linewidth=0)
 

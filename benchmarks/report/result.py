@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.objectives import OBJECTIVES, Objective
 from benchmarks.report.schema import SchemaError, read_as
 from benchmarks.support.atomic import write_text
 from benchmarks.support.errors import UserError
@@ -17,34 +18,34 @@ FILE = "result.json"
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One line of metrics.csv: an epoch, counted from 1. Accuracies are shares, 0 to 1.
+    """One epoch, counted from 1.
 
     Attributes:
+        train: means over the epoch while it trained: the loss and the objective's metrics.
+        val: the same on validation data, after it.
         lr: the learning rate at the epoch's end.
         seconds: training and validation.
     """
 
     epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
+    train: dict[str, float]
+    val: dict[str, float]
     lr: float
     seconds: float
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """Shares, 0 to 1.
+class Scores:
+    """A metric on the three parts of the data.
 
     Attributes:
         train: over the last epoch, while it trained.
-        validation: the best one.
-        test: of the weights that were best on validation, evaluated once.
+        val: of the best epoch.
+        test: of that epoch's weights, evaluated once.
     """
 
     train: float
-    validation: float
+    val: float
     test: float
 
 
@@ -67,11 +68,14 @@ class DataFile:
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run that has ended: finished, or diverged (then `accuracy` and `best_epoch` are None).
+    """A run that has ended: finished, or diverged (then `metrics` and `best_epoch` are None).
 
     Attributes:
+        objective: its name in `OBJECTIVES`.
+        metrics: by the names of the objective's metrics.
+        variants: what differs from the task as its name says it, such as other data; shown wherever the result is.
         field: and the four after it, None for a baseline.
-        best_epoch: the epoch, from 1, of the best validation accuracy (of equal ones, the lowest loss).
+        best_epoch: the epoch, from 1, that is best on validation data by the objective.
         settings: all of them.
         history: the epochs, those before a failure too.
         finished: the time, UTC.
@@ -83,7 +87,8 @@ class RunResult:
     seed: int
     status: Literal["finished", "diverged"]
     failure: str | None
-    accuracy: Accuracy | None
+    objective: str
+    metrics: dict[str, Scores] | None
     best_epoch: int | None
     epochs: int
     parameters: int
@@ -99,22 +104,46 @@ class RunResult:
     versions: dict[str, str]
     machine: Machine
     data: dict[str, DataFile]
+    variants: list[str]
     settings: dict[str, Any]
     history: list[EpochMetrics]
     finished: str
 
     def __post_init__(self) -> None:
-        if (self.status == "finished") != (self.accuracy is not None):
-            raise SchemaError(f"`accuracy` is {self.accuracy}, which does not go with the status {self.status!r}")
+        if self.objective not in OBJECTIVES:
+            raise SchemaError(f"`objective` is {self.objective!r}, wanted one of {', '.join(OBJECTIVES)}")
+        if (self.status == "finished") != (self.metrics is not None):
+            raise SchemaError(f"`metrics` is {self.metrics}, which does not go with the status {self.status!r}")
+        wanted = {metric.name for metric in self.objective_class.metrics}
+        if self.metrics is not None and self.metrics.keys() != wanted:
+            raise SchemaError(f"`metrics` has {sorted(self.metrics)}, {self.objective} has {sorted(wanted)}")
+
+    @property
+    def objective_class(self) -> type[Objective]:
+        """What `objective` names: it knows what the metrics mean."""
+        return OBJECTIVES[self.objective]
+
+    @property
+    def method(self) -> str:
+        """The title, with the variants that it was run in."""
+        return " ".join([self.title, *(f"({variant})" for variant in self.variants)])
+
+    @property
+    def scores(self) -> Scores | None:
+        """The metric that selected the best epoch; None for a run that diverged."""
+        return None if self.metrics is None else self.metrics[self.objective_class.selector().name]
 
     @property
     def summary(self) -> str:
         """One line."""
         name = f"{self.task}/{self.row} seed {self.seed}"
-        if self.accuracy is None:
+        if self.variants:
+            name += f" ({', '.join(self.variants)})"
+        if self.scores is None:
             return f"{name}: diverged: {self.failure}"
-        share = f"test {100 * self.accuracy.test:.2f} %, validation {100 * self.accuracy.validation:.2f} %"
-        return f"{name}: {share} (epoch {self.best_epoch} of {self.epochs}), {self.seconds.training:.0f} s"
+        text = self.objective_class.selector().text
+        shown = f"test {text(self.scores.test)}, validation {text(self.scores.val)}"
+        return f"{name}: {shown} (epoch {self.best_epoch} of {self.epochs}), {self.seconds.training:.0f} s"
 
 
 def write_result(path: Path, result: RunResult) -> None:

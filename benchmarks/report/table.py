@@ -12,9 +12,9 @@ from benchmarks.settings.types import differences
 
 NONE = "–"
 NOTE = (
-    "ours: accuracy in % on the test data, evaluated once, with the weights that were best on held-out validation "
-    "data; mean ± sample standard deviation over n seeds, without those that diverged. parameters: ours where the row "
-    "was run here. time: training and validation of one run, the mean."
+    "ours: {label} on the test data, evaluated once, with the weights that were best on held-out validation data; mean "
+    "± sample standard deviation over n seeds, without those that diverged. parameters: ours where the row was run "
+    "here. time: training and validation of one run, the mean."
 )
 UNVERIFIED = "† the data files are not the published ones (their checksums differ): not comparable."
 
@@ -77,8 +77,10 @@ def build_table(task: str, results: Sequence[RunResult]) -> list[Row]:
 
 def notes(results: Sequence[RunResult]) -> list[str]:
     """What a reader of the table has to know."""
-    failures = [f"{result.title}, seed {result.seed}: {result.failure}" for result in results if result.failure]
-    return [NOTE, *([UNVERIFIED] if any(map(_unverified, results)) else []), *failures]
+    failures = [f"{result.method}, seed {result.seed}: {result.failure}" for result in results if result.failure]
+    labels = {result.objective_class.selector().label: None for result in results}
+    explained = [NOTE.format(label=label) for label in labels]
+    return [*explained, *([UNVERIFIED] if any(map(_unverified, results)) else []), *failures]
 
 
 def format_seconds(seconds: float) -> str:
@@ -92,22 +94,23 @@ def _row(group: Sequence[RunResult], paper: str = NONE) -> Row:
     first = group[0]
     ours = _ours(group) + ("†" if any(map(_unverified, group)) else "")
     time = format_seconds(statistics.fmean(result.seconds.training for result in group))
-    return Row(first.title, paper, ours, str(len(group)), f"{first.parameters:,}", str(first.epochs), time)
+    return Row(first.method, paper, ours, str(len(group)), f"{first.parameters:,}", str(first.epochs), time)
 
 
 def _ours(group: Sequence[RunResult]) -> str:
-    values = [100 * result.accuracy.test for result in group if result.accuracy is not None]
+    metric = group[0].objective_class.selector()
+    values = [result.scores.test for result in group if result.scores is not None]
     diverged = len(group) - len(values)
     if not values:
         return "diverged"
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    spread = f" ± {metric.cell(statistics.stdev(values))}" if len(values) > 1 else ""
     lost = f" ({diverged} diverged)" if diverged else ""
-    return f"{statistics.fmean(values):.1f}{spread}{lost}"
+    return f"{metric.cell(statistics.fmean(values))}{spread}{lost}"
 
 
 def _same_run(one: RunResult, other: RunResult) -> bool:
     found = differences(one.settings, other.settings)
-    return one.row == other.row and all(line.startswith("`seed`") for line in found)
+    return (one.row, one.variants) == (other.row, other.variants) and all(line.startswith("`seed`") for line in found)
 
 
 def _is_ode(result: RunResult) -> bool:

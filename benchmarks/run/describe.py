@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.models.network import count_parameters
-from benchmarks.report.result import Accuracy, DataFile, RunResult, Seconds
+from benchmarks.report.result import DataFile, RunResult, Scores, Seconds
 from benchmarks.run.prepare import PreparedRun
 from benchmarks.settings.types import ODESettings, Settings
 from benchmarks.support.provenance import find_commit, find_machine, find_versions
@@ -15,9 +15,9 @@ from benchmarks.support.provenance import find_commit, find_machine, find_versio
 ODE_FIELDS = ("field", "solver", "adjoint", "engine", "hold", "dt", "substeps")
 
 
-def describe_finished(prepared: PreparedRun, accuracy: Accuracy, test_seconds: float) -> RunResult:
+def describe_finished(prepared: PreparedRun, metrics: dict[str, Scores], test_seconds: float) -> RunResult:
     """The result of a run that was trained and tested."""
-    return _describe(prepared, accuracy, None, test_seconds)
+    return _describe(prepared, metrics, None, test_seconds)
 
 
 def describe_diverged(prepared: PreparedRun, error: ArithmeticError) -> RunResult:
@@ -27,7 +27,9 @@ def describe_diverged(prepared: PreparedRun, error: ArithmeticError) -> RunResul
     return _describe(prepared, None, said if "in epoch" in said else where + said, 0.0)
 
 
-def _describe(prepared: PreparedRun, accuracy: Accuracy | None, failure: str | None, test_seconds: float) -> RunResult:
+def _describe(
+    prepared: PreparedRun, metrics: dict[str, Scores] | None, failure: str | None, test_seconds: float
+) -> RunResult:
     spec, history = prepared.spec, prepared.record.history
     training = sum(row.seconds for row in history)
     return RunResult(
@@ -35,10 +37,11 @@ def _describe(prepared: PreparedRun, accuracy: Accuracy | None, failure: str | N
         row=spec.name.row,
         title=spec.settings.title,
         seed=spec.settings.seed,
-        status="diverged" if accuracy is None else "finished",
+        status="diverged" if metrics is None else "finished",
         failure=failure,
-        accuracy=accuracy,
-        best_epoch=prepared.record.best_epoch if accuracy else None,
+        objective=prepared.task.objective.name,
+        metrics=metrics,
+        best_epoch=prepared.record.best_epoch if metrics else None,
         epochs=spec.settings.epochs,
         parameters=count_parameters(prepared.module),
         **_ode_fields(spec.settings),
@@ -47,6 +50,7 @@ def _describe(prepared: PreparedRun, accuracy: Accuracy | None, failure: str | N
         versions=find_versions(),
         machine=find_machine(prepared.trainer.strategy.root_device),
         data={name: DataFile(**check) for name, check in prepared.task.data_checksum.items()},
+        variants=list(prepared.task.variants),
         settings=spec.settings.plain(),
         history=history,
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

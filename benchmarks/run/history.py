@@ -6,14 +6,14 @@ import csv
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from benchmarks.models.classifier import Classifier
+from benchmarks.models.learner import Learner
 from benchmarks.report.result import EpochMetrics
 from benchmarks.run.folder import RunFolder
 from benchmarks.support.atomic import write_text
@@ -30,7 +30,7 @@ class RunHistory(Checkpoint):
 
     Attributes:
         history: the epochs so far.
-        best: the weights of the epoch with the best validation accuracy (of equal ones, the lowest loss).
+        best: the weights of the epoch that is best on validation data by the objective.
         best_epoch: that epoch, from 1; 0 before the first one ends.
     """
 
@@ -57,12 +57,13 @@ class RunHistory(Checkpoint):
         self._began = time.monotonic()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, Classifier)
+        assert isinstance(pl_module, Learner)
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
         seconds = time.monotonic() - self._began
-        row = EpochMetrics(len(self.history) + 1, **pl_module.metrics, lr=lr, seconds=seconds)
+        metrics, merit = pl_module.metrics, pl_module.objective.merit
+        row = EpochMetrics(len(self.history) + 1, metrics["train"], metrics["val"], lr, seconds)
         self.history.append(row)
-        if self.best_epoch == 0 or _merit(row) > _merit(self.history[self.best_epoch - 1]):
+        if self.best_epoch == 0 or merit(row.val) > merit(self.history[self.best_epoch - 1].val):
             state = pl_module.network.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             self.best_epoch = row.epoch
@@ -75,12 +76,15 @@ class RunHistory(Checkpoint):
 
 def to_csv(history: Sequence[EpochMetrics]) -> str:
     """The epochs as comma-separated values, with a line of names."""
+    rows = [_flat(row) for row in history]
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, [field.name for field in fields(EpochMetrics)], lineterminator="\n")
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in history)
+    writer.writerows(rows)
     return stream.getvalue()
 
 
-def _merit(row: EpochMetrics) -> tuple[float, float]:
-    return row.val_accuracy, -row.val_loss
+def _flat(row: EpochMetrics) -> dict[str, float]:
+    train = {f"train_{name}": value for name, value in row.train.items()}
+    val = {f"val_{name}": value for name, value in row.val.items()}
+    return {"epoch": row.epoch, **train, **val, "lr": row.lr, "seconds": row.seconds}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from benchmarks.models.classifier import Classifier
+from benchmarks.models.learner import Learner
 from benchmarks.models.network import build_network
 from benchmarks.models.optimizers import check_optimizer
 from benchmarks.run.checkpoint import AtomicCheckpointIO
@@ -15,7 +15,7 @@ from benchmarks.run.history import RunHistory
 from benchmarks.run.progress import progress_callbacks
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.support.errors import UserError
-from benchmarks.tasks import PixelTask
+from benchmarks.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class PreparedRun:
     """The parts of a run: what is asked for, the data, the network with its loss, what is kept, and lightning."""
 
     spec: RunSpec
-    task: PixelTask
-    module: Classifier
+    task: Task
+    module: Learner
     record: RunHistory
     trainer: L.Trainer
 
@@ -38,13 +38,11 @@ def prepare(spec: RunSpec) -> PreparedRun:
     settings = spec.settings
     check_optimizer(settings.optimizer)
     task = make_task(spec)
-    network = build_network(
-        settings.model, input_size=task.input_size, num_classes=task.num_classes, seed=settings.seed
-    )
+    network = build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed)
     record = RunHistory(spec.folder)
     trainer = _make_trainer(spec, record)
     read_data(task)
-    return PreparedRun(spec, task, Classifier(network, settings), record, trainer)
+    return PreparedRun(spec, task, Learner(network, task.objective, settings), record, trainer)
 
 
 def _make_trainer(spec: RunSpec, record: RunHistory) -> L.Trainer:

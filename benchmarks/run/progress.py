@@ -8,7 +8,7 @@ from typing import Literal
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
-from benchmarks.models.classifier import Classifier
+from benchmarks.models.learner import Learner
 
 Progress = Literal["bar", "lines", "none"]
 SECONDS = 60.0
@@ -26,9 +26,9 @@ class EpochLines(Callback):
         if now - self._last < SECONDS:
             return
         self._last = now
-        assert isinstance(pl_module, Classifier)
-        metrics = pl_module.metrics
-        shown = f"validation {100 * metrics['val_accuracy']:.2f} %, loss {metrics['val_loss']:.4f}"
+        assert isinstance(pl_module, Learner)
+        val, metric = pl_module.metrics["val"], pl_module.objective.selector()
+        shown = f"validation {metric.text(val[metric.name])}, loss {val['loss']:.4f}"
         print(f"{self.name}: epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {shown}", flush=True)
 
 

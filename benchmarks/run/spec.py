@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.progress import Progress
 from benchmarks.settings.names import RunName
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import UserError
-from benchmarks.tasks import TASKS, PixelTask
+from benchmarks.tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,24 @@ class RunSpec:
         return RunFolder(self.out / self.name.task / self.name.row / f"seed-{self.settings.seed}")
 
 
-def make_task(spec: RunSpec) -> PixelTask:
+def make_task(spec: RunSpec) -> Task:
     """The task with its settings; no data is read yet.
 
     Raises:
         UserError: it does not take them.
     """
     make = TASKS[spec.name.task]
-    places = {"data_dir": spec.data_dir} if "data_dir" in inspect.signature(make).parameters else {}
+    places: dict[str, Any] = {"data_dir": spec.data_dir} if "data_dir" in inspect.signature(make).parameters else {}
     try:
-        return make(**spec.settings.task, **places, seed=spec.settings.seed)
+        task = make(**spec.settings.task, **places, seed=spec.settings.seed)
     except (OSError, TypeError, ValueError) as error:
         raise UserError(f"the settings `task` make no {spec.name.task}: {error}") from error
+    if task.name != spec.name.task:
+        raise UserError(f"the settings `task` of {spec.name} make the task {task.name}; train a run of that name")
+    return task
 
 
-def read_data(task: PixelTask) -> None:
+def read_data(task: Task) -> None:
     """Downloads what is not there, and reads it.
 
     Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.report.result import Accuracy, RunResult, read_result, write_result
+from benchmarks.report.result import RunResult, Scores, read_result, write_result
 from benchmarks.run.describe import describe_diverged, describe_finished
 from benchmarks.run.lightning_compat import interruptible, quiet
 from benchmarks.run.prepare import PreparedRun, prepare
@@ -40,10 +40,10 @@ def _carry_out(prepared: PreparedRun) -> RunResult:
     with threads(prepared.spec.settings.trainer.threads):
         try:
             _fit(prepared)
-            accuracy, seconds = _test(prepared)
+            metrics, seconds = _test(prepared)
         except (NonFiniteError, DivergenceError) as error:
             return describe_diverged(prepared, error)
-        return describe_finished(prepared, accuracy, seconds)
+        return describe_finished(prepared, metrics, seconds)
 
 
 def _fit(prepared: PreparedRun) -> None:
@@ -54,12 +54,17 @@ def _fit(prepared: PreparedRun) -> None:
         prepared.trainer.fit(prepared.module, datamodule=prepared.task, ckpt_path=start, weights_only=True)
 
 
-def _test(prepared: PreparedRun) -> tuple[Accuracy, float]:
+def _test(prepared: PreparedRun) -> tuple[dict[str, Scores], float]:
     prepared.module.network.load_state_dict(prepared.record.best)
     began = time.monotonic()
     with interruptible():
         prepared.trainer.test(prepared.module, datamodule=prepared.task, verbose=False)
-    history = prepared.record.history
-    best = history[prepared.record.best_epoch - 1].val_accuracy
-    accuracy = Accuracy(history[-1].train_accuracy, best, prepared.module.metrics["test_accuracy"])
-    return accuracy, time.monotonic() - began
+    return _scores(prepared), time.monotonic() - began
+
+
+def _scores(prepared: PreparedRun) -> dict[str, Scores]:
+    record = prepared.record
+    train, val = record.history[-1].train, record.history[record.best_epoch - 1].val
+    test = prepared.module.metrics["test"]
+    names = [metric.name for metric in prepared.task.objective.metrics]
+    return {name: Scores(train[name], val[name], test[name]) for name in names}

@@ -1,22 +1,24 @@
-"""How samples are put into batches: sizes, and an order that is a function of (seed, epoch) alone."""
+"""How samples are put into batches, in an order that is a function of (seed, epoch) only."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from benchmarks.data.random_splits import epoch_order
-from benchmarks.tasks.checks import checked_count, checked_seed
-from benchmarks.tasks.sequences import Batch, PixelSequences
+from benchmarks.objectives import Batch
+from benchmarks.tasks.samples import Draw, Samples
 
 
-class EpochOrder(Sampler[int]):
-    """The training order: all `count` samples once, shuffled anew each epoch, the same again for the same epoch.
+class EpochOrder(Sampler[Draw]):
+    """The training order: all `count` samples once, in another random order each epoch, the same for the same epoch.
 
     Lightning calls `set_epoch` at the start of each training epoch, also of the first one after a resume. So a run
-    that was killed and goes on sees the samples as one that never stopped.
+    that was killed and goes on sees the samples as one that never stopped. Each index comes with its epoch, so that
+    samples with something random in them draw it for that epoch.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -31,44 +33,25 @@ class EpochOrder(Sampler[int]):
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Draw]:
         # A generator, so that the epoch is read at the first sample: Lightning makes the iterator before it calls
         # `set_epoch` when it starts and when it resumes.
-        yield from epoch_order(self.count, self.seed, self.epoch).tolist()
+        epoch = self.epoch
+        for row in epoch_order(self.count, self.seed, epoch).tolist():
+            yield Draw(row, epoch)
 
 
-@dataclass(frozen=True)
-class Loading:
-    """Batch sizes and the seed of the training order, checked.
-
-    Attributes:
-        batch_size: samples a training batch; the last batch of an epoch holds what is left.
-        eval_batch_size: samples a batch of validation and test.
-        seed: of the training order, and of nothing else.
-
-    Raises:
-        ValueError, TypeError: a size is no whole number of at least 1, the seed none from 0 to 2^32 - 1.
-    """
-
-    batch_size: int
-    eval_batch_size: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        checked_count("batch_size", self.batch_size)
-        checked_count("eval_batch_size", self.eval_batch_size)
-        checked_seed("seed", self.seed)
-
-    def train(self, samples: PixelSequences) -> DataLoader[Batch]:
-        """Batches in the order of the epoch."""
-        return _loader(samples, self.batch_size, EpochOrder(len(samples), self.seed))
-
-    def evaluation(self, samples: PixelSequences) -> DataLoader[Batch]:
-        """Batches in the order of `samples`, all of them."""
-        return _loader(samples, self.eval_batch_size, range(len(samples)))
+def training_loader(samples: Samples, batch_size: int, seed: int) -> DataLoader[Batch]:
+    """Batches in the order of the epoch; the last one holds what is left."""
+    return _loader(samples, batch_size, EpochOrder(len(samples), seed))
 
 
-def _loader(samples: PixelSequences, batch_size: int, order: Sampler[int] | range) -> DataLoader[Batch]:
+def evaluation_loader(samples: Samples, batch_size: int) -> DataLoader[Batch]:
+    """Batches in the order of `samples`, all of them."""
+    return _loader(samples, batch_size, range(len(samples)))
+
+
+def _loader(samples: Samples, batch_size: int, order: Sampler[Draw] | range) -> DataLoader[Batch]:
     # Without a generator of its own a loader draws from torch's global one at each epoch, and a resumed run would
     # find that in another state than a run that never stopped.
     own = torch.Generator()
@@ -76,5 +59,5 @@ def _loader(samples: PixelSequences, batch_size: int, order: Sampler[int] | rang
 
 
 def _as_it_is(batch: Any) -> Batch:
-    # `PixelSequences.__getitems__` has made a whole batch already; torch types what it gives as a list of samples.
+    # `Samples.__getitems__` has made a whole batch already; torch types what it gives as a list of samples.
     return batch

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from solvers.extend import Time
 
-from .time_grid import Tick
+from .time_grid import TimeSpan
 
 Control = Callable[[Time], Tensor]
 """The control (batch, control) at a time within one interval."""
@@ -78,7 +78,7 @@ def controls(
     hold: Hold,
     u: Float[Tensor, "time batch control"],
     before: Float[Tensor, "batch control"] | None,
-    ticks: Sequence[Tick],
+    time_spans: Sequence[TimeSpan],
 ) -> list[Control]:
     """The control as a function of time, one for each interval.
 
@@ -86,27 +86,27 @@ def controls(
         hold: how the control runs.
         u: the control at the samples.
         before: the control of the sample before the first, or None at the start of a sequence.
-        ticks: the start and length of each interval.
+        time_spans: the start and length of each interval.
     """
     samples = u.unbind(0)
     earlier = (samples[0] if before is None else before, *samples[:-1])
-    return [control_of(hold, start, end, tick) for start, end, tick in zip(earlier, samples, ticks, strict=True)]
+    return [control_of(hold, start, end, span) for start, end, span in zip(earlier, samples, time_spans, strict=True)]
 
 
 def control_of(
-    hold: Hold, before: Float[Tensor, "batch control"], sample: Float[Tensor, "batch control"], tick: Tick
+    hold: Hold, before: Float[Tensor, "batch control"], sample: Float[Tensor, "batch control"], span: TimeSpan
 ) -> Control:
     """The control as a function of time in one interval, from the samples at its two ends."""
-    return _constant(hold.between(sample, sample, 1.0)) if hold.jumps else _moving(hold, before, sample, tick)
+    return _constant(hold.between(sample, sample, 1.0)) if hold.jumps else _moving(hold, before, sample, span)
 
 
 def _constant(u: Tensor) -> Control:
     return lambda t: u
 
 
-def _moving(hold: Hold, before: Tensor, sample: Tensor, tick: Tick) -> Control:
+def _moving(hold: Hold, before: Tensor, sample: Tensor, span: TimeSpan) -> Control:
     def control(t: Time) -> Tensor:
-        fraction = (t - tick.t) / tick.dt
+        fraction = (t - span.t) / span.dt
         return hold.between(before, sample, fraction.to(sample.dtype) if isinstance(fraction, Tensor) else fraction)
 
     return control

@@ -17,7 +17,7 @@ Step = float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch
 
 
 @dataclass(frozen=True, slots=True)
-class Tick:
+class TimeSpan:
     """One interval: its start `t` and its length `dt`, numbers or tensors of shape () or (batch, 1).
 
     A tensor `t` is float64 where the device has that type, so that late times keep their digits; `dt` has the state's.
@@ -55,7 +55,7 @@ def check_step(dt: object) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class TimeGrid:
     """The times of a sequence.
 
     Attributes:
@@ -78,14 +78,14 @@ class Clock:
         return self.starts[-1] + self.lengths[-1]
 
 
-def clock(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> Clock:
+def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> TimeGrid:
     """The clock of a sequence of `length` samples from the time `start`, for the state `y`.
 
     Raises:
         ValueError: the shape of a tensor `dt` is not that of the sequence, or its device is not that of `y`.
     """
     if not isinstance(dt, Tensor) and not isinstance(start, Tensor):
-        return Clock(start, float(dt))
+        return TimeGrid(start, float(dt))
     steps = torch.as_tensor(dt, dtype=None if isinstance(dt, Tensor) else y.dtype)
     if not isinstance(dt, Tensor):
         steps = steps.to(y.device)
@@ -98,7 +98,7 @@ def clock(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) 
     if isinstance(start, Tensor) and start.ndim > lengths.ndim - 1:
         lengths = lengths.reshape(length, 1, 1)
     exact = lengths.to(_time_dtype(y))
-    return Clock(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
+    return TimeGrid(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
 
 
 def steps_between(
@@ -131,18 +131,18 @@ def steps_between(
     return steps
 
 
-def ticks(
-    times: Clock, starts: Tensor | None, lengths: Tensor | None, first: int, last: int, offset: int
-) -> list[Tick]:
+def time_spans(
+    times: TimeGrid, starts: Tensor | None, lengths: Tensor | None, first: int, last: int, offset: int
+) -> list[TimeSpan]:
     """The intervals from `first` to `last`, made of the clock's tensors, or of others that begin at `offset`."""
     if starts is None or lengths is None:
         assert times.dt is not None
         assert not isinstance(times.start, Tensor)
-        return [Tick(times.start + n * times.dt, times.dt) for n in range(first, last)]
+        return [TimeSpan(times.start + n * times.dt, times.dt) for n in range(first, last)]
     pairs = zip(
         starts[first - offset : last - offset].unbind(0), lengths[first - offset : last - offset].unbind(0), strict=True
     )
-    return [Tick(t, dt) for t, dt in pairs]
+    return [TimeSpan(t, dt) for t, dt in pairs]
 
 
 def _columns(dt: Tensor, length: int) -> Float[Tensor, " time"] | Float[Tensor, "time batch 1"]:

@@ -11,10 +11,10 @@ from torch import Tensor
 from solvers import Adjoint
 from solvers.extend import Problem, Save, Solved
 
-from .lowering import call_of
+from .lowering import lower
 from .problem import RecurrentProblem
 from .program import Call, step_of_rows
-from .torch.discrete_adjoint import ends_of, memory_after, step_before
+from .torch.discrete_adjoint import at_samples, final_carry, previous_step
 
 
 @final
@@ -40,14 +40,14 @@ class Operator(Adjoint):
             *call.arguments(), save == "trajectory" or _needs_gradient(call)
         )
         every = problem.substeps if call.method.family == "two-step" else 1
-        trajectory = ends_of(kept, every) if save == "trajectory" else None
-        return Solved(trajectory, last, memory_after(problem, last_but_one))
+        trajectory = at_samples(kept, every) if save == "trajectory" else None
+        return Solved(trajectory, last, final_carry(problem, last_but_one))
 
     def _call(self, problem: RecurrentProblem) -> Call:
         recurrence = problem.recurrence
         assert recurrence is not None
         previous, dt_previous = _before(problem)
-        return call_of(
+        return lower(
             *(problem.field, problem.hold, problem.solver, problem.y0, recurrence.weight, recurrence.samples),
             dt=_steps(recurrence.dt),
             before=recurrence.before,
@@ -64,7 +64,7 @@ def _needs_gradient(call: Call) -> bool:
 
 def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
-    previous, dt = step_before(problem)
+    previous, dt = previous_step(problem)
     if previous is None or dt is None:
         return None, None
     return previous.contiguous(), step_of_rows(dt, previous)

@@ -18,11 +18,11 @@ from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
 
 from . import native
 from .adjoint import Operator
-from .lowering import why_no_operator
-from .native.chunk_recursion import go_back
+from .lowering import unsupported
+from .native.chunk_recursion import run_backward
 from .operators import NATIVE, TORCH
 from .problem import RecurrentProblem
-from .torch.discrete_adjoint import DiscreteAdjoint, takes
+from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
@@ -120,7 +120,7 @@ class OnEngine(Adjoint):
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
             return Choice("torch", self._of_any(problem), "the problem is not a layer's")
-        missing = why_no_operator(problem.field, problem.hold, problem.solver, _step_of(problem))
+        missing = unsupported(problem.field, problem.hold, problem.solver, _step_of(problem))
         if missing is not None:
             return self._without_operator(problem, missing)
         reason = why_not_native(self.engine, problem.y0)
@@ -132,7 +132,7 @@ class OnEngine(Adjoint):
         """`Auto` is the discrete adjoint where that is parallel in time, else autograd."""
         if not isinstance(self.adjoint, Auto):
             return self.adjoint
-        parallel = takes(problem) and not transformed(problem) and not torch.compiler.is_compiling()
+        parallel = supports_parallel(problem) and not transformed(problem) and not torch.compiler.is_compiling()
         return DiscreteAdjoint() if parallel else Autograd()
 
     def _tell(self, choice: Choice) -> None:
@@ -143,12 +143,12 @@ class OnEngine(Adjoint):
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         picked = self._of_any(problem)
-        if not isinstance(picked, DiscreteAdjoint) or not takes(problem) or torch.compiler.is_compiling():
+        if not isinstance(picked, DiscreteAdjoint) or not supports_parallel(problem) or torch.compiler.is_compiling():
             return Choice("torch", picked, missing)
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", picked, f"{missing}, and {reason}")
-        return Choice("native", DiscreteAdjoint(go_back), f"{missing}; the kernels do the backward recursion")
+        return Choice("native", DiscreteAdjoint(run_backward), f"{missing}; the kernels do the backward recursion")
 
 
 def why_not_native(engine: Engine, y: Tensor) -> str | None:

@@ -12,13 +12,13 @@ from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..fields.field import ActivatedField, VectorField
 from ..fields.registry import FIELDS
 from .program import Call
-from .scheme import lower, why_not_lowered
+from .scheme import scheme_of, unsupported_scheme
 
 _REGISTERED = tuple(FIELDS.values())
 """The types whose arithmetic is known. One that derives from them may compute something else."""
 
 
-def why_no_operator(field: VectorField, hold: Hold, solver: Solver, dt: float | Tensor | None) -> str | None:
+def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tensor | None) -> str | None:
     """Why the operators do not take the three together, or None; `dt` is a number or has time first."""
     if type(field) not in _REGISTERED or not isinstance(field, ActivatedField):
         return f"there is no operator for {type(field).__name__}"
@@ -26,10 +26,10 @@ def why_no_operator(field: VectorField, hold: Hold, solver: Solver, dt: float | 
         return "there is no operator for a map of the input that is no torch.nn.Linear with a bias"
     if _hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
-    return why_not_lowered(field, field.activation, solver, dt)
+    return unsupported_scheme(field, field.activation, solver, dt)
 
 
-def call_of(
+def lower(
     field: VectorField,
     hold: Hold,
     solver: Solver,
@@ -47,7 +47,7 @@ def call_of(
     assert isinstance(field, ActivatedField)
     name = _hold_name(hold)
     assert name is not None
-    lowered = lower(field, field.activation, solver, weight, dt, substeps)
+    lowered = scheme_of(field, field.activation, solver, weight, dt, substeps)
     control = field.affine_control()
     return Call(
         y0=y0.contiguous(),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from solvers import Sweep
+from solvers import Shear
 from solvers.extend import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A discretisation, as the kernels know it. Made by `runge_kutta`, `exponential`, `shears` or `two_step`."""
+    """A discretisation, as the kernels know it. Made by `runge_kutta`, `exponential`, `splitting` or `two_step`."""
 
     family: Literal["runge-kutta", "exponential", "shears", "two-step"]
     a: tuple[float, ...] = ()
@@ -47,7 +47,7 @@ def exponential(flows: Sequence[Entry], a: Sequence[Sequence[Entry]], b: Sequenc
     )
 
 
-def shears(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:
+def splitting(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:
     """A partitioned method: move number i adds coefficients[i] * dt * rate to one half of the state.
 
     Args:
@@ -58,9 +58,9 @@ def shears(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[
     return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(parts))
 
 
-def kicks_and_drifts(sweeps: Sequence[Sweep]) -> Method:
-    """The `shears` of a splitting method."""
-    return shears([int(s.kick) for s in sweeps], [s.share for s in sweeps], [s.node for s in sweeps])
+def kicks_and_drifts(shears: Sequence[Shear]) -> Method:
+    """The `splitting` of a splitting method."""
+    return splitting([int(s.kick) for s in shears], [s.share for s in shears], [s.node for s in shears])
 
 
 def two_step() -> Method:
@@ -71,8 +71,8 @@ def two_step() -> Method:
 EULER = runge_kutta([[]], [1.0], [0.0])
 """y + dt f(y)."""
 
-SYMPLECTIC_EULER = shears((1, 0), (1.0, 1.0), (0.0, 0.0))
+SYMPLECTIC_EULER = splitting((1, 0), (1.0, 1.0), (0.0, 0.0))
 """p moves first, with the old q; then q, with the new p; both see the control at the start of the step."""
 
-LEAPFROG = shears((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0))
+LEAPFROG = splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0))
 """Stoermer-Verlet, kick-drift-kick; the control is taken at the start, the middle and the end of the step."""

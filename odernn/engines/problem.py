@@ -34,7 +34,7 @@ class RecurrentProblem(Problem):
     field: VectorField
     hold: Hold
     tensor_form: TensorForm | None
-    repeatable: bool
+    deterministic: bool
     parameters_now: Callable[[], tuple[Tensor, ...]]
 
     @property

@@ -46,7 +46,7 @@ class Lowered(NamedTuple):
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
 
 
-def why_not_lowered(
+def unsupported_scheme(
     field: VectorField, activation: Activation, solver: Solver, dt: float | Tensor | None
 ) -> str | None:
     """Why a registered field and a solver have no such form, or None; `dt` is a number or has time first."""
@@ -66,7 +66,7 @@ def why_not_lowered(
     return None
 
 
-def lower(
+def scheme_of(
     field: VectorField,
     activation: Activation,
     solver: Solver,
@@ -118,7 +118,7 @@ def _method(solver: Solver) -> Method | None:
     if isinstance(solver, ExplicitRungeKutta):
         return _runge_kutta(solver)
     if isinstance(solver, SplittingMethod):
-        return kicks_and_drifts(solver.sweeps)
+        return kicks_and_drifts(solver.shears)
     return two_step() if isinstance(solver, LeapfrogMidpoint) else None
 
 

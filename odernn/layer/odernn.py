@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from solvers import Adjoint, Autograd, Solver, make_adjoint
 from solvers.checks import check_choice, check_count, check_flag, check_solver, check_tensor
-from solvers.extend import POLICIES, OnDivergence, Save, check_requirements, guard, without_autocast
+from solvers.extend import POLICIES, OnDivergence, Save, check_divergence, check_requirements, without_autocast
 
 from ..control.hold import Hold, as_hold
-from ..control.time_grid import Step, check_step, clock, steps_between
+from ..control.time_grid import Step, check_step, steps_between, time_grid
 from ..engines.choice import ADJOINTS, ENGINES, Auto, Choice, Engine, choice_of, on_engine
 from ..fields.field import VectorField
 from . import inputs
-from .problem import lay_out
-from .right_hand_side import bind
+from .problem import initial_value_problem
+from .right_hand_side import make_right_hand_side
 from .state import RecurrentState
 from .stream import Stream
 
@@ -217,8 +217,8 @@ class ODERNN(nn.Module):
         """Which engine and adjoint a call with `x` would take, and why."""
         samples = inputs.time_first(x, self.field, self.batch_first)
         state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
-        times = clock(self.dt, state.t, samples.shape[0], state.y)
-        problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+        times = time_grid(self.dt, state.t, samples.shape[0], state.y)
+        problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine), problem)
 
     def with_solver(self, solver: Solver, *, substeps: int | None = None, hold: Hold | str | None = None) -> ODERNN:
@@ -252,10 +252,10 @@ class ODERNN(nn.Module):
             check_step(dt)
         step = self.dt if dt is None else dt
         with self._built_weights(), without_autocast(state.y):
-            times = clock(step, state.t, samples.shape[0], state.y)
-            problem = lay_out(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+            times = time_grid(step, state.t, samples.shape[0], state.y)
+            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
-            guard(problem, solved, self.on_divergence)
+            check_divergence(problem, solved, self.on_divergence)
             control = None if self.hold.jumps else self.field.control(samples[-1])
         return solved.trajectory, RecurrentState(solved.y, times.end(samples.shape[0]), solved.memory, control)
 
@@ -288,5 +288,5 @@ class ODERNN(nn.Module):
     def _check_structure(self) -> None:
         """The solver's needs against what the field declares, before any data is there."""
         state = torch.empty(1, self.field.hidden_size, device="meta")
-        structure = bind(self.field, None)(lambda t: state)
+        structure = make_right_hand_side(self.field, None)(lambda t: state)
         check_requirements(self.solver, structure, state, type(self.field).__name__)

@@ -12,12 +12,12 @@ from solvers import Solver
 from solvers.extend import Inputs, Interval
 
 from ..control.hold import Hold, controls
-from ..control.time_grid import Clock, ticks
+from ..control.time_grid import TimeGrid, time_spans
 from ..engines.problem import RecurrentProblem
 from ..engines.recurrence import Recurrence, Scheme
+from ..fields.determinism import is_deterministic
 from ..fields.field import AffinePointwiseField, PartitionedField, VectorField
-from ..fields.repeatable import is_repeatable
-from .right_hand_side import bind
+from .right_hand_side import make_right_hand_side
 from .state import RecurrentState
 
 
@@ -39,14 +39,14 @@ class LayerInputs(NamedTuple):
     lengths: Tensor | None
 
 
-def lay_out(
+def initial_value_problem(
     field: VectorField,
     hold: Hold,
     solver: Solver,
     substeps: int,
     samples: Float[Tensor, "time batch input"],
     state: RecurrentState,
-    times: Clock,
+    times: TimeGrid,
 ) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`; its weights are built here, once."""
     weight = field.weight() if isinstance(field, AffinePointwiseField) else None
@@ -55,10 +55,10 @@ def lay_out(
     def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
         inputs = _part(field, hold, LayerInputs(*given), first - offset)  # pyright: ignore[reportArgumentType]
         u = field.control(inputs.samples[first - offset : last - offset])
-        intervals = ticks(times, inputs.starts, inputs.lengths, first, last, offset)
-        right_hand_side = bind(field, inputs.weight)
+        intervals = time_spans(times, inputs.starts, inputs.lengths, first, last, offset)
+        right_hand_side = make_right_hand_side(field, inputs.weight)
         held = controls(hold, u, inputs.before, intervals)
-        return [Interval(right_hand_side(c), tick.t, tick.dt) for c, tick in zip(held, intervals, strict=True)]
+        return [Interval(right_hand_side(c), span.t, span.dt) for c, span in zip(held, intervals, strict=True)]
 
     def tensor_form(given: Inputs, first: int, last: int) -> Recurrence:
         inputs = _part(field, hold, LayerInputs(*given), first)  # pyright: ignore[reportArgumentType]
@@ -81,7 +81,7 @@ def lay_out(
         field=field,
         hold=hold,
         tensor_form=None if scheme is None else tensor_form,
-        repeatable=is_repeatable(field),
+        deterministic=is_deterministic(field),
         parameters_now=lambda: tuple(field.parameters()),
     )
 

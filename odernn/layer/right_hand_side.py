@@ -14,11 +14,11 @@ from ..control.hold import Control
 from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
 from ..fields.noise import NoisyField
 
-Binder = Callable[[Control], Structured]
+RightHandSideMaker = Callable[[Control], Structured]
 """From the control of an interval to the right-hand side f(t, y) there."""
 
 
-def bind(field: VectorField, weight: Tensor | None) -> Binder:
+def make_right_hand_side(field: VectorField, weight: Tensor | None) -> RightHandSideMaker:
     """What makes a right-hand side of a control, with the structure that `field` declares.
 
     Args:
@@ -27,11 +27,13 @@ def bind(field: VectorField, weight: Tensor | None) -> Binder:
     """
     if isinstance(field, NoisyField):
         return _noisy(field)
-    affine = bind_affine(field, weight) if isinstance(field, AffinePointwiseField) and weight is not None else None
+    affine = None
+    if isinstance(field, AffinePointwiseField) and weight is not None:
+        affine = make_affine_right_hand_side(field, weight)
     partition = _partition(field) if isinstance(field, PartitionedField) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
-    def binder(control: Control) -> Structured:
+    def make(control: Control) -> Structured:
         whole = None if affine is None else affine(control)
         return Structured(
             _plain(field, control) if whole is None else whole,
@@ -40,17 +42,17 @@ def bind(field: VectorField, weight: Tensor | None) -> Binder:
             affine=whole,
         )
 
-    return binder
+    return make
 
 
-def _noisy(field: NoisyField) -> Binder:
+def _noisy(field: NoisyField) -> RightHandSideMaker:
     drift = field.field
-    binder = bind(drift, drift.weight() if isinstance(drift, AffinePointwiseField) else None)
+    make = make_right_hand_side(drift, drift.weight() if isinstance(drift, AffinePointwiseField) else None)
     diffusion = field.diffusion()
-    return lambda control: replace(binder(control), diffusion=diffusion)
+    return lambda control: replace(make(control), diffusion=diffusion)
 
 
-def bind_affine(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
+def make_affine_right_hand_side(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
     """What makes a right-hand side of a control with that structure alone, for a solver that needs no other."""
     pointwise = field.pointwise
     return lambda control: AffinePointwise(weight, lambda t, y, p: pointwise(y, p, control(t)))

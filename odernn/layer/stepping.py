@@ -13,18 +13,18 @@ from solvers import Solver
 from solvers.extend import Memory, RightHandSide, Time
 
 from ..control.hold import Control, Hold, control_of
-from ..control.time_grid import Tick
-from ..engines.lowering import call_of
+from ..control.time_grid import TimeSpan
+from ..engines.lowering import lower
 from ..engines.native.plan import Plan
 from ..engines.program import step_of_rows
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
-from .right_hand_side import bind, bind_affine
+from .right_hand_side import make_affine_right_hand_side, make_right_hand_side
 
-_NO_TICK = Tick(0.0, 1.0)
+_NO_SPAN = TimeSpan(0.0, 1.0)
 """For a hold that jumps, to which time means nothing."""
 
 
-class Advanced(NamedTuple):
+class StepResult(NamedTuple):
     """Where a sample leads.
 
     Attributes:
@@ -40,7 +40,7 @@ class Advanced(NamedTuple):
     is_finite: bool | None
 
 
-class Advance(Protocol):
+class SampleStepper(Protocol):
     """(sample, state before it, its time, what the solver carries, the control before) -> where it leads."""
 
     def __call__(
@@ -50,7 +50,7 @@ class Advance(Protocol):
         t: Time,
         memory: Memory | None,
         before: Float[Tensor, "batch control"] | None,
-    ) -> Advanced:
+    ) -> StepResult:
         """One sample on."""
         ...
 
@@ -79,41 +79,41 @@ class Discretisation:
 
 
 @final
-class ByTorch:
+class TorchStepper:
     """Any field, hold and solver, its weights built once."""
 
     def __init__(self, scheme: Discretisation) -> None:
         self._scheme = scheme
         self._control = scheme.control()
-        self._bind = _binder(scheme.field, scheme.solver)
+        self._make = _maker(scheme.field, scheme.solver)
 
-    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> Advanced:
+    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         scheme = self._scheme
         u = self._control(x)
-        f, dt = self._bind(self._held(u, before, t)), scheme.dt / scheme.substeps
+        f, dt = self._make(self._held(u, before, t)), scheme.dt / scheme.substeps
         memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
         for k in range(scheme.substeps):
             y, memory = scheme.solver.step(f, t + k * dt if k else t, dt, y, memory)
-        return Advanced(y, memory, None if scheme.hold.jumps else u, None)
+        return StepResult(y, memory, None if scheme.hold.jumps else u, None)
 
     def _held(self, u: Tensor, before: Tensor | None, t: Time) -> Control:
         """The control in the interval that ends with the sample's."""
         hold = self._scheme.hold
         if hold.jumps:
-            return control_of(hold, u, u, _NO_TICK)
-        return control_of(hold, u if before is None else before, u, Tick(t, self._scheme.dt))
+            return control_of(hold, u, u, _NO_SPAN)
+        return control_of(hold, u if before is None else before, u, TimeSpan(t, self._scheme.dt))
 
 
 @final
-class ByKernels:
+class NativeStepper:
     """What the native kernels take: one call a sample, of weights that were packed once."""
 
     def __init__(self, scheme: Discretisation, y: Float[Tensor, "batch hidden"]) -> None:
         field = scheme.field
         assert isinstance(field, AffinePointwiseField)
         samples = y.new_zeros(1, len(y), field.input_size)
-        call = call_of(
+        call = lower(
             field, scheme.hold, scheme.solver, y, field.weight(), samples, dt=scheme.dt, substeps=scheme.substeps
         )
         self._control = None if scheme.hold.jumps else scheme.control()
@@ -124,12 +124,12 @@ class ByKernels:
         self._two_step = call.method.family == "two-step"
         self._dt = scheme.dt / scheme.substeps
 
-    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> Advanced:
+    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         u = None if self._control is None else self._control(x)
         previous, dt_previous = self._before(memory) if memory and self._two_step else (None, None)
         y, last_but_one, is_finite = self._advance(x if u is None else u, y, before, previous, dt_previous)
-        return Advanced(y, (last_but_one, self._dt) if self._two_step else (), u, is_finite)
+        return StepResult(y, (last_but_one, self._dt) if self._two_step else (), u, is_finite)
 
     def _before(self, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """The state before and the step from it, where that is not the stream's own."""
@@ -139,9 +139,9 @@ class ByKernels:
         return previous.contiguous(), None if own else step_of_rows(dt, previous)
 
 
-def _binder(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:
+def _maker(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:
     """From a control to the right-hand side, with no more structure than the solver asks for."""
     if not isinstance(field, AffinePointwiseField):
-        return bind(field, None)
+        return make_right_hand_side(field, None)
     weight = field.weight()
-    return bind_affine(field, weight) if solver.needs is None else bind(field, weight)
+    return make_affine_right_hand_side(field, weight) if solver.needs is None else make_right_hand_side(field, weight)

@@ -15,11 +15,11 @@ from solvers import DivergenceError, DivergenceWarning
 from solvers.extend import OnDivergence, Time, without_autocast
 
 from ..engines.choice import warn_of_torch, why_not_native
-from ..engines.lowering import why_no_operator
+from ..engines.lowering import unsupported
 from ..fields.field import VectorField
 from . import inputs
 from .state import RecurrentState
-from .stepping import Advance, ByKernels, ByTorch, Discretisation
+from .stepping import Discretisation, NativeStepper, SampleStepper, TorchStepper
 
 if TYPE_CHECKING:
     from .odernn import ODERNN
@@ -58,10 +58,10 @@ class Stream:
         self._before = None if state.control is None else state.control.contiguous()
         self._dt = float(rnn.dt.detach() if isinstance(rnn.dt, Tensor) else rnn.dt)
         scheme = Discretisation(field, rnn.hold, rnn.solver, self._dt, rnn.substeps)
-        reason = why_no_operator(field, rnn.hold, rnn.solver, self._dt) or why_not_native(rnn.engine, self._y)
+        reason = unsupported(field, rnn.hold, rnn.solver, self._dt) or why_not_native(rnn.engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
-            self._advance: Advance = ByKernels(scheme, self._y) if reason is None else ByTorch(scheme)
+            self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
         if reason is not None and rnn.engine == "native":
             warn_of_torch(reason)
         self._policy: OnDivergence = rnn.on_divergence

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 
-class StandIns:
+class ClosureConverted:
     """The tensors with gradients that `function` reads besides its arguments, each with a leaf in its place.
 
     Args:

@@ -15,8 +15,8 @@ from ..methods.torchdiffeq import Flow, TorchdiffeqSolver, is_lost, scaled
 from ..right_hand_side import Need
 from ..solver import Memory, Solver
 from .adjoint import Adjoint, Autograd, Save, Solved
-from .closure import StandIns
-from .differentiable import PART, Material, Sums, material_of, run_in_parts
+from .closure import ClosureConverted
+from .differentiable import PART, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
 from .unsupported import refuse_second_derivative, refuse_transforms
 
 _SAME = {Euler: "euler", Midpoint: "midpoint", Heun: "heun2", Heun3: "heun3", RK38: "rk4"}
@@ -77,8 +77,8 @@ class Continuous(Adjoint):
             return Autograd().solve(problem, save)
         refuse_transforms("continuous", problem)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
-        run = _Run(problem, material_of(problem), backward, save)
-        y, trajectory = _Continuous.apply(run, problem.y0, *run.material.originals)
+        run = _Run(problem, differentiable_inputs(problem), backward, save)
+        y, trajectory = _Continuous.apply(run, problem.y0, *run.differentiable.originals)
         return Solved(trajectory, y, run.memory)
 
 
@@ -96,9 +96,11 @@ class _Run:
     What f reads is looked for once here, so that what it reads out of sight is refused before any work.
     """
 
-    def __init__(self, problem: Problem, material: Material, backward: TorchdiffeqSolver, save: Save) -> None:
+    def __init__(
+        self, problem: Problem, differentiable: DifferentiableInputs, backward: TorchdiffeqSolver, save: Save
+    ) -> None:
         self.problem = problem
-        self.material = material
+        self.differentiable = differentiable
         self.backward = backward
         self.save = save
         self.memory: Memory = ()
@@ -108,10 +110,10 @@ class _Run:
         """The flow through an interval, and what it reads."""
         flow = scaled(interval.f, interval.t, interval.dt)
         if self.problem.parameters is None:  # the leaves are in their places already
-            return _Seen(flow, self.material.leaves, self.material.leaves)
+            return _Seen(flow, self.differentiable.leaves, self.differentiable.leaves)
         # in the dtype of the state, as torchdiffeq puts the gradients into one tensor with it: times have more digits
         dtype = None if y.is_complex() else y.dtype
-        seen = StandIns(flow, (y.new_zeros((), dtype=y.real.dtype), y), dtype)
+        seen = ClosureConverted(flow, (y.new_zeros((), dtype=y.real.dtype), y), dtype)
         return _Seen(seen, seen.originals, seen.leaves)
 
 
@@ -143,11 +145,11 @@ class _Continuous(torch.autograd.Function):
         """All intervals, the last first."""
         refuse_second_derivative("continuous")
         y0, visited, *_ = ctx.saved_tensors
-        way = _WayBack(ctx.run, y0, visited, of_trajectory)
+        way = _BackwardPass(ctx.run, y0, visited, of_trajectory)
         return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals
 
 
-class _WayBack:
+class _BackwardPass:
     """The way back through the stored states, part by part."""
 
     def __init__(self, run: _Run, y0: Tensor, visited: Tensor, of_trajectory: Tensor | None) -> None:
@@ -155,7 +157,7 @@ class _WayBack:
         self.y0 = y0
         self.visited = visited
         self.of_trajectory = of_trajectory
-        self.sums = Sums(run.material)
+        self.sums = GradientSums(run.differentiable)
 
     def go(self, gradient: Tensor) -> Tensor:
         """The gradient by y0, from that by the end; those by the originals are in `sums`."""
@@ -167,18 +169,18 @@ class _WayBack:
         """The intervals from `start` to `stop`, laid out together under autograd."""
         origin = self.run.problem.origin
         low = max(origin + start - 1, 0)  # an interval may look at the entry before its own
-        material, found = self.run.material, _Tally()
-        windows = material.windows(low, origin + stop)
+        differentiable, found = self.run.differentiable, _FoundGradients()
+        windows = differentiable.windows(low, origin + stop)
         with torch.enable_grad():
-            intervals = material.problem.layout(tuple(windows), origin + start, origin + stop, low)
+            intervals = differentiable.problem.layout(tuple(windows), origin + start, origin + stop, low)
         for n, interval in reversed(list(enumerate(intervals, start))):
             if self.of_trajectory is not None:
                 gradient = gradient + self.of_trajectory[n]
             gradient = self._interval(interval, self.visited[n - 1] if n else self.y0, gradient, found)
-        self.sums.add(found.pulled_back(material.sources(windows)), low)
+        self.sums.add(found.pulled_back(differentiable.sources(windows)), low)
         return gradient
 
-    def _interval(self, interval: Interval, y: Tensor, gradient: Tensor, found: _Tally) -> Tensor:
+    def _interval(self, interval: Interval, y: Tensor, gradient: Tensor, found: _FoundGradients) -> Tensor:
         """One interval forward from `y` and, with the adjoint, backward, both by torchdiffeq."""
         y = y.detach().requires_grad_()
         flow, originals, leaves = self.run.flow(interval, y.detach())
@@ -188,7 +190,7 @@ class _WayBack:
         return of_start.clone()  # a view into torchdiffeq's solution, as those by the leaves are
 
 
-class _Tally:
+class _FoundGradients:
     """Gradients by tensors that are met again and again, in sums that share no memory with what is added."""
 
     def __init__(self) -> None:

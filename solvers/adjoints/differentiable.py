@@ -1,4 +1,4 @@
-"""What right-hand sides are made of: the tensors that gradients flow to, their stand-ins, and sums of gradients.
+"""The differentiable inputs of a right-hand side, leaf copies of them, and gradient accumulators.
 
 For the adjoints that keep no tape: they run forward in parts, and in the backward pass lay the intervals out again.
 """
@@ -14,14 +14,14 @@ from torch import Tensor
 from ..loop import Interval, Problem, states
 from ..right_hand_side import Partition, RightHandSide, Time, partition_of
 from ..solver import Memory
-from .closure import StandIns
+from .closure import ClosureConverted
 
 PART = 64
 """Intervals that are laid out together, so that the control of the whole sequence is never there at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class DifferentiableInputs:
     """What the right-hand sides are made of.
 
     Attributes:
@@ -52,17 +52,19 @@ class Material:
         return [window for window in of_inputs if window is not None] + list(self.leaves)
 
 
-class Sums:
-    """The gradients of a material's originals, added up part by part.
+class GradientSums:
+    """The gradients of the originals, added up part by part.
 
     Attributes:
         totals: for each original its gradient so far, or None.
     """
 
-    def __init__(self, material: Material) -> None:
-        self.totals: list[Tensor | None] = [None] * len(material.originals)
-        self._originals = material.originals
-        self._timed = [material.problem.timed[i] for i in material.inputs()] + [False] * len(material.leaves)
+    def __init__(self, differentiable: DifferentiableInputs) -> None:
+        self.totals: list[Tensor | None] = [None] * len(differentiable.originals)
+        self._originals = differentiable.originals
+        self._timed = [differentiable.problem.timed[i] for i in differentiable.inputs()] + [False] * len(
+            differentiable.leaves
+        )
 
     def add(self, found: Sequence[Tensor | None], low: int) -> None:
         """Add what was found for each of `Material.sources`; what belongs to a timed input, from its entry `low` on."""
@@ -75,8 +77,8 @@ class Sums:
             (total[low : low + len(got)] if in_time else total).add_(got)
 
 
-def material_of(problem: Problem) -> Material:
-    """The material of a problem: what it says itself, or else what its right-hand side reads in one evaluation.
+def differentiable_inputs(problem: Problem) -> DifferentiableInputs:
+    """Find the differentiable inputs of a problem: what it says itself, or what one evaluation of f reads.
 
     Raises:
         ValueError: a right-hand side reads a tensor out of sight (see StandIns).
@@ -86,7 +88,7 @@ def material_of(problem: Problem) -> Material:
         return _found(problem)
     inputs = tuple(x for x in problem.inputs if x is not None and x.requires_grad)
     parameters = tuple(p for p in problem.parameters if p.requires_grad)
-    return Material(problem, inputs + parameters, parameters)
+    return DifferentiableInputs(problem, inputs + parameters, parameters)
 
 
 def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object]) -> tuple[Tensor, Memory]:
@@ -116,22 +118,22 @@ def _build_cached(problem: Problem) -> None:
         first.f(first.t, problem.y0.detach())
 
 
-def _found(problem: Problem) -> Material:
-    """The material of a right-hand side about which nothing is known: what it reads is found in one evaluation."""
+def _found(problem: Problem) -> DifferentiableInputs:
+    """Find what a right-hand side reads, of which nothing is known, in one evaluation."""
     first = problem.first()
     f, found = _replaced(first.f, first.t, problem.y0.detach())
     intervals = [Interval(f, each.t, each.dt) for each in problem.intervals()]
     other = replace(problem, layout=lambda inputs, start, stop, offset: intervals[start:stop])
-    return Material(
+    return DifferentiableInputs(
         other, tuple(x for one in found for x in one.originals), tuple(x for one in found for x in one.leaves)
     )
 
 
-def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[StandIns]]:
+def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[ClosureConverted]]:
     """`f` with leaves in the place of what it closes over; `t` is the time of the one evaluation that finds them."""
 
-    def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, StandIns]:
-        stand_ins = StandIns(lambda y, *time: part(time[0] if time else t, y), (state,))
+    def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, ClosureConverted]:
+        stand_ins = ClosureConverted(lambda y, *time: part(time[0] if time else t, y), (state,))
         return lambda time, y: stand_ins(y, time), stand_ins  # pyright: ignore[reportArgumentType]
 
     partition = partition_of(f)

@@ -15,7 +15,7 @@ from ..loop import Problem
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Memory, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
-from .differentiable import Material, Sums, material_of, run_in_parts
+from .differentiable import DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
 from .reconstruction import Comparison, Sizes
 from .unsupported import refuse_second_derivative, refuse_transforms
 
@@ -82,8 +82,8 @@ class Reversible(Adjoint):
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
         refuse_transforms("reversible", problem)
-        run = _Run(problem, material_of(problem), save, self._allowed(problem.y0.dtype))
-        y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.material.originals)
+        run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype))
+        y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.differentiable.originals)
         trajectory = rest.pop() if save == "trajectory" else None
         return Solved(trajectory, y, refilled(run.final, rest))
 
@@ -107,9 +107,9 @@ def refilled(memory: Memory, tensors: Sequence[Tensor]) -> Memory:
 class _Run:
     """One forward pass and what its backward pass needs to know."""
 
-    def __init__(self, problem: Problem, material: Material, save: Save, tolerance: float) -> None:
+    def __init__(self, problem: Problem, differentiable: DifferentiableInputs, save: Save, tolerance: float) -> None:
         self.problem = problem
-        self.material = material
+        self.differentiable = differentiable
         self.save = save
         self.tolerance = tolerance
         self.memory = problem.start()
@@ -144,12 +144,12 @@ class _Reversible(torch.autograd.Function):
         started = 1 + len(tensors_of(run.memory))
         kept = ctx.saved_tensors
         *of_state, last = gradients if run.save == "trajectory" else (*gradients, None)
-        walk = WayBack(run, kept[:started], kept[started:], of_state, last)
+        walk = BackwardPass(run, kept[:started], kept[started:], of_state, last)
         walk.go()
         return (None, *walk.gradients, *walk.sums.totals)
 
 
-class WayBack:
+class BackwardPass:
     """The way back from the end to the start, state by state."""
 
     def __init__(
@@ -167,7 +167,7 @@ class WayBack:
         self.memory = run.final
         self.gradients = [torch.zeros_like(x) if g is None else g for x, g in zip(end, gradients, strict=True)]
         self.of_trajectory = of_trajectory
-        self.sums = Sums(run.material)
+        self.sums = GradientSums(run.differentiable)
 
     def go(self) -> None:
         """Go back through all intervals.
@@ -184,15 +184,15 @@ class WayBack:
 
     def _interval(self, n: int) -> None:
         """Undo the steps of interval `n`, the last first, each made again from what it began with."""
-        problem, material = self.run.problem, self.run.material
+        problem, differentiable = self.run.problem, self.run.differentiable
         number = problem.origin + n
         low = max(number - 1, 0)
-        windows = material.windows(low, number + 1)
+        windows = differentiable.windows(low, number + 1)
         with torch.enable_grad():
-            *earlier, interval = material.problem.layout(tuple(windows), low, number + 1, low)
+            *earlier, interval = differentiable.problem.layout(tuple(windows), low, number + 1, low)
             dt = interval.dt / problem.substeps
             times = [interval.t + k * dt if k else interval.t for k in range(problem.substeps)]
-        leaves = material.sources(windows)
+        leaves = differentiable.sources(windows)
         for k in reversed(range(problem.substeps)):
             if n == 0 and k == 0:
                 before = self.start[0], self.run.memory

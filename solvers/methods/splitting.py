@@ -16,7 +16,7 @@ from .characteristic import quadratic_radius
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Shear:
     """A kick or a drift: one half of the state moves, driven by the other.
 
     Attributes:
@@ -32,36 +32,36 @@ class Sweep:
 
 @dataclass(frozen=True)
 class SplittingMethod(ReversibleSolver):
-    """The composition that `sweeps` lists. A method is this class with its sweeps: see symplectic.py.
+    """The composition that `shears` lists. A method is this class with its shears: see symplectic.py.
 
-    A sweep is undone by the same sweep with the opposite sign, so every such method is reversible, whatever the
+    A shear is undone by the same shear with the opposite sign, so every such method is reversible, whatever the
     right-hand side does between steps. A partitioned system cannot be damped (its flow keeps volume), so rounding grows
     no faster backward than the flow itself stretches.
     """
 
-    sweeps: ClassVar[tuple[Sweep, ...]]
+    shears: ClassVar[tuple[Shear, ...]]
     family = "splitting"
     symplectic = True
     needs = Need.PARTITION
 
     def __init_subclass__(cls) -> None:
         """Count stages and evaluations, so that they are written once."""
-        cls.stages = sum(not sweep.kick for sweep in cls.sweeps)
-        cls.num_evals = len(cls.sweeps) / 2
+        cls.stages = sum(not shear.kick for shear in cls.shears)
+        cls.num_evals = len(cls.shears) / 2
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
         """Nothing: a one-step method."""
         return ()
 
     def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-        """The sweeps in their order."""
-        return self._compose(self.sweeps, 1.0, f, t, dt, y), memory
+        """The shears in their order."""
+        return self._compose(self.shears, 1.0, f, t, dt, y), memory
 
     def inverse_step(
         self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
     ) -> tuple[Tensor, Memory]:
-        """The sweeps from the last to the first, with the opposite sign."""
-        return self._compose(self.sweeps[::-1], -1.0, f, t, dt, y), memory
+        """The shears from the last to the first, with the opposite sign."""
+        return self._compose(self.shears[::-1], -1.0, f, t, dt, y), memory
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The spectral radius of the step on q' = z p, p' = z q, whose modes are exp(+-z t).
@@ -72,23 +72,23 @@ class SplittingMethod(ReversibleSolver):
         z = torch.as_tensor(z, dtype=torch.complex128)
         one, zero = torch.ones_like(z), torch.zeros_like(z)
         (a, b), (c, d) = (one, zero), (zero, one)
-        for sweep in self.sweeps:
-            shear = sweep.share * z
-            if sweep.kick:
-                c, d = c + shear * a, d + shear * b
+        for shear in self.shears:
+            share = shear.share * z
+            if shear.kick:
+                c, d = c + share * a, d + share * b
             else:
-                a, b = a + shear * c, b + shear * d
+                a, b = a + share * c, b + share * d
         return quadratic_radius(-(a + d), one)
 
     def _compose(
-        self, sweeps: tuple[Sweep, ...], sign: float, f: RightHandSide, t: Time, dt: Time, y: Tensor
+        self, shears: tuple[Shear, ...], sign: float, f: RightHandSide, t: Time, dt: Time, y: Tensor
     ) -> Tensor:
         partition = required_partition(self, f)
         q, p = y.chunk(2, dim=-1)
-        for sweep in sweeps:
-            time = t + sweep.node * dt if sweep.node else t
-            if sweep.kick:
-                p = advance(p, sign * sweep.share * dt, partition.kick(time, q))
+        for shear in shears:
+            time = t + shear.node * dt if shear.node else t
+            if shear.kick:
+                p = advance(p, sign * shear.share * dt, partition.kick(time, q))
             else:
-                q = advance(q, sign * sweep.share * dt, partition.drift(time, p))
+                q = advance(q, sign * shear.share * dt, partition.drift(time, p))
         return torch.cat((q, p), dim=-1)

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from typing import final
 
-from .splitting import SplittingMethod, Sweep
+from .splitting import Shear, SplittingMethod
 
 OUTER = 1 / (2 - 2 ** (1 / 3))
 INNER = 1 - 2 * OUTER
 """The steps of Yoshida's composition: 2 OUTER + INNER = 1 and 2 OUTER^3 + INNER^3 = 0."""
 
 
-def kick(share: float, node: float) -> Sweep:
+def kick(share: float, node: float) -> Shear:
     """p moves by a share of the step, driven by q, at the time `node` of the step."""
-    return Sweep(True, share, node)
+    return Shear(True, share, node)
 
 
-def drift(share: float, node: float) -> Sweep:
+def drift(share: float, node: float) -> Shear:
     """q moves by a share of the step, driven by p, at the time `node` of the step."""
-    return Sweep(False, share, node)
+    return Shear(False, share, node)
 
 
 @final
@@ -34,7 +34,7 @@ class SymplecticEuler(SplittingMethod):
     """
 
     order = 1
-    sweeps = (kick(1, 0), drift(1, 0))
+    shears = (kick(1, 0), drift(1, 0))
 
 
 @final
@@ -47,7 +47,7 @@ class Leapfrog(SplittingMethod):
     """
 
     order = 2
-    sweeps = (kick(1 / 2, 0), drift(1, 1 / 2), kick(1 / 2, 1))
+    shears = (kick(1 / 2, 0), drift(1, 1 / 2), kick(1 / 2, 1))
 
 
 @final
@@ -64,7 +64,7 @@ class Yoshida4(SplittingMethod):
     """
 
     order = 4
-    sweeps = (
+    shears = (
         kick(OUTER / 2, 0),
         drift(OUTER, OUTER / 2),
         kick((OUTER + INNER) / 2, OUTER),

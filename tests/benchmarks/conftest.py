@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.data import MissingDataError
-from benchmarks.data.mnist import ENVIRONMENT_VARIABLE, find_mnist
+from benchmarks.data import MissingDataError, mnist
+from benchmarks.data.locate import ENVIRONMENT_VARIABLE
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def mnist_dir() -> Path:
     beside = Path(__file__).parents[3] / "shared" / "data"
     folder = Path(os.environ.get(ENVIRONMENT_VARIABLE) or beside)
     try:
-        find_mnist(folder)
+        mnist.LAYOUT.find(folder)
     except MissingDataError:
         pytest.skip(f"no MNIST files in {folder}; name their folder with {ENVIRONMENT_VARIABLE}")
     return folder
@@ -68,4 +68,5 @@ def small_mnist_dir(small_mnist, tmp_path_factory) -> Path:
 def task_arguments(small_mnist_dir) -> dict[str, dict]:
     """Arguments with which each task can be made without the real MNIST."""
     mnist = {"data_dir": small_mnist_dir, "val_size": 50}
-    return {"digits": {}, "digits-permuted": {}, "smnist": mnist, "pmnist": mnist}
+    permuted = {"permutation_seed": 0}
+    return {"digits": {}, "digits-permuted": permuted, "smnist": mnist, "pmnist": mnist | permuted}

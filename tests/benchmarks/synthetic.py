@@ -1,6 +1,7 @@
 """Results that no run has made, for the tests of what is made of results."""
 
-from benchmarks.report.result import Accuracy, DataFile, EpochMetrics, RunResult, Seconds
+from benchmarks.objectives import OBJECTIVES
+from benchmarks.report.result import DataFile, EpochMetrics, RunResult, Scores, Seconds
 from benchmarks.support.provenance import Commit, Machine
 
 
@@ -17,10 +18,20 @@ def make_result(
     parameters: int = 9_674,
     training: float = 60.0,
     verified: bool = True,
+    objective: str = "classification",
+    variants: tuple[str, ...] = (),
 ) -> RunResult:
-    """The result of a run of `epochs` epochs; `test` is its accuracy, None for a run that diverged."""
+    """The result of a run of `epochs` epochs; `test` is its first metric, None for a run that diverged."""
+    names = [metric.name for metric in OBJECTIVES[objective].metrics]
     history = [
-        EpochMetrics(n, 2.0 / n, n / 10, 1.9 / n, n / 11, 0.001, training / epochs) for n in range(1, epochs + 1)
+        EpochMetrics(
+            n,
+            {"loss": 2.0 / n} | dict.fromkeys(names, n / 10),
+            {"loss": 1.9 / n} | dict.fromkeys(names, n / 11),
+            0.001,
+            training / epochs,
+        )
+        for n in range(1, epochs + 1)
     ]
     model = {"hidden_size": 128} | ({"kind": row} if solver is None else {"solver": solver, "dt": dt})
     ode = None if solver is None else "antisymmetric"
@@ -31,7 +42,8 @@ def make_result(
         seed=seed,
         status="diverged" if test is None else "finished",
         failure="the training loss is nan in epoch 2 at step 3" if test is None else None,
-        accuracy=None if test is None else Accuracy(0.95, 0.91, test),
+        objective=objective,
+        metrics=None if test is None else {name: Scores(0.95, 0.91, test) for name in names},
         best_epoch=None if test is None else epochs,
         epochs=epochs,
         parameters=parameters,
@@ -47,6 +59,7 @@ def make_result(
         versions={"python": "3.11", "torch": "2.13"},
         machine=Machine("Linux", "a processor", 2, 1, "cpu"),
         data={"images": DataFile("0" * 64, verified)},
+        variants=list(variants),
         settings={"epochs": epochs, "seed": seed, "model": model},
         history=history,
         finished="2026-01-01T00:00:00+00:00",

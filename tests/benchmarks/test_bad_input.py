@@ -56,6 +56,11 @@ def test_run_comes_first(refused: Callable[..., str]) -> None:
         ("digits/lstm --task.batch_size 0", "batch_size"),
         ("digits/lstm --optimizer.momentum 0.9", "`optimizer.momentum` is 0.9"),
         ("digits/lstm --trainer.accelerator abacus", "`trainer.accelerator` 'abacus' cannot be used"),
+        (
+            "digits/lstm --task.permutation_seed 0",
+            "make the task digits-permuted; train a run of that name",
+        ),
+        ("digits-permuted/lstm --task.permutation_seed null", "make the task digits; train a run of that name"),
         ("smnist/lstm --data /no/such/folder", "/no/such/folder"),
     ],
 )

@@ -5,6 +5,7 @@ import torch
 
 from benchmarks.models.baselines import Baseline
 from benchmarks.models.network import build_network
+from benchmarks.objectives import Classification
 from benchmarks.settings.types import BaselineSettings
 from benchmarks.support.errors import UserError
 
@@ -30,7 +31,7 @@ def test_forget_gate_is_where_torch_has_it() -> None:
 
 def test_other_kinds_refuse_a_forget_bias() -> None:
     with pytest.raises(UserError, match=r"`model.forget_bias`.*'gru'"):
-        build_network(BaselineSettings("gru", 8, 1.0), input_size=1, num_classes=10, seed=0)
+        build_network(BaselineSettings("gru", 8, 1.0), input_size=1, objective=Classification(10), seed=0)
 
 
 @pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
@@ -41,3 +42,10 @@ def test_last_state_is_that_of_torch(kind: str) -> None:
     last = state[0] if kind == "lstm" else state
     torch.testing.assert_close(baseline(x), last[0])
     assert output.shape == (3, 6, 5)
+
+
+def test_trajectory_is_that_of_torch() -> None:
+    baseline = Baseline(BaselineSettings("gru", 5), 2, "trajectory")
+    x = torch.randn(3, 6, 2)
+    output, _ = baseline.rnn(x)
+    assert torch.equal(baseline(x), output)

@@ -29,7 +29,7 @@ PARAMETERS = {
 
 def network_of(name: RunName, settings: Settings, seed: int = 0):
     task = TASKS[name.task]
-    return build_network(settings.model, input_size=task.input_size, num_classes=task.num_classes, seed=seed)
+    return build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=seed)
 
 
 def test_every_task_has_every_row() -> None:

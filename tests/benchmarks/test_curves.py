@@ -23,10 +23,11 @@ def pixels(png: bytes) -> np.ndarray:
     [
         [make_result()],
         [make_result(epochs=1)],
+        [make_result(objective="regression")],
         [make_result(seed=0), make_result(seed=1, test=None)],
         [make_result(row=f"row {index}") for index in range(12)],
     ],
-    ids=["one run", "one epoch", "one diverged", "many rows"],
+    ids=["one run", "one epoch", "regression", "one diverged", "many rows"],
 )
 def test_draws_any_runs(results: list[RunResult]) -> None:
     image = pixels(draw_curves("digits", group_results(results)))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.data import DownloadError, mnist
+from benchmarks.data import DownloadError, locate, mnist
 from benchmarks.data.checksum import IdxFile
 from benchmarks.data.download import download
 
@@ -263,7 +263,7 @@ def test_mnist_is_downloaded_into_the_cache_where_no_folder_is_named(server, tmp
     monkeypatch.delenv("ODERNN_DATA", raising=False)
     monkeypatch.setattr(mnist, "FILES", (FILE,))
     monkeypatch.setattr(mnist, "MIRRORS", (f"{server.url}/gone/", f"{server.url}/good/"))
-    monkeypatch.setattr(mnist.pooch, "os_cache", lambda project: str(tmp_path / project))
+    monkeypatch.setattr(locate.pooch, "os_cache", lambda project: str(tmp_path / project))
     for _ in range(2):
         assert mnist.locate_mnist(None) == {FILE.name: tmp_path / "odernn" / "mnist" / NAME}
     assert len(server.requests) == 2

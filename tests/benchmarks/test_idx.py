@@ -11,7 +11,7 @@ import torch
 from benchmarks.data import DataChecksumWarning, DataFileError, MissingDataError
 from benchmarks.data.checksum import read_content
 from benchmarks.data.idx import parse_idx
-from benchmarks.data.mnist import FILES, find_mnist, load_mnist, locate_mnist
+from benchmarks.data.mnist import FILES, LAYOUT, load_mnist, locate_mnist
 
 SHAPE = (5, 2, 3)
 ARRAY = torch.arange(24, dtype=torch.uint8).reshape(4, 2, 3)
@@ -95,7 +95,7 @@ def test_a_decompression_bomb_is_not_unpacked(tmp_path, monkeypatch):
 @pytest.mark.parametrize("subfolder", ["", "mnist", "MNIST/raw"])
 def test_mnist_is_found_in_the_folder_and_its_usual_subfolders(subfolder, small_mnist, tmp_path):
     written = small_mnist(tmp_path / subfolder)
-    assert find_mnist(tmp_path) == written
+    assert LAYOUT.find(tmp_path) == written
 
 
 def test_mnist_is_read_the_same_uncompressed(small_mnist, tmp_path):
@@ -113,7 +113,7 @@ def test_mnist_is_read_the_same_uncompressed(small_mnist, tmp_path):
 def test_missing_files_are_named_with_the_folders_looked_at(small_mnist, tmp_path):
     small_mnist(tmp_path / "mnist")["t10k-labels-idx1-ubyte"].unlink()
     with pytest.raises(MissingDataError) as caught:
-        find_mnist(tmp_path)
+        LAYOUT.find(tmp_path)
     message = str(caught.value)
     assert f"{tmp_path / 'mnist'} lacks t10k-labels-idx1-ubyte\n" in message
     assert f"{tmp_path / 'MNIST/raw'} is no folder" in message
@@ -125,7 +125,7 @@ def test_files_of_two_folders_are_not_mixed(small_mnist, tmp_path):
     small_mnist(tmp_path)["t10k-labels-idx1-ubyte"].unlink()
     small_mnist(tmp_path / "mnist")["train-images-idx3-ubyte"].unlink()
     with pytest.raises(MissingDataError):
-        find_mnist(tmp_path)
+        LAYOUT.find(tmp_path)
 
 
 def test_the_environment_variable_names_the_folder_and_the_argument_goes_before_it(small_mnist, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from benchmarks.memory.growth import Growth, fit_exponent, to_markdown
 from benchmarks.memory.peak import peak_bytes
 from benchmarks.support.errors import OK, UserError
 from odernn import ADJOINTS, ODERNN, AntisymmetricField, DiscreteAdjoint, HamiltonianField, VectorField
-from odernn.engines.torch import drive
+from odernn.engines.torch import control_path as drive
 from solvers import (
     RK4,
     Adjoint,

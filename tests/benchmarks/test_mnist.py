@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.data.mnist import FILES, find_mnist, load_mnist
-from benchmarks.tasks import TASKS
+from benchmarks.data.mnist import FILES, LAYOUT, load_mnist
+from benchmarks.tasks import PixelMNIST
 
 pytestmark = pytest.mark.real_data
 
@@ -17,11 +17,11 @@ TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 @pytest.fixture(scope="module")
 def smnist(mnist_dir):
-    return made("smnist", mnist_dir)
+    return made(mnist_dir)
 
 
-def made(name: str, data_dir: Path):
-    task = TASKS[name](data_dir=data_dir)
+def made(data_dir: Path, permutation_seed: int | None = None):
+    task = PixelMNIST(data_dir=data_dir, permutation_seed=permutation_seed)
     task.prepare_data()
     task.setup()
     return task
@@ -40,7 +40,7 @@ def test_the_parts_have_the_published_counts(smnist):
 
 
 def test_training_and_validation_are_disjoint_and_all_of_the_training_images(smnist, mnist_dir):
-    both = torch.cat([smnist.splits.train.pixels, smnist.splits.val.pixels])
+    both = torch.cat([smnist.splits.train.pixels, smnist.splits.val.pixels]).squeeze(-1)
     # A fixed random number for each pixel makes equal sums of different images all but impossible.
     mark = torch.rand(784, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     whole = load_mnist(mnist_dir).train.images.flatten(1)
@@ -54,21 +54,21 @@ def test_pixels_are_standardised_by_the_customary_mean_and_deviation(smnist, mni
     # The constants have four digits.
     assert pixels.mean().item() == pytest.approx(0.1307, abs=5e-5)
     assert pixels.std().item() == pytest.approx(0.3081, abs=5e-5)
-    x, _ = next(iter(smnist.test_dataloader()))
-    raw = smnist.splits.test.pixels[: len(x)].float() / 255
+    x, _, _ = next(iter(smnist.test_dataloader()))
+    raw = smnist.splits.test.pixels[: len(x)].squeeze(-1).float() / 255
     assert torch.equal(x.squeeze(-1), (raw - 0.1307) / 0.3081)
 
 
 def test_an_image_is_read_from_the_top_left_along_its_rows(smnist, mnist_dir):
-    packed = find_mnist(mnist_dir)["t10k-images-idx3-ubyte"]
+    packed = LAYOUT.find(mnist_dir)["t10k-images-idx3-ubyte"]
     content = gzip.decompress(packed.read_bytes()) if packed.suffix == ".gz" else packed.read_bytes()
     third = content[16 + 3 * 784 : 16 + 4 * 784]
-    assert bytes(smnist.splits.test.pixels[3].tolist()) == third
-    assert bytes(smnist.splits.test.pixels[3, 28 * 10 : 28 * 11].tolist()) == third[280:308]
+    assert bytes(smnist.splits.test.pixels[3].flatten().tolist()) == third
+    assert bytes(smnist.splits.test.pixels[3, 28 * 10 : 28 * 11].flatten().tolist()) == third[280:308]
 
 
 def test_the_permuted_task_has_the_same_samples_in_one_order(smnist, mnist_dir):
-    permuted = made("pmnist", mnist_dir)
+    permuted = made(mnist_dir, permutation_seed=0)
     order = torch.randperm(784, generator=torch.Generator().manual_seed(0))
     for part in ("train", "val", "test"):
         one, other = getattr(smnist.splits, part), getattr(permuted.splits, part)

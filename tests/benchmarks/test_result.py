@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.report.result import find_results, read_result, write_result
 from benchmarks.support.errors import UserError
+from benchmarks.tasks import TASKS
 from tests.benchmarks.synthetic import make_result
 
 
@@ -28,7 +29,11 @@ def edit(path: Path, *keys: str, value: Any) -> None:
 
 
 def test_comes_back_as_it_was(tmp_path: Path) -> None:
-    for index, result in enumerate((make_result(), make_result(test=None), make_result(row="lstm", solver=None))):
+    results = [
+        *(make_result(), make_result(test=None), make_result(row="lstm", solver=None)),
+        *(make_result(objective="regression"), make_result(variants=("fixed noise",))),
+    ]
+    for index, result in enumerate(results):
         write_result(tmp_path / f"{index}.json", result)
         assert read_result(tmp_path / f"{index}.json") == result
 
@@ -38,9 +43,11 @@ def test_comes_back_as_it_was(tmp_path: Path) -> None:
     [
         (("seed",), "three", r"`seed` is 'three', wanted a whole number"),
         (("seed",), True, r"`seed` is True, wanted a whole number"),
-        (("accuracy", "test"), "high", r"`accuracy.test` is 'high', wanted a finite number"),
-        (("accuracy", "test"), float("nan"), r"`accuracy.test` is nan, wanted a finite number"),
-        (("accuracy",), None, r"`accuracy` is None, which does not go with the status 'finished'"),
+        (("metrics", "accuracy", "test"), "high", r"`metrics.accuracy.test` is 'high', wanted a finite number"),
+        (("metrics", "accuracy", "test"), float("nan"), r"`metrics.accuracy.test` is nan, wanted a finite number"),
+        (("metrics",), None, r"`metrics` is None, which does not go with the status 'finished'"),
+        (("metrics",), {}, r"`metrics` has \[\], classification has \['accuracy'\]"),
+        (("objective",), "beauty", r"`objective` is 'beauty', wanted one of classification, "),
         (("status",), "perfect", r"`status` is 'perfect', wanted one of finished, diverged"),
         (("seconds",), 3, r"`seconds` is 3, wanted a mapping"),
         (("history",), {}, r"`history` is \{\}, wanted a list"),
@@ -81,3 +88,9 @@ def test_finds_results_anywhere_beneath(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         write_result(folder / "result.json", make_result(seed=seed))
     assert [result.seed for result in find_results(tmp_path)] == [0, 1]
+
+
+def test_the_results_of_the_repository_are_results(repository: Path) -> None:
+    results = find_results(repository / "benchmarks" / "results")
+    assert results
+    assert all(result.task in TASKS for result in results)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks.commands.train import parse
 from benchmarks.models import network as models
-from benchmarks.models.classifier import Classifier
+from benchmarks.models.learner import Learner
 from benchmarks.report.result import RunResult, read_result
 from benchmarks.run import checkpoint
 from benchmarks.run import history as record
@@ -47,14 +47,14 @@ def kill() -> None:
 
 def in_step(epoch: int, step: int) -> None:
     add_noise()
-    training_step = Classifier.training_step
+    training_step = Learner.training_step
 
-    def patched(self: Classifier, batch: Any, batch_idx: int) -> Tensor:
+    def patched(self: Learner, batch: Any, batch_idx: int) -> Tensor:
         if (self.current_epoch + 1, batch_idx + 1) == (epoch, step):
             kill()
         return training_step(self, batch, batch_idx)
 
-    Classifier.training_step = patched
+    Learner.training_step = patched
 
 
 def half_way_through_checkpoint(epoch: int) -> None:
@@ -102,10 +102,10 @@ def between_checkpoint_and_log(epoch: int) -> None:
 def in_test() -> None:
     add_noise()
 
-    def patched(self: Classifier, batch: Any, batch_idx: int) -> None:
+    def patched(self: Learner, batch: Any, batch_idx: int) -> None:
         kill()
 
-    Classifier.test_step = patched
+    Learner.test_step = patched
 
 
 def before_result() -> None:
@@ -123,12 +123,12 @@ def never() -> None:
 
 def add_noise() -> None:
     """Makes the network draw random numbers in training, as a dropout would."""
-    forward = models.SequenceClassifier.forward
+    forward = models.SequenceNetwork.forward
 
-    def patched(self: models.SequenceClassifier, x: Tensor) -> Tensor:
+    def patched(self: models.SequenceNetwork, x: Tensor) -> Tensor:
         return forward(self, x + 0.1 * torch.randn_like(x) if self.training else x)
 
-    models.SequenceClassifier.forward = patched
+    models.SequenceNetwork.forward = patched
 
 
 def in_peace() -> None:
@@ -194,7 +194,7 @@ def assert_same_run(out: Path, reference: Path) -> None:
     assert ours["lr_schedulers"] == theirs["lr_schedulers"]
     assert log(out) == log(reference)
     one, other = (read_result(folder(path) / "result.json") for path in (out, reference))
-    assert (one.accuracy, one.best_epoch) == (other.accuracy, other.best_epoch)
+    assert (one.metrics, one.best_epoch) == (other.metrics, other.best_epoch)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """The parts of each task: sizes, disjoint, in proportion where that is promised, and always the same."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,11 +9,18 @@ from benchmarks.data import DataChecksumWarning
 from benchmarks.data.digits import load_digits
 from benchmarks.data.mnist import load_mnist
 from benchmarks.data.random_splits import hold_out, hold_out_stratified, permutation
-from benchmarks.tasks import TASKS
-from benchmarks.tasks.digits_splits import digits_splits
-from benchmarks.tasks.mnist_splits import mnist_splits
+from benchmarks.tasks import PixelDigits, PixelMNIST
+from benchmarks.tasks.samples import Splits
 
 SIZES = [1, 5, 199, 999]
+
+
+def digits_splits(val_size: int, split_seed: int) -> Splits:
+    return PixelDigits(val_size=val_size, split_seed=split_seed).read()
+
+
+def mnist_splits(data_dir: Path, val_size: int, split_seed: int) -> Splits:
+    return PixelMNIST(data_dir=data_dir, val_size=val_size, split_seed=split_seed).read()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -55,7 +64,7 @@ def test_digits_are_split_in_proportion_and_disjoint():
         share = counts * len(part) / 1797
         # Validation is drawn in proportion from what the test part left, itself in proportion to within one image.
         assert ((part.labels.bincount() - share).abs() < 2).all()
-    together = torch.cat([part.pixels for part in parts])
+    together = torch.cat([part.pixels for part in parts]).squeeze(-1)
     assert torch.equal(sorted_rows(together), sorted_rows(everything.pixels)), "each image is in one part"
 
 
@@ -72,7 +81,7 @@ def test_the_digits_for_test_are_the_same_for_every_split_seed():
 
 def test_digits_are_standardised_by_their_training_part():
     splits = digits_splits(200, split_seed=0)
-    x, _ = splits.train.__getitems__(range(len(splits.train)))
+    x, _, _ = splits.train.__getitems__(range(len(splits.train)))
     # A mean of 83,008 numbers of size one in float32.
     torch.testing.assert_close(x.mean(), torch.tensor(0.0), rtol=0, atol=1e-5)
     torch.testing.assert_close(x.std(correction=0), torch.tensor(1.0), rtol=0, atol=1e-5)
@@ -92,7 +101,7 @@ def test_small_mnist_is_split_as_asked(small_mnist_dir):
         splits = mnist_splits(small_mnist_dir, val_size=50, split_seed=1)
     assert [len(part) for part in (splits.train, splits.val, splits.test)] == [250, 50, 40]
     # Random images of 784 bytes: all different.
-    assert len(torch.cat([splits.train.pixels, splits.val.pixels]).unique(dim=0)) == 300
+    assert len(torch.cat([splits.train.pixels, splits.val.pixels]).squeeze(-1).unique(dim=0)) == 300
 
 
 def test_an_mnist_image_is_read_from_the_top_left_along_its_rows_and_standardised(small_mnist_dir):
@@ -100,13 +109,13 @@ def test_an_mnist_image_is_read_from_the_top_left_along_its_rows_and_standardise
         splits = mnist_splits(small_mnist_dir, val_size=50, split_seed=1)
     with pytest.warns(DataChecksumWarning):
         image = load_mnist(small_mnist_dir).test.images[7]
-    assert torch.equal(splits.test.pixels[7], torch.cat([*image]))
-    x, _ = splits.test[7]
+    assert torch.equal(splits.test.pixels[7].squeeze(-1), torch.cat([*image]))
+    x, _, _ = splits.test[7]
     assert torch.equal(x, (torch.cat([*image]).unsqueeze(-1) / 255 - 0.1307) / 0.3081)
 
 
 def test_a_mismatch_is_warned_of_once_a_task(small_mnist_dir, recwarn):
-    task = TASKS["smnist"](data_dir=small_mnist_dir, val_size=50)
+    task = PixelMNIST(data_dir=small_mnist_dir, val_size=50)
     for stage in ("fit", "validate", "test"):
         task.prepare_data()
         task.setup(stage)

@@ -71,6 +71,20 @@ def test_unverified_data_are_marked() -> None:
     assert not any(note.startswith("†") for note in notes([make_result()]))
 
 
+def test_numbers_are_in_the_unit_of_the_objective() -> None:
+    tests = enumerate((0.01, 0.03))
+    results = [make_result("adding", seed=seed, test=test, objective="regression") for seed, test in tests]
+    (row,) = build_table("adding", results)
+    assert row.ours == "0.02 ± 0.014"
+    assert notes(results)[0].startswith("ours: mean squared error (MSE) on the test data")
+
+
+def test_variants_are_lines_of_their_own_and_named() -> None:
+    results = [make_result(), make_result(seed=1, variants=("fixed noise",))]
+    assert [row.method for row in build_table("digits", results)] == ["antisymmetric", "antisymmetric (fixed noise)"]
+    assert "(fixed noise): test 90.00 %" in results[1].summary
+
+
 def test_results_of_another_task_are_refused() -> None:
     with pytest.raises(ValueError, match="`results` has runs of smnist; give those of digits only"):
         build_table("digits", [make_result("smnist")])

@@ -20,7 +20,7 @@ def digits(**arguments):
 
 def labels_of(loader, epoch: int) -> Tensor:
     loader.sampler.set_epoch(epoch)
-    return torch.cat([label for _, label in loader])
+    return torch.cat([batch.target for batch in loader])
 
 
 def test_an_epoch_is_a_permutation_of_all_samples():
@@ -68,7 +68,7 @@ def test_an_iterator_made_before_the_epoch_is_set_follows_it():
     order = EpochOrder(100, seed=0)
     early = iter(order)
     order.set_epoch(4)
-    assert list(early) == epoch_order(100, 0, 4).tolist()
+    assert [draw.row for draw in early] == epoch_order(100, 0, 4).tolist()
 
 
 class Recorder(L.LightningModule):
@@ -80,7 +80,7 @@ class Recorder(L.LightningModule):
         self.seen: dict[int, list[int]] = {}
 
     def training_step(self, batch, index):
-        self.seen.setdefault(self.current_epoch, []).extend(batch[1].tolist())
+        self.seen.setdefault(self.current_epoch, []).extend(batch.target.tolist())
         return self.number**2
 
     def validation_step(self, batch, index):

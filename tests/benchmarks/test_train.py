@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from benchmarks.cli import main
-from benchmarks.models.classifier import Classifier
+from benchmarks.models.learner import Learner
 from benchmarks.report.result import RunResult, read_result
 from benchmarks.run import progress
 from benchmarks.support.errors import FAILED, INTERRUPTED, MISUSED, OK
@@ -61,9 +61,11 @@ def test_leaves_settings_log_checkpoint_and_result(
     )
     assert result.dt == result.settings["model"]["dt"]
     assert result.parameters == 8 * 7 // 2 + 2 * 8 + 10 * 8 + 10
-    assert result.accuracy is not None
-    assert result.accuracy.validation == max(row.val_accuracy for row in result.history)
-    assert result.accuracy.train == result.history[-1].train_accuracy
+    assert result.objective == "classification"
+    assert result.scores is not None
+    assert result.metrics == {"accuracy": result.scores}
+    assert result.scores.val == max(row.val["accuracy"] for row in result.history)
+    assert result.scores.train == result.history[-1].train["accuracy"]
     assert result.seconds.training == pytest.approx(sum(row.seconds for row in result.history))
     assert all(data.verified for data in result.data.values())
     assert result.data
@@ -74,13 +76,13 @@ def test_test_data_are_seen_once_and_with_the_best_weights(
     train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[dict[str, torch.Tensor]] = []
-    test_step = Classifier.test_step
+    test_step = Learner.test_step
 
-    def spy(self: Classifier, batch: Any, batch_idx: int) -> None:
+    def spy(self: Learner, batch: Any, batch_idx: int) -> None:
         seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
         test_step(self, batch, batch_idx)
 
-    monkeypatch.setattr(Classifier, "test_step", spy)
+    monkeypatch.setattr(Learner, "test_step", spy)
     # At this rate the last epoch is worse than an earlier one.
     assert train("--epochs", "4", "--optimizer.lr", "0.5", "--schedule.shape", "constant") == OK
     result = result_in(folder)
@@ -134,7 +136,7 @@ def test_divergence_ends_the_run_and_is_its_result(
     assert train("--optimizer.lr", "1e38", "--trainer.gradient_clip", "1e30") == FAILED
     result = result_in(folder)
     assert result.status == "diverged"
-    assert result.accuracy is None
+    assert result.metrics is None
     assert "epoch 1" in str(result.failure)
     assert "diverged" in capsys.readouterr().out
     assert train("--optimizer.lr", "1e38", "--trainer.gradient_clip", "1e30") == FAILED  # and is not tried again
@@ -144,16 +146,16 @@ def test_divergence_ends_the_run_and_is_its_result(
 def test_loss_that_is_not_finite_is_named_before_the_step(
     train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, bad: float
 ) -> None:
-    training_step = Classifier.training_step
+    training_step = Learner.training_step
 
-    def patched(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+    def patched(self: Learner, batch: Any, batch_idx: int) -> torch.Tensor:
         loss = training_step(self, batch, batch_idx)
         if (self.current_epoch, batch_idx) == (1, 2):
             self._loss = loss + bad  # its gradient stays finite
             return self._loss
         return loss
 
-    monkeypatch.setattr(Classifier, "training_step", patched)
+    monkeypatch.setattr(Learner, "training_step", patched)
     assert train() == FAILED
     result = result_in(folder)
     assert str(result.failure).startswith(f"the training loss is {bad} in epoch 2 at step 3: lower `optimizer.lr`")
@@ -161,10 +163,10 @@ def test_loss_that_is_not_finite_is_named_before_the_step(
 
 
 def test_gradient_that_is_not_finite_is_named(train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def patched(self: Classifier) -> None:
+    def patched(self: Learner) -> None:
         self.network.readout.weight.grad[0, 0] = float("nan")
 
-    monkeypatch.setattr(Classifier, "on_after_backward", patched)
+    monkeypatch.setattr(Learner, "on_after_backward", patched)
     assert train() == FAILED
     assert str(result_in(folder).failure).startswith("the norm of the gradient is nan in epoch 1 at step 1")
 
@@ -172,9 +174,9 @@ def test_gradient_that_is_not_finite_is_named(train: Train, folder: Path, monkey
 def test_ctrl_c_says_how_to_go_on(
     train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    training_step = Classifier.training_step
+    training_step = Learner.training_step
 
-    def patched(self: Classifier, batch: Any, batch_idx: int) -> torch.Tensor:
+    def patched(self: Learner, batch: Any, batch_idx: int) -> torch.Tensor:
         if self.current_epoch == 1:
             signal.raise_signal(signal.SIGINT)
         return training_step(self, batch, batch_idx)
@@ -182,7 +184,7 @@ def test_ctrl_c_says_how_to_go_on(
     handler = signal.default_int_handler  # a job in the background is started with the signal ignored
     signal.signal(signal.SIGINT, handler)
     with monkeypatch.context() as patch:
-        patch.setattr(Classifier, "training_step", patched)
+        patch.setattr(Learner, "training_step", patched)
         assert train() == INTERRUPTED
     assert signal.getsignal(signal.SIGINT) is handler
     assert f"python -m benchmarks train {RUN}" in capsys.readouterr().err

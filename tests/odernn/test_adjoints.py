@@ -19,7 +19,7 @@ from odernn import (
     SemilinearField,
     VectorField,
 )
-from odernn.engines.torch import drive
+from odernn.engines.torch import control_path as drive
 from solvers import (
     RK4,
     SOLVERS,
@@ -96,7 +96,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     """The adjoints of solvers themselves: the registered operators have a cross test of their own (test_engine)."""
-    monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
+    monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
 
 
 def gradients(

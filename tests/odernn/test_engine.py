@@ -10,8 +10,8 @@ from torch import Tensor
 
 from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, DiscreteAdjoint, EngineWarning, RecurrentState
 from odernn.engines import native
-from odernn.engines.native.chunk_recursion import go_back
-from odernn.engines.torch import drive
+from odernn.engines.native.chunk_recursion import run_backward
+from odernn.engines.torch import control_path as drive
 from solvers import (
     SOLVERS,
     Adjoint,
@@ -102,7 +102,7 @@ def test_agrees_with_autograd(
 @pytest.fixture
 def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every field as one that no operator knows: the kernels do the backward recursion alone."""
-    monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
+    monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
 
 
 @needs_compiler
@@ -113,7 +113,7 @@ def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_recursion_of_any_field(field: str, solver: str, hold: str, dtype: torch.dtype) -> None:
     facts = {"save": "trajectory", "steps": "each", "chunks": False}
     fast = layer(field, solver, hold, dtype, "auto", "native")
-    assert fast.choice(torch.randn(3, 7, 2, dtype=dtype)).adjoint == DiscreteAdjoint(go_back)
+    assert fast.choice(torch.randn(3, 7, 2, dtype=dtype)).adjoint == DiscreteAdjoint(run_backward)
     agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
 
 
@@ -160,7 +160,7 @@ class Odd(ExplicitRungeKutta):
 @pytest.mark.parametrize("operators", [True, False])
 def test_a_tableau_of_the_user(engine: str, operators: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not operators:
-        monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
+        monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
     field = FIELDS["gated-antisymmetric"](2, 4, dtype=DOUBLE)
     facts = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
     calls = {"save": "trajectory", "steps": "each", "chunks": False, "dtype": DOUBLE}

@@ -12,7 +12,7 @@ from odernn.engines import native
 from odernn.engines.method import EULER, Method, exponential
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
-from odernn.engines.torch import drive
+from odernn.engines.torch import control_path
 from solvers import (
     SOLVERS,
     Checkpointed,
@@ -44,7 +44,7 @@ each_engine = pytest.mark.parametrize("engine", ["torch", pytest.param("native",
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of a few intervals of the torch engine, so that a short sequence has several."""
-    monkeypatch.setattr(drive, "ENTRIES", 100)
+    monkeypatch.setattr(control_path, "ENTRIES", 100)
 
 
 def layer(field: str, solver: str, *, units: int = 6, dtype: torch.dtype = DOUBLE, **facts: Any) -> ODERNN:

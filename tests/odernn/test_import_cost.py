@@ -15,6 +15,7 @@ import odernn
 cost = time.process_time() - start
 print(cost, *sorted({name.partition(".")[0] for name in sys.modules} & {"scipy", "torchdiffeq", "torchsde"}))
 """
+WITHOUT = "import odernn, sys; print(*(name for name in sys.modules if name.startswith('odernn.analysis')))"
 RUNS = 3
 LIMIT = 0.2
 
@@ -33,3 +34,9 @@ def test_it_costs_at_most_a_fifth_of_a_second(repository: Path) -> None:
     ]
     assert median(float(output[0]) for output in outputs) <= LIMIT, outputs
     assert all(output[1:] == [] for output in outputs), "a wrapped package is imported before anyone asks for it"
+
+
+def test_the_analysis_is_imported_by_name_only(repository: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT]
+    output = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout
+    assert output.strip() == ""

@@ -448,7 +448,7 @@ def test_results_do_not_share_memory():
         ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
         ("method", Method("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
         ("method", Method("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
-        ("method", methods.shears((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
+        ("method", methods.splitting((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
     ],
 )
 def test_bad_arguments_are_named(field, value, error, message):

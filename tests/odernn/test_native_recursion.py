@@ -28,7 +28,7 @@ METHODS = {
     "kutta3": methods.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
     "symplectic-euler": methods.SYMPLECTIC_EULER,
     "leapfrog": methods.LEAPFROG,
-    "any-moves": methods.shears((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
+    "any-moves": methods.splitting((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
     "two-step": methods.two_step(),
 }
 # The sums have a few hundred terms of size one; a unit in the last place is 2e-16 and 1e-7, and the reference float64.
@@ -308,10 +308,10 @@ GOOD: dict[str, Any] = {
         ({"method": methods.two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
         ({"method": Method("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
         ({"method": Method("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
-        ({"method": methods.shears((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
+        ({"method": methods.splitting((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
         ({"method": methods.LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
         (
-            {"method": methods.shears((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
+            {"method": methods.splitting((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
             ValueError,
             "does not depend on the half that it moves",
         ),

@@ -78,10 +78,10 @@ def test_an_error_in_a_part_reaches_the_caller(threads):
     ("platform", "takes", "flag"),
     [("linux", True, "-fopenmp"), ("linux", False, "-pthread"), ("darwin", True, "-pthread")],
 )
-def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, takes, flag):
+def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, supports_parallel, flag):
     """On macOS no compiler's is, whatever it takes."""
     monkeypatch.setattr(build, "sys", SimpleNamespace(platform=platform))
-    monkeypatch.setattr(build, "_accepts", lambda *arguments: takes)
+    monkeypatch.setattr(build, "_accepts", lambda *arguments: supports_parallel)
     assert build._threading("c++") == flag
 
 

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from odernn import FIELDS, ODERNN, DiscreteAdjoint
 from odernn.engines import native
 from odernn.engines.formulas import FORMULAS
-from odernn.engines.method import runge_kutta, shears, two_step
+from odernn.engines.method import runge_kutta, splitting, two_step
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.torch import operators as torch_solver
@@ -24,7 +24,7 @@ DOUBLE = torch.float64
 ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)
 METHODS = {
     "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
-    "leapfrog": shears((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
+    "leapfrog": splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
     "two-step": two_step(),
 }
 
@@ -169,7 +169,7 @@ def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
 @pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
 def test_nothing_in_the_discrete_adjoint_waits_for_the_device(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same of a field that is no operator's: from the layer's door on, with divergence left alone."""
-    monkeypatch.setattr("odernn.engines.choice.why_no_operator", lambda *_: "the operators are left out")
+    monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
     rnn = ODERNN(FIELDS["hamiltonian"](2, 4), make_solver(solver), dt=0.1, on_divergence="ignore", engine="torch")
     assert rnn.choice(torch.randn(5, 3, 2)).adjoint == DiscreteAdjoint()
     x = torch.randn(5, 3, 2)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, DiscreteAdjoint, RecurrentState
-from odernn.engines.torch import drive
+from odernn.engines.torch import control_path as drive
 from odernn.fields import TanhField
 from solvers import RK4, Autograd, Euler, LeapfrogMidpoint, Solver
 

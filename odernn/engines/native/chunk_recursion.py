@@ -14,7 +14,7 @@ from ..torch.two_step import TwoStepStepper
 from .bindings import Recursion, TwoStepWeights, recursion
 
 
-def go_back(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
+def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
     """As `solvers.parallel.one_by_one`, for tensors on the CPU in float32 or float64.
 
     The first interval of a two-step method that starts goes by torch: its first step is of another method.
@@ -54,7 +54,7 @@ def _method(stepper: Stepper, chunk: Chunk, first: int) -> tuple[Method, TwoStep
         tableau = stepper.tableau
         return runge_kutta(tableau.a, tableau.b, tableau.c), None, tableau.stages
     if isinstance(stepper, SplittingStepper):
-        return kicks_and_drifts(stepper.sweeps), None, len(stepper.sweeps)
+        return kicks_and_drifts(stepper.shears), None, len(stepper.shears)
     assert isinstance(stepper, TwoStepStepper)
     return two_step(), _two_step_weights(stepper, chunk, first), 1
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..formulas import Linearised
-from .drive import Drive
+from .control_path import ControlPath
 from .stage import EVERY, Stage
 
 
@@ -19,11 +19,11 @@ class Derivatives(Protocol):
     wants_kappa: bool
     """Whether `close` needs the stages' kappa."""
 
-    def open(self, start: int, stop: int) -> Drive:
+    def open(self, start: int, stop: int) -> ControlPath:
         """The drive of the intervals from `start` to `stop`."""
         ...
 
-    def control_at(self, drive: Drive, fraction: float) -> Tensor:
+    def control_at(self, drive: ControlPath, fraction: float) -> Tensor:
         """The control at a fraction of every interval (time, batch, U)."""
         ...
 
@@ -31,7 +31,7 @@ class Derivatives(Protocol):
         """The right-hand side with its derivatives; `p` may be overwritten."""
         ...
 
-    def close(self, drive: Drive, stages: list[Stage], start: int, stop: int) -> None:
+    def close(self, drive: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Add the gradients by samples, control and parameters that the stages, filled in by the recursion, give."""
         ...
 
@@ -53,7 +53,7 @@ class Chunk:
 
     start: int
     weight: Tensor
-    drive: Drive
+    drive: ControlPath
     derivatives: Derivatives
     images: Tensor
     kappas: Tensor | None

@@ -14,7 +14,7 @@ from solvers.extend import Memory, Problem, Save, Solved, refuse_second_derivati
 
 from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
-from .by_autograd import ByAutograd
+from .autograd_derivatives import AutogradDerivatives
 from .stepper import Stepper
 from .sweep import KeptStates, Recursion, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
 from .two_step import TwoStepStepper
@@ -49,7 +49,7 @@ class DiscreteAdjoint(Adjoint):
         if torch.compiler.is_compiling():
             return Autograd().solve(problem, save)
         refuse_transforms("discrete", problem)
-        if not takes(problem):
+        if not supports_parallel(problem):
             return Checkpointed(every=1).solve(problem, save)
         assert isinstance(problem, RecurrentProblem)
         recurrence = problem.recurrence
@@ -59,7 +59,7 @@ class DiscreteAdjoint(Adjoint):
         return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
-        previous, dt_previous = step_before(problem)
+        previous, dt_previous = previous_step(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         outcome = _Discrete.apply(
             _Plan(problem, recurrence, save, self.recursion, dt_previous),
@@ -70,30 +70,30 @@ class DiscreteAdjoint(Adjoint):
         assert isinstance(outcome, tuple)
         last, last_but_one, *kept = outcome
         every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
-        trajectory = ends_of(kept[0], every) if kept else None
-        return Solved(trajectory, last, memory_after(problem, last_but_one))
+        trajectory = at_samples(kept[0], every) if kept else None
+        return Solved(trajectory, last, final_carry(problem, last_but_one))
 
 
-def ends_of(kept: Tensor, every: int) -> Tensor:
+def at_samples(kept: Tensor, every: int) -> Tensor:
     """Of the kept states those at the ends of the intervals: all of them, not a view, if there are no others."""
     return kept if every == 1 else kept[every - 1 :: every]
 
 
 def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
     """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
-    previous, dt_previous = step_before(problem)
+    previous, dt_previous = previous_step(problem)
     plan = _Plan(problem, recurrence, save, one_by_one, dt_previous)
     stepper = plan.stepper(recurrence, problem.y0, previous, None)
     last, other, kept = _run(plan, recurrence, stepper, problem.y0, keep=save == "trajectory")
-    trajectory = None if kept is None else ends_of(kept, stepper.kept)
-    return Solved(trajectory, last, memory_after(problem, other))
+    trajectory = None if kept is None else at_samples(kept, stepper.kept)
+    return Solved(trajectory, last, final_carry(problem, other))
 
 
-def takes(problem: Problem) -> bool:
+def supports_parallel(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
     if not isinstance(problem, RecurrentProblem) or not is_parallel(problem.solver):
         return False
-    if problem.tensor_form is None or not problem.repeatable:
+    if problem.tensor_form is None or not problem.deterministic:
         return False
     if not isinstance(problem.solver, SplittingMethod):
         return True
@@ -102,7 +102,7 @@ def takes(problem: Problem) -> bool:
     return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
 
 
-def step_before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
+def previous_step(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
     """The state before the initial one and the step from it, of a two-step method that goes on."""
     if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.memory:
         return None, None
@@ -111,7 +111,7 @@ def step_before(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]
     return previous, dt
 
 
-def memory_after(problem: RecurrentProblem, last_but_one: Tensor) -> Memory:
+def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Memory:
     """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
         return problem.memory or ()
@@ -191,7 +191,7 @@ class _Discrete(torch.autograd.Function):
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
-        derivatives = ByAutograd(recurrence, plan.problem.substeps, given, **facts)
+        derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
         last, other, of_kept = (*gradients, None)[:3]
         swept = backward(
             recurrence,

@@ -22,7 +22,7 @@ from solvers.extend import Entry, apply_matrix
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
-from .drive import Drive
+from .control_path import ControlPath
 from .stage import Stage
 from .stepper import States
 
@@ -107,7 +107,7 @@ class ExponentialStepper:
         self._steps: list[_Substep] = []
         self._transposed: list[list[BlockDiagonal]] = []
 
-    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
         places = [(k, i) for k in range(self.substeps) for i in range(self.scheme.stages)]
         controls = {(k, i): drive.at(self._fraction(k, i)).unbind(0) for k, i in places}

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Sweep
+from solvers import Shear
 from solvers.extend import Entry
 
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
 from ..formulas import FORMULAS
 from ..recurrence import Recurrence, Scheme
-from .by_formula import ByFormula
-from .control_sums import ControlSums
+from .closed_form import ClosedFormDerivatives
 from .exponential import BlockScheme, ExponentialStepper
+from .input_gradients import InputGradients
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
@@ -84,8 +84,8 @@ class Arguments:
         if self.family == "exponential":
             return ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
         if self.family == "shears":
-            sweeps = [Sweep(part == 1, *move) for part, *move in zip(self.parts, self.b, self.c, strict=True)]
-            return SplittingStepper(sweeps, recurrence, self.substeps, self.y0)
+            shears = [Shear(part == 1, *move) for part, *move in zip(self.parts, self.b, self.c, strict=True)]
+            return SplittingStepper(shears, recurrence, self.substeps, self.y0)
         dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
         return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
 
@@ -129,8 +129,8 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
     y0 = arguments.y0
-    sums = ControlSums(arguments.control, arguments.samples, bool(want_samples))
-    derivatives = ByFormula(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
+    sums = InputGradients(arguments.control, arguments.samples, bool(want_samples))
+    derivatives = ClosedFormDerivatives(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
     assert isinstance(kept, Tensor)
     swept = backward(
         recurrence,

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
-from .drive import Drive
+from .control_path import ControlPath
 from .stage import Stage
 from .stepper import States
 
@@ -55,7 +55,7 @@ class RungeKuttaStepper:
         self._stages = [torch.empty_like(like) for _ in range(tableau.stages)]
         self._middle = [torch.empty_like(like), torch.empty_like(like)]
 
-    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
         controls = {(k, i): drive.at(self._fraction(k, i)).unbind(0) for k, i in self._places}
         for n, (dt, target) in enumerate(zip(drive.steps(), targets, strict=True)):

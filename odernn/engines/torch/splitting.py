@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from solvers import Sweep
+from solvers import Shear
 
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
-from .drive import Drive
+from .control_path import ControlPath
 from .stepper import States
 
 
@@ -22,11 +22,11 @@ class SplittingStepper:
     kept = 1
     previous_step_gradient = None
 
-    def __init__(self, sweeps: Sequence[Sweep], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+    def __init__(self, shears: Sequence[Shear], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.substeps = substeps
-        self.sweeps = sweeps
+        self.shears = shears
         self.half = like.shape[-1] // 2
-        self.moves = [(k, sweep) for k in range(substeps) for sweep in sweeps]
+        self.moves = [(k, shear) for k in range(substeps) for shear in shears]
         self.evaluations = len(self.moves)
         self.images, self.units = len(recurrence.weight) // 2, self.half
         self._pointwise = recurrence.scheme.pointwise
@@ -34,45 +34,45 @@ class SplittingStepper:
         self._weights = [recurrence.weight[:n, n:].T, recurrence.weight[n:, :n].T]
         self._room = like.new_empty(*like.shape[:-1], self.images)
 
-    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every kick and drift in its turn, on a copy of the state."""
         controls = [half_of(drive.at(self._fraction(k, s)), _half(s), self.half).unbind(0) for k, s in self.moves]
         for n, (dt, target) in enumerate(zip(drive.steps(), targets, strict=True)):
             halves = target.copy_(y).split(self.half, dim=-1)
-            for (_, sweep), control in zip(self.moves, controls, strict=True):
-                half = _half(sweep)
+            for (_, shear), control in zip(self.moves, controls, strict=True):
+                half = _half(shear)
                 image = torch.mm(halves[1 - half], self._weights[half], out=self._room)
                 slope = self._pointwise(halves[half], image, control[n])
-                combine_into(halves[half], halves[half], dt, (sweep.share,), (slope,))
+                combine_into(halves[half], halves[half], dt, (shear.share,), (slope,))
             y = target
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every kick and drift, for all times at once."""
         halves = list(states.window(chunk.start, chunk.start + chunk.drive.length).split(self.half, dim=-1))
-        for k, sweep in self.moves:
-            half = _half(sweep)
-            stage = chunk.evaluate(halves[half], halves[1 - half], self._fraction(k, sweep), half)
+        for k, shear in self.moves:
+            half = _half(shear)
+            stage = chunk.evaluate(halves[half], halves[1 - half], self._fraction(k, shear), half)
             slope, room = stage.linearised.slope.detach(), torch.empty_like(stage.linearised.slope)
-            halves[half] = combine_into(room, halves[half], chunk.drive.step, (sweep.share,), (slope,))
+            halves[half] = combine_into(room, halves[half], chunk.drive.step, (shear.share,), (slope,))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
         """The kicks and drifts from the last to the first."""
         if later is not None:
             adjoint[0].add_(later[0])
         halves = adjoint[0].split(self.half, dim=-1)
-        for (_, sweep), stage in zip(reversed(self.moves), reversed(chunk.stages), strict=True):
-            half = _half(sweep)
-            back = stage.pull_back(n, sweep.share * halves[half])
+        for (_, shear), stage in zip(reversed(self.moves), reversed(chunk.stages), strict=True):
+            half = _half(shear)
+            back = stage.pull_back(n, shear.share * halves[half])
             halves[1 - half].add_(back)
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has."""
         chunk.add_slope_products(total[chunk.start : chunk.start + chunk.drive.length])
 
-    def _fraction(self, k: int, sweep: Sweep) -> float:
-        return (k + sweep.node) / self.substeps
+    def _fraction(self, k: int, shear: Shear) -> float:
+        return (k + shear.node) / self.substeps
 
 
-def _half(sweep: Sweep) -> int:
+def _half(shear: Shear) -> int:
     """The half that it moves."""
-    return 1 if sweep.kick else 0
+    return 1 if shear.kick else 0

@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from .chunk import Chunk
-from .drive import Drive
+from .control_path import ControlPath
 
 
 class States(Protocol):
@@ -39,7 +39,7 @@ class Stepper(Protocol):
         """The gradient by the step before the first (batch,), where `add_step_gradient` has found one."""
         ...
 
-    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Step through the drive's intervals, which begin with number `start`, from `y`.
 
         Each kept state is written into its target, which is not the state before it, but may be the one before that.

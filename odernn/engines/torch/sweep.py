@@ -12,7 +12,7 @@ from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMetho
 
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
-from .drive import chunk_bounds, drive_of
+from .control_path import chunk_bounds, control_path
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
@@ -35,7 +35,7 @@ def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor
     if isinstance(solver, ExplicitRungeKutta):
         return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
     if isinstance(solver, SplittingMethod):
-        return SplittingStepper(solver.sweeps, recurrence, substeps, y0)
+        return SplittingStepper(solver.shears, recurrence, substeps, y0)
     assert isinstance(solver, LeapfrogMidpoint)
     previous, dt = (None, None) if before is None else before
     return TwoStepStepper(recurrence, substeps, y0, previous, dt)
@@ -70,7 +70,7 @@ def forward(recurrence: Recurrence, stepper: Stepper, substeps: int, y0: Tensor,
     rotation = [torch.empty_like(y0) for _ in range(2)] if kept is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0):
-        drive = drive_of(recurrence.segment(start, stop), substeps)
+        drive = control_path(recurrence.segment(start, stop), substeps)
         first, last = start * stepper.kept, stop * stepper.kept
         targets = [rotation[j % 2] for j in range(first, last)] if kept is None else kept[first:last].unbind(0)
         stepper.advance(drive, start, y, targets)

@@ -17,7 +17,7 @@ from solvers import Midpoint
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
-from .drive import Drive
+from .control_path import ControlPath
 from .runge_kutta import RungeKuttaStepper
 from .stepper import States
 
@@ -64,7 +64,7 @@ class TwoStepStepper:
         """Whether the first step starts the method."""
         return self.previous is None
 
-    def advance(self, drive: Drive, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every step from the two states before it."""
         controls = [drive.at(k / self.substeps).unbind(0) for k in range(self.substeps)]
         steps = drive.steps()
@@ -119,7 +119,7 @@ class TwoStepStepper:
             return self._step(0) / self.dt_previous
         return self._step(n) / self._step(n - 1) if isinstance(self._steps, Tensor) else 1.0
 
-    def _start(self, drive: Drive, y: Tensor, target: Tensor) -> None:
+    def _start(self, drive: ControlPath, y: Tensor, target: Tensor) -> None:
         """The explicit midpoint method over the first solver step."""
         assert self._starter is not None
         s = self.substeps

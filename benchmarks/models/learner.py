@@ -1,0 +1,105 @@
+"""What lightning trains: a network with its objective, its optimizer, and the stop where a number is not finite."""
+
+from __future__ import annotations
+
+import math
+
+import lightning as L
+import torch
+from jaxtyping import Float
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from benchmarks.models.means import RunningMeans, masked_mean
+from benchmarks.models.network import SequenceNetwork
+from benchmarks.models.optimizers import make_optimizer
+from benchmarks.models.schedule import rate_function
+from benchmarks.objectives import Batch, Objective
+from benchmarks.settings.types import Settings
+from benchmarks.support.errors import NonFiniteError
+
+
+class Learner(L.LightningModule):
+    """A network that learns an objective.
+
+    Attributes:
+        metrics: by "train", "val" and "test", the means of the loss and of the objective's metrics over the last
+            such part of an epoch.
+    """
+
+    def __init__(self, network: SequenceNetwork, objective: Objective, settings: Settings) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+        self.settings = settings
+        self.metrics: dict[str, dict[str, float]] = {}
+        self._means = {stage: RunningMeans() for stage in ("train", "val", "test")}
+        self._loss = torch.zeros(())
+        self._steps_of_epoch = 0
+
+    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
+        """What the network says of each sample, or of each step of each sample."""
+        return self.network(x)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        self._loss = self._evaluate("train", batch)
+        return self._loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._evaluate("test", batch)
+
+    def on_train_epoch_start(self) -> None:
+        # Nothing here draws random numbers yet. What does one day, a dropout for example, has then the same ones in
+        # an epoch whether or not the run was stopped before it.
+        torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
+        self._steps_of_epoch = 0
+
+    def on_train_epoch_end(self) -> None:
+        self._close("train")
+
+    def on_validation_epoch_end(self) -> None:
+        self._close("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._close("test")
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer = make_optimizer(self.settings.optimizer, self.network.parameters())
+        total = int(self.trainer.estimated_stepping_batches)
+        schedule = LambdaLR(optimizer, rate_function(self.settings.schedule, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clips by norm, and stops the run before the step where the loss or the norm is not finite."""
+        limit = self.settings.trainer.gradient_clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        if not bool(torch.isfinite(self._loss) & torch.isfinite(norm)):
+            self._check("the training loss", self._loss.item())
+            self._check("the norm of the gradient", norm.item())
+        self._steps_of_epoch += 1
+
+    def _evaluate(self, stage: str, batch: Batch) -> Tensor:
+        scores = self.objective.score(self(batch.x), batch.target)
+        self._means[stage].add(scores, batch.mask)
+        return masked_mean(scores["loss"], batch.mask)
+
+    def _close(self, stage: str) -> None:
+        means = self._means[stage].close()
+        self._check(f"the {stage} loss", means["loss"])
+        self.metrics[stage] = means
+        if stage != "test":
+            self.log_dict({f"{stage}_{name}": value for name, value in means.items()}, prog_bar=True)
+
+    def _check(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise NonFiniteError.at(what, value, epoch=self.current_epoch + 1, step=self._steps_of_epoch + 1)

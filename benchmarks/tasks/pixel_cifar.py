@@ -1,0 +1,57 @@
+"""Pixel CIFAR-10: the three channels of one pixel a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks.data.cifar10 import CLASSES, data_variants, load_cifar10, locate_cifar10
+from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.objectives import Classification, Objective
+from benchmarks.tasks.image_task import ImageTask
+from benchmarks.tasks.images import CIFAR_SCALE, CIFAR_SIDE, ImageSequences
+from benchmarks.tasks.samples import Part
+
+
+@final
+@dataclass(kw_only=True, eq=False)
+class PixelCIFAR(ImageTask):
+    """CIFAR-10 one pixel a step, T = 1024, red, green and blue of the same pixel; scanline from the top left.
+
+    45,000 images for training, 5,000 for validation, the published 10,000 for test; no augmentation. Each channel is
+    standardised by its mean and standard deviation over the training images.
+
+    Source: Chang et al., AntisymmetricRNN, arXiv 1902.09689, sec. 5.2, with validation held out here.
+    """
+
+    input_size: ClassVar[int] = 3
+    objective: ClassVar[Objective] = Classification(10, class_names=CLASSES)
+
+    @property
+    def name(self) -> str:
+        return "pixel-cifar"
+
+    @property
+    def length(self) -> int:
+        return CIFAR_SIDE * CIFAR_SIDE
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return data_variants(self.data_checksum)
+
+    def prepare_data(self) -> None:
+        """Downloads what is not there."""
+        locate_cifar10(self.data_dir)
+
+    def load(self) -> ImageSet:
+        return load_cifar10(self.data_dir)
+
+    def samples(self, images: LabelledImages, part: Part) -> ImageSequences:
+        pixels = images.images.flatten(2).transpose(1, 2).contiguous()  # the files hold one plane a channel
+        return ImageSequences(pixels, images.labels, CIFAR_SCALE)
+
+    def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column channel"]:
+        return CIFAR_SCALE.undo(x).reshape(-1, CIFAR_SIDE, CIFAR_SIDE, 3)

@@ -1,0 +1,108 @@
+"""The contract of a task, and the arguments that all tasks have."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import lightning as L
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from benchmarks.data.checksum import ContentCheck
+from benchmarks.objectives import Batch, Objective
+from benchmarks.tasks.arguments import check_arguments, count, seed
+from benchmarks.tasks.loading import evaluation_loader, training_loader
+from benchmarks.tasks.samples import Splits
+
+
+@dataclass(kw_only=True, eq=False)
+class Task(L.LightningDataModule, abc.ABC):
+    """Data with an objective. Abstract.
+
+    A final class is a dataclass too: it adds its own arguments as fields, each with its check (`tasks.arguments`), and
+    says `name`, `length`, `input_size`, `objective`, and how its parts are read. Training batches come in an order that
+    `seed` and the epoch decide, the others in a fixed one; nothing is dropped from any part.
+
+    Args:
+        batch_size: samples a training batch; the last one of an epoch holds what is left.
+        eval_batch_size: samples a batch of validation and test.
+        seed: of the training order and of what else is random in training; a run's own seed.
+
+    Attributes:
+        input_size: numbers a step.
+        objective: what is learned of the samples.
+
+    Raises:
+        TypeError, ValueError: an argument of a wrong type or out of range.
+    """
+
+    batch_size: int = count(128)
+    eval_batch_size: int = count(1000)
+    seed: int = seed()
+
+    input_size: ClassVar[int]
+    objective: ClassVar[Objective]
+    _splits: Splits | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - lightning's may be set, and be None
+        """The name in `TASKS`. A class that has several says which one its arguments make."""
+
+    @property
+    @abc.abstractmethod
+    def length(self) -> int:
+        """Steps T of every sample."""
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What differs from the task as its name says it; empty as a rule. Results show it wherever they stand."""
+        return ()
+
+    def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column *channel"] | None:
+        """The images that sequences were made of, from 0 to 1, so that a person can look; None where there are none."""
+        return None
+
+    @abc.abstractmethod
+    def read(self) -> Splits:
+        """The three parts, read or drawn, and checked."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads the data, once for all stages."""
+        if self._splits is None:
+            self._splits = self.read()
+
+    @property
+    def splits(self) -> Splits:
+        """The three parts.
+
+        Raises:
+            RuntimeError: before `setup()`.
+        """
+        if self._splits is None:
+            raise RuntimeError(f"the task `{self.name}` has read no data yet; call its `setup()` first")
+        return self._splits
+
+    @property
+    def data_checksum(self) -> dict[str, ContentCheck]:
+        """By file or data set: the sha256 of the uncompressed content, and whether it is the published one."""
+        return self.splits.checksum
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the training part."""
+        return training_loader(self.splits.train, self.batch_size, self.seed)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the validation part."""
+        return evaluation_loader(self.splits.val, self.eval_batch_size)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Batches of the test part."""
+        return evaluation_loader(self.splits.test, self.eval_batch_size)

@@ -1,0 +1,38 @@
+"""What dL/du gives to the samples and to the parameters of an affine control, added up chunk by chunk."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ...control.input_map import AffineControl
+from ..formulas import one_minus_square
+
+
+class InputGradients:
+    """The gradients by V, b and the samples, added up chunk by chunk.
+
+    Args:
+        control: the map.
+        samples: the whole input (time, batch, m).
+        want_samples: whether a gradient by the samples is asked for.
+    """
+
+    def __init__(self, control: AffineControl, samples: Tensor, want_samples: bool) -> None:
+        self.control = control
+        self.input = samples
+        self.weight = None if control.weight is None else torch.zeros_like(control.weight)
+        self.bias = None if control.bias is None else torch.zeros_like(control.bias)
+        self.samples = torch.empty_like(samples) if want_samples else None
+
+    def add(self, start: int, stop: int, u: Tensor, gradient: Tensor) -> None:
+        """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives; `u` is their control."""
+        if self.control.squashed and self.control.weight is not None:
+            gradient = gradient * one_minus_square(u)
+        flat = gradient.reshape(-1, gradient.shape[-1])
+        if self.weight is not None and self.bias is not None:
+            self.weight.addmm_(flat.T, self.input[start:stop].reshape(len(flat), -1))
+            self.bias.add_(flat.sum(0))
+        if self.samples is not None:
+            V = self.control.weight
+            self.samples[start:stop] = (flat if V is None else flat @ V).view(self.samples[start:stop].shape)
