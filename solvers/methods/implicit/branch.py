@@ -62,6 +62,11 @@ class Points:
         """Those where `kept` (m,) is true."""
         return Points(*(getattr(self, part.name)[kept] for part in fields(self)))
 
+    def moved_to(self, others: Points, moved: Tensor) -> Points:
+        """Those of `others` where `moved` (m, 1) is true; the rows stay."""
+        pairs = [(getattr(others, part.name), getattr(self, part.name)) for part in fields(self)[1:]]
+        return Points(self.row, *(torch.where(moved, there, here) for there, here in pairs))
+
     def length(self, dy: Tensor, ds: Tensor) -> Tensor:
         """The arc length (m, 1) of a small step."""
         return torch.sqrt((dy / self.scale).square().sum(-1, keepdim=True) + ds * ds)
@@ -188,7 +193,9 @@ def _advance(points: Points, found: Found, landing: Tensor) -> tuple[Points, Ten
     good = found.good & same & inside
     growth = (AIM / found.first).nan_to_num(0.0)
     step = points.step * torch.where(good, growth.clamp(0.5, 4), growth.clamp(0.1, 0.5))
-    parts = (torch.where(good, getattr(ahead, p), getattr(points, p)) for p in ("y", "s", "y_slope", "s_slope", "scale"))
+    parts = (
+        torch.where(good, getattr(ahead, p), getattr(points, p)) for p in ("y", "s", "y_slope", "s_slope", "scale")
+    )
     y, s, y_slope, s_slope, scale = parts
     return Points(points.row, y, s, y_slope, s_slope, step, scale), good & landing
 

@@ -100,8 +100,8 @@ class ImplicitSolver(Solver):
     def _check_dtype(self, dtype: torch.dtype) -> None:
         if dtype in HALF:
             raise TypeError(
-                f"`y` is {dtype}, and {type(self).__name__} solves an equation, which half precision is too coarse for: "
-                "give the state and the right-hand side in torch.float32, or use an explicit solver"
+                f"`y` is {dtype}, and {type(self).__name__} solves an equation, for which half precision is too "
+                "coarse: give the state and the right-hand side in torch.float32, or use an explicit solver"
             )
         if self.tolerance is not None:
             check_tolerance(self.tolerance, dtype)

@@ -127,7 +127,7 @@ def _gradients(
     differentiates there, and takes what was made there.
     """
     if torch.is_inference_mode_enabled():
-        value, pull = torch.func.vjp(function, *inputs)
+        value, pull = torch.func.vjp(function, *inputs)[:2]
         return value, pull(torch.ones_like(value)) if units is None else torch.func.vmap(pull)(units)
     with torch.enable_grad():
         inputs = tuple(part.detach().requires_grad_() for part in inputs)
