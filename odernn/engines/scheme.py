@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -113,6 +114,7 @@ def _block_scheme(
     return exponential(found.flows, found.a, found.b, solver.tableau.c), found.matrices
 
 
+@cache
 def _method(solver: Solver) -> Method | None:
     """A solver that needs no linear part as the operators know it, or None."""
     if isinstance(solver, ExplicitRungeKutta):

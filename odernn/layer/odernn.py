@@ -17,6 +17,7 @@ from solvers.extend import POLICIES, OnDivergence, Save, check_divergence, check
 from ..control.hold import Hold, as_hold
 from ..control.time_grid import Step, check_step, steps_between, time_grid
 from ..engines.choice import ADJOINTS, ENGINES, Auto, Choice, Engine, choice_of, on_engine
+from ..fields.contract import undisturbed
 from ..fields.field import VectorField
 from . import inputs
 from .problem import initial_value_problem
@@ -218,7 +219,8 @@ class ODERNN(nn.Module):
         samples = inputs.time_first(x, self.field, self.batch_first)
         state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
         times = time_grid(self.dt, state.t, samples.shape[0], state.y)
-        problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+        with undisturbed(self.field, samples):
+            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine), problem)
 
     def with_solver(self, solver: Solver, *, substeps: int | None = None, hold: Hold | str | None = None) -> ODERNN:
@@ -256,7 +258,7 @@ class ODERNN(nn.Module):
             problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             check_divergence(problem, solved, self.on_divergence)
-            control = None if self.hold.jumps else self.field.control(samples[-1])
+            control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         return solved.trajectory, RecurrentState(solved.y, times.end(samples.shape[0]), solved.memory, control)
 
     def _built_weights(self) -> AbstractContextManager[None]:
@@ -288,5 +290,5 @@ class ODERNN(nn.Module):
     def _check_structure(self) -> None:
         """The solver's needs against what the field declares, before any data is there."""
         state = torch.empty(1, self.field.hidden_size, device="meta")
-        structure = make_right_hand_side(self.field, None)(lambda t: state)
+        structure = make_right_hand_side(self.field, None, elementwise=True)(lambda t: state)
         check_requirements(self.solver, structure, state, type(self.field).__name__)

@@ -51,7 +51,7 @@ class Stream:
                 f"the layer's `dt` is a tensor of shape {tuple(rnn.dt.shape)} and a stream has no end; make the layer "
                 "with a number, or use `step`, which takes a dt a sample"
             )
-        field = copy.deepcopy(rnn.field, _shared_generators(rnn.field)).requires_grad_(False)
+        field = copy.deepcopy(rnn.field, _not_copied(rnn.field)).requires_grad_(False)
         inputs.check_continuing(state.y, len(state.y), field)
         state = state.detach()
         self._y, self._t, self._memory = state.y.contiguous(), state.t, state.memory
@@ -97,10 +97,16 @@ class Stream:
         return y
 
 
-def _shared_generators(field: VectorField) -> dict[int, object]:
-    """What a copy of the field does not copy: a generator of noise goes on where it is."""
-    attributes = (value for module in field.modules() for value in vars(module).values())
-    return {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+def _not_copied(field: VectorField) -> dict[int, object]:
+    """What a copy of the field does not copy.
+
+    A generator of noise goes on where it is. A tensor with a history, as pruning and the old weight and spectral norm
+    keep it in an attribute, is cut off from it: the hook makes it again.
+    """
+    attributes = [value for module in field.modules() for value in vars(module).values()]
+    generators = {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+    tensors = (value for value in attributes if isinstance(value, Tensor) and not value.is_leaf)
+    return generators | {id(value): value.detach().clone() for value in tensors}
 
 
 def _is_finite(y: Tensor) -> bool:
