@@ -6,7 +6,6 @@ import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from types import MappingProxyType
 from typing import Literal, final
 
@@ -72,7 +71,6 @@ class Auto(Adjoint):
         return OnEngine(self, "auto").solve(problem, save)
 
 
-@cache
 def on_engine(adjoint: Adjoint, engine: Engine) -> Adjoint:
     """The adjoint that runs on the engine.
 
@@ -147,10 +145,12 @@ class OnEngine(Adjoint):
 
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
-        picked = self._of_any(problem)
-        broken = problem.why_not_parallel
-        if not isinstance(picked, DiscreteAdjoint) or not supports_parallel(problem) or torch.compiler.is_compiling():
+        if torch.compiler.is_compiling():
+            return Choice("torch", self._of_any(problem), missing)
+        if not supports_parallel(problem):
+            picked, broken = self._of_any(problem), problem.why_not_parallel()
             return Choice("torch", picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
+        picked = DiscreteAdjoint() if isinstance(self.adjoint, Auto) else self.adjoint
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", picked, f"{missing}, and {reason}")

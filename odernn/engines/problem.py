@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple, final
 
 from torch import Tensor
@@ -110,7 +109,6 @@ class RecurrentProblem(Problem):
         )
         return Recurrence(scheme, weight, *self.span)
 
-    @cached_property
     def why_not_parallel(self) -> str | None:
         """Why the field's evaluations at all times cannot be made again together, or None."""
         field = self.field

@@ -25,7 +25,7 @@ _MODULE_CALL = nn.Module.__call__
 class _Functions(NamedTuple):
     """Functions that belong together, as each of the registered fields has them."""
 
-    names: frozenset[str]
+    names: tuple[str, ...]
     of: Callable[[type[VectorField]], tuple[object, ...]]
     registered: frozenset[tuple[object, ...]]
 
@@ -34,7 +34,7 @@ def _registered(*names: str) -> _Functions:
     def of(cls: type[VectorField]) -> tuple[object, ...]:
         return tuple([getattr(cls, name, None) for name in names])
 
-    return _Functions(frozenset(names), of, frozenset(of(cls) for cls in FIELDS.values()))
+    return _Functions(names, of, frozenset(of(cls) for cls in FIELDS.values()))
 
 
 _CONTROL = _registered("control", "affine_control")
@@ -100,7 +100,11 @@ def _why_control_is_called(field: VectorField) -> str | None:
 
 def _is_registered(field: VectorField, functions: _Functions) -> bool:
     """Whether the functions are, all together, those of one registered field, and none is replaced in the instance."""
-    return vars(field).keys().isdisjoint(functions.names) and functions.of(type(field)) in functions.registered
+    attributes = vars(field)
+    for name in functions.names:
+        if name in attributes:
+            return False
+    return functions.of(type(field)) in functions.registered
 
 
 def _is_plain(linear: nn.Linear, name: str) -> bool:

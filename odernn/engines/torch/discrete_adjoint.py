@@ -105,7 +105,7 @@ def supports_parallel(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
     if not isinstance(problem, RecurrentProblem) or not is_parallel(problem.solver):
         return False
-    if problem.why_not_parallel is not None:
+    if problem.why_not_parallel() is not None:
         return False
     if not isinstance(problem.solver, SplittingMethod):
         return True
