@@ -119,7 +119,7 @@ class OnEngine(Adjoint):
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
-            return Choice("torch", self._of_any(problem), "the problem is not a layer's")
+            return Choice("torch", self._without_parallel(), "the problem is not a layer's")
         missing = unsupported(problem.field, problem.hold, problem.solver, problem.step)
         if missing is None and problem.called is not None:
             missing = misfit(problem.field, problem.y0, problem.inputs[1], problem.control)
@@ -130,13 +130,9 @@ class OnEngine(Adjoint):
             return Choice("torch", _ON_TORCH, _with_control(problem, reason))
         return Choice("native", _ON_NATIVE, _with_control(problem, "the kernels take field, method and state"))
 
-    def _of_any(self, problem: Problem) -> Adjoint:
-        """`Auto` is the discrete adjoint where that is parallel in time, else autograd."""
-        if not isinstance(self.adjoint, Auto):
-            return self.adjoint
-        if torch.compiler.is_compiling() or transformed(problem) or not supports_parallel(problem):
-            return Autograd()
-        return DiscreteAdjoint()
+    def _without_parallel(self) -> Adjoint:
+        """What runs a problem that has no parallel form, or one that the compiler traces."""
+        return Autograd() if isinstance(self.adjoint, Auto) else self.adjoint
 
     def _tell(self, choice: Choice) -> None:
         _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
@@ -146,9 +142,9 @@ class OnEngine(Adjoint):
     def _without_operator(self, problem: Problem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         if torch.compiler.is_compiling():
-            return Choice("torch", self._of_any(problem), missing)
+            return Choice("torch", self._without_parallel(), missing)
         if not supports_parallel(problem):
-            picked, broken = self._of_any(problem), problem.why_not_parallel()
+            picked, broken = self._without_parallel(), problem.why_not_parallel()
             return Choice("torch", picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
         picked = DiscreteAdjoint() if isinstance(self.adjoint, Auto) else self.adjoint
         reason = why_not_native(self.engine, problem.y0)
