@@ -8,6 +8,7 @@ from typing import final
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from .field import REMEMBERED, AffinePointwiseField, PartitionedField, VectorField
 
@@ -61,6 +62,8 @@ def broken_promise(field: AffinePointwiseField, weight: Tensor, controls: int, l
 def undisturbed(field: VectorField, like: Tensor) -> Iterator[list[Tensor]]:
     """Where the field may be evaluated for a look: its buffers are copies, random numbers are given back.
 
+    Weights that torch.nn.utils.parametrize builds are not cached, as they would have no history for what comes after.
+
     Args:
         field: the field.
         like: a tensor on its device.
@@ -77,10 +80,12 @@ def undisturbed(field: VectorField, like: Tensor) -> Iterator[list[Tensor]]:
                 store[name] = buffer.detach().clone()
                 copies.append(store[name])  # pyright: ignore[reportArgumentType]
     devices = [like.device] if like.device.type == "cuda" else []
+    cached, parametrize._cache_enabled = parametrize._cache_enabled, 0
     try:
         with torch.random.fork_rng(devices), torch.no_grad():
             yield copies
     finally:
+        parametrize._cache_enabled = cached
         for store, values in zip(stores, before, strict=True):
             store.update(values)
 

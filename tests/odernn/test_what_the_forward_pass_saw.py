@@ -24,6 +24,7 @@ from solvers import Checkpointed, Continuous, LeapfrogMidpoint, TorchdiffeqSolve
 DOUBLE = torch.float64
 # Sums over some tens of products of numbers of size one, taken in another order.
 ROUNDING = {"rtol": 1e-9, "atol": 1e-10}
+FINE = TorchdiffeqSolver("rk4", steps=4)
 NAMES = ["auto", "discrete", "checkpointed", "every-2", "reversible", "continuous"]
 
 
@@ -31,7 +32,7 @@ def adjoint_of(name: str) -> object:
     if name == "every-2":
         return Checkpointed(every=2)
     if name == "continuous":
-        return Continuous(TorchdiffeqSolver("rk4"))
+        return Continuous(FINE)
     return make_adjoint(name, ADJOINTS)
 
 
@@ -134,7 +135,7 @@ WRITTEN = [write_buffer, write_parameters, write_list, write_tensor, add_hook]
 
 
 def layer(field: VectorField, adjoint: object, name: str, hold: str = "zero-order") -> ODERNN:
-    solver = LeapfrogMidpoint() if name in ("reversible", "discrete", "auto") else TorchdiffeqSolver("rk4")
+    solver = LeapfrogMidpoint() if name in ("reversible", "discrete", "auto") else FINE
     return ODERNN(field, solver, dt=0.2, hold=hold, adjoint=adjoint)  # pyright: ignore[reportArgumentType]
 
 
@@ -150,7 +151,7 @@ def gradients(field: str, name: str, adjoint: object, change: Callable[[VectorFi
 
 def agree(found: list[Tensor], wanted: list[Tensor], name: str) -> None:
     # The continuous gradient differs by the discretisation error, far below what any of the changes makes.
-    tolerance = {"rtol": 2e-3, "atol": 2e-4} if name == "continuous" else ROUNDING
+    tolerance = {"rtol": 1e-4, "atol": 1e-4} if name == "continuous" else ROUNDING
     for got, right in zip(found, wanted, strict=True):
         torch.testing.assert_close(got, right, **tolerance)
 
@@ -160,7 +161,8 @@ def agree_or_say(found: Callable[[], list[Tensor]], wanted: list[Tensor], name: 
     try:
         got = found()
     except RuntimeError as error:
-        assert any(each in str(error) for each in ("inplace operation", "forward pass", "backward pass")), str(error)
+        if not any(each in str(error) for each in ("inplace operation", "forward pass", "backward pass")):
+            raise
         return
     agree(got, wanted, name)
 
@@ -210,7 +212,7 @@ def test_functional_call(field: str, name: str, hold: str) -> None:
     def found(adjoint: object) -> list[Tensor]:
         torch.manual_seed(0)
         rnn = layer(FIELDS[field](), adjoint, name, hold)
-        fast = {key: (1.5 * p).detach().requires_grad_() for key, p in rnn.named_parameters()}
+        fast = {key: (0.75 * p).detach().requires_grad_() for key, p in rnn.named_parameters()}
         scaled = {key: 2 * p for key, p in fast.items()}  # a hypernetwork's: no leaves
         output, _ = functional_call(rnn, scaled, (torch.randn(5, 3, 2, dtype=DOUBLE),))
         return list(torch.autograd.grad(output.square().sum(), list(fast.values())))
@@ -268,7 +270,7 @@ PARTS: dict[str, Callable[[int], nn.Module]] = {
     "batch norm": lambda width: nn.BatchNorm1d(width, dtype=DOUBLE),
     "layer norm": lambda width: nn.LayerNorm(width, dtype=DOUBLE),
     "softmax": lambda width: nn.Softmax(-1),
-    "spectral norm": lambda width: nn.utils.parametrizations.spectral_norm(nn.Linear(width, width, dtype=DOUBLE)),
+    "spectral norm": lambda width: nn.utils.spectral_norm(nn.Linear(width, width, dtype=DOUBLE)),
 }
 PLACES: dict[str, Callable[[str, str], VectorField]] = {
     "control": Inside,
@@ -288,7 +290,8 @@ def test_parts_that_draw_count_or_mix(part: str, where: str, name: str) -> None:
         field = PLACES[where](part, where)
         rnn = layer(field, adjoint, name)
         torch.manual_seed(7)
-        loss = rnn(torch.randn(5, 3, 2, dtype=DOUBLE))[0].square().sum()
+        x, y0 = torch.randn(5, 3, 2, dtype=DOUBLE), torch.randn(1, 3, 4, dtype=DOUBLE)
+        loss = rnn(x, y0)[0].square().sum()
         torch.manual_seed(8)
         found = torch.autograd.grad(loss, list(field.parameters()), allow_unused=True, materialize_grads=True)
         return list(found), dict(field.named_buffers())
