@@ -103,13 +103,20 @@ def _tried(field: AffinePointwiseField, images: int, controls: int, like: Tensor
                 return "its `pointwise` writes into a buffer"
             if not _equal(slope, again):
                 return "its `pointwise` gives another answer the second time"
-            if not _close(slope, torch.stack([_slope(field, [x[n] for x in given]) for n in range(2)])):
+            apart = torch.stack([_slope(field, [x[n] for x in given]) for n in range(2)])
+            if _rows_see_each_other(field, given, slope) or not _close(slope, apart):
                 return "in its `pointwise` times or sequences see each other"
             if _mixes(field, given, slope):
                 return "in its `pointwise` units see each other"
             return "its `drift` and `kick` are not its `pointwise`" if _splits_otherwise(field, given) else None
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         return f"its `pointwise` does not take states of several times at once ({str(error).splitlines()[0][:80]})"
+
+
+def _rows_see_each_other(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) -> bool:
+    """Whether the first row of each time, changed, changes the second."""
+    changed = [torch.stack((x[:, 0] + 0.5, x[:, 1]), dim=1) for x in given]
+    return not _equal(_slope(field, changed)[:, 1], slope[:, 1])
 
 
 def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) -> bool:

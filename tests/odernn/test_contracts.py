@@ -1,4 +1,4 @@
-"""Law: what `pointwise` must promise is tried; a field that breaks it trains as under autograd, and `choice` says why."""
+"""Law: what `pointwise` promises is tried; a field that breaks it trains as under autograd, and `choice` says why."""
 
 import copy
 import pickle
