@@ -6,7 +6,6 @@ same: where the functions are those that this package registered, and no hook is
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -26,15 +25,12 @@ class _Functions(NamedTuple):
     """Functions that belong together, as each of the registered fields has them."""
 
     names: tuple[str, ...]
-    of: Callable[[type[VectorField]], tuple[object, ...]]
     registered: frozenset[tuple[object, ...]]
 
 
 def _registered(*names: str) -> _Functions:
-    def of(cls: type[VectorField]) -> tuple[object, ...]:
-        return tuple([getattr(cls, name, None) for name in names])
-
-    return _Functions(names, of, frozenset(of(cls) for cls in FIELDS.values()))
+    functions = (tuple(getattr(cls, name, None) for name in names) for cls in FIELDS.values())
+    return _Functions(names, frozenset(functions))
 
 
 _CONTROL = _registered("control", "affine_control")
@@ -76,7 +72,10 @@ def why_slope_is_called(field: VectorField, *, in_parts: bool) -> str | None:
     if not isinstance(field, ActivatedField) or field.activation not in _ACTIVATIONS:
         return f"{type(field).__name__} has no registered activation"
     called = (field, *field.children()) if in_parts else (field,)
-    return next((f"of the field, {reason}" for reason in map(why_called, called) if reason is not None), None)
+    for module in called:
+        if (reason := why_called(module)) is not None:
+            return f"of the field, {reason}"
+    return None
 
 
 def is_affine(field: VectorField) -> bool:
@@ -100,11 +99,13 @@ def _why_control_is_called(field: VectorField) -> str | None:
 
 def _is_registered(field: VectorField, functions: _Functions) -> bool:
     """Whether the functions are, all together, those of one registered field, and none is replaced in the instance."""
-    attributes = vars(field)
+    attributes, cls = vars(field), type(field)
+    found: list[object] = []
     for name in functions.names:
         if name in attributes:
             return False
-    return functions.of(type(field)) in functions.registered
+        found.append(getattr(cls, name, None))
+    return tuple(found) in functions.registered
 
 
 def _is_plain(linear: nn.Linear, name: str) -> bool:
