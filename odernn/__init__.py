@@ -19,6 +19,7 @@ from .fields.registry import FIELDS
 from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
 from .layer.state import RecurrentState
+from .layer.stepping import Discretisation
 from .layer.stream import Stream
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Auto",
     "Choice",
     "DiscreteAdjoint",
+    "Discretisation",
     "EngineWarning",
     "GatedAntisymmetricField",
     "GatedUnstructuredField",

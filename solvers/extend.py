@@ -10,8 +10,9 @@ from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
 from .divergence import POLICIES, OnDivergence, check_divergence
 from .loop import Inputs, Interval, Problem
+from .methods.registry import as_solver
 from .requirements import check_requirements
-from .right_hand_side import RightHandSide, Time
+from .right_hand_side import RightHandSide, Time, time_tensor
 from .solver import Memory
 
 __all__ = [
@@ -25,11 +26,13 @@ __all__ = [
     "Save",
     "Solved",
     "Time",
+    "as_solver",
     "check_divergence",
     "check_requirements",
     "check_seen",
     "refuse_second_derivative",
     "refuse_transforms",
+    "time_tensor",
     "transformed",
     "without_autocast",
 ]

@@ -14,6 +14,14 @@ Time = float | Tensor
 RightHandSide = Callable[[Time, Tensor], Tensor]
 
 
+def time_tensor(t: Time, y: Tensor) -> Tensor:
+    """The time as a user's function takes it: a tensor of shape () or (batch, 1), of dtype and device of the state."""
+    dtype = y.dtype.to_real()
+    if isinstance(t, Tensor):
+        return t.to(device=y.device, dtype=dtype)
+    return torch.full((), t, dtype=dtype, device=y.device)
+
+
 class Need(Enum):
     """A structure that a solver needs of its right-hand side."""
 

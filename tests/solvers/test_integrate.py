@@ -120,7 +120,7 @@ def test_a_partition_wants_an_even_state() -> None:
 
 
 def test_unknown_names_list_the_registry() -> None:
-    with pytest.raises(ValueError, match="euler, midpoint"):
+    with pytest.raises(ValueError, match="'euler', 'midpoint'"):
         make_solver("newton")
 
 

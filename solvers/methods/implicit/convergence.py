@@ -28,10 +28,14 @@ class ConvergenceError(ArithmeticError):
     """
 
     def __init__(self, message: str, residuals: tuple[float, ...], time: float, row: int) -> None:
-        super().__init__(message)
+        super().__init__(message, residuals, time, row)  # all of them, so that a process pool can send the error on
         self.residuals = residuals
         self.time = time
         self.row = row
+
+    def __str__(self) -> str:
+        """The message."""
+        return str(self.args[0])
 
 
 @dataclass(frozen=True, slots=True)
