@@ -116,7 +116,8 @@ def is_free(folder: RunFolder) -> bool:
         return False
 
 
-def wait_for(condition, seconds: float = 120.0) -> None:
+def wait_for(condition, seconds: float = 600.0) -> None:
+    """Until it holds; by then it never will."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

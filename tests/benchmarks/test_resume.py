@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,9 +30,8 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows 
 # One thread: sums over threads are the same only for the same number of them.
 ARGS = (
     *("digits/antisymmetric", "--seed", "3", "--progress", "none", "--trainer.threads", "1"),
-    *("--model.hidden_size", "8", "--task.batch_size", "300", "--trainer.accelerator", "cpu"),
+    *("--model.hidden_size", "8", "--task.batch_size", "300", "--trainer.accelerator", "cpu", "--epochs", "4"),
 )
-EPOCHS = 4
 KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else None
 ROOT = Path(__file__).parents[2]
 
@@ -135,10 +133,10 @@ def in_peace() -> None:
     """As the command line runs it."""
 
 
-def start(out: Path, epochs: int, arrange: Callable[..., None], args: tuple[int, ...]) -> None:
+def start(out: Path, arrange: Callable[..., None], args: tuple[int, ...]) -> None:
     """What the child processes do."""
     arrange(*args)
-    train(parse([*ARGS, "--epochs", str(epochs), "--out", str(out)]))
+    train(parse([*ARGS, "--out", str(out)]))
 
 
 @pytest.fixture(scope="module")
@@ -150,10 +148,10 @@ def run() -> Callable[..., int | None]:
     if method == "forkserver":
         context.set_forkserver_preload(["benchmarks.run.train", "benchmarks.commands.train", "pytest"])
 
-    def start_and_wait(out: Path, arrange: Callable[..., None], *args: int, epochs: int = EPOCHS) -> int | None:
-        process = context.Process(target=start, args=(out, epochs, arrange, args))
+    def start_and_wait(out: Path, arrange: Callable[..., None], *args: int) -> int | None:
+        process = context.Process(target=start, args=(out, arrange, args))
         process.start()
-        process.join(120)
+        process.join(600)  # by then it hangs
         return process.exitcode
 
     return start_and_wait
@@ -244,22 +242,32 @@ def test_finished_run_is_not_trained_again(run: Callable[..., int | None], refer
     assert (folder(reference) / "last.ckpt").stat().st_mtime_ns == before
 
 
+# The command in a process that says when it is in the middle of its third epoch, and waits there.
+COMMAND = """
+import sys
+from benchmarks.models.learner import Learner
+from benchmarks.cli import main
+training_step = Learner.training_step
+def patched(self, batch, batch_idx):
+    if (self.current_epoch + 1, batch_idx + 1) == (3, 2):
+        print("in the third epoch", flush=True)
+        sys.stdin.read()
+    return training_step(self, batch, batch_idx)
+Learner.training_step = patched
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_command_killed_from_outside_goes_on(run: Callable[..., int | None], tmp_path: Path) -> None:
-    epochs = 40  # enough of them to be killed among
     out, reference = tmp_path / "killed", tmp_path / "reference"
-    command = [sys.executable, "-m", "benchmarks", "train", *ARGS, "--epochs", str(epochs), "--out", str(out)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 120
-        while not (folder(out) / "metrics.csv").exists() or len(log(out)) < 3:
-            assert process.poll() is None, "it ended too early"
-            assert time.monotonic() < deadline, "it did not begin"
-            time.sleep(0.01)
-    finally:
+    command = [sys.executable, "-c", COMMAND, "train", *ARGS, "--out", str(out)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
         process.kill()
-        process.wait()
+    assert said == "in the third epoch\n"
     assert process.returncode == KILLED
-    assert 3 <= len(log(out)) < epochs
-    assert run(out, in_peace, epochs=epochs) == 0
-    assert run(reference, in_peace, epochs=epochs) == 0
+    assert [row["epoch"] for row in log(out)] == ["1", "2"]
+    assert run(out, in_peace) == 0
+    assert run(reference, in_peace) == 0
     assert_same_run(out, reference)

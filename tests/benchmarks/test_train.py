@@ -72,27 +72,42 @@ def test_leaves_settings_log_checkpoint_and_result(
     assert result.summary in capsys.readouterr().out
 
 
+# By epoch: (loss, accuracy). The second and the third are the best, and the third has the lower loss.
+GIVEN = [(1.0, 0.5), (0.7, 0.9), (0.6, 0.9), (0.2, 0.3)]
+
+
 def test_test_data_are_seen_once_and_with_the_best_weights(
     train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[dict[str, torch.Tensor]] = []
-    test_step = Learner.test_step
+    """What validation says is given here: which epoch is the best one then depends on no rounding."""
+    weights: dict[str, list[dict[str, torch.Tensor]]] = {"val": [], "test": []}
+    after_validation, test_step = Learner.on_validation_epoch_end, Learner.test_step
+
+    def note(self: Learner, stage: str) -> None:
+        weights[stage].append({name: value.clone() for name, value in self.network.state_dict().items()})
+
+    def given(self: Learner) -> None:
+        after_validation(self)
+        note(self, "val")
+        loss, accuracy = GIVEN[self.current_epoch]
+        self.metrics["val"] |= {"loss": loss, "accuracy": accuracy}
 
     def spy(self: Learner, batch: Any, batch_idx: int) -> None:
-        seen.append({name: value.clone() for name, value in self.network.state_dict().items()})
+        note(self, "test")
         test_step(self, batch, batch_idx)
 
+    monkeypatch.setattr(Learner, "on_validation_epoch_end", given)
     monkeypatch.setattr(Learner, "test_step", spy)
-    # At this rate the last epoch is worse than an earlier one.
-    assert train("--epochs", "4", "--optimizer.lr", "0.5", "--schedule.shape", "constant") == OK
+    assert train("--epochs", str(len(GIVEN))) == OK
     result = result_in(folder)
-    assert result.best_epoch is not None
-    assert result.best_epoch < 4
-    (weights,) = seen  # 300 images are one batch
-    state = torch.load(folder / "last.ckpt", weights_only=True)
-    best = state["callbacks"]["RunHistory"]["best"]
-    assert all(weights[name].equal(best[name]) for name in best)
-    assert not all(state["state_dict"][f"network.{name}"].equal(best[name]) for name in best)
+    assert result.best_epoch == 3
+    assert result.scores is not None
+    assert result.scores.val == 0.9
+    (tested,) = weights["test"]  # 300 images are one batch
+    saved = torch.load(folder / "last.ckpt", weights_only=True)["callbacks"]["RunHistory"]["best"]
+    for epoch, state in enumerate(weights["val"], start=1):
+        for found in (tested, saved):
+            assert all(found[name].equal(state[name]) for name in state) == (epoch == 3)
 
 
 def test_ended_run_is_shown_and_overwritten_only_on_demand(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,6 @@ from odernn import (
     SemilinearField,
     VectorField,
 )
-from odernn.engines.torch import control_path as drive
 from solvers import (
     RK4,
     SOLVERS,
@@ -33,19 +33,20 @@ from solvers import (
     Reversible,
     ReversibleSolver,
     TorchdiffeqSolver,
-    make_adjoint,
     make_solver,
 )
-from solvers.adjoints import continuous as continuous_adjoint
-from solvers.adjoints import differentiable as material
+from tests.fields import unregistered
+from tests.pairs import crossed
+from tests.problems import REPRESENTATIVES
 
 DOUBLE = torch.float64
+# Chunks of two intervals, so that a short sequence has several.
 EXACT: dict[str, Adjoint] = {
-    "discrete": DiscreteAdjoint(),
+    "discrete": DiscreteAdjoint(chunk=2),
     "checkpointed": Checkpointed(),
     "every-3": Checkpointed(every=3),
-    "every-3-discrete": Checkpointed(every=3, within=DiscreteAdjoint()),
-    "reversible": Reversible(),
+    "every-3-discrete": Checkpointed(every=3, within=DiscreteAdjoint(chunk=2)),
+    "reversible": Reversible(chunk=2),
     "auto": Auto(),
 }
 NEEDED = {
@@ -56,47 +57,33 @@ NEEDED = {
 }
 DTYPES = [torch.float64, torch.float32]
 # Sums over a few hundred products of numbers of size up to ten, taken in another order.
-ROUNDING = {torch.float64: {"rtol": 1e-10, "atol": 1e-10}, torch.float32: {"rtol": 1e-4, "atol": 1e-4}}
+ROUNDING: dict[torch.dtype, dict[str, Any]] = {
+    torch.float64: {"rtol": 1e-10, "atol": 1e-10},
+    torch.float32: {"rtol": 1e-4, "atol": 1e-4},
+}
+WHOLE = ("discrete", "checkpointed", "reversible")  # the others of EXACT are made of these
+# Of the continuous adjoint, where its default, the solver's own method or dopri5, would be slower than need be.
+BACKWARD = {1: TorchdiffeqSolver("rk4"), 2: TorchdiffeqSolver("rk4", steps=3)}
 
 
 def suited(field: str, solver: str) -> VectorField:
-    """The field as the solver takes it: with noise of both kinds for a stochastic one."""
-    rhs = FIELDS[field](2, 4, dtype=DOUBLE)
-    if make_solver(solver).needs is not Need.DIFFUSION:
-        return rhs
-    return NoisyField(rhs, additive=0.1, multiplicative=0.2)
+    """The field as the solver takes it, with noise of both kinds for a stochastic one; no operator knows it.
+
+    So the adjoints of solvers run themselves: the registered operators have a cross test of their own (test_engine).
+    """
+    rhs = FIELDS[field](2, 4, dtype=DOUBLE)  # pyright: ignore[reportCallIssue]
+    noisy = SOLVERS[solver].needs is Need.DIFFUSION
+    return unregistered(NoisyField(rhs, additive=0.1, multiplicative=0.2) if noisy else rhs)
+
+
+def fits(field: str, solver: str) -> bool:
+    return isinstance(suited(field, solver), NEEDED[SOLVERS[solver].needs])
 
 
 def accepted(adjoint: str, solver: str) -> bool:
     if adjoint == "reversible":
         return issubclass(SOLVERS[solver], ReversibleSolver)
     return adjoint != "continuous" or SOLVERS[solver].needs is not Need.DIFFUSION
-
-
-PAIRS = [
-    (field, solver)
-    for field in FIELDS
-    for solver in SOLVERS
-    if isinstance(suited(field, solver), NEEDED[SOLVERS[solver].needs])
-]
-WHOLE = ("discrete", "checkpointed", "reversible")  # the others of EXACT are made of these
-# Of the continuous adjoint, where its default, the solver's own method or dopri5, would be slower than need be.
-BACKWARD = {1: TorchdiffeqSolver("rk4"), 2: TorchdiffeqSolver("rk4", steps=3)}
-CASES = [(*pair, adjoint) for pair in PAIRS for adjoint in WHOLE if accepted(adjoint, pair[1])]
-
-
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks and parts of one or two intervals, so that a short sequence has several."""
-    monkeypatch.setattr(drive, "ENTRIES", 30)
-    monkeypatch.setattr(material, "PART", 2)
-    monkeypatch.setattr(continuous_adjoint, "PART", 2)
-
-
-@pytest.fixture(autouse=True)
-def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The adjoints of solvers themselves: the registered operators have a cross test of their own (test_engine)."""
-    monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
 
 
 def gradients(
@@ -122,7 +109,7 @@ def layer(field: str, solver: str, adjoint: Adjoint | str, dtype: torch.dtype = 
     """The same network in every dtype, but for rounding."""
     torch.manual_seed(0)
     rhs = suited(field, solver).to(dtype)
-    facts = {"dt": 0.3, "substeps": substeps, "hold": "linear", "engine": "torch"}
+    facts: dict[str, Any] = {"dt": 0.3, "substeps": substeps, "hold": "linear", "engine": "torch"}
     return ODERNN(rhs, make_solver(solver), adjoint=adjoint, **facts)
 
 
@@ -137,8 +124,11 @@ def agree(one: Sequence[Tensor], other: Sequence[Tensor]) -> None:
         torch.testing.assert_close(got, wanted, **ROUNDING[wanted.dtype])
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=["double", "single"])
-@pytest.mark.parametrize(("field", "solver", "adjoint"), CASES)
+@crossed(
+    {"field": list(FIELDS), "solver": REPRESENTATIVES, "adjoint": WHOLE, "dtype": DTYPES},
+    where=lambda field, solver, adjoint, dtype: fits(field, solver) and accepted(adjoint, solver),
+    full={"solver": list(SOLVERS)},
+)
 def test_agrees_with_autograd(field: str, solver: str, adjoint: str, dtype: torch.dtype) -> None:
     agree(gradients(layer(field, solver, EXACT[adjoint], dtype), dtype=dtype), reference(field, solver, dtype))
 
@@ -152,12 +142,17 @@ def off_by(field: str, solver: str, dtype: torch.dtype, substeps: int) -> float:
                 for each in gradients(layer(field, solver, adjoint, dtype, substeps=substeps), dtype=dtype, pace=0.2)
             ]
         )
-        for adjoint in (Continuous(BACKWARD.get(make_solver(solver).order)), "autograd")
+        for adjoint in (Continuous(BACKWARD.get(make_solver(solver).order), chunk=2), "autograd")
     )
     return float(torch.linalg.vector_norm(ours - exact) / torch.linalg.vector_norm(exact))
 
 
-@pytest.mark.parametrize(("field", "solver"), [pair for pair in PAIRS if accepted("continuous", pair[1])])
+@crossed(
+    {"field": list(FIELDS), "solver": REPRESENTATIVES},
+    strength=1,
+    where=lambda field, solver: fits(field, solver) and accepted("continuous", solver),
+    full={"solver": list(SOLVERS)},
+)
 def test_the_continuous_gradient_is_off_by_the_discretisation_error(field: str, solver: str) -> None:
     """It falls at the order of the solver, down to what the adjoint equation's own solver leaves."""
     coarse, fine = (off_by(field, solver, DOUBLE, substeps) for substeps in (2, 4))
@@ -168,10 +163,14 @@ def test_the_continuous_gradient_is_off_by_the_discretisation_error(field: str, 
     assert off_by(field, solver, torch.float32, 2) == pytest.approx(coarse, rel=0.01, abs=2e-5)
 
 
-@pytest.mark.parametrize("adjoint", EXACT)
-@pytest.mark.parametrize("save", ["trajectory", "end"])
-@pytest.mark.parametrize("needs_start", [True, False])
-@pytest.mark.parametrize("solver", ["leapfrog-midpoint", "leapfrog"])
+@crossed(
+    {
+        "adjoint": list(EXACT),
+        "save": ["trajectory", "end"],
+        "needs_start": [True, False],
+        "solver": ["leapfrog-midpoint", "leapfrog"],
+    }
+)
 def test_end_alone_and_a_start_without_gradient(adjoint: str, save: str, needs_start: bool, solver: str) -> None:
     found = gradients(layer("hamiltonian", solver, EXACT[adjoint]), save=save, hold_y0=needs_start)
     agree(found, gradients(layer("hamiltonian", solver, "autograd"), save=save, hold_y0=needs_start))
@@ -252,7 +251,7 @@ def test_without_gradients_the_numbers_are_the_same(adjoint: str) -> None:
 @pytest.mark.parametrize("linear", [True, False])
 def test_a_second_derivative_is_refused_where_it_is_asked_for(adjoint: str, linear: bool) -> None:
     """By once_differentiable alone a part of it would come out, by way of W - W^T and the gradient of the loss."""
-    rnn = layer("antisymmetric", "leapfrog-midpoint", make_adjoint(adjoint))
+    rnn = layer("antisymmetric", "leapfrog-midpoint", adjoint)
     output, _ = rnn(torch.randn(4, 3, 2, dtype=DOUBLE))
     loss = output.sum() if linear else output.square().sum()
     with pytest.raises(NotImplementedError, match="has no second derivative, and `create_graph=True` asks"):
@@ -261,7 +260,7 @@ def test_a_second_derivative_is_refused_where_it_is_asked_for(adjoint: str, line
 
 @pytest.mark.parametrize("adjoint", ["autograd", "checkpointed"])
 def test_second_derivatives_where_they_are_supported(adjoint: str) -> None:
-    rnn = layer("antisymmetric", "rk4", make_adjoint(adjoint))
+    rnn = layer("antisymmetric", "rk4", adjoint)
     x = torch.randn(3, 2, 2, dtype=DOUBLE, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: rnn(x)[0], (x,), fast_mode=True)
 
@@ -278,7 +277,7 @@ BY_REVERSE = ("grad", "jacrev", "vmap of grad")
 
 def silent(adjoint: str) -> ODERNN:
     """A layer that reads nothing back, as a transform wants it."""
-    rnn = layer("antisymmetric", "leapfrog-midpoint", make_adjoint(adjoint))
+    rnn = layer("antisymmetric", "leapfrog-midpoint", adjoint)
     rnn.on_divergence = "ignore"
     return rnn
 
@@ -332,7 +331,7 @@ def test_auto_says_what_it_picks(caplog: pytest.LogCaptureFixture) -> None:
         rnn = layer("antisymmetric", solver, "auto")
         assert rnn.choice(x).adjoint == picked
         rnn(x)
-        assert f"{picked!r}: the operators are left out" in caplog.text
+        assert f"{picked!r}: there is no operator for Unregistered" in caplog.text
 
 
 def test_every_adjoint_has_a_name() -> None:

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import final
+from typing import Any, final
 
 import pytest
 import torch
 from torch import Tensor
 
-from odernn import ENGINES, FIELDS, ODERNN, AffinePointwiseField, DiscreteAdjoint, EngineWarning, RecurrentState
+from odernn import ENGINES, FIELDS, HOLDS, ODERNN, DiscreteAdjoint, EngineWarning, RecurrentState
 from odernn.engines import native
-from odernn.engines.native.chunk_recursion import run_backward
-from odernn.engines.torch import control_path as drive
+from odernn.engines.choice import Engine
 from solvers import (
     SOLVERS,
     Adjoint,
@@ -22,37 +21,40 @@ from solvers import (
     SplittingMethod,
     make_solver,
 )
+from solvers.extend import Save
+from tests.fields import Damped, unregistered
+from tests.pairs import crossed
+from tests.problems import REPRESENTATIVES
 
 DOUBLE = torch.float64
 # Sums of some hundred products of numbers of size up to ten, in another order; of float32, whose tanh is within 3 ulp.
-ROUNDING = {DOUBLE: {"rtol": 1e-10, "atol": 1e-10}, torch.float32: {"rtol": 1e-3, "atol": 2e-3}}
-CASES = [
-    (field, solver)
-    for field in FIELDS
-    for solver in SOLVERS
-    if issubclass(SOLVERS[solver], ExplicitRungeKutta | LeapfrogMidpoint)
-    or (issubclass(SOLVERS[solver], SplittingMethod) and field == "hamiltonian")
-]
-
-needs_compiler = pytest.mark.skipif(
-    not native.is_available(), reason="no C++ compiler or ninja here: the native kernels cannot be built"
-)
-EACH = [pytest.param("torch"), pytest.param("native", marks=needs_compiler)]
+ROUNDING: dict[torch.dtype, dict[str, Any]] = {
+    DOUBLE: {"rtol": 1e-10, "atol": 1e-10},
+    torch.float32: {"rtol": 1e-3, "atol": 2e-3},
+}
+EACH = ["torch", pytest.param("native", marks=pytest.mark.kernels)]
 ADJOINTS = {"discrete": DiscreteAdjoint(), "every-3": Checkpointed(every=3, within=DiscreteAdjoint())}
 each_engine = pytest.mark.parametrize("engine", EACH)
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of two or three intervals of the torch engine, so that a short sequence has several."""
-    monkeypatch.setattr(drive, "ENTRIES", 60)
+def cases(solvers: Any) -> list[tuple[str, str]]:
+    """The fields with those of the solvers that have a parallel form on them."""
+    return [
+        (field, solver)
+        for field in FIELDS
+        for solver in solvers
+        if issubclass(SOLVERS[solver], ExplicitRungeKutta | LeapfrogMidpoint)
+        or (issubclass(SOLVERS[solver], SplittingMethod) and field == "hamiltonian")
+    ]
 
 
-def gradients(rnn: ODERNN, *, save: str, steps: str, chunks: bool, dtype: torch.dtype) -> list[Tensor]:
+def gradients(rnn: ODERNN, *, save: Save, steps: str, chunks: bool, dtype: torch.dtype, batch: int = 3) -> list[Tensor]:
     """The end, and the gradients by everything, of losses along the trajectory and at the end."""
     torch.manual_seed(1)
-    x, y0, weights = (torch.randn(*shape, dtype=DOUBLE).to(dtype) for shape in ((3, 7, 2), (1, 3, 4), (3, 7, 4)))
-    dt = (0.2 + 0.1 * torch.rand(3, 7, dtype=DOUBLE)).to(dtype)
+    x, y0, weights = (
+        torch.randn(*shape, dtype=DOUBLE).to(dtype) for shape in ((batch, 7, 2), (1, batch, 4), (batch, 7, 4))
+    )
+    dt = (0.2 + 0.1 * torch.rand(batch, 7, dtype=DOUBLE)).to(dtype)
     dt = {"number": dt[0, 0], "time": dt[0], "each": dt}[steps].clone()
     x, y0, dt = (each.requires_grad_() for each in (x, y0, dt))
     if chunks:
@@ -63,22 +65,32 @@ def gradients(rnn: ODERNN, *, save: str, steps: str, chunks: bool, dtype: torch.
     else:
         output, y_n = rnn(x, y0, dt=dt, save=save)
     loss = y_n.square().sum() + (0 if output is None else (output * weights[:, -output.shape[1] :]).sum())
-    return [y_n, *torch.autograd.grad(loss, [x, y0, dt, *rnn.parameters()])]
+    return [y_n, *torch.autograd.grad(3 / batch * loss, [x, y0, dt, *rnn.parameters()])]
 
 
 def layer(
-    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: Adjoint | str, engine: str = "torch"
+    field: str,
+    solver: str,
+    hold: str,
+    dtype: torch.dtype,
+    adjoint: Adjoint | str,
+    engine: Engine = "torch",
+    *,
+    own: bool = False,
 ) -> ODERNN:
+    """The same network each time; `own` makes the field one of the user's, which no operator knows."""
     torch.manual_seed(0)
-    facts = {"dt": 0.3, "substeps": 2, "hold": hold, "batch_first": True, "adjoint": adjoint, "engine": engine}
-    return ODERNN(FIELDS[field](2, 4, dtype=torch.float64).to(dtype), make_solver(solver), **facts)
+    rhs = FIELDS[field](2, 4, dtype=DOUBLE).to(dtype)  # pyright: ignore[reportCallIssue]
+    facts: dict[str, Any] = {"dt": 0.3, "substeps": 2, "hold": hold, "batch_first": True}
+    made = unregistered(rhs) if own else rhs
+    return ODERNN(made, make_solver(solver), adjoint=adjoint, engine=engine, **facts)
 
 
 @cache
-def reference(field: str, solver: str, hold: str, save: str, steps: str, chunks: bool) -> list[Tensor]:
+def reference(field: str, solver: str, hold: str, save: Save, steps: str, chunks: bool, batch: int = 3) -> list[Tensor]:
     """What autograd gives in float64."""
     rnn = layer(field, solver, hold, DOUBLE, "autograd")
-    return gradients(rnn, save=save, steps=steps, chunks=chunks, dtype=DOUBLE)
+    return gradients(rnn, save=save, steps=steps, chunks=chunks, dtype=DOUBLE, batch=batch)
 
 
 def agree(one: list[Tensor], other: list[Tensor]) -> None:
@@ -86,66 +98,54 @@ def agree(one: list[Tensor], other: list[Tensor]) -> None:
         torch.testing.assert_close(got.double(), wanted.double(), **ROUNDING[got.dtype])
 
 
-@each_engine
-@pytest.mark.parametrize("adjoint", ["discrete", "every-3"])
-@pytest.mark.parametrize("dtype", [DOUBLE, torch.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize(("field", "solver"), CASES)
+WHOLE: dict[str, Any] = {"save": "trajectory", "steps": "each", "chunks": False}
+
+
+@crossed(
+    {
+        "field, solver": cases(REPRESENTATIVES),
+        "hold": list(HOLDS),
+        "dtype": [DOUBLE, torch.float32],
+        "adjoint": list(ADJOINTS),
+        "engine": EACH,
+    },
+    full={"field, solver": cases(SOLVERS)},
+)
 def test_agrees_with_autograd(
-    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: str, engine: str
+    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: str, engine: Engine
 ) -> None:
-    facts = {"save": "trajectory", "steps": "each", "chunks": False}
     fast = layer(field, solver, hold, dtype, ADJOINTS[adjoint], engine)
-    agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
+    agree(gradients(fast, dtype=dtype, **WHOLE), reference(field, solver, hold, **WHOLE))
 
 
-@pytest.fixture
-def no_operators(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every field as one that no operator knows: the kernels do the backward recursion alone."""
-    monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
-
-
-@needs_compiler
-@pytest.mark.usefixtures("no_operators")
-@pytest.mark.parametrize("dtype", [DOUBLE, torch.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize(("field", "solver"), CASES)
+@pytest.mark.kernels
+@crossed(
+    {"field, solver": cases(REPRESENTATIVES), "hold": list(HOLDS), "dtype": [DOUBLE, torch.float32]},
+    full={"field, solver": cases(SOLVERS)},
+)
 def test_the_recursion_of_any_field(field: str, solver: str, hold: str, dtype: torch.dtype) -> None:
-    facts = {"save": "trajectory", "steps": "each", "chunks": False}
-    fast = layer(field, solver, hold, dtype, "auto", "native")
-    assert fast.choice(torch.randn(3, 7, 2, dtype=dtype)).adjoint == DiscreteAdjoint(run_backward)
-    agree(gradients(fast, dtype=dtype, **facts), reference(field, solver, hold, **facts))
+    """Of a field that no operator knows the kernels do the backward recursion."""
+    fast = layer(field, solver, hold, dtype, "auto", "native", own=True)
+    choice = fast.choice(torch.randn(3, 7, 2, dtype=dtype))
+    assert choice.engine == "native"
+    assert isinstance(choice.adjoint, DiscreteAdjoint)
+    agree(gradients(fast, dtype=dtype, **WHOLE), reference(field, solver, hold, **WHOLE))
 
 
-@needs_compiler
-@pytest.mark.usefixtures("no_operators")
-@pytest.mark.parametrize("save", ["trajectory", "end"])
-@pytest.mark.parametrize("steps", ["number", "time", "each"])
-@pytest.mark.parametrize("chunks", [False, True])
-@pytest.mark.parametrize("solver", ["rk4", "leapfrog", "leapfrog-midpoint"])
-def test_the_recursion_in_every_way_of_calling(solver: str, save: str, steps: str, chunks: bool) -> None:
-    facts = {"save": save, "steps": steps, "chunks": chunks}
-    fast = layer("hamiltonian", solver, "linear", DOUBLE, "auto", "native")
-    agree(gradients(fast, dtype=DOUBLE, **facts), reference("hamiltonian", solver, "linear", **facts))
+LARGE = 1 << 15  # so many rows of four units that two to eight evaluations of them fill a chunk of the torch engine
+SEVERAL = [
+    ("antisymmetric", "euler"),
+    ("gated-antisymmetric", "rk38"),
+    ("hamiltonian", "leapfrog"),
+    ("lipschitz", "leapfrog-midpoint"),
+    ("linear-antisymmetric", "heun3"),
+]
 
 
-class Damped(AffinePointwiseField):
-    """A field of its own that sees the state itself, two images a unit and a parameter in its pointwise part."""
-
-    def __init__(self) -> None:
-        super().__init__(2, 4)
-        self.state_map, self.input_map = torch.nn.Linear(4, 8, bias=False), torch.nn.Linear(2, 4)
-        self.rate = torch.nn.Parameter(torch.tensor(0.3))
-
-    def control(self, x: Tensor) -> Tensor:
-        return self.input_map(x).sin()
-
-    def weight(self) -> Tensor:
-        return self.state_map.weight
-
-    def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        first, second = p.chunk(2, dim=-1)
-        return torch.tanh(first + u) * second - self.rate * y.sin()
+@crossed({"field, solver": SEVERAL, "hold": list(HOLDS)})
+def test_several_chunks_of_the_torch_engine(field: str, solver: str, hold: str) -> None:
+    fast = layer(field, solver, hold, DOUBLE, "auto")
+    agree(gradients(fast, dtype=DOUBLE, batch=LARGE, **WHOLE), reference(field, solver, hold, **WHOLE, batch=LARGE))
 
 
 @final
@@ -157,43 +157,47 @@ class Odd(ExplicitRungeKutta):
 
 
 @each_engine
-@pytest.mark.parametrize("operators", [True, False])
-def test_a_tableau_of_the_user(engine: str, operators: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not operators:
-        monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
-    field = FIELDS["gated-antisymmetric"](2, 4, dtype=DOUBLE)
-    facts = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
-    calls = {"save": "trajectory", "steps": "each", "chunks": False, "dtype": DOUBLE}
-    fast = ODERNN(field, Odd(), adjoint="discrete", engine=engine, **facts)
-    agree(gradients(fast, **calls), gradients(ODERNN(field, Odd(), adjoint="autograd", **facts), **calls))
+@pytest.mark.parametrize("own", [False, True])
+def test_a_tableau_of_the_user(engine: Engine, own: bool) -> None:
+    torch.manual_seed(0)
+    field = FIELDS["gated-antisymmetric"](2, 4, dtype=DOUBLE)  # pyright: ignore[reportCallIssue]
+    facts: dict[str, Any] = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
+    fast = ODERNN(unregistered(field) if own else field, Odd(), adjoint="discrete", engine=engine, **facts)
+    exact = ODERNN(field, Odd(), adjoint="autograd", **facts)
+    agree(gradients(fast, dtype=DOUBLE, **WHOLE), gradients(exact, dtype=DOUBLE, **WHOLE))
 
 
 @each_engine
 @pytest.mark.parametrize("solver", ["euler", "rk4", "leapfrog-midpoint"])
-def test_a_field_of_the_user(solver: str, engine: str) -> None:
+def test_a_field_of_the_user(solver: str, engine: Engine) -> None:
     torch.manual_seed(0)
     field = Damped().double()
-    facts = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
-    calls = {"save": "trajectory", "steps": "each", "chunks": True, "dtype": DOUBLE}
+    facts: dict[str, Any] = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
+    calls: dict[str, Any] = {"save": "trajectory", "steps": "each", "chunks": True, "dtype": DOUBLE}
     fast = ODERNN(field, make_solver(solver), adjoint="discrete", engine=engine, **facts)
     agree(gradients(fast, **calls), gradients(ODERNN(field, make_solver(solver), adjoint="autograd", **facts), **calls))
 
 
-@each_engine
-@pytest.mark.parametrize("save", ["trajectory", "end"])
-@pytest.mark.parametrize("steps", ["number", "time", "each"])
-@pytest.mark.parametrize("chunks", [False, True])
-@pytest.mark.parametrize("solver", ["rk4", "leapfrog", "leapfrog-midpoint"])
-def test_every_way_of_calling(solver: str, save: str, steps: str, chunks: bool, engine: str) -> None:
-    facts = {"save": save, "steps": steps, "chunks": chunks}
-    fast = layer("hamiltonian", solver, "linear", DOUBLE, "auto", engine)
+@crossed(
+    {
+        "solver": ["rk4", "leapfrog", "leapfrog-midpoint"],
+        "steps": ["number", "time", "each"],
+        "save": ["trajectory", "end"],
+        "chunks": [False, True],
+        "own": [False, True],
+        "engine": EACH,
+    }
+)
+def test_every_way_of_calling(solver: str, steps: str, save: Save, chunks: bool, own: bool, engine: Engine) -> None:
+    facts: dict[str, Any] = {"save": save, "steps": steps, "chunks": chunks}
+    fast = layer("hamiltonian", solver, "linear", DOUBLE, "auto", engine, own=own)
     agree(gradients(fast, dtype=DOUBLE, **facts), reference("hamiltonian", solver, "linear", **facts))
 
 
 @each_engine
 @pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
-def test_checkpoints_around_the_operators(solver: str, engine: str) -> None:
-    facts = {"save": "end", "steps": "each", "chunks": False}
+def test_checkpoints_around_the_operators(solver: str, engine: Engine) -> None:
+    facts: dict[str, Any] = {"save": "end", "steps": "each", "chunks": False}
     checkpointed = Checkpointed(every=3, within=DiscreteAdjoint())
     fast = layer("gated-antisymmetric", solver, "linear", DOUBLE, checkpointed, engine)
     agree(gradients(fast, dtype=DOUBLE, **facts), reference("gated-antisymmetric", solver, "linear", **facts))
@@ -201,7 +205,7 @@ def test_checkpoints_around_the_operators(solver: str, engine: str) -> None:
 
 @each_engine
 @pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
-def test_streaming_and_inference(solver: str, engine: str) -> None:
+def test_streaming_and_inference(solver: str, engine: Engine) -> None:
     slow = layer("antisymmetric", solver, "linear", DOUBLE, "autograd")
     fast = layer("antisymmetric", solver, "linear", DOUBLE, "auto", engine)
     x = torch.randn(3, 6, 2, dtype=DOUBLE)
@@ -220,7 +224,7 @@ def test_streaming_and_inference(solver: str, engine: str) -> None:
 
 @each_engine
 @pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
-def test_gradcheck(solver: str, engine: str) -> None:
+def test_gradcheck(solver: str, engine: Engine) -> None:
     rnn = layer("hamiltonian", solver, "linear", DOUBLE, "discrete", engine)
     names, values = zip(*rnn.named_parameters(), strict=True)
 
@@ -235,7 +239,7 @@ def test_gradcheck(solver: str, engine: str) -> None:
 
 @each_engine
 @pytest.mark.parametrize("linear", [True, False])
-def test_a_second_derivative_is_an_error_that_says_what_to_do(engine: str, linear: bool) -> None:
+def test_a_second_derivative_is_an_error_that_says_what_to_do(engine: Engine, linear: bool) -> None:
     """Of a linear loss too, whose gradient needs no second one of the loss itself."""
     rnn = layer("antisymmetric", "rk4", "linear", DOUBLE, "auto", engine)
     output, _ = rnn(torch.randn(3, 4, 2, dtype=DOUBLE))

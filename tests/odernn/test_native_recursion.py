@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from odernn.engines import method as methods
 from odernn.engines import native
-from odernn.engines.method import Method
+from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting, two_step
 from odernn.engines.native import TwoStepWeights
+from tests.pairs import crossed
+from tests.reference import assert_close, memory_step, one_step
 
-TOOLS = (os.environ.get("CXX", "c++"), "ninja")
-PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
+pytestmark = pytest.mark.kernels
 
 METHODS = {
-    "euler": methods.EULER,
-    "kutta3": methods.runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
-    "symplectic-euler": methods.SYMPLECTIC_EULER,
-    "leapfrog": methods.LEAPFROG,
-    "any-moves": methods.splitting((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
-    "two-step": methods.two_step(),
+    "euler": EULER,
+    "kutta3": runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0]),
+    "symplectic-euler": SYMPLECTIC_EULER,
+    "leapfrog": LEAPFROG,
+    "any-moves": splitting((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
+    "two-step": two_step(),
 }
 # The sums have a few hundred terms of size one; a unit in the last place is 2e-16 and 1e-7, and the reference float64.
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-4}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def built():
-    """With a compiler at hand a build that fails is a failure."""
-    native.load()
+SHAPES = [(1, 2), (3, 34), (29, 66), (13, 64)]
 
 
 # ---- the reference -------------------------------------------------------------------------------------------------
@@ -82,30 +71,24 @@ class Case:
 
     def step(self, n: int, y: Tensor, previous: Tensor) -> Tensor:
         """The state after step n."""
-        size = y.shape[-1]
-        dt, *weights = (one if one.ndim == 0 else one[..., n] if one.ndim == 1 else one[:, n, None] for one in self.dt)
-        every = slice(None)
+        dt, *others = (one if one.ndim == 0 else one[..., n] if one.ndim == 1 else one[:, n, None] for one in self.dt)
+
+        def rate(y: Tensor, source: Tensor, rows: slice, columns: slice, node: float) -> Tensor:
+            return self.evaluate(n, y, source, rows, columns)
+
         if self.method.family == "two-step":
-            w, s = weights
-            return dt * previous + w * y + s * self.evaluate(n, y, y, every, every)
-        if self.method.family == "runge-kutta":
-            rates: list[Tensor] = []
-            stages = len(self.method.b)
-            for i in range(stages):
-                stage = y + dt * sum(self.method.a[i * stages + j] * rates[j] for j in range(i))
-                rates.append(self.evaluate(n, stage, stage, every, every))
-            return y + dt * sum(b * k for b, k in zip(self.method.b, rates, strict=True))
-        halves = [slice(None, size // 2), slice(size // 2, None)]
-        state = [y[:, half] for half in halves]
-        for part, coefficient in zip(self.method.parts, self.method.b, strict=True):
-            other = 1 - part
-            k = self.evaluate(n, torch.zeros_like(state[part]), state[other], halves[part], halves[other])
-            state[part] = state[part] + coefficient * dt * k
-        return torch.cat(state, -1)
+            return memory_step((dt, *others), rate, y, previous)
+        return one_step(self.method, rate, dt, y)
 
 
 def make_case(
-    method: Method, *, groups: int = 2, damping: float = 0.3, dt: str = "number", steps: int = 7, shape=(5, 14)
+    method: Method,
+    *,
+    groups: int = 2,
+    damping: float = 0.3,
+    dt: str = "number",
+    steps: int = 7,
+    shape: tuple[int, int] = (5, 14),
 ) -> Case:
     random = torch.Generator().manual_seed(0)
     batch, units = shape
@@ -226,40 +209,28 @@ def control_gradient(case: Case, by_control: Tensor) -> Tensor:
     return total
 
 
-def assert_close(have: Tensor | None, want: Tensor, bound: float, name: str) -> None:
-    assert have is not None
-    assert have.shape == want.shape, name
-    error = float((have.double() - want.detach()).abs().max() / (1 + want.detach().abs().max()))
-    assert error < bound, f"{name}: {error:.1e}"
-
-
 # ---- against autograd ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("substeps", [1, 3, 9])
-@pytest.mark.parametrize("dt", ["number", "time", "batch"])
-@pytest.mark.parametrize("groups", [1, 2, 3])
-@pytest.mark.parametrize("name", METHODS)
-def test_every_scheme_number_of_groups_and_step(name, groups, dt, substeps):
+@crossed({"name": list(METHODS), "groups": [1, 2, 3], "dt": ["number", "time", "batch"], "substeps": [1, 3, 9]})
+def test_every_scheme_number_of_groups_and_step(name: str, groups: int, dt: str, substeps: int) -> None:
     """Seven steps: the first of a chunk need not be the first after an output."""
     compare(make_case(METHODS[name], groups=groups, dt=dt), substeps)
 
 
-@pytest.mark.parametrize("dtype", BOUND, ids=str)
-@pytest.mark.parametrize("shape", [(1, 2), (3, 34), (29, 66), (13, 64)], ids=str)
-@pytest.mark.parametrize("name", METHODS)
-def test_every_shape(name, shape, dtype):
+@crossed({"name": list(METHODS), "shape": range(len(SHAPES)), "dtype": list(BOUND)})
+def test_every_shape(name: str, shape: int, dtype: torch.dtype) -> None:
     """Among them several blocks of rows and rows that are no whole number of vectors."""
-    compare(make_case(METHODS[name], shape=shape, dt="batch"), 2, dtype)
+    compare(make_case(METHODS[name], shape=SHAPES[shape], dt="batch"), 2, dtype)
 
 
 @pytest.mark.parametrize("name", ["euler", "kutta3", "two-step"])
-def test_a_field_that_does_not_see_the_state_itself(name):
+def test_a_field_that_does_not_see_the_state_itself(name: str) -> None:
     compare(make_case(METHODS[name], damping=0.0), 1)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_nothing_but_the_last_state(name):
+def test_nothing_but_the_last_state(name: str) -> None:
     """Without a trajectory's gradient, and without a carried one, both are zero; the number of threads is no matter."""
     case = make_case(METHODS[name], groups=1, damping=0.0)
     half = case.y.shape[-1] // (2 if METHODS[name].family == "shears" else 1)
@@ -285,7 +256,7 @@ GOOD: dict[str, Any] = {
     "weight": torch.zeros(12, 6),
     "image_derivative": torch.zeros(4, 1, 3, 12),
     "dt": 0.1,
-    "method": methods.EULER,
+    "method": EULER,
 }
 
 
@@ -305,18 +276,18 @@ GOOD: dict[str, Any] = {
         ({"carried": torch.zeros(3, 6)}, ValueError, "`carried` is given and `family` is 'runge-kutta'"),
         ({"dt": TwoStepWeights(0.1, 0.1, 0.1)}, ValueError, "give the step alone"),
         ({"dt": torch.zeros(5)}, ValueError, "`dt` has shape"),
-        ({"method": methods.two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
+        ({"method": two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
         ({"method": Method("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
         ({"method": Method("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
-        ({"method": methods.splitting((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
-        ({"method": methods.LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
+        ({"method": splitting((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
+        ({"method": LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
         (
-            {"method": methods.splitting((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
+            {"method": splitting((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},
             ValueError,
             "does not depend on the half that it moves",
         ),
     ],
 )
-def test_bad_arguments_are_named(changed, error, message):
+def test_bad_arguments_are_named(changed: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         native.recursion(**{**GOOD, **changed})

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import ODERNN, AntisymmetricField, GatedAntisymmetricField
+from odernn import ODERNN, AntisymmetricField
 from solvers import AverageVectorField, ImplicitMidpoint, Structured, integrate
 from solvers.methods.implicit.methods import Method
 from solvers.methods.implicit.quadrature import gauss_legendre
@@ -63,27 +63,6 @@ def test_the_error_of_energy_is_that_of_the_quadrature() -> None:
 def test_one_node_is_the_implicit_midpoint_rule(nonlinear: Structured, start: Tensor) -> None:
     got = integrate(nonlinear, start, t1=2.0, dt=0.2, solver=AverageVectorField(nodes=1)).y
     torch.testing.assert_close(got, integrate(nonlinear, start, t1=2.0, dt=0.2, solver=ImplicitMidpoint()).y)
-
-
-@pytest.mark.parametrize("field", [AntisymmetricField, GatedAntisymmetricField])
-def test_gradcheck_through_the_layer(field: type[AntisymmetricField] | type[GatedAntisymmetricField]) -> None:
-    rnn = ODERNN(field(2, 4, damping=0.1, dtype=DOUBLE), AverageVectorField(nodes=4), dt=0.5, hold="linear")
-    names, values = zip(*rnn.named_parameters(), strict=True)
-
-    def run(x: Tensor, y0: Tensor, dt: Tensor, *values: Tensor) -> Tensor:
-        parameters = dict(zip(names, values, strict=True))
-        return torch.func.functional_call(rnn, parameters, (x, y0), {"dt": dt})[0]
-
-    x, y0, dt = torch.randn(2, 2, 2), torch.randn(1, 2, 4), torch.rand(2, 2) + 0.3
-    inputs = [value.to(DOUBLE).detach().requires_grad_() for value in (x, y0, dt, *values)]
-    assert torch.autograd.gradcheck(run, inputs)
-
-
-def test_one_step_is_the_amplification() -> None:
-    y = torch.ones(1, dtype=torch.complex128)
-    for z in (0.3 + 2j, -5 + 1j, 40j):
-        after, _ = AverageVectorField().step(lambda t, y, z=z: z * y, 0.0, 1.0, y, ())
-        torch.testing.assert_close(after.abs()[0], AverageVectorField().amplification(z), rtol=1e-13, atol=0)
 
 
 def test_the_nodes_are_no_part_of_what_is_shown_or_compared() -> None:

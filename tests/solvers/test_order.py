@@ -38,7 +38,3 @@ def test_an_adaptive_method_meets_its_tolerance(name: str, nonlinear: Structured
     exact = integrate(nonlinear, start, t1=END, dt=0.001, solver=RK4(), save="end").y
     # relative 1e-7 a step and ten steps, with an allowance for how the problem stretches errors
     assert error(name, nonlinear, start, exact, END, 0.2) < 1e-5
-
-
-def test_how_many_solvers_there_are() -> None:
-    assert len(SOLVERS) == 26

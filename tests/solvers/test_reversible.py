@@ -1,16 +1,12 @@
-"""Reversible methods: every step is undone, whatever the right-hand side does between steps; order; growth."""
+"""Reversible methods: every step is undone, whatever the right-hand side does between steps; growth."""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from math import log2
 
 import pytest
 import torch
 from torch import Tensor
 
-from odernn import ODERNN, AntisymmetricField, VectorField
 from solvers import (
-    RK4,
     SOLVERS,
     AsynchronousLeapfrog,
     LeapfrogMidpoint,
@@ -23,58 +19,11 @@ from solvers import (
     integrate,
 )
 from solvers.extend import Memory, RightHandSide, Time
+from tests.problems import START, driven
 
 METHODS = [ReversibleHeun(), AsynchronousLeapfrog()]
 REVERSIBLE = {name: solver() for name, solver in SOLVERS.items() if issubclass(solver, ReversibleSolver)}
 TWO_STATES = [LeapfrogMidpoint(), *METHODS]
-MATRIX = torch.tensor([[0.0, 1.3, -0.4], [-1.3, 0.0, 0.8], [0.4, -0.8, -0.1]], dtype=torch.float64)
-START = torch.tensor([[0.5, -0.3, 0.8], [1.0, 0.1, -0.6]], dtype=torch.float64)
-
-
-def driven(t: Time, y: Tensor) -> Tensor:
-    """Nonlinear, and time enters in and outside the nonlinearity."""
-    t = torch.as_tensor(t, dtype=y.dtype)
-    return torch.tanh(y @ MATRIX.T + torch.sin(2 * t)) + 0.3 * torch.cos(3 * t)
-
-
-class Driven(VectorField):
-    """The same under a control."""
-
-    def control(self, x: Tensor) -> Tensor:
-        return x
-
-    def forward(self, t: Time, y: Tensor, u: Tensor) -> Tensor:
-        return driven(t, y + u)
-
-
-def orders(errors: list[float]) -> list[float]:
-    return [log2(coarse / fine) for coarse, fine in pairwise(errors)]
-
-
-# --- order ---
-
-
-@pytest.mark.parametrize("solver", METHODS)
-@pytest.mark.parametrize("t1", [2.0, -2.0])
-def test_order_through_integrate(solver: Solver, t1: float) -> None:
-    exact = integrate(driven, START, t1=t1, dt=2e-3, solver=RK4(), save="end").y
-    errors = [
-        float((integrate(driven, START, t1=t1, dt=dt, solver=solver, save="end").y - exact).abs().max())
-        for dt in (0.05, 0.025, 0.0125)
-    ]
-    assert orders(errors)[-1] == pytest.approx(2, abs=0.2)
-
-
-@pytest.mark.parametrize("solver", METHODS)
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-def test_order_through_the_layer_across_jumps(solver: Solver, hold: str) -> None:
-    # The slopes of a step are those of its own f, so that a control that jumps at the samples costs no order.
-    layer = ODERNN(Driven(3, 3), solver, dt=0.5, hold=hold)
-    x = torch.randn(5, 2, 3, dtype=torch.float64)
-    y0 = START.unsqueeze(0)
-    exact = layer.with_solver(RK4(), substeps=200)(x, y0)[0]
-    errors = [float((layer.with_solver(solver, substeps=k)(x, y0)[0] - exact).abs().max()) for k in (16, 32, 64)]
-    assert orders(errors)[-1] == pytest.approx(2, abs=0.2)
 
 
 # --- the methods against their sources ---
@@ -252,29 +201,3 @@ def test_amplification_is_the_spectral_radius_and_the_measured_growth(solver: So
         sizes.append(float(torch.stack((y, torch.as_tensor(memory[0]))).norm()))
     # Two roots of the same modulus beat: within a factor of about 4 after 200 steps, 4^(1/200) = 1.007.
     assert (sizes[399] / sizes[199]) ** (1 / 200) == pytest.approx(radius, rel=8e-3)
-
-
-# --- the layer ---
-
-
-@pytest.mark.parametrize("solver", TWO_STATES)
-@pytest.mark.parametrize("uneven", [False, True])
-def test_streaming(solver: Solver, uneven: bool) -> None:
-    dt = torch.rand(2, 6, dtype=torch.float64) * 0.3 + 0.1 if uneven else 0.2
-    layer = ODERNN(AntisymmetricField(2, 4, dtype=torch.float64), solver, dt=dt)
-    x = torch.randn(6, 2, 2, dtype=torch.float64)
-    whole, _ = layer(x)
-    for cut in range(1, 6):
-        before, after = (dt, dt) if isinstance(dt, float) else (dt[:, :cut], dt[:, cut:])
-        first, state = layer(x[:cut], layer.initial_state(2), dt=before)
-        second, _ = layer(x[cut:], state, dt=after)
-        assert torch.allclose(torch.cat((first, second)), whole, rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("solver", METHODS)
-def test_gradients(solver: Solver) -> None:
-    layer = ODERNN(AntisymmetricField(2, 3, dtype=torch.float64), solver, dt=0.1)
-    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
-    y0 = torch.randn(1, 2, 3, dtype=torch.float64, requires_grad=True)
-    dt = (torch.rand(2, 4, dtype=torch.float64) * 0.3 + 0.1).requires_grad_()
-    assert torch.autograd.gradcheck(lambda *_: layer(x, y0, dt=dt)[0], (x, y0, dt, *layer.parameters()))

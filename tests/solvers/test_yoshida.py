@@ -1,14 +1,12 @@
-"""Yoshida's method: order 4 also where time enters, symplectic, and what it keeps of the energy."""
-
-from itertools import pairwise
-from math import log2
+"""Yoshida's method: its times, its symplectic form, and what it keeps of the energy."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from odernn import ODERNN, HamiltonianField, RecurrentState, VectorField
-from solvers import RK4, Leapfrog, Partition, Yoshida4, integrate
+from odernn import ODERNN, HamiltonianField
+from solvers import Leapfrog, Partition, Yoshida4, integrate
+from tests.problems import orders
 
 
 def wave(t: float | Tensor) -> Tensor:
@@ -22,48 +20,6 @@ PENDULUM = Partition(
 )
 START = torch.tensor([[1.0, 0.2], [-0.4, 0.9]], dtype=torch.float64)
 HARMONIC = Partition(drift=lambda t, p: p, kick=lambda t, q: -q)
-
-
-class DrivenPendulum(VectorField):
-    """The pendulum with a forcing, as a field."""
-
-    partitioned = True
-
-    def control(self, x: Tensor) -> Tensor:
-        return x
-
-    def drift(self, t: float | Tensor, p: Tensor, u: Tensor) -> Tensor:
-        return PENDULUM.drift(t, p)
-
-    def kick(self, t: float | Tensor, q: Tensor, u: Tensor) -> Tensor:
-        return PENDULUM.kick(t, q) + u * torch.cos(q)
-
-    def forward(self, t: float | Tensor, y: Tensor, u: Tensor) -> Tensor:
-        q, p = y.chunk(2, dim=-1)
-        return torch.cat((self.drift(t, p, u), self.kick(t, q, u)), dim=-1)
-
-
-def orders(errors: list[float]) -> list[float]:
-    return [log2(coarse / fine) for coarse, fine in pairwise(errors)]
-
-
-def test_order_through_integrate() -> None:
-    exact = integrate(PENDULUM, START, t1=2.0, dt=1e-3, solver=RK4(), save="end").y
-    errors = [
-        float((integrate(PENDULUM, START, t1=2.0, dt=dt, solver=Yoshida4(), save="end").y - exact).abs().max())
-        for dt in (0.1, 0.05, 0.025)
-    ]
-    assert orders(errors) == pytest.approx([4, 4], abs=0.2)
-
-
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-def test_order_through_the_layer_across_jumps(hold: str) -> None:
-    layer = ODERNN(DrivenPendulum(1, 2), Yoshida4(), dt=0.5, hold=hold)
-    x = torch.randn(4, 3, 1, dtype=torch.float64)
-    y0 = torch.randn(1, 3, 2, dtype=torch.float64)
-    exact = layer.with_solver(RK4(), substeps=400)(x, y0)[0]
-    errors = [float((layer.with_solver(Yoshida4(), substeps=k)(x, y0)[0] - exact).abs().max()) for k in (6, 12, 24)]
-    assert orders(errors) == pytest.approx([4, 4], abs=0.2)
 
 
 def test_it_is_three_steps_of_leapfrog() -> None:
@@ -121,35 +77,6 @@ def test_hamiltonian_energy_of_the_field() -> None:
     assert orders([drift(2), drift(4), drift(8)]) == pytest.approx([4, 4], abs=0.2)
 
 
-@pytest.mark.parametrize("z", [0.5j, 1.5j, 1.57j, 1.6j, 0.3, -0.7, 0.4 + 0.8j])
-def test_amplification(z: complex) -> None:
-    factor = torch.tensor(z, dtype=torch.complex128)
-    system = Partition(drift=lambda t, p: factor * p, kick=lambda t, q: factor * q)
-    columns = [Yoshida4().step(system, 0.0, 1.0, start, ())[0] for start in torch.eye(2, dtype=torch.complex128)]
-    radius = torch.linalg.eigvals(torch.stack(columns, dim=-1)).abs().max()
-    # The roots of a nearly defective matrix (1.57j is close to the limit) carry the root of rounding.
-    assert float(Yoshida4().amplification(z)) == pytest.approx(float(radius), abs=1e-7)
-
-
 def test_neutral_up_to_its_limit() -> None:
     assert float(Yoshida4().amplification(1.5734j)) == pytest.approx(1, abs=1e-12)
     assert float(Yoshida4().amplification(1.58j)) > 1.01
-
-
-def test_streaming() -> None:
-    layer = ODERNN(HamiltonianField(2, 6, dtype=torch.float64), Yoshida4(), dt=0.3, substeps=2, hold="linear")
-    x = torch.randn(5, 2, 2, dtype=torch.float64)
-    whole, _ = layer(x)
-    for cut in range(1, 5):
-        first, state = layer(x[:cut], layer.initial_state(2))
-        assert isinstance(state, RecurrentState)
-        second, _ = layer(x[cut:], state)
-        assert torch.allclose(torch.cat((first, second)), whole, rtol=0, atol=1e-13)
-
-
-def test_gradients() -> None:
-    layer = ODERNN(HamiltonianField(2, 4, dtype=torch.float64), Yoshida4(), dt=0.3)
-    x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
-    y0 = torch.randn(1, 2, 4, dtype=torch.float64, requires_grad=True)
-    dt = (torch.rand(2, 3, dtype=torch.float64) + 0.2).requires_grad_()
-    assert torch.autograd.gradcheck(lambda *_: layer(x, y0, dt=dt)[0], (x, y0, dt, *layer.parameters()))
