@@ -23,3 +23,4 @@ def test_it_loads_no_package_that_takes_long(repository: Path) -> None:
     packages = {name.partition(".")[0] for name in loaded}
     assert packages >= OURS
     assert packages - OURS - LIGHT - sys.stdlib_module_names == set(), loaded
+    assert not any(name.startswith("odernn.analysis") for name in loaded), "the analysis is imported by name only"
