@@ -15,7 +15,6 @@ from benchmarks.memory.growth import Growth, fit_exponent, to_markdown
 from benchmarks.memory.peak import peak_bytes
 from benchmarks.support.errors import OK, UserError
 from odernn import ADJOINTS, ODERNN, AntisymmetricField, DiscreteAdjoint, HamiltonianField, VectorField
-from odernn.engines.torch import control_path as drive
 from solvers import (
     RK4,
     Adjoint,
@@ -33,6 +32,7 @@ from solvers.extend import Save
 CPU = torch.device("cpu")
 SMALL = Setup(batch=4, units=8, save="end", device=CPU)
 WIDE = Setup(batch=16, units=64, save="end", device=CPU)
+LARGE = Setup(batch=128, units=64, save="end", device=CPU)  # so large that a chunk has 21 intervals
 STATE = WIDE.batch * WIDE.units * 4
 RANDOM_STATE = torch.get_rng_state().numel()  # torch's checkpoint keeps one for each part
 
@@ -146,19 +146,18 @@ def test_growth_of_each_adjoint(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("adjoint", "states"),
+    ("adjoint", "setup", "states"),
     [
-        (DiscreteAdjoint(), 1.0),
-        (Checkpointed(every=8), (1 + RANDOM_STATE / STATE) / 8),
-        (Checkpointed(every=8, within=DiscreteAdjoint()), (1 + RANDOM_STATE / STATE) / 8),
-        (Reversible(), 0.0),
-        (BY_MIDPOINT, 1.0),
+        (DiscreteAdjoint(), LARGE, 1.0),
+        (Checkpointed(every=8), WIDE, (1 + RANDOM_STATE / STATE) / 8),
+        (Checkpointed(every=8, within=DiscreteAdjoint()), WIDE, (1 + RANDOM_STATE / STATE) / 8),
+        (Reversible(), WIDE, 0.0),
+        (BY_MIDPOINT, WIDE, 1.0),
     ],
     ids=["discrete", "checkpointed", "checkpointed-discrete", "reversible", "continuous"],
 )
-def test_states_kept_of_an_interval(adjoint: Adjoint, states: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drive, "ENTRIES", 16 * WIDE.batch * WIDE.units)  # parts far below the lengths
-    growth = measure("any", adjoint, (128, 192), WIDE)
+def test_states_kept_of_an_interval(adjoint: Adjoint, setup: Setup, states: float) -> None:
+    growth = measure("any", adjoint, (128, 192), setup)
     # A few bytes an interval are scalars of the loop, 4 kB are a state.
     assert growth.states_an_interval == pytest.approx(states, rel=0.02, abs=0.005)
 

@@ -19,6 +19,7 @@ from odernn.engines.torch import operators as torch_solver
 from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH, Activation
 from odernn.fields.field import ActivatedField
 from solvers import make_solver
+from tests.fields import unregistered
 
 DOUBLE = torch.float64
 ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)
@@ -51,14 +52,13 @@ def call(method: str, hold: str = "linear", *, memory: bool = False, number: boo
     )
 
 
-def namespaces() -> list[str]:
-    return [TORCH, NATIVE] if native.is_available() else [TORCH]
+NAMESPACES = [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize("namespace", namespaces())
+@pytest.mark.parametrize("namespace", NAMESPACES)
 def test_opcheck(method: str, hold: str, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them."""
     operator = getattr(torch.ops, namespace).solve.default
@@ -75,7 +75,7 @@ def test_both_engines_have_one_schema() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
 @pytest.mark.parametrize("kind", FORMULAS)
 @pytest.mark.parametrize("keep", [True, False])
-@pytest.mark.parametrize("namespace", namespaces())
+@pytest.mark.parametrize("namespace", NAMESPACES)
 def test_opcheck_of_every_kind(kind: str, keep: bool, namespace: str) -> None:
     given = call("heun")
     controls, images = (8 if kind == "gated-tanh" else 4), (8 if kind == "linear-plus-tanh" else 4)
@@ -94,7 +94,7 @@ def test_opcheck_of_every_kind(kind: str, keep: bool, namespace: str) -> None:
 
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("memory", [False, True])
-@pytest.mark.parametrize("namespace", namespaces())
+@pytest.mark.parametrize("namespace", NAMESPACES)
 def test_gradcheck_of_every_output(memory: bool, number: bool, namespace: str) -> None:
     """The gradients by every kept state, the last and the last but one, of every argument that needs one."""
     given = call("two-step", memory=memory, number=number).arguments()
@@ -109,7 +109,7 @@ def test_gradcheck_of_every_output(memory: bool, number: bool, namespace: str) -
     assert torch.autograd.gradcheck(outputs, tuple(given[place] for place in places), fast_mode=True)
 
 
-@pytest.mark.parametrize("namespace", namespaces())
+@pytest.mark.parametrize("namespace", NAMESPACES)
 def test_without_kept_states_there_is_no_gradient_but_an_error(namespace: str) -> None:
     with pytest.raises(RuntimeError, match="`keep` false"):
         getattr(torch.ops, namespace).solve(*call("heun").arguments(), False)
@@ -165,10 +165,10 @@ def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
 
 
 @pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
-def test_nothing_in_the_discrete_adjoint_waits_for_the_device(solver: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same of a field that is no operator's: from the layer's door on, with divergence left alone."""
-    monkeypatch.setattr("odernn.engines.choice.unsupported", lambda *_: "the operators are left out")
-    rnn = ODERNN(FIELDS["hamiltonian"](2, 4), make_solver(solver), dt=0.1, on_divergence="ignore", engine="torch")
+def test_nothing_in_the_discrete_adjoint_waits_for_the_device(solver: str) -> None:
+    """The same of a field that no operator knows: from the layer's checks on, with divergence left alone."""
+    field = unregistered(FIELDS["hamiltonian"](2, 4))
+    rnn = ODERNN(field, make_solver(solver), dt=0.1, on_divergence="ignore", engine="torch")
     assert rnn.choice(torch.randn(5, 3, 2)).adjoint == DiscreteAdjoint()
     x = torch.randn(5, 3, 2)
     run: Callable[[], Tensor] = lambda: rnn(x)[0].square().sum()  # noqa: E731

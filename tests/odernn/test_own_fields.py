@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, DiscreteAdjoint, RecurrentState
-from odernn.engines.torch import control_path as drive
 from odernn.fields import TanhField
 from solvers import RK4, Autograd, Euler, LeapfrogMidpoint, Solver
 
@@ -185,10 +184,9 @@ def test_a_map_of_the_input_that_is_not_linear_with_a_bias() -> None:
     agree(field, list(field.parameters()))
 
 
-def test_inference_keeps_no_state_but_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inference_keeps_no_state_but_the_last() -> None:
     """Nothing of a sequence's length is made of states or controls, for a field of one's own too."""
-    monkeypatch.setattr(drive, "ENTRIES", 4_000)
-    rnn, sizes = ODERNN(Own(), RK4(), dt=0.3), []
+    rnn, sizes = ODERNN(Own(), RK4(), dt=0.3, adjoint=DiscreteAdjoint(chunk=250)), []
 
     class Sizes(torch.utils._python_dispatch.TorchDispatchMode):
         def __torch_dispatch__(self, func: object, types: object, args: object = (), kwargs: object = None) -> object:
