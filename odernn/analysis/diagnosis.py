@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN
-from solvers import check_count, check_flag
+from solvers.checks import check_count, check_flag
 
 from .measures import Measures, measure, modes
 from .remedies import find_remedies

@@ -18,7 +18,7 @@ from odernn import (
     LinearAntisymmetricField,
     VectorField,
 )
-from solvers import check_tensor
+from solvers.checks import check_tensor
 
 
 def energy(

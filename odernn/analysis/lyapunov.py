@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import ODERNN
-from solvers import check_count
+from solvers.checks import check_count
 
 from .matrices import orthonormalised
 from .subject import Subject, check_dtype, prepare

@@ -9,7 +9,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from odernn import ODERNN, VectorField
-from solvers import Time, check_tensor
+from solvers.checks import check_tensor
+from solvers.extend import Time
 
 from .matrices import eigenvalues
 from .subject import Subject, check_dtype, converted, copy_of, prepare

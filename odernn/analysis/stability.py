@@ -10,7 +10,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from odernn import ODERNN
-from solvers import Solver, check_solver, check_tensor
+from solvers import Solver
+from solvers.checks import check_solver, check_tensor
 
 from .matrices import DIVERGED, check_finite
 from .spectrum import scaled_spectrum

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from odernn import ODERNN, RecurrentState, VectorField
 from odernn.layer.inputs import check_continuing, initial_state, time_first
-from solvers import check_tensor
+from solvers.checks import check_tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import RecurrentState
-from solvers import Time
+from solvers.extend import Time
 
 from .subject import Subject
 

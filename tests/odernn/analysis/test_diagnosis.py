@@ -16,17 +16,7 @@ from odernn import (
     VectorField,
 )
 from odernn.analysis import Diagnosis, diagnose, stability_margin
-from solvers import (
-    RK4,
-    AdamsBashforth2,
-    Euler,
-    EulerMaruyama,
-    Heun,
-    Leapfrog,
-    LeapfrogMidpoint,
-    ReversibleHeun,
-    Solver,
-)
+from solvers import RK4, AdamsBashforth2, Euler, EulerMaruyama, Heun, Leapfrog, LeapfrogMidpoint, ReversibleHeun, Solver
 
 DOUBLE = torch.float64
 

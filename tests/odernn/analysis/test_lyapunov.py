@@ -8,17 +8,8 @@ from torch import Tensor, nn
 
 from odernn import ODERNN, AntisymmetricField, HamiltonianField, LinearAntisymmetricField, VectorField
 from odernn.analysis import end_to_end_jacobian, lyapunov_exponents
-from solvers import (
-    RK4,
-    AdamsBashforth3,
-    Euler,
-    ExponentialEuler,
-    ImplicitMidpoint,
-    Leapfrog,
-    ReversibleHeun,
-    Solver,
-    Time,
-)
+from solvers import RK4, AdamsBashforth3, Euler, ExponentialEuler, ImplicitMidpoint, Leapfrog, ReversibleHeun, Solver
+from solvers.extend import Time
 
 DOUBLE = torch.float64
 
