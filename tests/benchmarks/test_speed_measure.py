@@ -21,22 +21,17 @@ from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.problem import DAMPING, DT, Problem, draw, full_matrix
 from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, interleaved, repetitions
 from benchmarks.speed.suites import Entry
-from odernn.engines import native
 
 CPU = torch.device("cpu")
 SMALL = Case(Shape(6, 3, 4, 2))
 CONTENDERS = all_contenders()
-SAME = ("native", "torch", "native-checkpointed", "naive", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent")
+NATIVE = [pytest.param(name, marks=pytest.mark.kernels) for name in ("native", "native-checkpointed")]
+SAME = (*NATIVE, "torch", "naive", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent")
 OTHERS = ("nn.RNN", "nn.GRU", "nn.LSTM")
 
 
 def measured(case: Case, *names: str, among: Mapping[str, Contender] = CONTENDERS) -> list[Measurement]:
     return measure_group("any", [Entry(case, name) for name in names], among, CPU, budget=1e-6)
-
-
-def skip_without_kernels(name: str) -> None:
-    if name.startswith("native") and not native.is_available():
-        pytest.skip("no C++ compiler or ninja here: the native kernels cannot be built")
 
 
 def changed(change: Callable[[Tensor], Tensor], parameter: str = "") -> Callable[[Problem], Runner]:
@@ -61,7 +56,6 @@ def changed(change: Callable[[Tensor], Tensor], parameter: str = "") -> Callable
 def test_peers_compute_our_function(name: str, work: Work, output: Output) -> None:
     if name == "torchrecurrent":
         pytest.importorskip("torchrecurrent", reason="an optional peer")
-    skip_without_kernels(name)
     (measurement,) = measured(replace(SMALL, work=work, output=output), name)
     assert measurement.note == ""
     assert measurement.error is not None

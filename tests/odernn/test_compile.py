@@ -14,13 +14,9 @@ from odernn import (
     RecurrentState,
     VectorField,
 )
-from odernn.engines import native
 from solvers import RK4, Euler, Leapfrog, LeapfrogMidpoint, Solver
 
-needs_compiler = pytest.mark.skipif(
-    not native.is_available(), reason="no C++ compiler or ninja here: the native kernels cannot be built"
-)
-each_engine = pytest.mark.parametrize("engine", ["torch", pytest.param("native", marks=needs_compiler), "auto"])
+each_engine = pytest.mark.parametrize("engine", ["torch", pytest.param("native", marks=pytest.mark.kernels), "auto"])
 # torch's own, while it traces: a context variable of its decomposition tables, and its first use of jit.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,7 @@ from odernn.engines import method as methods
 from odernn.engines import native
 from odernn.engines.program import Call
 
-TOOLS = (os.environ.get("CXX", "c++"), "ninja")
-PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
+pytestmark = pytest.mark.kernels
 
 PEAK = """
 import sys

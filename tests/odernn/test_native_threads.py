@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,7 @@ import torch
 from odernn.engines import native
 from odernn.engines.native import build
 
-TOOLS = (os.environ.get("CXX", "c++"), "ninja")
-PATH = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-MISSING = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"the native kernels need {' and '.join(MISSING)}")
+pytestmark = pytest.mark.kernels
 
 WITHOUT_OPENMP = """
 import pytest
@@ -78,10 +74,10 @@ def test_an_error_in_a_part_reaches_the_caller(threads):
     ("platform", "takes", "flag"),
     [("linux", True, "-fopenmp"), ("linux", False, "-pthread"), ("darwin", True, "-pthread")],
 )
-def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, supports_parallel, flag):
+def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, takes, flag):
     """On macOS no compiler's is, whatever it takes."""
     monkeypatch.setattr(build, "sys", SimpleNamespace(platform=platform))
-    monkeypatch.setattr(build, "_accepts", lambda *arguments: supports_parallel)
+    monkeypatch.setattr(build, "_accepts", lambda *arguments: takes)
     assert build._threading("c++") == flag
 
 

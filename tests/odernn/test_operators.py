@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn import FIELDS, ODERNN, DiscreteAdjoint
-from odernn.engines import native
 from odernn.engines.formulas import FORMULAS
 from odernn.engines.method import runge_kutta, splitting, two_step
 from odernn.engines.operators import NATIVE, TORCH
@@ -65,7 +64,7 @@ def test_opcheck(method: str, hold: str, namespace: str) -> None:
     assert set(torch.library.opcheck(operator, (*call(method, hold).arguments(), True)).values()) == {"SUCCESS"}
 
 
-@pytest.mark.skipif(not native.is_available(), reason="no C++ compiler or ninja here: there are no native kernels")
+@pytest.mark.kernels
 def test_both_engines_have_one_schema() -> None:
     for name in ("solve", "pull_back"):
         ours, theirs = (getattr(getattr(torch.ops, namespace), name).default._schema for namespace in (TORCH, NATIVE))

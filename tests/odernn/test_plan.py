@@ -9,11 +9,10 @@ import pytest
 import torch
 
 from odernn.engines.method import EULER, two_step
-from odernn.engines.native import is_available
 from odernn.engines.native.plan import Plan
 from odernn.engines.program import Call
 
-pytestmark = pytest.mark.skipif(not is_available(), reason="the native kernels cannot be built here")
+pytestmark = pytest.mark.kernels
 
 
 def _call(batch: int = 2, time: int = 1, method: str = "euler") -> Call:

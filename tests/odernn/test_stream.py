@@ -7,7 +7,6 @@ import torch
 
 from odernn import FIELDS, ODERNN, EngineWarning, NoisyField, PartitionedField, RecurrentState, SemilinearField
 from odernn.engines.choice import Engine
-from odernn.engines.native import is_available
 from solvers import SOLVERS, DivergenceError, DivergenceWarning, Euler, Need, make_solver
 
 DOUBLE = torch.float64
@@ -15,8 +14,7 @@ NEEDED = {None: "antisymmetric", Need.PARTITION: "hamiltonian", Need.LINEAR_PART
 ROUNDING = {"rtol": 1e-11, "atol": 1e-12}  # the same operations on few numbers, in another grouping
 
 
-needs_kernels = pytest.mark.skipif(not is_available(), reason="the native kernels cannot be built here")
-ENGINES = ["torch", pytest.param("auto", marks=needs_kernels)]
+ENGINES = ["torch", pytest.param("auto", marks=pytest.mark.kernels)]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -36,7 +34,7 @@ def test_sample_after_sample_is_the_whole(solver: str, hold: str, engine: Engine
 @pytest.mark.parametrize("dtype", [torch.float32, DOUBLE])
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
 @pytest.mark.parametrize("name", FIELDS)
-@needs_kernels
+@pytest.mark.kernels
 def test_every_field_in_the_kernels(name: str, hold: str, dtype: torch.dtype) -> None:
     field = FIELDS[name](3, 10, dtype=dtype)
     method = make_solver("leapfrog" if name == "hamiltonian" else "rk4")
