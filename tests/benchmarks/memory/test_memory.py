@@ -295,7 +295,7 @@ def test_usage_is_shown_for_what_is_no_value(arguments: str, capsys: pytest.Capt
 
 
 def test_page_shows_the_table_as_it_was_measured() -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     measured_lines = (root / "benchmarks" / "results" / "memory.md").read_text(encoding="utf-8").splitlines()
     page = (root / "docs" / "memory.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in page if line.startswith("|")] == [line for line in measured_lines if line.startswith("|")]

@@ -26,7 +26,7 @@ from solvers import SOLVERS
 
 CPU = torch.device("cpu")
 CASE = Case(Shape(10, 4, 8, 2))
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def measurement(

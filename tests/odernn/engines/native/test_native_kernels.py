@@ -453,6 +453,6 @@ def test_without_a_compiler_there_is_a_named_error() -> None:
         "try:\n    native.load()\n"
         "except native.NativeUnavailable as error:\n    print(error.reason)\n"
     )
-    environment = {**os.environ, "CXX": "no-such-compiler", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "CXX": "no-such-compiler", "PYTHONPATH": str(Path(__file__).parents[4])}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert "no C++ compiler was found" in result.stdout

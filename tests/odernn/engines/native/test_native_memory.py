@@ -35,7 +35,7 @@ print(next(line for line in status if line.startswith("VmHWM")).split()[1])
 
 def resident_peak(calls: int) -> int:
     """The most bytes that a process of its own had in memory, which made so many calls forward and backward."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
     command = [sys.executable, "-c", PEAK, str(calls)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return 1024 * int(result.stdout)

@@ -245,7 +245,7 @@ download(IdxFile(name, (int(length),), sha256), Path(folder), mirrors=[url])
 
 def test_a_process_killed_in_the_middle_leaves_nothing_in_place(server, tmp_path):
     arguments = [f"{server.url}/stalls", str(tmp_path), FILE.name, str(len(PAYLOAD)), FILE.sha256]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     child = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], cwd=root)
     try:
         assert server.stalled.wait(60)

@@ -17,7 +17,7 @@ from benchmarks.settings.names import runs_of
 from benchmarks.support.errors import FAILED, MISUSED, OK, UserError
 from tests.benchmarks.synthetic import make_result
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PNG = b"\x89PNG\r\n"
 
 

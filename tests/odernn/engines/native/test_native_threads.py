@@ -83,7 +83,7 @@ def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch,
 
 def test_without_openmp_there_are_threads_too():
     """In a process of its own, which builds the kernels as Apple's compiler would, once: some twenty seconds."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
     command = [sys.executable, "-c", WITHOUT_OPENMP]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr

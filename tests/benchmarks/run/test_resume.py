@@ -33,7 +33,7 @@ ARGS = (
     *("--model.hidden_size", "8", "--task.batch_size", "300", "--trainer.accelerator", "cpu", "--epochs", "4"),
 )
 KILLED = -signal.SIGKILL if hasattr(signal, "SIGKILL") else None
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def kill() -> None:
