@@ -6,11 +6,14 @@ from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
+    GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
     LinearAntisymmetricField,
     LipschitzField,
+    OscillatorField,
     UnstructuredField,
+    UnstructuredOscillatorField,
 )
 from .fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
 from .fields.noise import NoisyField
@@ -35,6 +38,7 @@ __all__ = [
     "DiscreteAdjoint",
     "EngineWarning",
     "GatedAntisymmetricField",
+    "GatedOscillatorField",
     "GatedUnstructuredField",
     "HamiltonianField",
     "Hold",
@@ -42,12 +46,14 @@ __all__ = [
     "LinearHold",
     "LipschitzField",
     "NoisyField",
+    "OscillatorField",
     "PartitionedField",
     "RecurrentState",
     "SemilinearField",
     "SkewSymmetric",
     "Stream",
     "UnstructuredField",
+    "UnstructuredOscillatorField",
     "VectorField",
     "ZeroOrderHold",
 ]

@@ -58,7 +58,7 @@ class Stream:
         self._before = None if state.control is None else state.control.contiguous()
         self._dt = float(rnn.dt.detach() if isinstance(rnn.dt, Tensor) else rnn.dt)
         scheme = Discretisation(field, rnn.hold, rnn.solver, self._dt, rnn.substeps)
-        reason = unsupported(field, rnn.hold, rnn.solver) or why_not_native(rnn.engine, self._y)
+        reason = unsupported(field, rnn.hold, rnn.solver, self._dt) or why_not_native(rnn.engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
