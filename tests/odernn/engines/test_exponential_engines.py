@@ -12,7 +12,6 @@ from odernn.engines import native
 from odernn.engines.method import EULER, Method, exponential
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
-from odernn.engines.torch import control_path
 from solvers import (
     SOLVERS,
     Checkpointed,
@@ -22,6 +21,7 @@ from solvers import (
     LinearlyExactEuler,
     make_solver,
 )
+from tests.pairs import crossed
 
 DOUBLE = torch.float64
 # Sums of some hundred products of numbers of size ten, in another order; of float32, whose tanh is within 3 ulp.
@@ -35,16 +35,8 @@ PAIRS = [
     *(("gated-oscillator", solver) for solver in TABLEAUS),
     *((field, "linearly-exact-euler") for field in DENSE),
 ]
-needs_compiler = pytest.mark.skipif(
-    not native.is_available(), reason="no C++ compiler or ninja here: the native kernels cannot be built"
-)
-each_engine = pytest.mark.parametrize("engine", ["torch", pytest.param("native", marks=needs_compiler)])
-
-
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of a few intervals of the torch engine, so that a short sequence has several."""
-    monkeypatch.setattr(control_path, "ENTRIES", 100)
+EACH = ["torch", pytest.param("native", marks=pytest.mark.kernels)]
+each_engine = pytest.mark.parametrize("engine", EACH)
 
 
 def layer(field: str, solver: str, *, units: int = 6, dtype: torch.dtype = DOUBLE, **facts: Any) -> ODERNN:
@@ -77,11 +69,15 @@ def runs_as_an_operator(rnn: ODERNN) -> bool:
     return type(rnn.choice(torch.randn(7, 3, 2, dtype=next(rnn.parameters()).dtype)).adjoint).__name__ == "Operator"
 
 
-@each_engine
-@pytest.mark.parametrize("dtype", ROUNDING, ids=str)
-@pytest.mark.parametrize("substeps", [1, 3])
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize(("field", "solver"), PAIRS)
+@crossed(
+    {
+        "field, solver": PAIRS,
+        "hold": ["zero-order", "linear"],
+        "substeps": [1, 3],
+        "dtype": list(ROUNDING),
+        "engine": EACH,
+    }
+)
 def test_agrees_with_autograd(
     field: str, solver: str, hold: str, substeps: int, dtype: torch.dtype, engine: str
 ) -> None:
@@ -111,6 +107,15 @@ def test_halves_that_are_no_whole_vectors_and_a_batch_of_several_blocks(solver: 
     agree(gradients(rnn, batch=41), gradients(wanted, batch=41))
 
 
+@pytest.mark.parametrize("solver", EXPONENTIAL)
+def test_several_chunks_of_the_torch_engine(solver: str) -> None:
+    """So many rows of six units that the evaluations in at most four intervals fill one."""
+    rows = 1 << 15
+    rnn = layer("oscillator", solver, hold="linear", engine="torch")
+    wanted = layer("oscillator", solver, hold="linear", adjoint="autograd")
+    agree(gradients(rnn, batch=rows), gradients(wanted, batch=rows))
+
+
 @each_engine
 @pytest.mark.parametrize("solver", EXPONENTIAL)
 def test_checkpointed_in_parts(solver: str, engine: str) -> None:
@@ -119,9 +124,7 @@ def test_checkpointed_in_parts(solver: str, engine: str) -> None:
     agree(gradients(rnn), gradients(layer("oscillator", solver, adjoint="autograd")))
 
 
-@each_engine
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize(("field", "solver"), PAIRS)
+@crossed({"field, solver": PAIRS, "hold": ["zero-order", "linear"], "engine": EACH})
 def test_a_stream_gives_the_same(field: str, solver: str, hold: str, engine: str) -> None:
     rnn = layer(field, solver, engine=engine, hold=hold, substeps=2)
     x, stream = torch.randn(5, 3, 2, dtype=DOUBLE), rnn.stream(3)
@@ -141,7 +144,7 @@ def test_gradcheck(solver: str, uneven: bool, engine: str) -> None:
     assert torch.autograd.gradcheck(lambda *_: rnn(x, y0, dt=dt if uneven else None)[0], asked, fast_mode=True)
 
 
-@needs_compiler
+@pytest.mark.kernels
 @pytest.mark.parametrize("solver", EXPONENTIAL)
 def test_threads_change_nothing_but_the_order_of_sums(solver: str) -> None:
     rnn, before, found = layer("gated-oscillator", solver, engine="native"), torch.get_num_threads(), []
@@ -197,7 +200,7 @@ def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
 @pytest.mark.parametrize("steps", [1, 5])
 @pytest.mark.parametrize("solver", EXPONENTIAL)
-@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=needs_compiler)])
+@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)])
 def test_opcheck(solver: str, steps: int, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them, with blocks of any kind."""
     operator = getattr(torch.ops, namespace).solve.default
@@ -207,7 +210,7 @@ def test_opcheck(solver: str, steps: int, namespace: str) -> None:
 
 @pytest.mark.parametrize("steps", [1, 5])
 @pytest.mark.parametrize("solver", EXPONENTIAL)
-@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=needs_compiler)])
+@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)])
 def test_gradcheck_by_blocks_that_are_no_functions_of_one_matrix(solver: str, steps: int, namespace: str) -> None:
     """Blocks that are not rotations, and do not commute, tell an entry from its mirror image."""
     given = call(solver, steps=steps).arguments()
@@ -225,7 +228,7 @@ def test_gradcheck_by_blocks_that_are_no_functions_of_one_matrix(solver: str, st
 ONE = method_of(LinearlyExactEuler.tableau)
 
 
-@needs_compiler
+@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -247,7 +250,7 @@ def test_bad_arguments_are_named(change: dict[str, Any], error: type[Exception],
         native.solve(replace(call("linearly-exact-euler", steps=1), **change), keep=False)
 
 
-@needs_compiler
+@pytest.mark.kernels
 def test_an_odd_state_has_no_halves() -> None:
     shapes = {"y0": (3, 5), "weight": (5, 5), "input_weight": (5, 2), "bias": (5,)}
     odd = {name: torch.zeros(shape, dtype=DOUBLE) for name, shape in shapes.items()}

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, DiscreteAdjoint, RecurrentState
 from odernn.fields import TanhField
-from solvers import RK4, Autograd, Euler, LeapfrogMidpoint, Solver
+from solvers import RK4, Autograd, Checkpointed, Euler, LeapfrogMidpoint, Solver
 
 DOUBLE = torch.float64
 ROUNDING = {"rtol": 1e-10, "atol": 1e-11}
@@ -108,6 +108,25 @@ def test_dropout_in_the_control_is_the_same_forward_and_backward() -> None:
     assert ODERNN(field, RK4(), dt=0.3).choice(x).adjoint == Autograd()
     field.eval()
     assert isinstance(ODERNN(field, RK4(), dt=0.3).choice(x).adjoint, DiscreteAdjoint)
+
+
+def test_what_is_drawn_within_a_checkpoint_is_drawn_again() -> None:
+    """A field whose evaluations draw random numbers, which the backward pass makes a second time."""
+
+    def noisy(y: Tensor, p: Tensor, u: Tensor) -> Tensor:
+        return torch.tanh(p + u) * (1 + 0.3 * torch.randn_like(p))
+
+    field, parts = Own(), Checkpointed(every=2)
+    field.shape = noisy
+    results = []
+    for adjoint in (parts, Autograd()):
+        torch.manual_seed(3)
+        rnn, x = ODERNN(field, RK4(), dt=0.3, adjoint=adjoint), torch.randn(5, 3, 2, dtype=DOUBLE)
+        loss = rnn(x)[0].square().sum()
+        torch.manual_seed(4)  # what is drawn between forward and backward does not matter
+        results.append(torch.autograd.grad(loss, list(field.parameters())))
+    for got, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(got, wanted, **ROUNDING)
 
 
 @pytest.mark.parametrize("adjoint", ["auto", "discrete"])

@@ -45,6 +45,7 @@ EXACT: dict[str, Adjoint] = {
     "discrete": DiscreteAdjoint(chunk=2),
     "checkpointed": Checkpointed(),
     "every-3": Checkpointed(every=3),
+    "every-2-every-1": Checkpointed(every=2, within=Checkpointed(every=1)),
     "every-3-discrete": Checkpointed(every=3, within=DiscreteAdjoint(chunk=2)),
     "reversible": Reversible(chunk=2),
     "auto": Auto(),

@@ -148,3 +148,11 @@ def test_what_gives_no_gradient_makes_no_error() -> None:
     (found,) = torch.autograd.grad(y[0].sum(), y0)
     assert found[0].norm() > exp(0.9)
     assert found[1:].norm() == 0
+
+
+def test_a_gradient_that_is_no_number_is_refused() -> None:
+    """What cannot be compared with the tolerance is not below it."""
+    y0 = torch.tensor([[0.5, -0.3]], dtype=DOUBLE, requires_grad=True)
+    y = integrate(lambda t, y: y.flip(-1), y0, t1=1.0, dt=0.1, solver=ReversibleHeun(), adjoint=Reversible()).y[-1]
+    with pytest.raises(ReconstructionError, match="by nan relatively"):
+        (y * float("nan")).sum().backward()

@@ -212,7 +212,7 @@ def test_matrices_follow_the_step(solver: Solver) -> None:
     length = torch.tensor(0.1, dtype=torch.float64)
     _, memory = two_steps(solver, DRIVEN, length, ())
     length.mul_(3)
-    for dt in (length, 0.25, torch.tensor([[0.1], [0.4]], dtype=torch.float64), 0.3):
+    for dt in (length, 0.25, 0.5, torch.tensor([[0.1], [0.4]], dtype=torch.float64), 0.3):
         y, memory = two_steps(solver, DRIVEN, dt, memory)
         fresh, _ = two_steps(solver, DRIVEN, dt, ())
         assert torch.equal(y, fresh)

@@ -217,3 +217,14 @@ def test_an_assertion_of_the_right_hand_side_is_not_taken_for_a_divergence() -> 
 def test_bad_arguments(arguments: dict[str, Any], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         TorchdiffeqSolver(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("method", "evaluations"), [(name, OURS[name].num_evals * 5) for name in OURS] + [("explicit_adams", 4 * 2 + 3)]
+)
+def test_evaluations_of_five_inner_steps(method: str, evaluations: float) -> None:
+    """An Adams method starts with two steps of the 3/8 rule."""
+    times: list[float] = []
+    solver = TorchdiffeqSolver(method, steps=5)
+    solver.step(lambda t, y: times.append(float(t)) or -y, 0.0, 0.1, torch.ones(1, dtype=DOUBLE), ())
+    assert len(times) == solver.num_evals == evaluations
