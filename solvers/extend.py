@@ -16,6 +16,7 @@ from .methods.exponential_tableau import Entry
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time
 from .solver import Memory
+from .user_function import time_like
 
 __all__ = [
     "POLICIES",
@@ -37,6 +38,7 @@ __all__ = [
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",
+    "time_like",
     "transformed",
     "without_autocast",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ..checks import check_choice, check_solver
 from ..solver import Solver
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
@@ -56,8 +57,20 @@ def make_solver(name: str) -> Solver:
     """The solver registered under `name`, with its default hyperparameters.
 
     Raises:
-        ValueError: an unknown name; the message lists the registry.
+        ValueError: an unknown name; the message lists the registry and the nearest name.
     """
-    if name not in SOLVERS:
-        raise ValueError(f"`solver` is {name!r}; choose one of {', '.join(SOLVERS)}")
+    check_choice("solver", name, tuple(SOLVERS))
     return SOLVERS[name]()
+
+
+def as_solver(solver: Solver | str) -> Solver:
+    """The solver itself, or the one registered under its name.
+
+    Raises:
+        TypeError: neither a solver nor a name.
+        ValueError: an unknown name; the message lists the registry and the nearest name.
+    """
+    if isinstance(solver, str):
+        return make_solver(solver)
+    check_solver(solver)
+    return solver
