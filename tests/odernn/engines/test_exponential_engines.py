@@ -25,7 +25,10 @@ from tests.pairs import crossed
 
 DOUBLE = torch.float64
 # Sums of some hundred products of numbers of size ten, in another order; of float32, whose tanh is within 3 ulp.
-ROUNDING = {DOUBLE: {"rtol": 1e-10, "atol": 1e-10}, torch.float32: {"rtol": 1e-3, "atol": 2e-3}}
+ROUNDING: dict[torch.dtype, dict[str, Any]] = {
+    DOUBLE: {"rtol": 1e-10, "atol": 1e-10},
+    torch.float32: {"rtol": 1e-3, "atol": 2e-3},
+}
 BANKS = [name for name in FIELDS if "oscillator" in name]
 TABLEAUS = [name for name, solver in SOLVERS.items() if issubclass(solver, ExplicitRungeKutta)]
 EXPONENTIAL = [name for name, solver in SOLVERS.items() if issubclass(solver, ExponentialRungeKutta)]

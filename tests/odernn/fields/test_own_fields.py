@@ -1,6 +1,7 @@
 """Law: a field of the user's trains by default as by autograd, or says why not: never a gradient lost in silence."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from odernn.fields import TanhField
 from solvers import RK4, Autograd, Checkpointed, Euler, LeapfrogMidpoint, Solver
 
 DOUBLE = torch.float64
-ROUNDING = {"rtol": 1e-10, "atol": 1e-11}
+ROUNDING: dict[str, Any] = {"rtol": 1e-10, "atol": 1e-11}
 
 
 class Own(AffinePointwiseField):

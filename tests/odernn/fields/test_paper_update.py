@@ -1,6 +1,7 @@
 """Law: one Euler step of a field is the paper's update, to the last bit of rounding."""
 
 from math import isclose, sqrt
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from solvers import Euler
 DOUBLE = torch.float64
 EPSILON, GAMMA = 0.1, 0.05
 # The same products summed in another order by the library: a few units in the last place of numbers of size one.
-ROUNDING = {"rtol": 0, "atol": 4 * torch.finfo(DOUBLE).eps}
+ROUNDING: dict[str, Any] = {"rtol": 0, "atol": 4 * torch.finfo(DOUBLE).eps}
 
 
 def paper_matrix(rnn: ODERNN, n: int) -> torch.Tensor:

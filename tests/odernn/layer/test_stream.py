@@ -1,6 +1,7 @@
 """Law: a stream gives the numbers of the whole sequence, for every solver, and carries on where it was left."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from solvers import SOLVERS, DivergenceError, DivergenceWarning, Euler, Need, ma
 
 DOUBLE = torch.float64
 NEEDED = {None: "antisymmetric", Need.PARTITION: "hamiltonian", Need.LINEAR_PART: "lipschitz"}
-ROUNDING = {"rtol": 1e-11, "atol": 1e-12}  # the same operations on few numbers, in another grouping
+ROUNDING: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-12}  # the same operations on few numbers, in another grouping
 
 
 ENGINES = ["torch", pytest.param("auto", marks=pytest.mark.kernels)]

@@ -15,7 +15,7 @@ from solvers import RK38, integrate, odeint
 DOUBLE = torch.float64
 METHODS = ("euler", "midpoint", "heun2", "heun3", "rk4")
 # a few dozen steps, each rounding numbers of size one in another order
-ROUNDING = {"rtol": 1e-11, "atol": 1e-12}
+ROUNDING: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-12}
 
 FORWARD = [0.0, 0.11, 0.35, 0.4, 0.9]
 GRIDS: dict[str, dict[str, Any]] = {

@@ -15,7 +15,7 @@ from solvers.odeint.adams_weights import adams_bashforth_weights
 DOUBLE = torch.float64
 METHOD = "explicit_adams"
 # The weights of order 11 add up to 591 in modulus, and every step takes the sum of a dozen rounded numbers.
-ROUNDING = {"rtol": 1e-11, "atol": 1e-12}
+ROUNDING: dict[str, Any] = {"rtol": 1e-11, "atol": 1e-12}
 
 STEPS = 16  # two of the start, orders 3 to 11, and five more of the highest order
 OPTIONS: dict[str, dict[str, Any]] = {
