@@ -148,7 +148,9 @@ class OnEngine(Adjoint):
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", picked, f"{missing}, and {reason}")
-        return Choice("native", DiscreteAdjoint(run_backward), f"{missing}; the kernels do the backward recursion")
+        return Choice(
+            "native", replace(picked, recursion=run_backward), f"{missing}; the kernels do the backward recursion"
+        )
 
 
 def why_not_native(engine: Engine, y: Tensor) -> str | None:
