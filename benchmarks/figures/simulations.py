@@ -108,7 +108,7 @@ def draw_leapfrog(request: Request) -> Picture:
             rows += _draw_panel(axes, panel, solver, field, dt)
             axes.set_title(f"{type(solver).__name__}, steps of {dt}", fontsize="medium", loc="left")
     figure.suptitle(
-        f"Figure 1 (g), y' = tanh(W y) with W = [[0, −2], [2, 0]], by four solvers: {STEPS} steps from the large markers",
+        f"Figure 1 (g), y' = tanh(W y) with W = [[0, −2], [2, 0]], by four solvers: {STEPS} steps from the large marks",
         x=0.01,
         ha="left",
         fontsize="medium",

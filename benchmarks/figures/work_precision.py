@@ -24,7 +24,7 @@ TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
 REFERENCE = 128
 """Substeps of the reference, by RK4: its error is 8^4 times below that of RK4 with the most substeps shown."""
 
-REPEATS = 4
+REPEATS, ENOUGH = 5, 0.1
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 COLUMNS = ("network", "solver", "family", "substeps", "tolerance", "evaluations", "seconds", "error")
 
@@ -71,17 +71,23 @@ def measure(driven: Driven, solver: Solver, substeps: int, reference: Tensor) ->
     rnn = stepped_by(driven.rnn, solver, substeps=substeps)
     if rnn is None:
         return None
-    seconds, end = [], reference
-    with torch.no_grad():
-        for _ in range(REPEATS):
-            began = time.perf_counter()
-            end = rnn(driven.x, save="end")[1]
-            seconds.append(time.perf_counter() - began)
+    end, seconds = _timed(rnn, driven.x)
     distance = torch.linalg.vector_norm(end - reference, dim=-1) / torch.linalg.vector_norm(reference, dim=-1)
     steps = driven.x.shape[1] * substeps
     tolerance = solver.rtol if isinstance(solver, TorchdiffeqSolver) else 0.0
     work = steps * evaluations_a_step(rnn, driven.x)
-    return Point(substeps, tolerance, work, min(seconds), float(distance.max()))
+    return Point(substeps, tolerance, work, seconds, float(distance.max()))
+
+
+def _timed(rnn: ODERNN, x: Tensor) -> tuple[Tensor, float]:
+    """The last state, and the seconds of the shortest of a few forward passes; a slow one is not repeated."""
+    seconds, end = [], x
+    with torch.no_grad():
+        while len(seconds) < REPEATS and sum(seconds) < ENOUGH:
+            began = time.perf_counter()
+            end = rnn(x, save="end")[1]
+            seconds.append(time.perf_counter() - began)
+    return end, min(seconds)
 
 
 def reference_of(driven: Driven) -> Tensor:
