@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import ODERNN
-from solvers import Structured, Time
+from solvers import Structured
+from solvers.extend import Time
 
 ITERATING = ("implicit", "discrete gradient", "adaptive")
 """The families whose evaluations depend on the problem."""

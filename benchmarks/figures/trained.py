@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.models.baselines import Baseline
-from benchmarks.models.network import LastState, SequenceClassifier, build_network
+from benchmarks.models.network import ODERecurrence, SequenceNetwork, build_network
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.spec import RunSpec, make_task, read_data
@@ -77,11 +77,12 @@ def read_trained(path: Path, data_dir: Path | None, sequences: int) -> TrainedNe
     checkpoint = AtomicCheckpointIO().load_checkpoint(folder.checkpoint)
     task = make_task(spec)
     read_data(task)
-    x, _ = task.splits.val.__getitems__(range(sequences))
-    sizes = {"input_size": task.input_size, "num_classes": task.num_classes, "seed": settings.seed}
+    x = task.splits.val.__getitems__(range(sequences)).x
     moments = {}
     for moment, weights in _weights(checkpoint, folder.checkpoint).items():
-        network = build_network(settings.model, **sizes)
+        network = build_network(
+            settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed
+        )
         _load(network, weights, folder.checkpoint)
         moments[moment] = _recurrent(network)
     return TrainedNetwork(f"{settings.title}, {spec.name}", moments, x)
@@ -123,7 +124,7 @@ def _weights(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Mapping[str
     return {"start": None, "last": last, "best": histories[0]["best"]}
 
 
-def _load(network: SequenceClassifier, weights: Mapping[str, Tensor] | None, path: Path) -> None:
+def _load(network: SequenceNetwork, weights: Mapping[str, Tensor] | None, path: Path) -> None:
     if weights is None:
         return
     try:
@@ -132,7 +133,7 @@ def _load(network: SequenceClassifier, weights: Mapping[str, Tensor] | None, pat
         raise UserError(f"the weights in {path} do not fit its settings: {str(error).splitlines()[0]}") from error
 
 
-def _recurrent(network: SequenceClassifier) -> ODERNN | nn.Module:
+def _recurrent(network: SequenceNetwork) -> ODERNN | nn.Module:
     part = network.recurrent
-    assert isinstance(part, LastState | Baseline)
+    assert isinstance(part, ODERecurrence | Baseline)
     return part.rnn.eval()
