@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,24 +52,28 @@ class Held:
 def draw_energies(request: Request) -> Picture:
     """The relative change of the energy against time, a line for each solver that takes the field."""
     held = _network(request)
-    figure = new_figure((13.0, 5.4))
+    groups = {title: found for title, families in GROUPS.items() if (found := _runs(held, families))}
+    figure = new_figure((1.0 + 3.0 * len(groups), 5.4))
+    grid = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     rows: list[tuple[Cell, ...]] = []
-    grid = figure.subplots(1, len(GROUPS), sharey=True)
-    for axes, (title, families) in zip(grid, GROUPS.items(), strict=True):
-        members = {name: solver for name, solver in all_solvers().items() if solver.family in families}
-        rows += _draw_group(axes, title, held, members)
+    for axes, (title, runs) in zip(grid, groups.items(), strict=True):
+        rows += _draw_group(axes, title, float(held.rnn.dt), runs)
     grid[0].set_ylabel("|E(t) − E(0)| / E(0)")
     figure.suptitle(f"energy under a constant input: {held.title}", x=0.01, ha="left", fontsize="medium")
     return Picture(figure, COLUMNS, rows)
 
 
-def _draw_group(axes: Axes, title: str, held: Held, members: Mapping[str, Solver]) -> list[tuple[Cell, ...]]:
+def _runs(held: Held, families: Sequence[str]) -> dict[str, tuple[Solver, Tensor]]:
+    """The solvers of some families that take the field, with the energies they give."""
+    members = {name: solver for name, solver in all_solvers().items() if solver.family in families}
+    found = {name: (solver, energies(held, solver)) for name, solver in members.items()}
+    return {name: (solver, values) for name, (solver, values) in found.items() if values is not None}
+
+
+def _draw_group(axes: Axes, title: str, dt: float, runs: Mapping[str, tuple[Solver, Tensor]]) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
-    for (name, solver), (colour, dash) in zip(members.items(), styles(), strict=False):
-        values = energies(held, solver)
-        if values is None:
-            continue
-        times = [float(held.rnn.dt) * step for step in range(len(values))]
+    for (name, (solver, values)), (colour, dash) in zip(runs.items(), styles(), strict=False):
+        times = [dt * step for step in range(len(values))]
         change = (values - values[0]).abs() / values[0]
         shown = change[1:].clamp(min=FLOOR).tolist()  # there is no change at the start
         axes.plot(times[1:], shown, color=colour, linestyle=dash, linewidth=1.2, label=name)
@@ -117,4 +121,6 @@ def _trained(request: Request) -> Held:
         energy(driven.rnn, y0, x)
     except ValueError as error:
         raise UserError(f"`--run` is {driven.title}: {error}; ask for other figures with `--only`") from error
-    return Held(f"{driven.title}, steps of {driven.rnn.dt}", driven.rnn, x, y0, 40 if request.small else 400)
+    damping = getattr(driven.rnn.field, "damping", 0.0)
+    loses = f", whose damping of {damping:g} takes energy" if damping else ""
+    return Held(f"{driven.title}, steps of {driven.rnn.dt}{loses}", driven.rnn, x, y0, 40 if request.small else 400)

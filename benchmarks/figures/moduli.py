@@ -105,9 +105,7 @@ def _finite(matrices: Tensor) -> Tensor:
 
 def _along_training(trained: TrainedNetwork) -> list[Line]:
     lengths = _fractions(trained.x.shape[1])
-    return [
-        line_of(f"{moment} of the training", network, trained.x, lengths) for moment, network in trained.moments.items()
-    ]
+    return [line_of(moment, network, trained.x, lengths) for moment, network in trained.moments.items()]
 
 
 def _network(request: Request) -> Driven:
@@ -154,6 +152,7 @@ def _draw_against_length(lines: Sequence[Line], title: str) -> Picture:
         means, stds = _moments(line)
         low, high = (means - stds).clamp(min=0).tolist(), (means + stds).tolist()
         linear.fill_between(line.lengths, low, high, color=colour, alpha=0.2, linewidth=0)
+        logarithmic.fill_between(line.lengths, *_most(line), color=colour, alpha=0.2, linewidth=0)
         for axes in (linear, logarithmic):
             axes.plot(line.lengths, means.tolist(), color=colour, linestyle=dash, marker="o", label=line.label)
     for axes, scale in ((linear, "linear"), (logarithmic, "log")):
@@ -165,8 +164,9 @@ def _draw_against_length(lines: Sequence[Line], title: str) -> Picture:
     linear.set_ylim(0, None)
     linear.set_ylabel("modulus of the eigenvalues of dy_T / dy_0")
     figure.legend(*linear.get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize="small")
-    what = "mean, with a band of one standard deviation at the left"
-    figure.suptitle(f"Figure 2, {what}: {title}", x=0.01, ha="left", fontsize="medium")
+    linear.set_title("mean and standard deviation", fontsize="medium", loc="left")
+    logarithmic.set_title("mean, and 10th to 90th percentile", fontsize="medium", loc="left")
+    figure.suptitle(f"Figure 2: {title}", x=0.01, ha="left", fontsize="medium")
     return Picture(figure, COLUMNS, [row for line in lines for row in line.rows()])
 
 
@@ -193,6 +193,13 @@ def _draw_whiskers(axes: Axes, row: int, moduli: Tensor) -> None:
     axes.plot([float(moduli.min()), float(moduli.max())], [row, row], color=COLOURS[4], linewidth=1)
     axes.plot([low, high], [row, row], color=COLOURS[0], linewidth=4, solid_capstyle="butt")
     axes.plot([float(moduli.mean())], [row], color=COLOURS[1], marker="o", markersize=5, markeredgecolor="white")
+
+
+def _most(line: Line) -> tuple[list[float], list[float]]:
+    """The 10th and the 90th percentile at each length."""
+    shares = torch.tensor([0.1, 0.9], dtype=DOUBLE)
+    low, high = torch.stack([torch.quantile(m.flatten(), shares) for m in line.moduli], dim=1).tolist()
+    return low, high
 
 
 def _moments(line: Line) -> tuple[Tensor, Tensor]:

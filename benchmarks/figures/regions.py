@@ -22,6 +22,9 @@ COARSE_LIMIT, POINTS = 20.0, 2000
 INSIDE = 1e-9
 """How far above 1 |R| may lie by the rounding of an eigenvalue."""
 
+SMALL, ENLARGED = 1.2, 81
+"""Modes within this radius are drawn a second time, enlarged, on a grid of so many points."""
+
 COLUMNS = ("solver", "real", "imaginary", "amplification", "inside")
 
 
@@ -42,9 +45,10 @@ def draw_regions(request: Request) -> Picture:
         axes.tick_params(labelbottom=True)
     figure.supxlabel("Re z", fontsize="medium")
     figure.supylabel("Im z", fontsize="medium")
+    enlarged = "\nin the corners: the same dots, stretched" if float(z.abs().max()) < SMALL else ""
     figure.suptitle(
         f"shaded, or a thick line: stable, |R(z)| ≤ 1; dots: z = dt λ of {driven.title}; "
-        "crosses: those that are not stable; in %: how many are",
+        f"crosses: those that are not stable; in %: how many are{enlarged}",
         x=0.01,
         ha="left",
         fontsize="medium",
@@ -55,15 +59,19 @@ def draw_regions(request: Request) -> Picture:
 def _draw_panel(
     axes: Axes, name: str, solver: Solver, z: Complex[Tensor, " modes"], request: Request
 ) -> list[tuple[Cell, ...]]:
-    real, imaginary, gains = _grid(solver, z, 61 if request.small else 241)
-    axes.contourf(real, imaginary, (gains > 1 + INSIDE).double(), levels=[-0.5, 0.5], colors=[COLOURS[4]], alpha=0.45)
+    points = 61 if request.small else 241
+    reach = max(3.6, 1.15 * float(z.abs().max()))
+    real = torch.linspace(-reach, 0.45 * reach, points, dtype=DOUBLE)
+    imaginary = torch.linspace(-reach, reach, points, dtype=DOUBLE)
+    _shade(axes, real, imaginary, solver)
     _draw_neutral(axes, solver, float(imaginary.max()))
     axes.axhline(0, color="0.5", linewidth=0.5)
     axes.axvline(0, color="0.5", linewidth=0.5)
     own = solver.amplification(z)
     stable = own <= 1 + INSIDE
-    for where, colour, marker in ((stable, COLOURS[6], "."), (~stable, COLOURS[1], "x")):
-        axes.plot(z.real[where], z.imag[where], linestyle="", marker=marker, markersize=3, color=colour)
+    _draw_modes(axes, z, stable)
+    if float(z.abs().max()) < SMALL:
+        _draw_enlarged(axes, solver, z, stable)
     axes.set_title(f"{name}, {100 * float(stable.double().mean()):.0f} %", fontsize="small", loc="left")
     axes.set_aspect("equal")
     clear_frame(axes)
@@ -73,12 +81,27 @@ def _draw_panel(
     ]
 
 
-def _grid(solver: Solver, z: Tensor, points: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Real and imaginary parts and |R| on a grid that shows the classical regions and all of the z."""
-    reach = max(3.6, 1.15 * float(z.abs().max()))
-    real = torch.linspace(-reach, 0.45 * reach, points, dtype=DOUBLE)
-    imaginary = torch.linspace(-reach, reach, points, dtype=DOUBLE)
-    return real, imaginary, solver.amplification(torch.complex(*torch.meshgrid(real, imaginary, indexing="xy")))
+def _draw_modes(axes: Axes, z: Tensor, stable: Tensor) -> None:
+    for where, colour, marker in ((stable, COLOURS[6], "."), (~stable, COLOURS[1], "x")):
+        axes.plot(z.real[where], z.imag[where], linestyle="", marker=marker, markersize=3, color=colour)
+
+
+def _draw_enlarged(axes: Axes, solver: Solver, z: Tensor, stable: Tensor) -> None:
+    """The z and what is around them, stretched to fill a corner."""
+    inset = axes.inset_axes((0.02, 0.6, 0.46, 0.39))
+    width, height = max(float(z.real.abs().max()), 1e-3), float(z.imag.abs().max())
+    real = torch.linspace(-1.3 * width, 0.6 * width, ENLARGED, dtype=DOUBLE)
+    imaginary = torch.linspace(-1.2 * height, 1.2 * height, ENLARGED, dtype=DOUBLE)
+    _shade(inset, real, imaginary, solver)
+    _draw_modes(inset, z, stable)
+    inset.axvline(0, color="0.5", linewidth=0.5)
+    inset.set_xticks([])
+    inset.set_yticks([])
+
+
+def _shade(axes: Axes, real: Tensor, imaginary: Tensor, solver: Solver) -> None:
+    gains = solver.amplification(torch.complex(*torch.meshgrid(real, imaginary, indexing="xy")))
+    axes.contourf(real, imaginary, (gains > 1 + INSIDE).double(), levels=[-0.5, 0.5], colors=[COLOURS[4]], alpha=0.45)
 
 
 def _draw_neutral(axes: Axes, solver: Solver, reach: float) -> None:

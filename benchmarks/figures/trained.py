@@ -29,6 +29,8 @@ from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS
 from odernn import ODERNN
 
+BEST = "best epoch"
+
 
 @dataclass(frozen=True)
 class TrainedNetwork:
@@ -52,7 +54,7 @@ class TrainedNetwork:
         Raises:
             UserError: it is a layer of torch, which is no vector field.
         """
-        rnn = self.moments["best"]
+        rnn = self.moments[BEST]
         if isinstance(rnn, ODERNN):
             return rnn
         raise UserError(
@@ -121,7 +123,7 @@ def _weights(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Mapping[str
         raise UserError(f"the checkpoint {path} holds no best weights; train the run with this version")
     prefix = "network."
     last = {key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items()}
-    return {"start": None, "last": last, "best": histories[0]["best"]}
+    return {"at the start": None, "last epoch": last, BEST: histories[0]["best"]}
 
 
 def _load(network: SequenceNetwork, weights: Mapping[str, Tensor] | None, path: Path) -> None:
