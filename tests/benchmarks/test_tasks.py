@@ -165,7 +165,6 @@ WRONG = [
     *((name, value, ValueError) for name in SEEDS for value in (-1, 2**32)),
     *((name, value, TypeError) for name in SIZES + SEEDS for value in (1.0, "1", True)),
     *((name, None, TypeError) for name in (*SIZES, "seed", "split_seed")),
-    ("val_size", 60_000, ValueError),
     ("data_dir", "mnist", TypeError),
     ("data_dir", Path("no such folder"), MissingDataError),
 ]
@@ -184,5 +183,7 @@ def test_the_validation_part_leaves_at_least_one_training_sample(small_mnist_dir
     assert PixelDigits(val_size=1496)
     with pytest.raises(ValueError, match="`val_size` is 1497; give a whole number from 1 to 1496"):
         PixelDigits(val_size=1497)
+    with pytest.raises(ValueError, match="`val_size` is 60000; give a whole number from 1 to 59999"):
+        PixelMNIST(val_size=60_000)
     with pytest.raises(ValueError, match="`val_size` is 300; give a whole number from 1 to 299"):
         PixelMNIST(data_dir=small_mnist_dir, val_size=300).setup()
