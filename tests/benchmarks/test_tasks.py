@@ -158,6 +158,21 @@ def test_every_argument_can_be_given_on_a_command_line_and_is_documented(name, t
         assert f"\n    {argument.name}: " in documented
 
 
+def test_a_limit_takes_the_first_samples_of_every_part_and_says_so(task_arguments):
+    for name in TASKS:
+        whole, some = (
+            made(name, task_arguments),
+            made(name, task_arguments, limit=30, batch_size=30, eval_batch_size=30),
+        )
+        for part in PARTS:
+            rows = range(30)
+            one, other = (getattr(task.splits, part).__getitems__(rows) for task in (whole, some))
+            assert torch.equal(one.x, other.x)
+            assert len(loader(some, part)) == 1
+        assert some.variants == (*whole.variants, "first 30 samples")
+        assert whole.rebuild(one.x) is None or torch.equal(whole.rebuild(one.x), some.rebuild(one.x))
+
+
 SIZES = ("batch_size", "eval_batch_size", "val_size")
 SEEDS = ("seed", "split_seed", "permutation_seed")
 WRONG = [
