@@ -4,6 +4,7 @@ from math import cos, exp, sin
 
 import pytest
 import torch
+from tests.solvers.implicit.formulas import DOUBLE, METHODS
 from torch import Tensor
 
 from solvers import (
@@ -14,7 +15,6 @@ from solvers import (
     Trapezoidal,
     integrate,
 )
-from tests.solvers.implicit.formulas import DOUBLE, METHODS
 
 
 def robertson(t: float, y: Tensor) -> Tensor:
