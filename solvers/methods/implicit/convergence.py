@@ -136,7 +136,7 @@ def _any(*conditions: Tensor) -> list[bool]:
 def _failure(residuals: list[Tensor], pending: Tensor, limits: Limits) -> ConvergenceError:
     row = int(pending.flatten().nonzero()[0])
     history = tuple(float(_norm(rest).flatten()[row]) for rest in residuals)
-    times = torch.as_tensor(limits.t).flatten()
+    times = torch.as_tensor(limits.t, device="cpu").flatten()
     time = float(times[row if row < len(times) else 0])
     shown = ", ".join(f"{value:.3g}" for value in history[-5:])
     return ConvergenceError(
