@@ -7,11 +7,14 @@ from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
+    GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
     LinearAntisymmetricField,
     LipschitzField,
+    OscillatorField,
     UnstructuredField,
+    UnstructuredOscillatorField,
 )
 from .fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
 from .fields.noise import NoisyField
@@ -38,6 +41,7 @@ __all__ = [
     "Discretisation",
     "EngineWarning",
     "GatedAntisymmetricField",
+    "GatedOscillatorField",
     "GatedUnstructuredField",
     "HamiltonianField",
     "Hold",
@@ -45,12 +49,14 @@ __all__ = [
     "LinearHold",
     "LipschitzField",
     "NoisyField",
+    "OscillatorField",
     "PartitionedField",
     "RecurrentState",
     "SemilinearField",
     "SkewSymmetric",
     "Stream",
     "UnstructuredField",
+    "UnstructuredOscillatorField",
     "VectorField",
     "ZeroOrderHold",
 ]

@@ -7,9 +7,12 @@ from .adjoints.registry import ADJOINTS, make_adjoint
 from .adjoints.reversible import ReconstructionError, Reversible
 from .divergence import DivergenceError, DivergenceWarning
 from .integrate import Solution, integrate
+from .linear_part import BlockDiagonal
 from .methods.adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .methods.explicit_rk import ExplicitRungeKutta
-from .methods.exponential import ETDRK2, ExponentialEuler
+from .methods.exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
+from .methods.exponential_rk import ExponentialRungeKutta
+from .methods.exponential_tableau import ExponentialTableau
 from .methods.implicit.average_vector_field import AverageVectorField
 from .methods.implicit.convergence import ConvergenceError
 from .methods.implicit.methods import BackwardEuler, ImplicitMidpoint, ImplicitSolver, Trapezoidal
@@ -44,6 +47,7 @@ __all__ = [
     "Autograd",
     "AverageVectorField",
     "BackwardEuler",
+    "BlockDiagonal",
     "ButcherTableau",
     "Checkpointed",
     "Continuous",
@@ -55,13 +59,17 @@ __all__ = [
     "EulerMaruyama",
     "ExplicitRungeKutta",
     "ExponentialEuler",
+    "ExponentialRungeKutta",
+    "ExponentialTableau",
     "Heun",
     "Heun3",
     "ImplicitMidpoint",
     "ImplicitSolver",
     "Kutta3",
+    "LawsonEuler",
     "Leapfrog",
     "LeapfrogMidpoint",
+    "LinearlyExactEuler",
     "Midpoint",
     "Need",
     "Partition",
@@ -77,6 +85,7 @@ __all__ = [
     "SplittingMethod",
     "StochasticHeun",
     "StochasticSolver",
+    "StrangSplitting",
     "Structured",
     "SymplecticEuler",
     "TorchdiffeqSolver",

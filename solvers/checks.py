@@ -132,16 +132,3 @@ def check_solver(value: object) -> None:
         raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
     if not isinstance(value, Solver):
         raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")
-
-
-@torch.no_grad()
-def check_slope(f: object, t: float, y: Tensor) -> None:
-    """What `f` returns is a tensor of the shape, dtype and device of `y`: one evaluation, before any work."""
-    assert callable(f)
-    slope = f(t, y)
-    if not isinstance(slope, Tensor):
-        raise TypeError(f"`f` returned {type(slope).__name__}; it returns dy/dt, a torch.Tensor like `y0`")
-    for fact in ("shape", "dtype", "device"):
-        got, wanted = getattr(slope, fact), getattr(y, fact)
-        if got != wanted:
-            raise ValueError(f"`f` returned {fact} {got} and `y0` has {fact} {wanted}; dy/dt is like the state")

@@ -9,16 +9,22 @@ from .adjoints.transforms import transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
 from .divergence import POLICIES, OnDivergence, check_divergence
+from .linear_part import LinearPart, apply_matrix
 from .loop import Inputs, Interval, Problem
+from .methods.exponential_rk import functions_of
+from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
 from .requirements import check_requirements
-from .right_hand_side import RightHandSide, Time, time_tensor
+from .right_hand_side import RightHandSide, Time
 from .solver import Memory
+from .user_function import time_like
 
 __all__ = [
     "POLICIES",
+    "Entry",
     "Inputs",
     "Interval",
+    "LinearPart",
     "Memory",
     "OnDivergence",
     "Problem",
@@ -26,13 +32,15 @@ __all__ = [
     "Save",
     "Solved",
     "Time",
+    "apply_matrix",
     "as_solver",
     "check_divergence",
     "check_requirements",
     "check_seen",
+    "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",
-    "time_tensor",
+    "time_like",
     "transformed",
     "without_autocast",
 ]

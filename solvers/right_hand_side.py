@@ -10,16 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .linear_part import LinearPart, apply_matrix
+
 Time = float | Tensor
 RightHandSide = Callable[[Time, Tensor], Tensor]
-
-
-def time_tensor(t: Time, y: Tensor) -> Tensor:
-    """The time as a user's function takes it: a tensor of shape () or (batch, 1), of dtype and device of the state."""
-    dtype = y.dtype.to_real()
-    if isinstance(t, Tensor):
-        return t.to(device=y.device, dtype=dtype)
-    return torch.full((), t, dtype=dtype, device=y.device)
 
 
 class Need(Enum):
@@ -51,16 +45,16 @@ class Semilinear:
     """A system with a declared linear part: dy/dt = A y + remainder(t, y).
 
     Attributes:
-        linear: A (n, n); it multiplies the last dimension of the state, y A^T in rows.
+        linear: A, a dense (n, n) matrix or a BlockDiagonal; it multiplies the last dimension of the state.
         remainder: the rest.
     """
 
-    linear: Tensor
+    linear: LinearPart
     remainder: RightHandSide
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n)."""
-        return y @ self.linear.T + self.remainder(t, y)
+        return apply_matrix(self.linear, y) + self.remainder(t, y)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class OnEngine(Adjoint):
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
             return Choice("torch", self._of_any(problem), "the problem is not a layer's")
-        missing = unsupported(problem.field, problem.hold, problem.solver)
+        missing = unsupported(problem.field, problem.hold, problem.solver, _step_of(problem))
         if missing is not None:
             return self._without_operator(problem, missing)
         reason = why_not_native(self.engine, problem.y0)
@@ -162,6 +162,12 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
     if engine == "auto" and y.shape[-1] > WIDEST:
         return f"beyond {WIDEST} units torch's matrix products win"
     return _why_unavailable()
+
+
+def _step_of(problem: RecurrentProblem) -> float | Tensor | None:
+    """The step as the operators get it, of a problem that has a form for them."""
+    recurrence = problem.recurrence
+    return None if recurrence is None else recurrence.dt
 
 
 def warn_of_torch(reason: str) -> None:

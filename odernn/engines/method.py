@@ -8,17 +8,19 @@ from itertools import chain
 from typing import Literal
 
 from solvers import Shear
+from solvers.extend import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A discretisation, as the kernels know it. Made by `runge_kutta`, `splitting` or `two_step`."""
+    """A discretisation, as the kernels know it. Made by `runge_kutta`, `exponential`, `splitting` or `two_step`."""
 
-    family: Literal["runge-kutta", "shears", "two-step"]
+    family: Literal["runge-kutta", "exponential", "shears", "two-step"]
     a: tuple[float, ...] = ()
     b: tuple[float, ...] = ()
     c: tuple[float, ...] = ()
     parts: tuple[int, ...] = ()
+    places: tuple[int, ...] = ()
 
 
 def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Method:
@@ -26,6 +28,23 @@ def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[fl
     stages = len(b)
     rows = ((*map(float, row), *(0.0,) * (stages - len(row))) for row in a)
     return Method("runge-kutta", tuple(chain.from_iterable(rows)), tuple(map(float, b)), tuple(map(float, c)))
+
+
+def exponential(flows: Sequence[Entry], a: Sequence[Sequence[Entry]], b: Sequence[Entry], c: Sequence[float]) -> Method:
+    """A tableau whose entries are numbers or name the matrices that come as `Call.blocks`.
+
+    `places` has, of the flows of the stages and of the step, of `a` and of `b`, which matrix an entry is, -1 for the
+    identity; `a` and `b` have the numbers that they are multiplied by.
+    """
+    stages = len(b)
+    square = tuple(chain.from_iterable((*row, *(Entry(0.0, -1),) * (stages - len(row))) for row in a))
+    return Method(
+        "exponential",
+        tuple(entry.coefficient for entry in square),
+        tuple(entry.coefficient for entry in b),
+        tuple(map(float, c)),
+        places=tuple(entry.place for entry in (*flows, *square, *b)),
+    )
 
 
 def splitting(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:

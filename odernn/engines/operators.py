@@ -9,18 +9,19 @@ import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
+TENSORS = 10
+"""The tensors come first among the common arguments; of each there is a gradient."""
+
 COMMON = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-    "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, "
-    "float[] c, int[] parts, int substeps"
+    "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
+    "float[] b, float[] c, int[] parts, int[] places, int substeps"
 )
 SOLVE = f"({COMMON}, bool keep) -> (Tensor, Tensor, Tensor)"
 PULL_BACK = (
     f"(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, {COMMON}, bool want_samples, "
-    f"bool want_dt) -> ({', '.join(['Tensor'] * 9)})"
+    f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
 )
-TENSORS = 9
-"""The tensors come first among the common arguments."""
 
 TORCH, NATIVE = "odernn_torch", "odernn_native"
 DEVICES = ("cpu", "cuda", "xpu")
@@ -49,19 +50,19 @@ def register_rules(namespace: str) -> None:
 
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
-    y0, samples, family, substeps, keep = given[0], given[2], given[12], given[17], given[18]
+    y0, samples, family, substeps, keep = given[0], given[2], given[13], given[19], given[20]
     two_step = family == "two-step"
     shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else (0,)
     return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
 
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
-    y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous = given[4 : 4 + TENSORS]
+    y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
     want_samples, want_dt = given[-2:]
     nothing = y0.new_empty(0)
     of_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
-    found = (y0, weight, *like, of_dt, y_previous, dt_previous)
+    found = (y0, weight, *like, of_dt, y_previous, dt_previous, blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 
@@ -81,9 +82,9 @@ def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
         of_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
         wants = (asked[2], asked[6] or asked[8])
         found = getattr(torch.ops, namespace).pull_back(kept, *of_outputs, *tensors, *ctx.facts, *wants)
-        y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous = found
+        y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
         of_dt = _by_dt(dt, tensors[6]) if asked[6] else None
-        every = (y0, weight, samples, input_weight, bias, before, of_dt, y_previous, dt_previous)
+        every = (y0, weight, samples, input_weight, bias, before, of_dt, y_previous, dt_previous, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
         return (*wanted, *(None for _ in ctx.facts), None)
 

@@ -41,6 +41,7 @@ class Call:
         substeps: solver steps a sample.
         y_previous: two-step method: the state one solver step before y0; None to start the method.
         dt_previous: two-step method: the length of that solver step.
+        blocks: exponential method: the matrices that its entries name, one set for all intervals or one each.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -57,15 +58,16 @@ class Call:
     substeps: int = 1
     y_previous: Float[Tensor, "batch state"] | None = None
     dt_previous: Float[Tensor, " batch"] | None = None
+    blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
 
     def arguments(self) -> tuple[Any, ...]:
         """What both operators take, in their order."""
         method = self.method
         return (
             *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before),
-            *(as_step(self.dt), self.y_previous, self.dt_previous),
+            *(as_step(self.dt), self.y_previous, self.dt_previous, self.blocks),
             *(self.kind, self.squash, self.hold),
-            *(method.family, method.a, method.b, method.c, method.parts, self.substeps),
+            *(method.family, method.a, method.b, method.c, method.parts, method.places, self.substeps),
         )
 
 

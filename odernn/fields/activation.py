@@ -18,11 +18,14 @@ class Activation:
         name: what the fast engines know it by.
         controls: entries of the control per unit.
         function: (p, u) -> dy/dt.
+        remainder: of an activation that adds the first half of the image to something, that something, as a function of
+            the second half; else None.
     """
 
     name: str
     controls: int
     function: Callable[[Tensor, Tensor], Tensor]
+    remainder: Activation | None = None
 
 
 def _tanh(p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch hidden"]) -> Float[Tensor, "*batch hidden"]:
@@ -38,7 +41,14 @@ def _linear_plus_tanh(
     p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch hidden"]
 ) -> Float[Tensor, "*batch hidden"]:
     linear, image = p.chunk(2, dim=-1)
-    return linear + torch.tanh(image + u)
+    return linear + _tanh(image, u)
+
+
+def _linear_plus_gated_tanh(
+    p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch twice"]
+) -> Float[Tensor, "*batch hidden"]:
+    linear, image = p.chunk(2, dim=-1)
+    return linear + _gated_tanh(image, u)
 
 
 TANH = Activation("tanh", 1, _tanh)
@@ -47,8 +57,11 @@ TANH = Activation("tanh", 1, _tanh)
 GATED_TANH = Activation("gated-tanh", 2, _gated_tanh)
 """sigmoid(p + u_z) * tanh(p + u_c) with u = (u_c, u_z): the paper's equation (13)."""
 
-LINEAR_PLUS_TANH = Activation("linear-plus-tanh", 1, _linear_plus_tanh)
+LINEAR_PLUS_TANH = Activation("linear-plus-tanh", 1, _linear_plus_tanh, TANH)
 """p_1 + tanh(p_2 + u), with p = (A y, W y): the Lipschitz recurrent network."""
+
+LINEAR_PLUS_GATED_TANH = Activation("linear-plus-gated-tanh", 2, _linear_plus_gated_tanh, GATED_TANH)
+"""p_1 + sigmoid(p_2 + u_z) * tanh(p_2 + u_c), with p = (A y, W y) and u = (u_c, u_z): the gated oscillator bank."""
 
 LINEAR = Activation("linear", 1, torch.add)
 """p + u: a linear system under a forcing u."""

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from solvers import BlockDiagonal
 from solvers.checks import check_count
-from solvers.extend import Time
+from solvers.extend import LinearPart, Time
 
 from ..control.input_map import AffineControl
 from .activation import Activation
@@ -108,7 +109,7 @@ class PartitionedField(Protocol):
 class SemilinearField(Protocol):
     """A field with a declared linear part: dy/dt = A y + remainder(t, y, u)."""
 
-    def semilinear(self) -> tuple[Float[Tensor, "hidden hidden"], Callable[[Time, Tensor, Tensor], Tensor]]:
+    def semilinear(self) -> tuple[LinearPart, Callable[[Time, Tensor, Tensor], Tensor]]:
         """A and the remainder, made from the parameters; the layer asks once a call."""
         ...
 
@@ -116,3 +117,12 @@ class SemilinearField(Protocol):
 def is_partitioned(field: VectorField) -> TypeGuard[PartitionedField]:
     """Whether the field says that its state is (q, p)."""
     return isinstance(field, PartitionedField) and field.partitioned
+
+
+@runtime_checkable
+class BlockLinearField(Protocol):
+    """An affine-pointwise field whose linear part is block-diagonal: K is that, dense, above the remainder's weight."""
+
+    def linear_blocks(self) -> BlockDiagonal:
+        """The linear part A."""
+        ...

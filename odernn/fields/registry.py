@@ -8,11 +8,14 @@ from types import MappingProxyType
 from . import (
     AntisymmetricField,
     GatedAntisymmetricField,
+    GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
     LinearAntisymmetricField,
     LipschitzField,
+    OscillatorField,
     UnstructuredField,
+    UnstructuredOscillatorField,
 )
 from .field import VectorField
 
@@ -25,5 +28,8 @@ FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
         "hamiltonian": HamiltonianField,
         "lipschitz": LipschitzField,
         "linear-antisymmetric": LinearAntisymmetricField,
+        "oscillator": OscillatorField,
+        "gated-oscillator": GatedOscillatorField,
+        "unstructured-oscillator": UnstructuredOscillatorField,
     }
 )

@@ -105,8 +105,9 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
     _check_memory(f"{name}.memory", state.memory, state.y)
     if state.memory and state.solver not in (None, solver):
         raise ValueError(
-            f"`{name}` carries the memory of {state.solver} and the layer steps with {solver}; go on with {state.solver}, or start "
-            f"{solver} from that state: RecurrentState({name}.y, {name}.t, control={name}.control)"
+            f"`{name}` carries the memory of {state.solver} and the layer steps with {solver}; "
+            f"go on with {state.solver}, or start {solver} from that state: "
+            f"RecurrentState({name}.y, {name}.t, control={name}.control)"
         )
     return replace(state, y=state.y.to(like.dtype), memory=state.memory or None)
 

@@ -67,7 +67,7 @@ class Stream:
         begin = inputs.continuing("state", state, None, field, self._made_by).detach().clone()
         self._y, self._t, self._memory, self._before = begin.y, as_number(begin.t), begin.memory, begin.control
         self._dt = scheme.dt
-        reason = unsupported(scheme.field, scheme.hold, scheme.solver) or why_not_native(engine, self._y)
+        reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)

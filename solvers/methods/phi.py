@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..linear_part import BlockDiagonal, LinearPart
+
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -33,3 +35,18 @@ def phi_functions(matrix: Tensor, highest: int) -> tuple[Tensor, ...]:
     identities = torch.diag(torch.ones(border, dtype=z.dtype, device=z.device), diagonal=size)
     bordered = functional.pad(z, (0, border, 0, border)) + identities
     return torch.linalg.matrix_exp(bordered)[..., :size, :].to(matrix.dtype).split(size, dim=-1)
+
+
+def phi_of(linear: LinearPart, dt: float | Tensor, highest: int) -> tuple[Tensor, ...]:
+    """exp(dt A), phi_1(dt A), ..., phi_highest(dt A), stored as A is. A `dt` (batch, 1) gives one a sample."""
+    if isinstance(linear, BlockDiagonal):
+        scaled = _scaled(linear.blocks.movedim(-1, -3), dt, 2).contiguous()  # torch.linalg.matrix_exp takes no other
+        return tuple(phi.movedim(-3, -1) for phi in phi_functions(scaled, highest))
+    return phi_functions(_scaled(linear, dt, 1), highest)
+
+
+def _scaled(matrices: Tensor, dt: float | Tensor, dimensions: int) -> Tensor:
+    """The matrices times dt, each entry of which gets `dimensions` dimensions more after its own."""
+    if isinstance(dt, Tensor) and dt.ndim:
+        dt = dt.reshape(*dt.shape, *(1,) * dimensions)
+    return dt * matrices

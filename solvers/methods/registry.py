@@ -10,7 +10,7 @@ import torch
 from ..checks import check_choice, check_solver
 from ..solver import Solver
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
-from .exponential import ETDRK2, ExponentialEuler
+from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
 from .implicit.average_vector_field import AverageVectorField
 from .implicit.methods import BackwardEuler, ImplicitMidpoint, Trapezoidal
 from .leapfrog_midpoint import LeapfrogMidpoint
@@ -39,7 +39,10 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
         "asynchronous-leapfrog": AsynchronousLeapfrog,
         "adams-bashforth2": AdamsBashforth2,
         "adams-bashforth3": AdamsBashforth3,
+        "linearly-exact-euler": LinearlyExactEuler,
         "exponential-euler": ExponentialEuler,
+        "lawson-euler": LawsonEuler,
+        "strang": StrangSplitting,
         "etdrk2": ETDRK2,
         "implicit-midpoint": ImplicitMidpoint,
         "trapezoidal": Trapezoidal,
@@ -56,19 +59,18 @@ def make_solver(name: str) -> Solver:
     """The solver registered under `name`, with its default hyperparameters.
 
     Raises:
-        TypeError: not a name.
-        ValueError: an unknown name; the message lists the registry.
+        ValueError: an unknown name; the message lists the registry and the nearest name.
     """
-    check_choice("solver", name, SOLVERS)
+    check_choice("solver", name, tuple(SOLVERS))
     return SOLVERS[name]()
 
 
 def as_solver(solver: Solver | str) -> Solver:
-    """The solver itself, or the one that is registered under its name.
+    """The solver itself, or the one registered under its name.
 
     Raises:
         TypeError: neither a solver nor a name.
-        ValueError: an unknown name; the message lists the registry.
+        ValueError: an unknown name; the message lists the registry and the nearest name.
     """
     if isinstance(solver, str):
         return make_solver(solver)

@@ -11,11 +11,12 @@ from odernn import (
     GatedAntisymmetricField,
     HamiltonianField,
     LipschitzField,
+    OscillatorField,
     RecurrentState,
     VectorField,
 )
 from odernn.engines import native
-from solvers import RK4, Euler, Leapfrog, LeapfrogMidpoint, Solver
+from solvers import ETDRK2, RK4, Euler, Leapfrog, LeapfrogMidpoint, LinearlyExactEuler, Solver
 
 needs_compiler = pytest.mark.skipif(
     not native.is_available(), reason="no C++ compiler or ninja here: the native kernels cannot be built"
@@ -47,6 +48,8 @@ CASES = [
     pytest.param(GatedAntisymmetricField(2, 4), RK4(), "linear", id="gated-rk4"),
     pytest.param(HamiltonianField(2, 4), Leapfrog(), "zero-order", id="hamiltonian-leapfrog"),
     pytest.param(LipschitzField(2, 4), LeapfrogMidpoint(), "linear", id="lipschitz-leapfrog-midpoint"),
+    pytest.param(OscillatorField(2, 4), ETDRK2(), "linear", id="oscillator-etdrk2"),
+    pytest.param(LipschitzField(2, 4), LinearlyExactEuler(), "zero-order", id="lipschitz-linearly-exact"),
     pytest.param(Own(), RK4(), "linear", id="own-rk4"),
 ]
 
@@ -81,7 +84,7 @@ def test_a_compiled_step_and_a_dt_that_needs_a_gradient(engine: str) -> None:
 
 
 @each_engine
-@pytest.mark.parametrize(("field", "solver", "hold"), CASES[:4])
+@pytest.mark.parametrize(("field", "solver", "hold"), CASES[:-1])
 def test_export_with_any_length_and_batch(field: VectorField, solver: Solver, hold: str, engine: str) -> None:
     rnn = ODERNN(field, solver, dt=0.1, hold=hold, engine=engine, on_divergence="ignore")
     time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)

@@ -239,7 +239,7 @@ def test_with_solver_shares_the_weights() -> None:
 
 
 def test_how_many_fields_there_are() -> None:
-    assert len(FIELDS) == 7
+    assert len(FIELDS) == 10
 
 
 def test_timestamps_are_steps() -> None:

@@ -92,3 +92,18 @@ def test_rk2_grows_as_the_fourth_power() -> None:
     for name in ("midpoint", "heun", "ralston"):
         squared = make_solver(name).amplification(1j * s) ** 2
         torch.testing.assert_close(squared, 1 + s**4 / 4)
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("z", [complex("nan"), complex("inf"), complex(0, float("-inf"))])
+def test_what_is_not_finite_does_not_end_the_process(name: str, z: complex) -> None:
+    factor = make_solver(name).amplification(torch.tensor([z, 0j]))
+    assert factor.shape == (2,)
+    assert not bool(factor[0] < 1) or bool(factor[0] == 0)  # never called damped by accident, but where R(z) is 0
+    assert float(factor[1]) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), -1.0, 0, "far"])
+def test_the_axis_is_searched_up_to_a_finite_limit(limit: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="`limit`"):
+        imaginary_stability(make_solver("adams-bashforth3"), limit=limit)

@@ -20,6 +20,8 @@ from solvers import (
     make_solver,
 )
 
+SHORT_KICK = Partition(lambda t, p: p, lambda t, q: q[:1])
+
 
 def decay(t: float, y: Tensor) -> Tensor:
     return -y
@@ -97,7 +99,7 @@ def test_gradients_flow_to_the_start_and_the_parameters(
         ({"t1": inf}, ValueError, "`t1` is inf"),
         ({"t1": 0.0}, ValueError, "nothing to integrate"),
         ({"solver": RK4}, TypeError, r"give an instance: RK4\(\)"),
-        ({"solver": "rk4"}, TypeError, "make_solver"),
+        ({"solver": "rk5"}, ValueError, "`solver` is 'rk5'; choose one of 'euler'"),
         ({"solver": Leapfrog()}, ValueError, "Leapfrog needs a partition"),
         ({"save": "all"}, ValueError, "'trajectory', 'end'"),
         ({"adjoint": "magic"}, ValueError, "'autograd'"),
@@ -105,6 +107,11 @@ def test_gradients_flow_to_the_start_and_the_parameters(
         ({"f": lambda t, y: y[:1]}, ValueError, "returned shape"),
         ({"f": lambda t, y: y.float()}, ValueError, "returned dtype"),
         ({"f": lambda t, y: 1.0}, TypeError, "returned float"),
+        (
+            {"f": Partition(lambda t, p: p, lambda t, q: q[:1]), "y0": torch.ones(4), "solver": Leapfrog()},
+            ValueError,
+            "`kick`",
+        ),
     ],
 )
 def test_bad_input_is_named(changes: dict[str, object], error: type[Exception], message: str) -> None:
@@ -155,3 +162,42 @@ def test_divergence_of_a_two_step_method_is_seen_in_its_memory() -> None:
             dt=10,
             solver=make_solver("leapfrog-midpoint"),
         )
+
+
+def test_a_solver_may_be_named() -> None:
+    named, given = (integrate(decay, torch.ones(2), t1=1, dt=0.1, solver=solver).y for solver in ("rk4", RK4()))
+    assert torch.equal(named, given)
+
+
+@pytest.mark.parametrize("y0", [torch.ones(()), torch.ones(3), torch.ones(3, dtype=torch.complex64)])
+def test_time_is_a_tensor_that_does_not_widen_the_state(y0: Tensor) -> None:
+    seen: list[Tensor] = []
+
+    def driven(t: Tensor, y: Tensor) -> Tensor:
+        seen.append(t)
+        return torch.sin(t) * y
+
+    assert integrate(driven, y0, t0=0.5, t1=1, dt=0.25, solver=RK4()).y.dtype == y0.dtype
+    assert all(t.shape == () and t.dtype == (torch.float64 if y0.ndim else torch.float32) for t in seen)
+    assert [float(t) for t in seen[:4]] == [0.5, 0.625, 0.625, 0.75]
+
+
+def test_f_is_evaluated_as_often_as_the_method_says_with_the_callers_gradients() -> None:
+    calls = 0
+
+    def gradient_flow(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        (slope,) = torch.autograd.grad(-(y**4).sum() / 4, y, create_graph=True)
+        return slope
+
+    solution = integrate(gradient_flow, torch.ones(2, requires_grad=True), t1=1, dt=0.25, solver=RK4())
+    assert calls == solution.num_evals == 16
+    solution.y[-1].sum().backward()
+
+
+def test_a_state_stays_as_it_is_inside_autocast() -> None:
+    layer = torch.nn.Linear(4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        solution = integrate(lambda t, y: layer(y), torch.ones(3, 4), t1=1, dt=0.5, solver=Euler())
+    assert solution.y.dtype == torch.float32

@@ -41,4 +41,4 @@ def test_an_adaptive_method_meets_its_tolerance(name: str, nonlinear: Structured
 
 
 def test_how_many_solvers_there_are() -> None:
-    assert len(SOLVERS) == 26
+    assert len(SOLVERS) == 29

@@ -49,6 +49,7 @@ class Gradients(NamedTuple):
     dt: Float[Tensor, "batch time"] | None
     y_previous: Float[Tensor, "batch state"] | None
     dt_previous: Float[Tensor, " batch"] | None
+    blocks: Float[Tensor, "steps matrices 2 2 half"] | None
 
 
 def solve(call: Call, *, keep: bool) -> Solution:

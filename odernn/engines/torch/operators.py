@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from solvers import Shear
+from solvers.extend import Entry
 
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
 from ..formulas import FORMULAS
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
+from .exponential import BlockScheme, ExponentialStepper
 from .input_gradients import InputGradients
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
@@ -47,6 +49,7 @@ class Arguments:
     dt: Tensor
     y_previous: Tensor | None
     dt_previous: Tensor | None
+    blocks: Tensor | None
     kind: str
     squash: str
     hold: str
@@ -55,6 +58,7 @@ class Arguments:
     b: Sequence[float]
     c: Sequence[float]
     parts: Sequence[int]
+    places: Sequence[int]
     substeps: int
 
     @property
@@ -77,11 +81,24 @@ class Arguments:
             s = len(self.b)
             rows = tuple(self.a[i * s : (i + 1) * s] for i in range(s))
             return RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
+        if self.family == "exponential":
+            return ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
         if self.family == "shears":
             shears = [Shear(part == 1, *move) for part, *move in zip(self.parts, self.b, self.c, strict=True)]
             return SplittingStepper(shears, recurrence, self.substeps, self.y0)
         dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
         return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
+
+    def _block_scheme(self) -> BlockScheme:
+        """The entries of an exponential tableau, put together again from numbers and places."""
+        assert self.blocks is not None
+        s = len(self.b)
+        places = iter(self.places)
+        flows = tuple(Entry(1.0, next(places)) for _ in range(s + 1))
+        a = tuple(Entry(coefficient, next(places)) for coefficient in self.a)
+        rows = tuple(a[i * s : i * s + i] for i in range(s))
+        b = tuple(Entry(coefficient, next(places)) for coefficient in self.b)
+        return BlockScheme(flows, rows, b, tuple(self.c), self.blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -106,7 +123,7 @@ def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:
-    """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before and its step."""
+    """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
     kept, of_kept, of_last, of_other, *common, want_samples, want_dt = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
@@ -131,6 +148,7 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
         None if swept.step is None else swept.step / arguments.substeps,
         swept.adjoint[1] if continues else None,
         _or_zero(stepper.previous_step_gradient, y0) if continues else None,
+        stepper.gradient if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 

@@ -1,4 +1,4 @@
-"""The iteration that solves the equation of an implicit step: its stopping rule, and the error when it fails."""
+"""When the equation of an implicit step counts as solved, and the error when it is not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ import torch
 from torch import Tensor
 
 from ...right_hand_side import Time
-
-Correction = Callable[[Tensor], Tensor]
-"""From the residual to the change of the unknown."""
-
-FAST = 0.1
-"""A linearisation is kept while each step with it is at most this part of the step before."""
 
 
 class ConvergenceError(ArithmeticError):
@@ -58,57 +52,64 @@ class Limits:
         """The error allowed at rows whose largest entries are `scale`."""
         return scale * (torch.finfo(scale.dtype).eps if self.tolerance is None else self.tolerance)
 
+    def failure(self, residuals: list[Tensor], failed: Tensor, reason: str) -> ConvergenceError:
+        """The error for the first row where `failed` is true; `residuals` (rows, 1) of each iteration."""
+        row = int(failed.flatten().nonzero()[0])
+        history = tuple(float(size.flatten()[row]) for size in residuals)
+        times = torch.as_tensor(self.t, device="cpu").flatten()
+        time = float(times[row if row < len(times) else 0])
+        shown = ", ".join(f"{value:.3g}" for value in history[-5:])
+        message = (
+            f"{self.owner} did not converge at t = {time:.6g} in sample {row}: after {len(history)} of "
+            f"{self.max_iterations} iterations the residuals end with {shown}{reason}; use a smaller dt or more "
+            'substeps, method="newton", more `max_iterations` or a looser `tolerance`'
+        )
+        return ConvergenceError(message, history, time, row)
 
-def iterate(
-    residual: Callable[[Tensor], Tensor], start: Tensor, linearise: Callable[[Tensor], Correction], limits: Limits
-) -> Tensor:
-    """Solve residual(y) = 0 by y <- y + correction(residual(y)), each row of the last dimension for itself.
+
+def fixed_point(residual: Callable[[Tensor], Tensor], start: Tensor, limits: Limits) -> Tensor:
+    """Solve residual(y) = 0 by y <- y + residual(y), each row for itself.
 
     A row that has converged changes no more, whatever the others do. A row whose first residual is not finite comes
     back not finite: its state was lost before this equation. Each iteration reads back from the device whether it was
     the last.
 
     Args:
-        residual: of a tensor (..., n), of the same shape.
-        start: the first guess (..., n).
-        linearise: from y to the correction there; asked again once convergence is slower than `FAST`.
+        residual: of a tensor (rows, n), of the same shape.
+        start: the first guess (rows, n).
         limits: the stopping rule.
 
     Raises:
         ConvergenceError: a row did not converge, or its iterates stopped being finite.
     """
-    residuals = [residual(start)]
-    correction = linearise(start)
-    change = correction(residuals[0])
-    y, before, pending = start + change, _norm(change), torch.isfinite(_norm(residuals[0]))
-    scale = torch.maximum(_norm(start), _norm(y))
+    change = residual(start)
+    y, before = start + change, norm(change)
+    residuals, pending = [before], torch.isfinite(before)
+    scale = torch.maximum(norm(start), norm(y))
     allowed = limits.allowed(scale)
     for _ in range(1, limits.max_iterations):
-        residuals.append(residual(y))
-        change = torch.where(pending, correction(residuals[-1]), 0)
-        y, size = y + change, _norm(change)
-        pending = pending & ~_near(size, before, allowed)
-        waiting, slow = _any(pending, pending & ~(size <= FAST * before))
-        if waiting and slow:
-            pending = pending & ~_at_rounding(size, before, scale)
-            waiting, broken = _any(pending, pending & ~torch.isfinite(size))
-            if broken:
-                break
-            correction = linearise(y)
+        change = residual(y)
+        residuals.append(norm(change))
+        change = torch.where(pending, change, 0)
+        y, size = y + change, norm(change)
+        resting = (size >= before) & (before <= RESTING * torch.finfo(size.dtype).eps * scale)
+        pending = pending & ~near(size, before, allowed) & ~resting
+        waiting, broken = anywhere(pending, pending & ~torch.isfinite(size))
         if not waiting:
             return y
+        if broken:
+            break
         before = size
-    if _any(pending)[0]:
-        raise _failure(residuals, pending, limits)
+    if anywhere(pending)[0]:
+        raise limits.failure(residuals, pending, "")
     return y
 
 
-def as_it_is(y: Tensor) -> Correction:
-    """The correction of fixed-point iteration: the residual."""
-    return lambda residual: residual
+RESTING = 1000
+"""Roundings of the largest entry of a row within which a residual that shrinks no more is one of rounding."""
 
 
-def _near(size: Tensor, before: Tensor, allowed: Tensor) -> Tensor:
+def near(size: Tensor, before: Tensor, allowed: Tensor) -> Tensor:
     """Whether all further steps together would be at most what is allowed.
 
     Steps that fall by the ratio q = size / before add up to size q / (1 - q) = size^2 / (before - size) more.
@@ -118,32 +119,16 @@ def _near(size: Tensor, before: Tensor, allowed: Tensor) -> Tensor:
     return size * size <= allowed * (before - size)
 
 
-def _at_rounding(size: Tensor, before: Tensor, scale: Tensor) -> Tensor:
-    """Whether the steps shrink no more, and are so small that rounding is the reason."""
-    return (size >= before) & (before <= sqrt(torch.finfo(size.dtype).eps) * scale)
-
-
-def _norm(y: Tensor) -> Tensor:
-    """The largest modulus of each row, (..., 1)."""
+def norm(y: Tensor) -> Tensor:
+    """The largest modulus of each row, (rows, 1)."""
     return torch.linalg.vector_norm(y, inf, dim=-1, keepdim=True)
 
 
-def _any(*conditions: Tensor) -> list[bool]:
+def half_the_digits(dtype: torch.dtype) -> float:
+    """The square root of a rounding: to how much a double root is known, and how much a derivative of first order."""
+    return sqrt(torch.finfo(dtype).eps)
+
+
+def anywhere(*conditions: Tensor) -> list[bool]:
     """Whether each condition holds anywhere, read back from the device at once."""
     return torch.stack(conditions).reshape(len(conditions), -1).any(1).tolist()
-
-
-def _failure(residuals: list[Tensor], pending: Tensor, limits: Limits) -> ConvergenceError:
-    row = int(pending.flatten().nonzero()[0])
-    history = tuple(float(_norm(rest).flatten()[row]) for rest in residuals)
-    times = torch.as_tensor(limits.t, device="cpu").flatten()
-    time = float(times[row if row < len(times) else 0])
-    shown = ", ".join(f"{value:.3g}" for value in history[-5:])
-    return ConvergenceError(
-        f"{limits.owner} did not converge at t = {time:.6g} in sample {row}: after {len(history)} of "
-        f"{limits.max_iterations} iterations the residuals end with {shown}; use a smaller dt or more substeps, "
-        'method="newton", more `max_iterations` or a looser `tolerance`',
-        history,
-        time,
-        row,
-    )

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.forward_ad import unpack_dual
 
-from .convergence import Limits, as_it_is, iterate
+from .convergence import Limits, fixed_point
 from .newton import derivative, factorise
 from .stage import ImplicitStage
 
@@ -37,6 +37,20 @@ def attach_iteration(stage: ImplicitStage, y: Tensor, limits: Limits) -> Tensor:
     unknown = y.detach().requires_grad_()
     limits = replace(limits, owner=f"the gradient of {limits.owner}")
     return _Iterated.apply(image, y, (stage, stage.image(unknown), unknown, limits))
+
+
+def refuse_transforms(owner: str) -> None:
+    """Refuse the transforms of torch.func: vmap allows no reading back, and grad asks for a graph of the backward.
+
+    Raises:
+        NotImplementedError: one is at work.
+    """
+    if not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        raise NotImplementedError(
+            f"{owner} reads back whether its equation is solved, and does not go through the transforms of torch.func "
+            "(vmap, grad, jacrev, jvp, ...): give samples as rows of one batch and use torch.autograd.grad, or use an "
+            "explicit solver"
+        )
 
 
 def refuse_tangents(y: Tensor) -> None:
@@ -90,7 +104,7 @@ class _Iterated(Function):
             )
             return grad + stage.pack(pulled) - row
 
-        return stage.unpack(iterate(residual, grad, as_it_is, limits)), None, None
+        return stage.unpack(fixed_point(residual, grad, limits)), None, None
 
 
 def _refuse_second_derivatives() -> None:

@@ -12,12 +12,14 @@ from ...arithmetic import advance
 from ...checks import check_choice, check_count, check_positive
 from ...right_hand_side import RightHandSide, Time
 from ...solver import Memory, Solver
-from .convergence import Correction, Limits, as_it_is, iterate
-from .gradient import attach_factors, attach_iteration, refuse_tangents
-from .newton import derivative, factorise
+from .convergence import Limits, fixed_point
+from .gradient import attach_factors, attach_iteration, refuse_tangents, refuse_transforms
+from .root import find_root
 from .stage import ImplicitStage
 
 Method = Literal["auto", "newton", "fixed-point"]
+
+HALF = (torch.float16, torch.bfloat16, torch.complex32)
 
 LARGEST_SYSTEM = 512
 """Unknowns of a row up to which "auto" takes Newton's method, whose matrices have the square of that many entries."""
@@ -29,27 +31,41 @@ class ImplicitSolver(Solver):
 
     - Newton's method solves (I - dt df/dy) change = residual with the field's own derivative, as LU factors of a
       matrix a row (see `ImplicitStage` for what a row is). It is the simplified one: the factors are kept while each
-      step is at most a tenth of the one before, and made anew at the last iterate otherwise. So a linear right-hand
+      step is at most a tenth of the one before, and made again at the last iterate otherwise. So a linear right-hand
       side takes one factorisation: the Cayley transform, if the method is the implicit midpoint rule.
-    - Fixed-point iteration Y <- base + dt f(t, Y) forms no matrix. It converges where |dt df/dy| < 1 alone.
+    - Fixed-point iteration Y <- base + dt f(t, Y) forms no matrix. It converges only where |dt df/dy| < 1.
+
+    An equation may have several roots. By Newton's method the step is the one that continues from the start of the
+    step: the end of the branch Y(s) of roots that begins with the state itself at s = 0 and solves the equation of a
+    step of s dt. Where Newton's changes do not halve, or a real eigenvalue of dt df/dy exceeds one, the branch itself
+    is followed, through its folds, which takes some ten to some hundred factorisations. Where it does not reach the
+    end of the step there is no such root, and the step is refused with a ConvergenceError.
 
     Every row is iterated until the changes still to come are below the tolerance, and no further: what else is in its
-    batch changes its result by no more than that. Every iteration reads back from the device whether it was the last.
+    batch does not change its result. Every iteration reads back from the device whether it was the last, so
+    torch.func.vmap and torch.compile(fullgraph=True) cannot go through a step.
 
     Gradients, to all that f and the arguments of the step were made of, are those of the solution, by the implicit
-    function theorem; nothing of the iterations is kept. Second derivatives and forward mode are refused with a
-    NotImplementedError; torch.func's transforms, and under fixed-point iteration batches of gradients
-    (`vectorize=True`), by torch's own error.
+    function theorem; nothing of the iterations is kept. Second derivatives, forward mode and torch.func's transforms
+    are refused with a NotImplementedError; under fixed-point iteration batches of gradients (`vectorize=True`) are
+    refused by torch's own error.
+
+    States in half precision (float16, bfloat16) are refused: torch factorises no such matrix, and with three digits
+    a change of the iteration cannot be told from a rounding.
 
     Args:
         method: "newton", "fixed-point", or "auto": Newton where a row has at most 512 unknowns.
-        tolerance: the error of Y allowed, relative to the largest entry of its row; None for one rounding of its dtype.
-        max_iterations: the most iterations of a step, the last of which checks the one before.
+        tolerance: the error of Y allowed, relative to the largest entry of its row, from one rounding of its dtype;
+            None for that rounding.
+        max_iterations: the most iterations of a step, the last of which checks the one before. A branch is followed
+            through at most ten times as many points.
 
     Raises:
         ConvergenceError: in a step, the equation was not solved. A state that was not finite before the step is no
             reason: it stays not finite, and the guard against divergence reports it.
-        TypeError, ValueError: an argument of the wrong type or out of range.
+        TypeError: an argument of the wrong type, or a state in half precision.
+        ValueError: an argument out of range, or a `tolerance` below one rounding of the state.
+        NotImplementedError: a transform of torch.func, forward mode or a second derivative.
     """
 
     method: Method = "auto"
@@ -61,6 +77,7 @@ class ImplicitSolver(Solver):
         check_choice("method", self.method, get_args(Method))
         if self.tolerance is not None:
             check_positive("tolerance", self.tolerance)
+            check_tolerance(self.tolerance, torch.float64)
         check_count("max_iterations", self.max_iterations)
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
@@ -69,15 +86,25 @@ class ImplicitSolver(Solver):
 
     def solve(self, stage: ImplicitStage, guess: Tensor) -> Tensor:
         """The Y of `stage`, with its gradient; the iteration starts from `guess`."""
+        refuse_transforms(type(self).__name__)
+        self._check_dtype(guess.dtype)
         limits = Limits(type(self).__name__, stage.t, self.tolerance, self.max_iterations)
         newton = self._takes_newton(stage)
-        # Derivatives are taken by autograd, which inference mode would switch off.
-        with torch.inference_mode(False), torch.no_grad():
-            y = _solve(stage, guess.detach().clone(), newton, limits)
+        with torch.no_grad():
+            y = _solve(stage, guess.detach(), newton, limits)
         refuse_tangents(y)
         if not torch.is_grad_enabled():
             return y
         return attach_factors(stage, y) if newton else attach_iteration(stage, y, limits)
+
+    def _check_dtype(self, dtype: torch.dtype) -> None:
+        if dtype in HALF:
+            raise TypeError(
+                f"`y` is {dtype}, and {type(self).__name__} solves an equation, for which half precision is too "
+                "coarse: give the state and the right-hand side in torch.float32, or use an explicit solver"
+            )
+        if self.tolerance is not None:
+            check_tolerance(self.tolerance, dtype)
 
     def _takes_newton(self, stage: ImplicitStage) -> bool:
         if self.method == "auto":
@@ -85,14 +112,25 @@ class ImplicitSolver(Solver):
         return self.method == "newton"
 
 
+def check_tolerance(tolerance: float, dtype: torch.dtype) -> None:
+    """A tolerance that the dtype can tell from zero.
+
+    Raises:
+        ValueError: it is below one rounding.
+    """
+    rounding = torch.finfo(dtype).eps
+    if tolerance < rounding:
+        raise ValueError(
+            f"`tolerance` is {tolerance}, below one rounding of {dtype}, {rounding:.3g}, which is the least that an "
+            "iteration can reach: give at least that, or None for exactly that"
+        )
+
+
 def _solve(stage: ImplicitStage, guess: Tensor, newton: bool, limits: Limits) -> Tensor:
-    def residual(row: Tensor) -> Tensor:
-        return stage.pack(stage.image(stage.unpack(row))) - row
-
-    def by_newton(row: Tensor) -> Correction:
-        return factorise(derivative(stage, stage.unpack(row))).solve
-
-    return stage.unpack(iterate(residual, stage.pack(guess), by_newton if newton else as_it_is, limits))
+    start = stage.pack(guess)
+    if newton:
+        return stage.unpack(find_root(stage, start, limits))
+    return stage.unpack(fixed_point(lambda rows: stage.image_of_rows(rows) - rows, start, limits))
 
 
 @final

@@ -36,12 +36,16 @@ class ImplicitStage:
         """Base + dt f(t, y)."""
         return advance(self.base, self.dt, self.f(self.t, y))
 
+    def image_of_rows(self, rows: Tensor) -> Tensor:
+        """The image (rows, n) of a packed state (rows, n)."""
+        return self.pack(self.image(self.unpack(rows)))
+
     def pack(self, y: Tensor) -> Tensor:
-        """A tensor like the state as real rows (..., n)."""
+        """A tensor like the state as real rows (rows, n)."""
         real = torch.view_as_real(y.resolve_conj()) if y.is_complex() else y
         if isinstance(self.f, AffinePointwise | Structured) and y.ndim:
-            return real.reshape(*y.shape[:-1], -1)
-        return real.reshape(-1)
+            return real.reshape(-1, 2 * y.shape[-1] if y.is_complex() else y.shape[-1])
+        return real.reshape(1, -1)
 
     def unpack(self, rows: Tensor) -> Tensor:
         """The tensor like the state of which `rows` is the packed form."""

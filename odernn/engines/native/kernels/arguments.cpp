@@ -22,8 +22,8 @@ bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
 void check_names(const Arguments& x) {
   TORCH_CHECK_VALUE(one_of(x.squash, {"identity", "tanh"}), "`squash` is '", x.squash, "'; give 'identity' or 'tanh'");
   TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold, "'; give 'zero-order' or 'linear'");
-  TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "shears", "two-step"}), "`family` is '", x.family,
-                    "'; give 'runge-kutta', 'shears' or 'two-step'");
+  TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "exponential", "shears", "two-step"}), "`family` is '", x.family,
+                    "'; give 'runge-kutta', 'exponential', 'shears' or 'two-step'");
   TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
 }
 
@@ -32,7 +32,7 @@ void check_scheme(const Arguments& x, int64_t columns) {
   if (x.family == "two-step") return;
   TORCH_CHECK_VALUE(stages >= 1 && x.c.size() == stages, "`b` has ", stages, " entries and `c` ", x.c.size(),
                     "; give as many of each, at least one");
-  if (x.family == "runge-kutta") {
+  if (x.family == "runge-kutta" || x.family == "exponential") {
     TORCH_CHECK_VALUE(stages < kMostTerms, "a tableau of ", stages, " stages; at most ", kMostTerms - 1);
     TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages, " stages has ",
                       stages * stages);
@@ -47,6 +47,26 @@ void check_scheme(const Arguments& x, int64_t columns) {
     TORCH_CHECK_VALUE(part == 0 || part == 1, "`parts` has the entry ", part, "; 0 moves the first half of the state, 1 the second");
   TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
+}
+
+void check_blocks(const Arguments& x, int64_t columns) {
+  if (x.family != "exponential") {
+    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.family, "'; only 'exponential' has matrices");
+    return;
+  }
+  const int64_t stages = static_cast<int64_t>(x.b.size()), entries = stages * stages + 2 * stages + 1, times = x.samples.size(0);
+  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; 2 x 2 blocks need an even number");
+  TORCH_CHECK_VALUE(x.kind != "linear-plus-tanh", "`kind` is 'linear-plus-tanh'; an exponential method takes the remainder's: give 'tanh'");
+  TORCH_CHECK_VALUE(x.blocks.has_value(), "`blocks` is missing; an exponential method needs its matrices");
+  const Tensor& blocks = *x.blocks;
+  const bool fits = blocks.dim() == 5 && (blocks.size(0) == 1 || blocks.size(0) == times);
+  TORCH_CHECK_VALUE(fits, "`blocks` has shape ", blocks.sizes(), "; wanted (1 or ", times, ", matrices, 2, 2, ", columns / 2, ")");
+  check_tensor("blocks", blocks, {blocks.size(0), blocks.size(1), 2, 2, columns / 2}, x.y0);
+  TORCH_CHECK_VALUE(static_cast<int64_t>(x.places.size()) == entries, "`places` has ", x.places.size(), " entries; a tableau of ", stages,
+                    " stages has ", entries);
+  for (const int64_t place : x.places)
+    TORCH_CHECK_VALUE(place >= -1 && place < blocks.size(1), "`places` has the entry ", place, " and `blocks` ", blocks.size(1),
+                      " matrices; give the number of one, or -1");
 }
 
 void check_control(const Arguments& x, int64_t batch, int64_t controls) {
@@ -116,6 +136,29 @@ std::vector<Shear<T>> sample_shears(const Arguments& x) {
   return shears;
 }
 
+Family family_of(c10::string_view name) {
+  if (name == "shears") return Family::kShears;
+  if (name == "two-step") return Family::kTwoStep;
+  return name == "exponential" ? Family::kExponential : Family::kRungeKutta;
+}
+
+// The entries of an exponential tableau, and its matrices in memory of the problem's own.
+template <class T>
+void add_exponential(const Arguments& x, Problem<T>& p, Room& room) {
+  const size_t stages = x.b.size();
+  const int64_t* place = x.places.data();
+  for (size_t i = 0; i < stages + 1; ++i) p.flows.push_back({T(1), *place++});
+  for (const double a : x.a) p.rows.push_back({static_cast<T>(a), *place++});
+  for (const double b : x.b) p.weights.push_back({static_cast<T>(b), *place++});
+  const Tensor& blocks = *x.blocks;
+  p.block_numbers = blocks.numel();
+  p.blocks_time = blocks.size(0) == 1 ? 0 : blocks.numel() / blocks.size(0);
+  T* copy = room.take<T>(p.block_numbers);
+  const T* source = blocks.const_data_ptr<T>();
+  std::copy(source, source + p.block_numbers, copy);
+  p.blocks = copy;
+}
+
 }  // namespace
 
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
@@ -138,6 +181,7 @@ void check_arguments(const Arguments& x) {
   const KindFacts& kind = kind_facts(x.kind);
   check_tensor("weight", x.weight, {kind.images * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
+  check_blocks(x, columns);
   TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(), "give both `y_previous` and `dt_previous`, or neither");
   if (x.y_previous.has_value()) {
     TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family, "'; only 'two-step' has a memory");
@@ -170,7 +214,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.inputs = x.samples.size(2);
   const KindFacts& kind = kind_facts(x.kind);
   p.kind = kind.kind;
-  p.family = x.family == "shears" ? Family::kShears : x.family == "two-step" ? Family::kTwoStep : Family::kRungeKutta;
+  p.family = family_of(x.family);
   const int64_t halves = p.family == Family::kShears ? 2 : 1;
   p.state = Layout::of<T>(halves, columns);
   p.control = Layout::of<T>(halves * kind.controls, columns * kind.controls);
@@ -193,7 +237,8 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.dt_row = steps.row;
   p.substeps = x.substeps;
 
-  if (p.family == Family::kRungeKutta) {
+  if (p.family == Family::kExponential) add_exponential(x, p, room);
+  if (p.family == Family::kRungeKutta || p.family == Family::kExponential) {
     p.stages = static_cast<int64_t>(x.b.size());
     p.a.assign(x.a.begin(), x.a.end());
     p.b.assign(x.b.begin(), x.b.end());

@@ -23,18 +23,18 @@ struct Arguments {
   const Tensor &y0, &weight, &samples;
   const MaybeTensor &input_weight, &bias, &before;
   const Tensor& dt;
-  const MaybeTensor &y_previous, &dt_previous;
+  const MaybeTensor &y_previous, &dt_previous, &blocks;
   c10::string_view kind, squash, hold, family;
   at::ArrayRef<double> a, b, c;
-  at::IntArrayRef parts;
+  at::IntArrayRef parts, places;
   int64_t substeps;
 };
 
 // The same in the operators' schemas, which odernn/engines/operators.py has too.
 #define ODERNN_ARGUMENTS                                                                                              \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "          \
-  "Tensor? y_previous, Tensor? dt_previous, str kind, str squash, str hold, str family, float[] a, float[] b, "        \
-  "float[] c, int[] parts, int substeps"
+  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "   \
+  "float[] b, float[] c, int[] parts, int[] places, int substeps"
 
 void check_arguments(const Arguments& arguments);
 

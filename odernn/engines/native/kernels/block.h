@@ -85,7 +85,8 @@ class Pullback {
       : block_(block), sums_(sums), wanted_(wanted) {
     const Problem<T>& p = block.problem;
     earlier_ = block.control.earlier();
-    shared_ = p.family == Family::kRungeKutta && p.evaluations() == 1 && !earlier_ && !block.gated() && p.image.segments == 1;
+    const bool one_step = p.family == Family::kRungeKutta || p.family == Family::kExponential;
+    shared_ = one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.image.segments == 1;
     const int64_t slots = (block.most + earlier_) * block.rows;
     if (wanted_ && !shared_) control_ = block.scratch.template take_zeros<T>(slots * stride());
     if (wanted_ && earlier_) carried_ = block.scratch.template take_zeros<T>(block.rows * stride());

@@ -16,11 +16,11 @@ namespace {
 
 std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
                                          const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-                                         const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind,
+                                         const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
                                          c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
-                                         at::ArrayRef<double> c, at::IntArrayRef parts, int64_t substeps, bool keep) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
+                                         at::ArrayRef<double> c, at::IntArrayRef parts, at::IntArrayRef places, int64_t substeps, bool keep) {
+  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
+                            kind, squash, hold,    family,       a,    b,      c,     parts,      places,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
@@ -43,10 +43,12 @@ class PartialSums {
  public:
   PartialSums(const Problem<T>& problem, int64_t parts, Scratch& scratch)
       : weight_(problem.image.stride() * problem.state.padded),
+        blocks_(problem.block_numbers),
         input_(problem.affine ? problem.control.stride() * (problem.inputs + 1) : 0),
         parts_(static_cast<size_t>(parts)) {
     for (Sums<T>& sums : parts_) {
       for (size_t i = 0; i < problem.couplings.size(); ++i) sums.couplings.push_back(scratch.take_zeros<T>(weight_));
+      sums.blocks = scratch.take_zeros<T>(blocks_);
       sums.input = scratch.take_zeros<T>(input_);
     }
   }
@@ -56,6 +58,7 @@ class PartialSums {
   const Sums<T>& total() {
     for (size_t i = 1; i < parts_.size(); ++i) {
       for (size_t j = 0; j < parts_[0].couplings.size(); ++j) add(parts_[i].couplings[j], parts_[0].couplings[j], weight_);
+      add(parts_[i].blocks, parts_[0].blocks, blocks_);
       add(parts_[i].input, parts_[0].input, input_);
     }
     return parts_[0];
@@ -66,7 +69,7 @@ class PartialSums {
     for (int64_t i = 0; i < n; ++i) to[i] += from[i];
   }
 
-  int64_t weight_, input_;
+  int64_t weight_, blocks_, input_;
   std::vector<Sums<T>> parts_;
 };
 
@@ -94,16 +97,16 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
     }
 }
 
-using Nine = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
+using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTensor& grad_last,
+Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTensor& grad_last,
                const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
                const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, c10::string_view kind, c10::string_view squash,
-               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts,
+               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind, c10::string_view squash,
+               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts, at::IntArrayRef places,
                int64_t substeps, bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
+  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
+                            kind, squash, hold,    family,       a,    b,      c,     parts,      places,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const int64_t states = times * (family == "two-step" ? substeps : 1);
@@ -122,6 +125,7 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
   Tensor g_before = before.has_value() ? at::zeros(before->sizes(), y0.options()) : nothing(y0);
   Tensor g_dt = want_dt ? at::zeros({times, batch}, y0.options()) : nothing(y0);
   Tensor g_y_previous = memory ? at::empty({batch, columns}, y0.options()) : nothing(y0);
+  Tensor g_blocks = blocks.has_value() ? at::empty(blocks->sizes(), y0.options()) : nothing(y0);
   Tensor g_dt_previous = memory ? at::zeros({batch}, y0.options()) : nothing(y0);
 
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::pull_back", [&] {
@@ -142,10 +146,11 @@ Nine pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTens
     for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
+    if (blocks.has_value()) std::copy(total.blocks, total.blocks + problem.block_numbers, g_blocks.data_ptr<scalar_t>());
     if (affine) copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
   if (want_dt) g_dt.div_(static_cast<double>(substeps));
-  return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous};
+  return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 
 // For the tests: how many threads run the parts of a batch. Part number `failing`, if there is one, throws.

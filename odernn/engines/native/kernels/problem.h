@@ -11,7 +11,7 @@ constexpr size_t kMostTerms = 16;  // of a sum of stages and states
 
 // dy/dt from the image p and the control u: see arguments.cpp, which names them.
 enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh };
-enum class Family { kRungeKutta, kShears, kTwoStep };
+enum class Family { kRungeKutta, kExponential, kShears, kTwoStep };
 
 // A row of `segments` equal parts, each padded to whole vectors in working memory. Padding holds zeros throughout: the image of zero is
 // zero and every kind maps zero to zero.
@@ -56,6 +56,13 @@ struct Shear {
   T theta;        // where in the sample's interval the control is taken, 0 at its start, 1 at its end
 };
 
+// A coefficient of an exponential method: a number, times the matrix number `place` or, if that is -1, the identity.
+template <class T>
+struct Entry {
+  T coefficient;
+  int64_t place;
+};
+
 template <class T>
 struct Problem {
   int64_t times = 0, batch = 0, inputs = 0;
@@ -79,6 +86,10 @@ struct Problem {
 
   int64_t stages = 1;
   std::vector<T> a, b, c;         // Runge-Kutta
+  std::vector<Entry<T>> flows, rows, weights;  // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
+  const T* blocks = nullptr;      // (steps, matrices, 2, 2, half), one set for all samples or one each
+  int64_t blocks_time = 0;        // stride from one sample to the next
+  int64_t block_numbers = 0;      // in all
   std::vector<Shear<T>> shears;   // partitioned: of one whole sample
   const T* y_previous = nullptr;  // two-step: (batch, state), or null to start
   const T* dt_previous = nullptr;  // (batch)
@@ -114,6 +125,7 @@ struct Gradients {
 template <class T>
 struct Sums {
   std::vector<T*> couplings;  // (image columns padded, source columns padded), in the layout of the image
+  T* blocks = nullptr;        // as the problem's
   T* input = nullptr;         // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
 };
 

@@ -34,7 +34,7 @@ void pull_back_block(const Problem<T>& p, const T* kept, const Gradients<T>& g, 
   const int64_t most = samples_per_block(p, rows);
   Block<T> block(p, begin, rows, most, scratch);
   Pullback<T> pullback(block, sums, sums.input != nullptr || g.samples != nullptr || g.before != nullptr);
-  const auto stepper = make_stepper<T>(block, &pullback, &g);
+  const auto stepper = make_stepper<T>(block, &pullback, &g, sums.blocks);
   States<T> states(p, kept, begin, rows, most, scratch);
   T* lambda = scratch.take_zeros<T>(rows * p.state.stride());
   T* carried = p.family == Family::kTwoStep ? static_cast<TwoStep<T>&>(*stepper).carried() : nullptr;

@@ -62,7 +62,7 @@ void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* kept, T* l
   const int64_t most = std::max<int64_t>(1, std::min(p.times, kSolveRows / rows));
   Block<T> block(p, begin, rows, most, scratch);
   Output<T> output(p, begin, rows, kept, scratch);
-  const auto stepper = make_stepper<T>(block, nullptr, nullptr);
+  const auto stepper = make_stepper<T>(block, nullptr, nullptr, nullptr);
   for (int64_t first = 0; first < p.times; first += most) {
     const int64_t count = std::min(most, p.times - first);
     block.fill(first, count);

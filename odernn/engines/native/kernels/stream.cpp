@@ -124,11 +124,11 @@ Plans& plans() {
 
 // The arguments of `solve`, for a sequence of one sample, whose values do not matter.
 int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight, const MaybeTensor& bias,
-                const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous, const MaybeTensor& dt_previous,
+                const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
                 c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
-                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts, int64_t substeps) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous,
-                            kind, squash, hold,    family,       a,    b,      c,  parts,      substeps};
+                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts, at::IntArrayRef places, int64_t substeps) {
+  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
+                            kind, squash, hold,    family,       a,    b,      c,     parts,      places,      substeps};
   check_arguments(arguments);
   TORCH_CHECK_VALUE(samples.size(0) == 1, "`samples` has shape ", samples.sizes(), "; a stream is prepared with one sample");
   std::shared_ptr<const Plan> plan;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "exponential.h"
 #include "runge_kutta.h"
 #include "shears.h"
 #include "two_step.h"
@@ -14,8 +15,9 @@ constexpr int64_t kTapeBytes = int64_t(256) << 10;  // of a block of time, backw
 constexpr int64_t kStateNumbers = 2048;            // of a block of rows: it stays in the first-level cache
 
 template <class T>
-std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients) {
+std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* block_sums) {
   switch (block.problem.family) {
+    case Family::kExponential: return std::make_unique<ExponentialRungeKutta<T>>(block, pullback, gradients, block_sums);
     case Family::kShears: return std::make_unique<Shears<T>>(block, pullback, gradients);
     case Family::kTwoStep: return std::make_unique<TwoStep<T>>(block, pullback, gradients);
     default: return std::make_unique<RungeKutta<T>>(block, pullback, gradients);

@@ -1,0 +1,149 @@
+"""A field and a solver as what the operators execute: a method, an activation, a weight, and perhaps blocks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from solvers import (
+    BlockDiagonal,
+    Euler,
+    ExplicitRungeKutta,
+    ExponentialRungeKutta,
+    LeapfrogMidpoint,
+    LinearlyExactEuler,
+    Solver,
+    SplittingMethod,
+)
+from solvers.extend import functions_of
+
+from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
+from ..fields.field import BlockLinearField, VectorField
+from .block_tableau import block_entries
+from .formulas import FORMULAS
+from .method import Method, exponential, kicks_and_drifts, runge_kutta, two_step
+
+MOST_STAGES = 15
+"""Of a tableau that the kernels take."""
+
+
+class Lowered(NamedTuple):
+    """What the operators execute.
+
+    Attributes:
+        method: the discretisation.
+        kind: the name of the activation.
+        weight: K of what the method sees.
+        blocks: the matrices of an exponential method.
+    """
+
+    method: Method
+    kind: str
+    weight: Float[Tensor, "image hidden"]
+    blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
+
+
+def unsupported_scheme(
+    field: VectorField, activation: Activation, solver: Solver, dt: float | Tensor | None
+) -> str | None:
+    """Why a registered field and a solver have no such form, or None; `dt` is a number or has time first."""
+    if isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta) and solver.stages > MOST_STAGES:
+        return f"the operators take {MOST_STAGES} stages at most"
+    rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
+    if _as_blocks(field, solver, rows):
+        return None
+    name, on = type(solver).__name__, type(field).__name__
+    if _as_blocks(field, solver, rows=False):
+        known = isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS
+        return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
+    if isinstance(solver, ExponentialRungeKutta):
+        return _why_not_euler(on, activation, solver, dt)
+    if activation.name not in FORMULAS or _method(solver) is None:
+        return f"there is no operator for {name} on {on}"
+    return None
+
+
+def scheme_of(
+    field: VectorField,
+    activation: Activation,
+    solver: Solver,
+    weight: Float[Tensor, "image hidden"],
+    dt: float | Float[Tensor, " time"] | Float[Tensor, "batch time"],
+    substeps: int,
+) -> Lowered:
+    """The form of a field and a solver that have one."""
+    step = dt / substeps
+    if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.ndim == 2):
+        assert activation.remainder is not None
+        n = weight.shape[1]
+        method, matrices = _block_scheme(solver, BlockDiagonal.of_dense(weight[:n]), step)
+        blocks = torch.stack(matrices, dim=-4)
+        blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
+        return Lowered(method, activation.remainder.name, weight[n:], blocks)
+    if isinstance(solver, ExponentialRungeKutta):
+        assert not isinstance(step, Tensor)
+        return Lowered(_runge_kutta(Euler()), activation.name, _as_euler(weight, step))
+    method = _method(solver)
+    assert method is not None
+    return Lowered(method, activation.name, weight)
+
+
+def _as_blocks(field: VectorField, solver: Solver, rows: bool) -> bool:
+    """Whether the linear part goes into the matrices of the method; with a step a row there would be a set a row."""
+    known = isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta)
+    return known and not rows and isinstance(field, BlockLinearField)
+
+
+def _block_scheme(
+    solver: Solver, linear: BlockDiagonal, step: float | Float[Tensor, " time"]
+) -> tuple[Method, list[Tensor]]:
+    """The method and its matrices (2, 2, n / 2), or (time, 2, 2, n / 2) for a step that is (time,)."""
+    if isinstance(step, Tensor):
+        step = step.to(linear.blocks.dtype).reshape(-1, 1)
+    if isinstance(solver, ExponentialRungeKutta):
+        tableau = solver.tableau
+        entries = (tableau.flow_entries, tableau.a_entries, tableau.b_entries)
+        return exponential(*entries, tableau.c), functions_of(tableau, linear, step)
+    assert isinstance(solver, ExplicitRungeKutta)
+    scaled = (step.unsqueeze(-1).unsqueeze(-1) if isinstance(step, Tensor) else step) * linear.blocks
+    found = block_entries(solver.tableau, scaled)
+    return exponential(found.flows, found.a, found.b, solver.tableau.c), found.matrices
+
+
+def _method(solver: Solver) -> Method | None:
+    """A solver that needs no linear part as the operators know it, or None."""
+    if isinstance(solver, ExplicitRungeKutta):
+        return _runge_kutta(solver)
+    if isinstance(solver, SplittingMethod):
+        return kicks_and_drifts(solver.shears)
+    return two_step() if isinstance(solver, LeapfrogMidpoint) else None
+
+
+def _runge_kutta(solver: ExplicitRungeKutta) -> Method:
+    return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
+
+
+def _why_not_euler(
+    field: str, activation: Activation, solver: ExponentialRungeKutta, dt: float | Tensor | None
+) -> str | None:
+    """Why an exponential method on a field with a dense linear part is not Euler's on another field, or None."""
+    name = type(solver).__name__
+    if not isinstance(solver, LinearlyExactEuler) or activation not in (LINEAR, LINEAR_PLUS_TANH):
+        return f"there is no operator for {name} on {field}, whose linear part is a dense matrix"
+    if isinstance(dt, Tensor):
+        return f"the operators take {name} on {field} with a `dt` that is a number"
+    return None
+
+
+def _as_euler(weight: Float[Tensor, "image hidden"], dt: float) -> Float[Tensor, "image hidden"]:
+    """The weight with which a step of Euler's method is one of the linearly exact Euler method on `weight`.
+
+    exp(dt A) y + dt remainder = y + dt (A' y + remainder) with A' = (exp(dt A) - I) / dt.
+    """
+    n = weight.shape[1]
+    (flow,) = functions_of(LinearlyExactEuler.tableau, weight[:n], dt)
+    identity = torch.eye(n, dtype=weight.dtype, device=weight.device)
+    return torch.cat(((flow - identity) / dt, weight[n:]))
