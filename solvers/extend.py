@@ -17,7 +17,7 @@ from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time
 from .solver import Memory
-from .user_function import time_like
+from .user_function import check_slope, time_like
 
 __all__ = [
     "POLICIES",
@@ -37,6 +37,7 @@ __all__ = [
     "check_divergence",
     "check_requirements",
     "check_seen",
+    "check_slope",
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",
