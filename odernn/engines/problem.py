@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -14,7 +15,7 @@ from ..control.hold import Hold
 from ..control.input_map import AffineControl
 from ..fields.contract import broken_promise
 from ..fields.determinism import is_deterministic
-from ..fields.field import AffinePointwiseField, PartitionedField, VectorField
+from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
 from ..fields.overrides import is_affine, why_slope_is_called
 from .recurrence import Recurrence, Scheme
 
@@ -61,6 +62,7 @@ class RecurrentProblem(Problem):
         hold: how its control runs between samples.
         control: the control of the inputs' samples; the identity where they are the control already.
         called: why the field's own `control` has been called, or None where `control` is read off its parameters.
+        pointwise: puts what looks at its first value around the field's `pointwise`.
         dt: the common length of the intervals, or None if the inputs have it.
     """
 
@@ -68,6 +70,7 @@ class RecurrentProblem(Problem):
     hold: Hold
     control: AffineControl
     called: str | None
+    pointwise: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
     dt: float | None
 
     @property
@@ -101,11 +104,11 @@ class RecurrentProblem(Problem):
         assert isinstance(field, AffinePointwiseField)
         assert weight is not None
         scheme = Scheme(
-            pointwise=field.pointwise,
+            pointwise=self.pointwise(field.pointwise),
             control=self.control,
             between=self.hold.between,
             jumps=self.hold.jumps,
-            partitioned=isinstance(field, PartitionedField) and field.partitioned,
+            partitioned=is_partitioned(field),
         )
         return Recurrence(scheme, weight, *self.span)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .field import REMEMBERED, AffinePointwiseField, PartitionedField, VectorField
+from .field import REMEMBERED, AffinePointwiseField, VectorField, is_partitioned
 
 _PLAIN = (bool, int, str, type(None))
 
@@ -134,7 +134,7 @@ def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) 
 
 def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> bool:
     """Whether the halves of a partitioned field do not move along `pointwise` of y K^T, each by its own entries."""
-    if not isinstance(field, PartitionedField) or not field.partitioned:
+    if not is_partitioned(field):
         return False
     y, _, u = given
     n = field.hidden_size // 2

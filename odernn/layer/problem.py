@@ -16,6 +16,7 @@ from ..control.time_grid import TimeGrid, time_spans
 from ..engines.problem import LayerInputs, RecurrentProblem
 from ..fields.field import AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of
+from .returned import FirstValue, check_control, check_weight, looked_at
 from .right_hand_side import is_elementwise, make_right_hand_side
 from .state import RecurrentState
 
@@ -35,9 +36,13 @@ def initial_value_problem(
     all samples; a registered one is left to the engine, which makes it piece by piece.
     """
     weight = field.weight() if isinstance(field, AffinePointwiseField) else None
+    if weight is not None:
+        check_weight(field, weight, state.y)
     control, called = affine_control_of(field)
     if control is None:
-        control, samples = GIVEN, field.control(samples)
+        u = field.control(samples)
+        check_control(field, u, samples)
+        control, samples = GIVEN, u
 
     def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
         inputs = LayerInputs(*given)  # pyright: ignore[reportArgumentType]
@@ -49,7 +54,10 @@ def initial_value_problem(
         elementwise = is_elementwise(field, solver, inputs.weight, u.shape[-1])
         right_hand_side = make_right_hand_side(field, inputs.weight, elementwise=elementwise)
         held = controls(hold, u, before, intervals)
-        return [Interval(right_hand_side(c), span.t, span.dt) for c, span in zip(held, intervals, strict=True)]
+        sides = [right_hand_side(control) for control in held]
+        if first == 0:
+            sides[0] = looked_at(field, sides[0])
+        return [Interval(f, span.t, span.dt) for f, span in zip(sides, intervals, strict=True)]
 
     return RecurrentProblem(
         solver,
@@ -66,5 +74,6 @@ def initial_value_problem(
         hold=hold,
         control=control,
         called=called,
+        pointwise=lambda pointwise: FirstValue(pointwise, f"{type(field).__name__}.pointwise", 0),
         dt=times.dt,
     )

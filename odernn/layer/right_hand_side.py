@@ -8,12 +8,12 @@ from dataclasses import replace
 from torch import Tensor
 
 from solvers import AffinePointwise, Partition, Semilinear, Solver, Structured
-from solvers.extend import RightHandSide, Time
+from solvers.extend import RightHandSide, time_tensor
 
 from ..control.hold import Control
 from ..engines.torch.sweep import is_parallel
 from ..fields.contract import broken_promise
-from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField, is_partitioned
 from ..fields.noise import NoisyField
 from ..fields.overrides import is_affine, why_slope_is_called
 
@@ -35,7 +35,7 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None, *, elementwi
     if weight is not None and is_affine(field):
         assert isinstance(field, AffinePointwiseField)
         affine = make_affine_right_hand_side(field, weight)
-    partition = _partition(field) if isinstance(field, PartitionedField) and field.partitioned else None
+    partition = _partition(field) if is_partitioned(field) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
     def make(control: Control) -> Structured:
@@ -80,21 +80,16 @@ def make_affine_right_hand_side(field: AffinePointwiseField, weight: Tensor) -> 
 
 
 def _plain(field: VectorField, control: Control) -> RightHandSide:
-    return lambda t, y: field(_time_like(t, y), y, control(t))
+    return lambda t, y: field(time_tensor(t, y), y, control(t))
 
 
 def _semilinear(field: SemilinearField) -> Callable[[Control], Semilinear]:
     linear, remainder = field.semilinear()
-    return lambda control: Semilinear(linear, lambda t, y: remainder(_time_like(t, y), y, control(t)))
+    return lambda control: Semilinear(linear, lambda t, y: remainder(time_tensor(t, y), y, control(t)))
 
 
 def _partition(field: PartitionedField) -> Callable[[Control], Partition]:
     return lambda control: Partition(
-        drift=lambda t, p: field.drift(_time_like(t, p), p, control(t)),
-        kick=lambda t, q: field.kick(_time_like(t, q), q, control(t)),
+        drift=lambda t, p: field.drift(time_tensor(t, p), p, control(t)),
+        kick=lambda t, q: field.kick(time_tensor(t, q), q, control(t)),
     )
-
-
-def _time_like(t: Time, y: Tensor) -> Time:
-    """The time in the dtype of the state, so that a field may mix the two."""
-    return t.to(y.dtype) if isinstance(t, Tensor) else t
