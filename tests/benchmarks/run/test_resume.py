@@ -144,7 +144,7 @@ def run() -> Callable[..., int | None]:
     """Starts the run in a process of its own and gives its exit code."""
     # A fork server imports torch and lightning once for all children; where there is none each does so itself.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)  # each start method has a class of its own
     if method == "forkserver":
         context.set_forkserver_preload(["benchmarks.run.train", "benchmarks.commands.train", "pytest"])
 

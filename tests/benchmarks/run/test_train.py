@@ -179,7 +179,9 @@ def test_loss_that_is_not_finite_is_named_before_the_step(
 
 def test_gradient_that_is_not_finite_is_named(train: Train, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def patched(self: Learner) -> None:
-        self.network.readout.weight.grad[0, 0] = float("nan")
+        gradient = self.network.readout.weight.grad
+        assert gradient is not None
+        gradient[0, 0] = float("nan")
 
     monkeypatch.setattr(Learner, "on_after_backward", patched)
     assert train() == FAILED

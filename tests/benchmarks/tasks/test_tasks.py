@@ -12,9 +12,18 @@ from benchmarks.data import DataChecksumWarning, MissingDataError
 from benchmarks.data.random_splits import permutation
 from benchmarks.objectives import Classification
 from benchmarks.tasks import TASKS, PixelDigits, PixelMNIST, Task
+from benchmarks.tasks.images import ImageSequences
+from benchmarks.tasks.samples import Samples
 
 # The small random files are not MNIST, and the tasks rightly say so.
 pytestmark = pytest.mark.filterwarnings(f"ignore::{DataChecksumWarning.__module__}.{DataChecksumWarning.__name__}")
+
+
+def images(part: Samples) -> ImageSequences:
+    """A part of a task whose samples are images."""
+    assert isinstance(part, ImageSequences)
+    return part
+
 
 PARTS = ("train", "val", "test")
 PERMUTED = {"digits": "digits-permuted", "smnist": "pmnist"}
@@ -43,7 +52,7 @@ def test_the_registry_is_read_only_and_names_its_tasks(task_arguments):
         assert issubclass(task, L.LightningDataModule)
         assert inspect.getdoc(task)
     with pytest.raises(TypeError):
-        TASKS["other"] = TASKS["digits"]
+        TASKS["other"] = TASKS["digits"]  # pyright: ignore[reportIndexIssue]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -116,8 +125,8 @@ def test_a_permuted_task_is_the_plain_one_in_one_order_of_the_pixels(plain, perm
 def test_the_permutation_is_that_of_its_seed_and_no_bit_reversal(name, task_arguments):
     length = TASKS[name](**task_arguments[name]).length
     one, same, other = (made(name, task_arguments, permutation_seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(one.splits.test.pixels, same.splits.test.pixels)
-    assert not torch.equal(one.splits.test.pixels, other.splits.test.pixels)
+    assert torch.equal(images(one.splits.test).pixels, images(same.splits.test).pixels)
+    assert not torch.equal(images(one.splits.test).pixels, images(other.splits.test).pixels)
     order = permutation(length, 1)
     assert torch.equal(order.sort().values, torch.arange(length))
     assert not torch.equal(order[order], torch.arange(length)), "bit reversal is its own inverse"

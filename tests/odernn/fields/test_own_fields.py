@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, DiscreteAdjoint, RecurrentState
 from odernn.fields import TanhField
@@ -166,9 +167,9 @@ def test_functional_call_reads_what_the_forward_pass_read() -> None:
 
 
 def test_parameters_that_were_swapped_by_the_backward_pass_are_refused() -> None:
-    rnn = ODERNN(Own(), RK4(), dt=0.3, adjoint="discrete")
-    loss = rnn(torch.randn(5, 3, 2, dtype=DOUBLE))[0].square().sum()
-    rnn.field.state_map.weight = nn.Parameter(rnn.field.state_map.weight.detach().clone())
+    field = Own()
+    loss = ODERNN(field, RK4(), dt=0.3, adjoint="discrete")(torch.randn(5, 3, 2, dtype=DOUBLE))[0].square().sum()
+    field.state_map.weight = nn.Parameter(field.state_map.weight.detach().clone())
     with pytest.raises(RuntimeError, match="other parameters in the backward pass"):
         loss.backward()
 
@@ -208,8 +209,8 @@ def test_inference_keeps_no_state_but_the_last() -> None:
     """Nothing of a sequence's length is made of states or controls, for a field of one's own too."""
     rnn, sizes = ODERNN(Own(), RK4(), dt=0.3, adjoint=DiscreteAdjoint(chunk=250)), []
 
-    class Sizes(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, func: object, types: object, args: object = (), kwargs: object = None) -> object:
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> object:
             result = func(*args, **(kwargs or {}))
             sizes.extend(
                 [result.shape[0]] if isinstance(result, Tensor) and result.ndim == 3 and result.shape[-1] == 4 else []
