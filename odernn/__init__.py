@@ -22,6 +22,7 @@ from .fields.registry import FIELDS
 from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
 from .layer.state import RecurrentState
+from .layer.stepping import Discretisation
 from .layer.stream import Stream
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Auto",
     "Choice",
     "DiscreteAdjoint",
+    "Discretisation",
     "EngineWarning",
     "GatedAntisymmetricField",
     "GatedOscillatorField",

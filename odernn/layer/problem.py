@@ -16,7 +16,7 @@ from ..control.time_grid import TimeGrid, time_spans
 from ..engines.problem import RecurrentProblem
 from ..engines.recurrence import Recurrence, Scheme
 from ..fields.determinism import is_deterministic
-from ..fields.field import AffinePointwiseField, PartitionedField, VectorField
+from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
 from .right_hand_side import make_right_hand_side
 from .state import RecurrentState
 
@@ -99,5 +99,5 @@ def _scheme(field: AffinePointwiseField, hold: Hold) -> Scheme:
         control=field.control,
         between=hold.between,
         jumps=hold.jumps,
-        partitioned=isinstance(field, PartitionedField),
+        partitioned=is_partitioned(field),
     )

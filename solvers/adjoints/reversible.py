@@ -33,9 +33,13 @@ class ReconstructionError(ArithmeticError):
     """
 
     def __init__(self, message: str, error: float, tolerance: float) -> None:
-        super().__init__(message)
+        super().__init__(message, error, tolerance)  # all of them: an exception is pickled by its `args`
         self.error = error
         self.tolerance = tolerance
+
+    def __str__(self) -> str:
+        """The message."""
+        return str(self.args[0])
 
 
 @final

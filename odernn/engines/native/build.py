@@ -43,8 +43,12 @@ class NativeUnavailable(RuntimeError):  # noqa: N818 - it says what is the case,
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the native kernels are unavailable: {reason}")
+        super().__init__(reason)
         self.reason = reason
+
+    def __str__(self) -> str:
+        """The message."""
+        return f"the native kernels are unavailable: {self.reason}"
 
 
 _loading = threading.Lock()

@@ -8,6 +8,7 @@ import torch
 from filelock import FileLock
 
 from benchmarks.cli import COMMANDS, main
+from benchmarks.data import cifar10
 from benchmarks.settings.names import all_runs
 from benchmarks.support.errors import MISUSED, OK
 
@@ -82,6 +83,32 @@ def test_folder_without_the_data_is_named(refused: Callable[..., str], tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda path: path.unlink(), "lacks data_batch_2.bin"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:-1]),
+            "data_batch_2.bin: it is truncated or no CIFAR-10 file",
+        ),
+        (lambda path: path.write_bytes(b""), "data_batch_2.bin: it is truncated or no"),
+        (lambda path: path.write_bytes(b"\xff" * cifar10.RECORD), "data_batch_2.bin: its labels go up to 255"),
+    ],
+    ids=["missing", "truncated", "empty", "labels"],
+)
+@pytest.mark.parametrize("command", [["train", "pixel-cifar/gated"], ["reproduce", "table2", "--rows", "gated"]])
+def test_unsound_data_file_is_named(
+    refused: Callable[..., str],
+    small_cifar: Callable[[Path], dict[str, Path]],
+    tmp_path: Path,
+    command: list[str],
+    change: Callable[[Path], None],
+    said: str,
+) -> None:
+    change(small_cifar(tmp_path / "data")["data_batch_2.bin"])
+    assert said in refused(*command, "--data", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
     "command",
     [["train", "digits/lstm"], ["reproduce", "digits", "--rows", "lstm", "--seeds", "1", "--jobs", "1"]],
     ids=lambda command: command[0],
@@ -107,8 +134,12 @@ def test_folder_in_use_is_named(refused: Callable[..., str], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["reproduce", "imagenet"], "`task` is 'imagenet'; choose from digits, "),
+        (["reproduce", "imagenet"], "`task` is 'imagenet'; choose from adding, "),
         (["reproduce", "digits", "--rows", "lstm,transformer"], "`--rows` names 'transformer', which digits has not"),
+        (
+            ["reproduce", "table2", "--rows", "rnn"],
+            "`--rows` names 'rnn', which pixel-cifar has not; it has ",
+        ),
         (["report"], "which is no folder"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.cli import main
 from benchmarks.report.result import find_results, write_result
-from benchmarks.run import pool
+from benchmarks.run import budget, pool
 from benchmarks.run.folder import RunFolder
 from benchmarks.settings.names import runs_of
 from benchmarks.support.errors import FAILED, MISUSED, OK, UserError
@@ -73,8 +73,41 @@ def test_report_reads_results_without_their_folders(tmp_path: Path) -> None:
         write_result(folder / "result.json", make_result("pmnist", "lstm", seed=seed, test=test, solver=None))
     assert main(["report", "--out", str(tmp_path)]) == OK
     text = (tmp_path / "report.md").read_text()
-    assert "| lstm | 92.6 | 95.0 (1 diverged) | 2 |" in text
-    assert "| KRU, 512 units | 94.5 | – | – | 11k |" in text
+    assert "| lstm | 92.6 | 95.0 (1 diverged) | beyond | 2 |" in text
+    assert "| KRU, 512 units | 94.5 | – | – | – | 11k |" in text
+
+
+@pytest.mark.filterwarnings("ignore::benchmarks.data.errors.DataChecksumWarning")
+def test_a_table_of_the_paper_at_a_glance(
+    small_mnist_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["reproduce", "table1", "--budget", "smoke", "--rows", "antisymmetric", "--data", str(small_mnist_dir)]
+    monkeypatch.setattr(budget, "SMOKE", ("--epochs", "1", "--task.limit", "16", "--task.val_size", "50"))
+    assert main([*command, "--jobs", "1"]) == OK
+    results = find_results(tmp_path / "runs" / "smoke")
+    assert [result.task for result in results] == ["pmnist", "smnist"]
+    assert {tuple(result.variants) for result in results} == {("first 16 samples",)}
+    text = (tmp_path / "runs" / "smoke" / "report.md").read_text()
+    assert text.index("## smnist") < text.index("## pmnist")  # the table's order
+    assert re.search(r"^\| AntisymmetricRNN \(first 16 samples\) \| 95.8 \|", text, re.MULTILINE)
+
+
+def test_a_budget_that_a_task_has_not_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["reproduce", "digits", "--budget", "paper", "--out", str(tmp_path)]) == MISUSED
+    assert "`--budget paper` is for smnist, " in capsys.readouterr().err
+
+
+def test_report_lists_runs_that_have_not_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    done, stopped = tmp_path / "digits" / "lstm" / "seed-0", tmp_path / "digits" / "gated" / "seed-1"
+    for folder in (done, stopped):
+        folder.mkdir(parents=True)
+        (folder / "metrics.csv").write_text("epoch,train_loss,val_loss,val_accuracy\n1,2.0,1.0,0.5\n2,1.0,0.75,0.625\n")
+    write_result(done / "result.json", make_result(row="lstm", solver=None))
+    assert main(["report", "--out", str(tmp_path)]) == OK
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if line.startswith("not finished")]
+    assert lines == ["not finished: digits/gated/seed-1: epoch 2, val_loss 0.75, val_accuracy 0.625"]
 
 
 def test_malformed_result_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

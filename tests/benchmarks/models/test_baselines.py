@@ -35,6 +35,21 @@ def test_other_kinds_refuse_a_forget_bias() -> None:
         build_network(BaselineSettings("gru", 8, 1.0), input_size=1, objective=Classification(10), seed=0)
 
 
+def test_single_bias_is_the_same_network_with_one_bias_to_train() -> None:
+    lstm = Baseline(BaselineSettings("lstm", 8, 1.0, single_bias=True), 3).rnn
+    assert torch.equal(lstm.bias_hh_l0, torch.zeros(32))
+    assert [name for name, value in lstm.named_parameters() if not value.requires_grad] == ["bias_hh_l0"]
+    assert torch.equal(lstm.bias_ih_l0.chunk(4)[1], torch.ones(8))
+    output, _ = lstm(torch.randn(2, 5, 3))
+    output.sum().backward()
+    assert lstm.bias_hh_l0.grad is None
+
+
+def test_other_kinds_refuse_a_single_bias() -> None:
+    with pytest.raises(UserError, match=r"`model.single_bias`.*'gru'"):
+        build_network(BaselineSettings("gru", 8, single_bias=True), input_size=1, objective=Classification(10), seed=0)
+
+
 @pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
 def test_last_state_is_that_of_torch(kind: str) -> None:
     baseline = Baseline(BaselineSettings(kind, 5), 2)

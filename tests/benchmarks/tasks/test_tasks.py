@@ -167,6 +167,21 @@ def test_every_argument_can_be_given_on_a_command_line_and_is_documented(name, t
         assert f"\n    {argument.name}: " in documented
 
 
+def test_a_limit_takes_the_first_samples_of_every_part_and_says_so(task_arguments):
+    for name in TASKS:
+        whole, some = (
+            made(name, task_arguments),
+            made(name, task_arguments, limit=30, batch_size=30, eval_batch_size=30),
+        )
+        for part in PARTS:
+            rows = range(30)
+            one, other = (getattr(task.splits, part).__getitems__(rows) for task in (whole, some))
+            assert torch.equal(one.x, other.x)
+            assert len(loader(some, part)) == 1
+        assert some.variants == (*whole.variants, "first 30 samples")
+        assert whole.rebuild(one.x) is None or torch.equal(whole.rebuild(one.x), some.rebuild(one.x))
+
+
 SIZES = ("batch_size", "eval_batch_size", "val_size")
 SEEDS = ("seed", "split_seed", "permutation_seed")
 WRONG = [
@@ -174,7 +189,6 @@ WRONG = [
     *((name, value, ValueError) for name in SEEDS for value in (-1, 2**32)),
     *((name, value, TypeError) for name in SIZES + SEEDS for value in (1.0, "1", True)),
     *((name, None, TypeError) for name in (*SIZES, "seed", "split_seed")),
-    ("val_size", 60_000, ValueError),
     ("data_dir", "mnist", TypeError),
     ("data_dir", Path("no such folder"), MissingDataError),
 ]
@@ -193,5 +207,7 @@ def test_the_validation_part_leaves_at_least_one_training_sample(small_mnist_dir
     assert PixelDigits(val_size=1496)
     with pytest.raises(ValueError, match="`val_size` is 1497; give a whole number from 1 to 1496"):
         PixelDigits(val_size=1497)
+    with pytest.raises(ValueError, match="`val_size` is 60000; give a whole number from 1 to 59999"):
+        PixelMNIST(val_size=60_000)
     with pytest.raises(ValueError, match="`val_size` is 300; give a whole number from 1 to 299"):
         PixelMNIST(data_dir=small_mnist_dir, val_size=300).setup()

@@ -11,13 +11,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn import FIELDS, ODERNN, DiscreteAdjoint
 from odernn.engines.formulas import FORMULAS
-from odernn.engines.method import runge_kutta, splitting, two_step
+from odernn.engines.method import exponential, runge_kutta, splitting, two_step
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.torch import operators as torch_solver
 from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, TANH, Activation
 from odernn.fields.field import ActivatedField
-from solvers import make_solver
+from solvers import ETDRK2, make_solver
 from tests.fields import unregistered
 
 DOUBLE = torch.float64
@@ -26,6 +26,9 @@ METHODS = {
     "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
     "leapfrog": splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
     "two-step": two_step(),
+    "exponential": exponential(
+        ETDRK2.tableau.flow_entries, ETDRK2.tableau.a_entries, ETDRK2.tableau.b_entries, ETDRK2.tableau.c
+    ),
 }
 
 
@@ -48,6 +51,7 @@ def call(method: str, hold: str = "linear", *, memory: bool = False, number: boo
         substeps=2,
         y_previous=normal(3, 4) if memory else None,
         dt_previous=(0.1 + 0.1 * torch.rand(3, dtype=DOUBLE)).requires_grad_() if memory else None,
+        blocks=normal(1, len(ETDRK2.tableau.functions), 2, 2, 2) if method == "exponential" else None,
     )
 
 

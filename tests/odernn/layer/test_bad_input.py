@@ -29,10 +29,12 @@ def rnn(**changes: object) -> ODERNN:
     [
         ({"field": torch.nn.Linear(3, 6)}, TypeError, "`field` is Linear"),
         ({"solver": Euler}, TypeError, r"give an instance: Euler\(\)"),
-        ({"solver": "euler"}, TypeError, "make_solver"),
+        ({"solver": "rk5"}, ValueError, r"`solver` is 'rk5'; choose one of 'euler', .* \(did you mean 'rk4'\?\)"),
+        ({"solver": 4}, TypeError, "`solver` is int"),
         ({"solver": Leapfrog()}, ValueError, "Leapfrog needs a partition .* AntisymmetricField declares none"),
         ({"dt": 0}, ValueError, "`dt` is 0; give a number above zero"),
         ({"dt": -0.5}, ValueError, "`dt` is -0.5"),
+        ({"dt": 10**400}, ValueError, "`dt` is larger than any float"),
         ({"dt": nan}, ValueError, "`dt` is nan"),
         ({"dt": inf}, ValueError, "`dt` is inf"),
         ({"dt": True}, TypeError, "`dt` is True"),
@@ -67,8 +69,13 @@ def test_construction(changes: dict[str, object], error: type[Exception], messag
         (torch.ones(5, 4, 3, dtype=torch.int64), TypeError, r"`x` has dtype torch.int64; .* `x.float\(\)`"),
         (torch.ones(5, 4, 3, dtype=torch.float64), ValueError, r"`x.to\(torch.float32\)`"),
         (torch.ones(5, 4, 3, device="meta"), ValueError, "`x` is on meta"),
-        (torch.ones(0, 4, 3), ValueError, "at least one sequence and one sample"),
-        (torch.ones(5, 0, 3), ValueError, "at least one sequence and one sample"),
+        (torch.ones(0, 4, 3), ValueError, "at least one sample in time"),
+        (
+            torch.nested.nested_tensor([torch.ones(5, 3), torch.ones(9, 3)], layout=torch.jagged),
+            TypeError,
+            "`x` is nested",
+        ),
+        (torch.ones(5, 4, 3).to_sparse(), TypeError, "`x` is torch.sparse_coo"),
     ],
 )
 def test_input(x: Tensor, error: type[Exception], message: str) -> None:

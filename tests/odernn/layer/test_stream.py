@@ -189,7 +189,7 @@ def test_bad_arguments() -> None:
         rnn.stream(0)
     with pytest.raises(ValueError, match="samples of shape"):
         rnn.stream(2)(torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="the state's `y`"):
+    with pytest.raises(ValueError, match=r"`state\.y` has shape"):
         rnn.stream(RecurrentState(torch.zeros(2, 5)))
     with pytest.raises(ValueError, match="no end"):
         ODERNN(rnn.field, Euler(), dt=torch.full((4,), 0.1)).stream()

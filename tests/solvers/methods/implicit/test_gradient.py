@@ -85,7 +85,7 @@ def test_second_derivatives_are_refused(way: Method, affine: AffinePointwise) ->
     after, _ = ImplicitMidpoint(method=way).step(affine, 0.0, 0.5, y, ())
     with pytest.raises(NotImplementedError, match="cannot be differentiated again"):
         torch.autograd.grad(after.sum(), y, create_graph=True)
-    with pytest.raises(RuntimeError, match="functorch"):
+    with pytest.raises(NotImplementedError, match=r"torch\.func"):
         torch.func.grad(lambda y: ImplicitMidpoint(method=way).step(affine, 0.0, 0.5, y, ())[0].sum())(y.detach())
 
 
@@ -99,9 +99,9 @@ def test_forward_mode_is_refused(way: Method, recording: bool, affine: AffinePoi
         for state, step in ((forward_ad.make_dual(y, y), 0.5), (y, forward_ad.make_dual(y[:1, :1], y[:1, :1]))):
             with pytest.raises(NotImplementedError, match="forward mode"):
                 solver.step(f, 0.0, step, state, ())
-    with pytest.raises((NotImplementedError, RuntimeError)):
+    with pytest.raises(NotImplementedError, match=r"torch\.func"):
         torch.func.jvp(lambda y: solver.step(f, 0.0, 0.5, y, ())[0], (y,), (y,))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(NotImplementedError, match=r"torch\.func"):
         torch.func.vmap(lambda y: solver.step(f, 0.0, 0.5, y, ())[0])(y)
 
 
