@@ -17,6 +17,7 @@ from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time, time_tensor
 from .solver import Memory
+from .user_function import check_slope
 
 __all__ = [
     "POLICIES",
@@ -36,6 +37,7 @@ __all__ = [
     "check_divergence",
     "check_requirements",
     "check_seen",
+    "check_slope",
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",

@@ -168,7 +168,7 @@ class ODERNN(nn.Module):
             inputs.check_finite_input(samples)
         batched = x.ndim == 3
         if isinstance(y0, RecurrentState):
-            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self.solver)
+            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self._made_by)
         else:
             state = RecurrentState(inputs.initial_state(y0, samples, self.field, batched))
         if timestamps is None:
@@ -202,7 +202,7 @@ class ODERNN(nn.Module):
             inputs.check_finite_input(samples)
         if state is None:
             state = RecurrentState(inputs.initial_state(None, samples, self.field, batched=True))
-        state = inputs.continuing("state", state, samples.shape[1], self.field, self.solver)
+        state = inputs.continuing("state", state, samples.shape[1], self.field, self._made_by)
         _, after = self._run(samples, state, self._step(dt), "end")
         return (after.y if x.ndim == 2 else after.y[0]).clone(), after
 

@@ -19,6 +19,7 @@ from ..engines.lowering import lower
 from ..engines.native.plan import Plan
 from ..engines.program import step_of_rows
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
+from .returned import check_control, looked_at
 from .right_hand_side import make_affine_right_hand_side, make_right_hand_side
 from .settings import as_setting, check_structure
 
@@ -102,12 +103,16 @@ class TorchStepper:
         self._scheme = scheme
         self._control = scheme.control()
         self._make = _maker(scheme.field, scheme.solver)
+        self._looked = False
 
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         scheme = self._scheme
         u = self._control(x)
         f, dt = self._make(self._held(u, before, t)), scheme.dt / scheme.substeps
+        if not self._looked:
+            check_control(scheme.field, u, x)
+            f, self._looked = looked_at(scheme.field, f), True
         memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
         for k in range(scheme.substeps):
             y, memory = scheme.solver.step(f, t + k * dt if k else t, dt, y, memory)

@@ -63,11 +63,11 @@ class Stream:
         _check_arguments(discretisation, engine, on_divergence, check_input)
         field = discretisation.field
         scheme = replace(discretisation, field=copy.deepcopy(field, _shared_generators(field)).requires_grad_(False))
-        begin = inputs.continuing("state", state, None, field, scheme.solver).detach().clone()
+        self._made_by = repr(scheme.solver)
+        begin = inputs.continuing("state", state, None, field, self._made_by).detach().clone()
         self._y, self._t, self._memory, self._before = begin.y, as_number(begin.t), begin.memory, begin.control
         self._dt = scheme.dt
-        self._made_by = repr(scheme.solver)
-        reason = unsupported(scheme.field, scheme.hold, scheme.solver, scheme.dt) or why_not_native(engine, self._y)
+        reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
