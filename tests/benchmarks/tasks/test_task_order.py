@@ -10,6 +10,7 @@ from torch import Tensor
 from benchmarks.data.random_splits import epoch_order
 from benchmarks.tasks import TASKS
 from benchmarks.tasks.loading import EpochOrder
+from tests.benchmarks.image_parts import image_parts
 
 
 def digits(**arguments):
@@ -54,7 +55,7 @@ def test_the_loader_yields_the_samples_in_that_order():
     loader = task.train_dataloader()
     for epoch in (0, 3, 1):
         order = epoch_order(len(task.splits.train), seed=5, epoch=epoch)
-        assert torch.equal(labels_of(loader, epoch), task.splits.train.labels[order])
+        assert torch.equal(labels_of(loader, epoch), image_parts(task.splits).train.labels[order])
 
 
 def test_the_seed_governs_the_order_and_nothing_else():
