@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 
 class WriteCounter:
@@ -27,7 +28,7 @@ class WriteCounter:
 
 
 def counted(x: Tensor) -> tuple[Tensor, WriteCounter | None]:
-    """What to save of an output, and its counter; while torch traces, which writes into nothing, the output itself."""
-    if type(x) is not Tensor:
+    """What to save of an output, and its counter; the output itself while torch traces or watches its operators."""
+    if type(x) is not Tensor or _get_current_dispatch_mode() is not None:
         return x, None
     return x.data, WriteCounter(x)
