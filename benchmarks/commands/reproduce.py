@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.commands.report import write_report
+from benchmarks.commands.train import TAKEOVER_HELP
+from benchmarks.run.lease import TAKEOVER
 from benchmarks.run.pool import run_all
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import RunName, runs_of
@@ -20,7 +23,8 @@ SUMMARY = "train the rows of the paper's table for some tasks, and show them bes
 DESCRIPTION = """
 Train every network of a task, each from several seeds, or take what is already in the run folders; then show the
 table paper | ours | parameters | time, and write it as Markdown with the learning curves as PNG. What is stopped goes
-on where it was when the same command is given again.
+on where it was when the same command is given again. Given twice or more, on one machine or on several that see the
+same folder, the commands share the runs among them.
 """
 
 
@@ -56,7 +60,8 @@ def _request(name: RunName, seed: int, args: argparse.Namespace) -> RunSpec:
     options = ["--seed", str(seed)]
     if args.epochs is not None:
         options += ["--epochs", str(args.epochs)]
-    return RunSpec(name, read_settings(name, options), args.out, args.data, progress=args.progress)
+    settings = read_settings(name, options)
+    return RunSpec(name, settings, args.out, args.data, takeover=args.takeover, progress=args.progress)
 
 
 def _rows(task: str, wanted: list[str] | None) -> list[RunName]:
@@ -90,12 +95,20 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR", help="folder with the data files of smnist and pmnist")
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder above the run folders (default runs)")
     add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
+    add("--takeover", type=_seconds, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
     add("--progress", choices=("lines", "none"), default="lines", help="what each run shows (default lines)")
     return parser
 
 
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
+    return value
 
 
 def _count(text: str) -> int:

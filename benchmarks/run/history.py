@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.models.learner import Learner
 from benchmarks.report.result import EpochMetrics
 from benchmarks.run.folder import RunFolder
+from benchmarks.run.lease import Lease
 from benchmarks.support.atomic import write_text
 
 
@@ -34,8 +35,9 @@ class RunHistory(Checkpoint):
         best_epoch: that epoch, from 1; 0 before the first one ends.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, lease: Lease) -> None:
         self.folder = folder
+        self.lease = lease
         self.history: list[EpochMetrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
@@ -56,6 +58,11 @@ class RunHistory(Checkpoint):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._began = time.monotonic()
 
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.lease.check_sometimes()
+
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
         lr = float(trainer.optimizers[0].param_groups[0]["lr"])
@@ -67,6 +74,7 @@ class RunHistory(Checkpoint):
             state = pl_module.network.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             self.best_epoch = row.epoch
+        self.lease.check()
         trainer.save_checkpoint(self.folder.checkpoint)
         self._write_log()
 

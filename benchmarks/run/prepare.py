@@ -12,6 +12,7 @@ from benchmarks.models.network import build_network
 from benchmarks.models.optimizers import check_optimizer
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.history import RunHistory
+from benchmarks.run.lease import Lease
 from benchmarks.run.progress import progress_callbacks
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.support.errors import UserError
@@ -29,7 +30,7 @@ class PreparedRun:
     trainer: L.Trainer
 
 
-def prepare(spec: RunSpec) -> PreparedRun:
+def prepare(spec: RunSpec, lease: Lease) -> PreparedRun:
     """The parts of a run, its data read: what can be wrong with the request is wrong here.
 
     Raises:
@@ -39,7 +40,7 @@ def prepare(spec: RunSpec) -> PreparedRun:
     check_optimizer(settings.optimizer)
     task = make_task(spec)
     network = build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed)
-    record = RunHistory(spec.folder)
+    record = RunHistory(spec.folder, lease)
     trainer = _make_trainer(spec, record)
     read_data(task)
     return PreparedRun(spec, task, Learner(network, task.objective, settings), record, trainer)

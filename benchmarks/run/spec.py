@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run.folder import RunFolder
+from benchmarks.run.lease import TAKEOVER
 from benchmarks.run.progress import Progress
 from benchmarks.settings.names import RunName
 from benchmarks.settings.types import Settings
@@ -23,6 +24,7 @@ class RunSpec:
         out: the folder above `<task>/<row>/seed-<n>`.
         data_dir: for a task that reads files; None leaves it to the task.
         overwrite: forget what is in the folder.
+        takeover: seconds without a sign of life after which another process may take the run over from this one.
     """
 
     name: RunName
@@ -30,6 +32,7 @@ class RunSpec:
     out: Path
     data_dir: Path | None = None
     overwrite: bool = False
+    takeover: float = TAKEOVER
     progress: Progress = "none"
 
     @property

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -59,18 +59,22 @@ def in_step(epoch: int, step: int) -> None:
 
 def half_way_through_checkpoint(epoch: int) -> None:
     add_noise()
-    save = torch.save
+    write = checkpoint.write_atomically
 
-    def patched(content: dict[str, Any], stream: Any) -> None:
-        if content["epoch"] + 1 == epoch:
-            whole = io.BytesIO()
-            save(content, whole)
-            stream.write(whole.getvalue()[: len(whole.getvalue()) // 2])
+    def patched(path: Path, content: Callable[[BinaryIO], None]) -> None:
+        def half(stream: BinaryIO) -> None:
+            content(stream)
+            stream.truncate(stream.tell() // 2)
             stream.flush()
             kill()
-        save(content, stream)
 
-    checkpoint.torch.save = patched
+        saved = io.BytesIO()
+        content(saved)
+        saved.seek(0)
+        is_due = torch.load(saved, weights_only=True)["epoch"] + 1 == epoch
+        write(path, half if is_due else content)
+
+    checkpoint.write_atomically = patched
 
 
 def before_renaming_checkpoint(count: int) -> None:
