@@ -10,6 +10,7 @@ from types import MappingProxyType
 from benchmarks.commands import memory, report, reproduce, show, speed, train
 from benchmarks.commands.command import Command
 from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
+from benchmarks.support.terminal import abandon_stdout
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
@@ -30,6 +31,10 @@ def main(argv: Sequence[str]) -> int:
         return COMMANDS[args.command].main(argv[1:])
     except (UserError, argparse.ArgumentError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return MISUSED
+    except BrokenPipeError:
+        abandon_stdout()
+        print("error: what this command writes to was closed, so it ended", file=sys.stderr)
         return MISUSED
     except KeyboardInterrupt:
         again = " ".join(["python -m benchmarks", *argv])

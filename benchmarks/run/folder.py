@@ -73,7 +73,10 @@ class RunFolder:
 
     def unwritable(self, error: OSError) -> UserError:
         """What to tell whose folder cannot be written to."""
-        return UserError(f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`")
+        return UserError(
+            f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`, or make room: "
+            "the same command goes on from the last finished epoch"
+        )
 
     def clear(self) -> None:
         """Removes what a run writes, and nothing else."""

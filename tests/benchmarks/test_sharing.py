@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows 
 
 # A fork server imports torch and lightning once for all children.
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT = multiprocessing.get_context(METHOD)
+CONTEXT: Any = multiprocessing.get_context(METHOD)
 if METHOD == "forkserver":
     CONTEXT.set_forkserver_preload(["benchmarks.cli", "pytest"])
 
