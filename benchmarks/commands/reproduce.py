@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.commands.report import write_report
-from benchmarks.commands.train import TAKEOVER_HELP
+from benchmarks.commands.train import LOGGERS_HELP, TAKEOVER_HELP
 from benchmarks.run.lease import TAKEOVER
+from benchmarks.run.loggers import logger_names
 from benchmarks.run.pool import run_all
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import RunName, runs_of
@@ -61,7 +62,15 @@ def _request(name: RunName, seed: int, args: argparse.Namespace) -> RunSpec:
     if args.epochs is not None:
         options += ["--epochs", str(args.epochs)]
     settings = read_settings(name, options)
-    return RunSpec(name, settings, args.out, args.data, takeover=args.takeover, progress=args.progress)
+    return RunSpec(
+        name,
+        settings,
+        args.out,
+        args.data,
+        takeover=args.takeover,
+        loggers=logger_names(args.loggers),
+        progress=args.progress,
+    )
 
 
 def _rows(task: str, wanted: list[str] | None) -> list[RunName]:
@@ -96,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder above the run folders (default runs)")
     add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
     add("--takeover", type=_seconds, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
+    add("--loggers", default="", metavar="NAMES", help=LOGGERS_HELP)
     add("--progress", choices=("lines", "none"), default="lines", help="what each run shows (default lines)")
     return parser
 

@@ -43,7 +43,7 @@ def _describe(
         metrics=metrics,
         best_epoch=prepared.record.best_epoch if metrics else None,
         epochs=spec.settings.epochs,
-        parameters=count_parameters(prepared.module),
+        parameters=count_parameters(prepared.module.network),
         **_ode_fields(spec.settings),
         seconds=Seconds(training, training / max(len(history), 1), test_seconds),
         commit=find_commit(),

@@ -71,7 +71,7 @@ class RunHistory(Checkpoint):
         row = EpochMetrics(len(self.history) + 1, metrics["train"], metrics["val"], lr, seconds)
         self.history.append(row)
         if self.best_epoch == 0 or merit(row.val) > merit(self.history[self.best_epoch - 1].val):
-            state = pl_module.network.state_dict()
+            state = pl_module.evaluated.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             self.best_epoch = row.epoch
         self.lease.check()

@@ -9,10 +9,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from benchmarks.models.learner import Learner
 from benchmarks.models.network import build_network
-from benchmarks.models.optimizers import check_optimizer
+from benchmarks.models.optimizers import check_optimizer, parameter_groups
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.history import RunHistory
 from benchmarks.run.lease import Lease
+from benchmarks.run.loggers import make_loggers
 from benchmarks.run.progress import progress_callbacks
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.support.errors import UserError
@@ -40,6 +41,9 @@ def prepare(spec: RunSpec, lease: Lease) -> PreparedRun:
     check_optimizer(settings.optimizer)
     task = make_task(spec)
     network = build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed)
+    if settings.trainer.precision == "64-true":
+        network.double()  # lightning does so after it has read a checkpoint, and rounds what it reads
+    parameter_groups(settings.optimizer, network)  # which tells now of a name that fits no parameter
     record = RunHistory(spec.folder, lease)
     trainer = _make_trainer(spec, record)
     read_data(task)
@@ -56,7 +60,8 @@ def _make_trainer(spec: RunSpec, record: RunHistory) -> L.Trainer:
             max_epochs=spec.settings.epochs,
             callbacks=[record, *progress_callbacks(spec.progress, str(spec.name))],
             plugins=[AtomicCheckpointIO()],
-            logger=False,
+            logger=make_loggers(spec.loggers, spec.folder.path, str(spec.name), spec.settings),
+            log_every_n_steps=1,
             num_sanity_val_steps=0,
             enable_progress_bar=spec.progress == "bar",
             enable_model_summary=False,

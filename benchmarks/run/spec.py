@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.lease import TAKEOVER
+from benchmarks.run.loggers import LoggerName
 from benchmarks.run.progress import Progress
 from benchmarks.settings.names import RunName
 from benchmarks.settings.types import Settings
@@ -34,6 +35,7 @@ class RunSpec:
     overwrite: bool = False
     takeover: float = TAKEOVER
     progress: Progress = "none"
+    loggers: tuple[LoggerName, ...] = ()
 
     @property
     def folder(self) -> RunFolder:

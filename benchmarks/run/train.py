@@ -81,7 +81,7 @@ def _fit(prepared: PreparedRun) -> None:
 
 
 def _test(prepared: PreparedRun) -> tuple[dict[str, Scores], float]:
-    prepared.module.network.load_state_dict(prepared.record.best)
+    prepared.module.keep_only(prepared.record.best)
     began = time.monotonic()
     with interruptible():
         prepared.trainer.test(prepared.module, datamodule=prepared.task, verbose=False)

@@ -13,6 +13,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmarks.settings.names import RunName
 from benchmarks.settings.types import (
+    AverageSettings,
     BaselineSettings,
     ODESettings,
     OptimizerSettings,
@@ -63,6 +64,7 @@ def make_parser(name: RunName) -> ArgumentParser:
     parser.add_class_arguments(_model_class(name), "model")
     parser.add_class_arguments(OptimizerSettings, "optimizer")
     parser.add_class_arguments(ScheduleSettings, "schedule")
+    parser.add_class_arguments(AverageSettings, "average")
     parser.add_class_arguments(TrainerSettings, "trainer")
     return parser
 
@@ -82,6 +84,7 @@ def to_settings(parser: ArgumentParser, name: RunName, parsed: Namespace) -> Set
         model=model,
         optimizer=OptimizerSettings(**plain["optimizer"]),
         schedule=ScheduleSettings(**plain["schedule"]),
+        average=AverageSettings(**plain["average"]),
         trainer=TrainerSettings(**plain["trainer"]),
     )
 
