@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from benchmarks.commands.arguments import seconds
 from benchmarks.commands.report import write_report
-from benchmarks.commands.train import LOGGERS_HELP, TAKEOVER_HELP
+from benchmarks.commands.train import DEVICES_HELP, LOGGERS_HELP, TAKEOVER_HELP
 from benchmarks.run.lease import TAKEOVER
 from benchmarks.run.loggers import logger_names
 from benchmarks.run.pool import run_all
@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     for spec in requests:
         spec.folder.check(spec.settings)
     _prepare(requests)
-    jobs = args.jobs or default_jobs(len(requests))
+    jobs = args.jobs or default_jobs(len(requests), args.devices)
     results = run_all(requests, jobs)
     write_report(results, args.tasks, args.out)
     return OK if all(result.status == "finished" for result in results) else FAILED
@@ -49,12 +49,12 @@ def plan(args: argparse.Namespace) -> list[RunSpec]:
     return [_request(name, args.first_seed + index, args) for index in range(args.seeds) for name in names]
 
 
-def default_jobs(runs: int) -> int:
-    """How many runs at once: one with an accelerator, else as many as there are cores.
+def default_jobs(runs: int, devices: int) -> int:
+    """How many runs of so many devices at once: one with an accelerator, else as many as there are cores for.
 
     Networks of this size keep one core busy and gain little from a second.
     """
-    return 1 if torch.accelerator.is_available() else max(1, min(os.cpu_count() or 1, runs))
+    return 1 if torch.accelerator.is_available() else max(1, min((os.cpu_count() or 1) // devices, runs))
 
 
 def _request(name: RunName, seed: int, args: argparse.Namespace) -> RunSpec:
@@ -67,6 +67,7 @@ def _request(name: RunName, seed: int, args: argparse.Namespace) -> RunSpec:
         settings,
         args.out,
         args.data,
+        devices=args.devices,
         takeover=args.takeover,
         loggers=logger_names(args.loggers),
         progress=args.progress,
@@ -104,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR", help="folder with the data files of smnist and pmnist")
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder above the run folders (default runs)")
     add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
-    add("--takeover", type=_seconds, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
+    add("--devices", type=_count, default=1, metavar="N", help=f"{DEVICES_HELP} (default 1)")
+    add("--takeover", type=seconds, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
     add("--loggers", default="", metavar="NAMES", help=LOGGERS_HELP)
     add("--progress", choices=("lines", "none"), default="lines", help="what each run shows (default lines)")
     return parser
@@ -112,13 +114,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _names(text: str) -> list[str]:
     return [name for name in text.split(",") if name]
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
-    return value
 
 
 def _count(text: str) -> int:

@@ -19,6 +19,7 @@ from benchmarks.models.means import RunningMeans, masked_mean
 from benchmarks.models.network import SequenceNetwork
 from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import rate_function
+from benchmarks.models.together import diverging_together, processes, sum_over_processes
 from benchmarks.objectives import Batch, Objective
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import NonFiniteError
@@ -62,8 +63,16 @@ class Learner(L.LightningModule):
         self.network.load_state_dict(weights)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self._loss = self._evaluate("train", batch)
-        return self._loss
+        with diverging_together(self.device):
+            loss, count = self._evaluate("train", batch)
+        if processes() == 1:
+            self._loss = loss
+            return loss
+        # The gradients will be averaged over the processes, whose shares of a batch may differ in size by one: with
+        # these weights their mean is the gradient of the mean over the whole batch.
+        total, items = sum_over_processes([float(loss.detach()) * count, count], self.device)
+        self._loss = torch.tensor(total / items)
+        return loss * (count * processes() / items)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)
@@ -109,11 +118,13 @@ class Learner(L.LightningModule):
             self._check("the norm of the gradient", norm.item())
         self._steps_of_epoch += 1
 
-    def _evaluate(self, stage: str, batch: Batch) -> Tensor:
+    def _evaluate(self, stage: str, batch: Batch) -> tuple[Tensor, int]:
+        """The mean loss of a batch, and the number of items that it is the mean of."""
         network = self.network if stage == "train" else self.evaluated
         scores = self.objective.score(network(batch.x), batch.target)
         self._means[stage].add(scores, batch.mask)
-        return masked_mean(scores["loss"], batch.mask)
+        loss = scores["loss"]
+        return masked_mean(loss, batch.mask), loss.numel() if batch.mask is None else int(batch.mask.sum())
 
     def _close(self, stage: str) -> None:
         means = self._means[stage].close()

@@ -48,7 +48,7 @@ def _describe(
         seconds=Seconds(training, training / max(len(history), 1), test_seconds),
         commit=find_commit(),
         versions=find_versions(),
-        machine=find_machine(prepared.trainer.strategy.root_device),
+        machine=find_machine(prepared.trainer.strategy.root_device, spec.devices),
         data={name: DataFile(**check) for name, check in prepared.task.data_checksum.items()},
         variants=list(prepared.task.variants),
         settings=spec.settings.plain(),

@@ -52,7 +52,7 @@ class RunHistory(Checkpoint):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self.history:
+        if self.history and trainer.is_global_zero:
             self._write_log()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -74,9 +74,11 @@ class RunHistory(Checkpoint):
             state = pl_module.evaluated.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             self.best_epoch = row.epoch
-        self.lease.check()
-        trainer.save_checkpoint(self.folder.checkpoint)
-        self._write_log()
+        if trainer.is_global_zero:
+            self.lease.check()
+        trainer.save_checkpoint(self.folder.checkpoint)  # written by the first of several processes; all meet here
+        if trainer.is_global_zero:
+            self._write_log()
 
     def _write_log(self) -> None:
         write_text(self.folder.metrics, to_csv(self.history))

@@ -25,6 +25,7 @@ class RunSpec:
         out: the folder above `<task>/<row>/seed-<n>`.
         data_dir: for a task that reads files; None leaves it to the task.
         overwrite: forget what is in the folder.
+        devices: processes that train together, each on a device of its own (a share of the processor on the CPU).
         takeover: seconds without a sign of life after which another process may take the run over from this one.
     """
 
@@ -33,6 +34,7 @@ class RunSpec:
     out: Path
     data_dir: Path | None = None
     overwrite: bool = False
+    devices: int = 1
     takeover: float = TAKEOVER
     progress: Progress = "none"
     loggers: tuple[LoggerName, ...] = ()

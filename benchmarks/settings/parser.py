@@ -57,6 +57,7 @@ def make_parser(name: RunName) -> ArgumentParser:
         default_config_files=[str(name.config)],
         exit_on_error=False,
     )
+    parser.add_argument("--config", action="config", help="A file of settings instead of the run's own.")
     parser.add_argument("--title", type=str, required=True, help="The run's name in a table.")
     parser.add_argument("--epochs", type=PositiveInt, required=True, help="Passes over the training data.")
     parser.add_argument("--seed", type=NonNegativeInt, required=True, help="Of the weights and the training order.")
