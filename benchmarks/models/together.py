@@ -36,7 +36,7 @@ def diverging_together(device: torch.device) -> Iterator[None]:
         if not _is_shared():
             raise
     if sum_over_processes([error is not None], device)[0]:
-        raise error or DivergenceError("the network diverged on another device")
+        raise error or DivergenceError("the network diverged on another device", None, None, None)
 
 
 def _is_shared() -> bool:

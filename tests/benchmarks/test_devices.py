@@ -85,7 +85,7 @@ def diverging_in_one(rank: int, port: int) -> str:
     try:
         with diverging_together(torch.device("cpu")):
             if rank == 1:
-                raise DivergenceError("this one")
+                raise DivergenceError("this one", None, None, None)
     except DivergenceError as error:
         return str(error)
     return "nothing"
