@@ -1,8 +1,9 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
-from .engines.choice import ADJOINTS, ENGINES, Auto, Choice, EngineWarning
+from .engines.choice import ADJOINTS, ENGINES, Auto, Choice
 from .engines.torch.discrete_adjoint import DiscreteAdjoint
+from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,
@@ -22,6 +23,7 @@ from .fields.registry import FIELDS
 from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
 from .layer.state import RecurrentState
+from .layer.stepping import Discretisation
 from .layer.stream import Stream
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Auto",
     "Choice",
     "DiscreteAdjoint",
+    "Discretisation",
     "EngineWarning",
     "GatedAntisymmetricField",
     "GatedOscillatorField",

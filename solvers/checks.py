@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Collection
+from difflib import get_close_matches
 from math import isfinite
 from numbers import Real
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from .solver import Solver
 
@@ -16,6 +19,8 @@ def check_number(name: str, value: object) -> None:
     """A finite real number that is no bool."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a real number")
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError(f"`{name}` is larger than any float; give a number up to {sys.float_info.max:.3g}")
     if not isfinite(value):
         raise ValueError(f"`{name}` is {value}; give a finite number")
 
@@ -42,10 +47,59 @@ def check_count(name: str, value: object) -> None:
         raise ValueError(f"`{name}` is {value}; give a whole number from 1")
 
 
-def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """One of the names in `choices`."""
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """One of the names in `choices`; the message lists them all, and says which is the nearest."""
+    names = ", ".join(map(repr, choices))
+    if not isinstance(value, str):
+        raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give one of {names}")
     if value not in choices:
-        raise ValueError(f"`{name}` is {value!r}; choose one of {', '.join(map(repr, choices))}")
+        near = get_close_matches(value.lower().replace("_", "-"), choices, n=1, cutoff=0.5)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ValueError(f"`{name}` is {value!r}; choose one of {names}{meant}")
+
+
+def is_readable(x: Tensor) -> bool:
+    """Whether the values of `x` can be looked at: not on the meta device, while tracing, or under vmap."""
+    if torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor):
+        return False
+    return not torch._C._are_functorch_transforms_active()
+
+
+def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], str]) -> None:
+    """All entries of a bool tensor hold. Reads one value back from its device.
+
+    While torch.compile traces, the compiled program asserts the rule. Under the transforms of torch.func the whole
+    batch is looked at. On the meta device nothing is known.
+
+    Args:
+        ok: what must hold.
+        rule: what that is, in words.
+        explain: the message, from the index of the first entry that does not hold.
+
+    Raises:
+        ValueError: one does not hold.
+    """
+    if torch.compiler.is_compiling():
+        torch._assert_async(ok.all(), rule)  # pyright: ignore[reportPrivateImportUsage]
+        return
+    plain = unwrapped(ok)
+    if plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
+        return
+    if plain is not ok:
+        raise ValueError(rule)
+    raise ValueError(explain(tuple(int(i) for i in (~plain).nonzero()[0])))
+
+
+def unwrapped(x: Tensor) -> Tensor:
+    """The tensor behind the wrappers of torch.func: that of the whole batch, under vmap."""
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):
+        x = torch._C._functorch.get_unwrapped(x)
+    return x
+
+
+def entry(x: Tensor, at: tuple[int, ...]) -> float:
+    """The entry of `x` at an index, for a message."""
+    return float(x.detach()[at])
 
 
 def check_flag(name: str, value: object) -> None:
@@ -78,16 +132,3 @@ def check_solver(value: object) -> None:
         raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
     if not isinstance(value, Solver):
         raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")
-
-
-@torch.no_grad()
-def check_slope(f: object, t: float, y: Tensor) -> None:
-    """What `f` returns is a tensor of the shape, dtype and device of `y`: one evaluation, before any work."""
-    assert callable(f)
-    slope = f(t, y)
-    if not isinstance(slope, Tensor):
-        raise TypeError(f"`f` returned {type(slope).__name__}; it returns dy/dt, a torch.Tensor like `y0`")
-    for fact in ("shape", "dtype", "device"):
-        got, wanted = getattr(slope, fact), getattr(y, fact)
-        if got != wanted:
-            raise ValueError(f"`f` returned {fact} {got} and `y0` has {fact} {wanted}; dy/dt is like the state")

@@ -7,8 +7,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from .adjoints.adjoint import Solved
+from .checks import unwrapped
 from .loop import Problem, steps
 from .solver import Memory
 
@@ -27,10 +29,14 @@ class DivergenceError(ArithmeticError):
     """
 
     def __init__(self, message: str, step: int | None, time: float | None, norm: float | None) -> None:
-        super().__init__(message)
+        super().__init__(message, step, time, norm)  # all of them: an exception is pickled by its `args`
         self.step = step
         self.time = time
         self.norm = norm
+
+    def __str__(self) -> str:
+        """The message."""
+        return str(self.args[0])
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -66,26 +72,37 @@ def check_divergence(problem: Problem, solved: Solved, policy: OnDivergence) -> 
         if policy == "raise":
             torch._assert_async(ok, "the state stopped being finite")  # pyright: ignore[reportPrivateImportUsage]
         return
-    if bool(ok):
+    plain = unwrapped(ok)
+    if plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
-    error = _locate(problem)
+    error = _locate(problem) if plain is ok else _under_transforms(problem)
     if policy == "raise":
         raise error
     warnings.warn(str(error), DivergenceWarning, stacklevel=3)
 
 
+_ADVICE = "use a smaller dt, more substeps, damping or another solver, or look for input that is not finite"
+
+
 @torch.no_grad()
 def _locate(problem: Problem) -> DivergenceError:
     name = type(problem.solver).__name__
-    advice = "use a smaller dt, more substeps, damping or another solver, or look for input that is not finite"
     norm = _norm(problem.y0)
     for step, (t, y, _) in enumerate(steps(problem), start=1):
         if not bool(torch.isfinite(y).all()):
-            time = float(torch.as_tensor(t).flatten()[0])
+            time = float(t.flatten()[0] if isinstance(t, Tensor) else t)
             where = f"at step {step} (t = {time:.6g}); the norm of the state before it was {norm:.6g}"
-            return DivergenceError(f"{name} diverged {where}: {advice}", step, time, norm)
+            return DivergenceError(f"{name} diverged {where}: {_ADVICE}", step, time, norm)
         norm = _norm(y)
-    return DivergenceError(f"{name} diverged; a second run did not, so the step is unknown: {advice}", None, None, None)
+    return DivergenceError(
+        f"{name} diverged; a second run did not, so the step is unknown: {_ADVICE}", None, None, None
+    )
+
+
+def _under_transforms(problem: Problem) -> DivergenceError:
+    """Under vmap a state cannot be looked at step by step."""
+    name = type(problem.solver).__name__
+    return DivergenceError(f"{name} diverged under a transform of torch.func: {_ADVICE}", None, None, None)
 
 
 def _norm(y: Tensor) -> float:

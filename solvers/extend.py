@@ -13,9 +13,11 @@ from .linear_part import LinearPart, apply_matrix
 from .loop import Inputs, Interval, Problem
 from .methods.exponential_rk import functions_of
 from .methods.exponential_tableau import Entry
+from .methods.registry import as_solver
 from .requirements import check_requirements
-from .right_hand_side import RightHandSide, Time
+from .right_hand_side import RightHandSide, Time, time_tensor
 from .solver import Memory
+from .user_function import check_slope
 
 __all__ = [
     "POLICIES",
@@ -31,12 +33,15 @@ __all__ = [
     "Solved",
     "Time",
     "apply_matrix",
+    "as_solver",
     "check_divergence",
     "check_requirements",
     "check_seen",
+    "check_slope",
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",
+    "time_tensor",
     "transformed",
     "without_autocast",
 ]

@@ -10,13 +10,14 @@ from benchmarks.report.curves import draw_curves
 from benchmarks.report.render import show, to_markdown
 from benchmarks.report.result import FILE, RunResult, find_results
 from benchmarks.report.table import build_table, group_results, notes
+from benchmarks.report.unfinished import unfinished
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.errors import OK, UserError
 
 SUMMARY = "the same table from the run folders that exist"
 DESCRIPTION = """
 Read every result.json beneath a folder, show the table paper | ours | parameters | time for each task, and write it
-as Markdown, with the learning curves as PNG. Nothing is trained.
+as Markdown, with the learning curves as PNG. Runs that have not ended are listed before it. Nothing is trained.
 """
 
 
@@ -28,6 +29,8 @@ def main(argv: Sequence[str]) -> int:
     results = find_results(args.out)
     if not results:
         raise UserError(f"there is no {FILE} beneath {args.out}; train something first, or name another with `--out`")
+    for line in unfinished(args.out):
+        print(line)
     write_report(results, sorted({result.task for result in results}), args.write or args.out)
     return OK
 

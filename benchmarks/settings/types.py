@@ -55,6 +55,8 @@ class BaselineSettings:
     Args:
         kind: torch.nn.RNN, GRU or LSTM, one layer.
         hidden_size: units.
+        single_bias: an LSTM with one bias vector, as papers count it. torch has two, which add up; the second is then 0
+            and not trained.
         forget_bias: what an LSTM adds before its forget gate at the start, every other bias being 0; null keeps
             torch's own start.
     """
@@ -62,6 +64,7 @@ class BaselineSettings:
     kind: Literal["rnn", "gru", "lstm"]
     hidden_size: PositiveInt
     forget_bias: float | None = None
+    single_bias: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class NoisePaddedCIFAR(NoisePaddedTask):
         return CIFAR_SCALE.repeated(CIFAR_SIDE)
 
     @property
-    def variants(self) -> tuple[str, ...]:
+    def own_variants(self) -> tuple[str, ...]:
         return (*data_variants(self.data_checksum), *self.noise_variants)
 
     def prepare_data(self) -> None:

@@ -36,7 +36,7 @@ class NoisePaddedMNIST(NoisePaddedTask):
         return MNIST_SCALE
 
     @property
-    def variants(self) -> tuple[str, ...]:
+    def own_variants(self) -> tuple[str, ...]:
         return self.noise_variants
 
     def prepare_data(self) -> None:

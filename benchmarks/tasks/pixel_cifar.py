@@ -39,7 +39,7 @@ class PixelCIFAR(ImageTask):
         return CIFAR_SIDE * CIFAR_SIDE
 
     @property
-    def variants(self) -> tuple[str, ...]:
+    def own_variants(self) -> tuple[str, ...]:
         return data_variants(self.data_checksum)
 
     def prepare_data(self) -> None:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from solvers.checks import check_choice
 from solvers.extend import Time
 
 from .time_grid import TimeSpan
@@ -126,6 +127,8 @@ def as_hold(hold: Hold | str) -> Hold:
         return hold
     if not isinstance(hold, str):
         raise TypeError(f"`hold` is {type(hold).__name__}; give a Hold or one of the names {', '.join(HOLDS)}")
-    if hold not in HOLDS:
-        raise ValueError(f"`hold` is {hold!r}; choose one of {', '.join(map(repr, HOLDS))}")
+    check_choice("hold", hold, HOLDS)
     return HOLDS[hold]
+
+
+torch.serialization.add_safe_globals([ZeroOrderHold, LinearHold])  # values without code: a checkpoint's hyperparameters

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers.checks import check_positive, check_tensor
+from solvers.checks import check_entries, check_positive, check_tensor, entry, is_readable
 from solvers.extend import Time
 
 Step = float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
@@ -46,12 +46,23 @@ def check_step(dt: object) -> None:
         raise TypeError(f"`dt` has dtype {dt.dtype}; give a floating tensor or a number")
     if dt.ndim > 2:
         raise ValueError(f"`dt` has shape {tuple(dt.shape)}; give a number, (time,) or (batch, time)")
-    if torch.compiler.is_compiling() or dt.is_meta:
-        return
-    wrong = ~(torch.isfinite(dt) & (dt > 0))
-    if bool(wrong.any()):
-        index = tuple(int(i) for i in wrong.nonzero()[0])
-        raise ValueError(f"`dt` has the entry {float(dt[index])} at {index}; every step is finite and above zero")
+    check_entries(
+        dt.isfinite() & (dt > 0),
+        "every step `dt` is finite and above zero",
+        lambda at: f"`dt` has the entry {entry(dt, at)} at {at}; every step is finite and above zero",
+    )
+
+
+def as_number(t: Time) -> Time:
+    """A time of shape () that lies on the host as a number, which costs less; any other as it is."""
+    if not isinstance(t, Tensor) or t.ndim or t.requires_grad or t.device.type != "cpu" or not is_readable(t):
+        return t
+    return float(t)
+
+
+def as_tensor(t: Time) -> Tensor:
+    """A number as a tensor of shape () on the host: nothing has to wait for a device to read it."""
+    return t if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64, device="cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,8 @@ class TimeGrid:
 
     Attributes:
         start: when it begins.
-        dt: the common length of the intervals, or None if they are in `lengths`.
+        dt: the common length of the intervals, or None if they are in `lengths`. The start is a number then, or a
+            tensor of shape () that cannot be read now, as while torch.compile traces.
         starts: the start of every interval, (time,) or (time, batch, 1), or None.
         lengths: the length of every interval, shaped as `starts`, or None.
     """
@@ -84,21 +96,36 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
     Raises:
         ValueError: the shape of a tensor `dt` is not that of the sequence, or its device is not that of `y`.
     """
-    if not isinstance(dt, Tensor) and not isinstance(start, Tensor):
+    start = as_number(start)
+    if not isinstance(dt, Tensor) and not (isinstance(start, Tensor) and (start.ndim or start.requires_grad)):
         return TimeGrid(start, float(dt))
-    steps = torch.as_tensor(dt, dtype=None if isinstance(dt, Tensor) else y.dtype)
-    if not isinstance(dt, Tensor):
-        steps = steps.to(y.device)
+    steps = dt if isinstance(dt, Tensor) else y.new_tensor(dt)
     _check_shape(steps, length, len(y))
-    if steps.device != y.device:
-        raise ValueError(
-            f"`dt` is on {steps.device} and the state on {y.device}; move it with `dt.to({str(y.device)!r})`"
-        )
+    check_same_device("dt", steps, y)
     lengths = _columns(steps, length)
     if isinstance(start, Tensor) and start.ndim > lengths.ndim - 1:
         lengths = lengths.reshape(length, 1, 1)
     exact = lengths.to(_time_dtype(y))
     return TimeGrid(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
+
+
+def check_timestamps(timestamps: object, length: int, y: Float[Tensor, "batch hidden"]) -> None:
+    """A floating tensor (time,) or (batch, time) for a sequence of `length` samples, on the device of the state `y`.
+
+    Raises:
+        TypeError: not a floating tensor.
+        ValueError: another shape or device.
+    """
+    check_tensor("timestamps", timestamps)
+    assert isinstance(timestamps, Tensor)
+    if not timestamps.is_floating_point():
+        raise TypeError(f"`timestamps` has dtype {timestamps.dtype}; give a floating tensor")
+    if tuple(timestamps.shape) not in ((length,), (len(y), length)):
+        raise ValueError(
+            f"`timestamps` has shape {tuple(timestamps.shape)} and the input {length} samples in a batch of {len(y)}; "
+            f"give (time,) or (batch, time): ({length},) or ({len(y)}, {length})"
+        )
+    check_same_device("timestamps", timestamps, y)
 
 
 def steps_between(
@@ -107,27 +134,20 @@ def steps_between(
     """The steps from `start` to the first timestamp, and from each to the next.
 
     Raises:
-        TypeError: no floating tensor.
-        ValueError: not one or two dimensions, or a timestamp that is not after the one before it.
+        ValueError: a timestamp that is not after the one before it.
     """
-    check_tensor("timestamps", timestamps)
-    if not timestamps.is_floating_point():
-        raise TypeError(f"`timestamps` has dtype {timestamps.dtype}; give a floating tensor")
-    if timestamps.ndim not in (1, 2) or timestamps.numel() == 0:
-        raise ValueError(f"`timestamps` has shape {tuple(timestamps.shape)}; give (time,) or (batch, time)")
     first = timestamps[..., :1] - start
     if first.ndim > timestamps.ndim:
         timestamps = timestamps.expand(len(first), -1)
     steps = torch.cat((first, timestamps.diff(dim=-1)), dim=-1)
-    if torch.compiler.is_compiling() or steps.is_meta:
-        return steps
-    wrong = ~(torch.isfinite(steps) & (steps > 0))
-    if bool(wrong.any()):
-        index = tuple(int(i) for i in wrong.nonzero()[0])
-        raise ValueError(
-            f"`timestamps` at {index} is {float(timestamps[index])}, {float(steps[index])} after the time before it; "
-            "timestamps are finite and increase, the first one from the time of the state"
-        )
+    rule = "timestamps are finite and increase, the first one from the time of the state"
+    check_entries(
+        steps.isfinite() & (steps > 0),
+        f"`timestamps`: {rule}",
+        lambda at: (
+            f"`timestamps` at {at} is {entry(timestamps, at)}, {entry(steps, at)} after the time before it; {rule}"
+        ),
+    )
     return steps
 
 
@@ -137,12 +157,23 @@ def time_spans(
     """The intervals from `first` to `last`, made of the clock's tensors, or of others that begin at `offset`."""
     if starts is None or lengths is None:
         assert times.dt is not None
-        assert not isinstance(times.start, Tensor)
         return [TimeSpan(times.start + n * times.dt, times.dt) for n in range(first, last)]
     pairs = zip(
         starts[first - offset : last - offset].unbind(0), lengths[first - offset : last - offset].unbind(0), strict=True
     )
     return [TimeSpan(t, dt) for t, dt in pairs]
+
+
+def check_same_device(name: str, value: Tensor, y: Tensor) -> None:
+    """`value` lies where the state lies.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if value.device != y.device:
+        raise ValueError(
+            f"`{name}` is on {value.device} and the state on {y.device}; move it with `{name}.to({str(y.device)!r})`"
+        )
 
 
 def _columns(dt: Tensor, length: int) -> Float[Tensor, " time"] | Float[Tensor, "time batch 1"]:

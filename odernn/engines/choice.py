@@ -23,6 +23,8 @@ from .native.chunk_recursion import run_backward
 from .operators import NATIVE, TORCH
 from .problem import RecurrentProblem
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
+from .torch.sweep import one_by_one
+from .warning import EngineWarning
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
@@ -35,10 +37,6 @@ and 128, where the weights lie in no cache that a core has to itself.
 """
 
 _LOG = logging.getLogger(__name__)
-
-
-class EngineWarning(UserWarning):
-    """The native engine was asked for and cannot serve here; the torch engine serves in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +114,8 @@ class OnEngine(Adjoint):
             refuse_transforms("discrete", problem)
         elif transformed(problem):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
+        if not problem.y0.numel():
+            return Choice("torch", Autograd(), "the batch is empty")
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
@@ -148,7 +148,9 @@ class OnEngine(Adjoint):
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", picked, f"{missing}, and {reason}")
-        return Choice("native", DiscreteAdjoint(run_backward), f"{missing}; the kernels do the backward recursion")
+        return Choice(
+            "native", replace(picked, recursion=run_backward), f"{missing}; the kernels do the backward recursion"
+        )
 
 
 def why_not_native(engine: Engine, y: Tensor) -> str | None:
@@ -157,6 +159,8 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
         return "it was asked for"
     if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
         return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
+    if not y.numel():
+        return "the batch is empty"
     if engine == "auto" and y.shape[-1] > WIDEST:
         return f"beyond {WIDEST} units torch's matrix products win"
     return _why_unavailable()
@@ -200,3 +204,5 @@ ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
     {"auto": Auto, "discrete": DiscreteAdjoint} | dict(solvers.ADJOINTS)
 )
 """The adjoints of a layer by name: those of any right-hand side, and the two that know samples and holds."""
+
+torch.serialization.add_safe_globals([Auto, DiscreteAdjoint, one_by_one])  # a checkpoint's hyperparameters

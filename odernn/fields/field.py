@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -84,7 +84,11 @@ class ActivatedField(Protocol):
 
 @runtime_checkable
 class PartitionedField(Protocol):
-    """A field of states (q, p), two halves of the last dimension."""
+    """A field of states (q, p), two halves of the last dimension.
+
+    Attributes:
+        partitioned: whether it is one; a field with drift and kick and `partitioned = False` is stepped as a whole.
+    """
 
     partitioned: ClassVar[bool]
 
@@ -117,3 +121,8 @@ class BlockLinearField(Protocol):
     def linear_blocks(self) -> BlockDiagonal:
         """The linear part A."""
         ...
+
+
+def is_partitioned(field: VectorField) -> TypeGuard[PartitionedField]:
+    """Whether the field says that its state is (q, p)."""
+    return isinstance(field, PartitionedField) and field.partitioned

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from solvers.checks import check_not_negative
+
 from ..control.input_map import AffineControl
 from .activation import TANH, Activation
 from .field import AffinePointwiseField
@@ -56,6 +58,7 @@ class HamiltonianField(AffinePointwiseField):
             raise ValueError(
                 f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
             )
+        check_not_negative("sigma_w", sigma_w)
         self.recurrent = Unconstrained(hidden_size // 2, sigma_w, device=device, dtype=dtype)
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from solvers import Diffusion, Structured
 from solvers.checks import check_not_negative
-from solvers.extend import Time
+from solvers.extend import Time, time_tensor
 
 from .field import VectorField
 
@@ -38,7 +38,8 @@ class NoisyField(VectorField):
         increments: (t, dt, y) -> the increments of a given Brownian path, in the place of drawn ones.
 
     Raises:
-        TypeError: `field` is no VectorField, or a scale no number.
+        TypeError: `field` is not a VectorField, a scale not a number, `generator` not a torch.Generator, or
+            `increments` not a function.
         ValueError: a scale below zero or not finite, a field with noise already, or both a generator and increments.
 
     Source: Lim, Erichson, Hodgkinson & Mahoney, Noisy recurrent neural networks (NeurIPS 2021): a recurrent network as
@@ -65,6 +66,12 @@ class NoisyField(VectorField):
         super().__init__(field.input_size, field.hidden_size)
         check_not_negative("additive", additive)
         check_not_negative("multiplicative", multiplicative)
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(f"`generator` is {type(generator).__name__}; give a torch.Generator or None")
+        if increments is not None and not callable(increments):
+            raise TypeError(
+                f"`increments` is {type(increments).__name__}; give a function (t, dt, y) -> W(t + dt) - W(t), or None"
+            )
         if generator is not None and increments is not None:
             raise ValueError("`generator` and `increments` are both given; given increments are not drawn: give one")
         self.field = field
@@ -94,7 +101,7 @@ class NoisyField(VectorField):
     def equation(self, x: Float[Tensor, "batch input"]) -> Structured:
         """The stochastic equation under a constant input, for `integrate` and `sde_paths`."""
         u = self.control(x)
-        return Structured(lambda t, y: self.field(t, y, u), diffusion=self.diffusion())
+        return Structured(lambda t, y: self.field(time_tensor(t, y), y, u), diffusion=self.diffusion())
 
     def extra_repr(self) -> str:
         """The scales of the noise."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from solvers.checks import check_not_negative
+from solvers.checks import check_count, check_not_negative
 
 
 @final
@@ -22,23 +22,21 @@ class SkewSymmetric(nn.Module):
         device: of the parameter.
         dtype: of the parameter.
 
+    Raises:
+        TypeError, ValueError: a size that is not a whole number from 1, a scale below zero or not finite.
+
     Source: Chang et al., AntisymmetricRNN (2019), sec. 3 (the matrix) and sec. 4 (its draw).
     """
-
-    rows: Tensor
-    columns: Tensor
 
     def __init__(
         self, size: int, sigma: float, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
-        check_not_negative("sigma_w", sigma)
+        check_count("size", size)
+        check_not_negative("sigma", sigma)
         self.size = size
         self.sigma = sigma
         self.upper = nn.Parameter(torch.empty(size * (size - 1) // 2, device=device, dtype=dtype))
-        rows, columns = torch.triu_indices(size, size, offset=1, device=device)
-        self.register_buffer("rows", rows, persistent=False)
-        self.register_buffer("columns", columns, persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -46,8 +44,13 @@ class SkewSymmetric(nn.Module):
         nn.init.normal_(self.upper, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:
-        """W - W^T."""
-        w = self.upper.new_zeros(self.size, self.size).index_put((self.rows, self.columns), self.upper)
+        """W - W^T.
+
+        The indices are made here, not kept as buffers: they are a function of the size, and what casts, averages,
+        empties or replaces a module's buffers must not change them.
+        """
+        rows, columns = torch.triu_indices(self.size, self.size, offset=1, device=self.upper.device)
+        w = self.upper.new_zeros(self.size, self.size).index_put((rows, columns), self.upper)
         return w - w.T
 
     def extra_repr(self) -> str:
@@ -70,7 +73,8 @@ class Unconstrained(nn.Module):
         self, size: int, sigma: float, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> None:
         super().__init__()
-        check_not_negative("sigma_w", sigma)
+        check_count("size", size)
+        check_not_negative("sigma", sigma)
         self.size = size
         self.sigma = sigma
         self.matrix = nn.Parameter(torch.empty(size, size, device=device, dtype=dtype))

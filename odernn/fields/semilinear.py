@@ -68,6 +68,7 @@ class LipschitzField(AffinePointwiseField):
         check_not_negative("damping", damping)
         check_not_negative("damping_w", damping_w)
         check_not_negative("sigma_a", sigma_a)
+        check_not_negative("sigma_w", sigma_w)
         _check_fraction("beta", beta)
         _check_fraction("beta_w", beta_w)
         self.damping = damping
@@ -151,6 +152,7 @@ class LinearAntisymmetricField(AffinePointwiseField):
     ) -> None:
         super().__init__(input_size, hidden_size)
         check_not_negative("damping", damping)
+        check_not_negative("sigma_w", sigma_w)
         self.damping = damping
         self.recurrent = SkewSymmetric(hidden_size, sigma_w, device=device, dtype=dtype)
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)

@@ -49,6 +49,7 @@ class TanhField(AffinePointwiseField):
     ) -> None:
         super().__init__(input_size, hidden_size)
         check_not_negative("damping", damping)
+        check_not_negative("sigma_w", sigma_w)
         self.damping = damping
         controls = self.activation.controls * hidden_size
         self.recurrent = self.matrix(hidden_size, sigma_w, device=device, dtype=dtype)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import chain
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers.checks import check_tensor
+from solvers.checks import check_entries, check_number, check_tensor
 
+from ..control.time_grid import check_same_device
 from ..fields.field import VectorField
+from .state import RecurrentState
 
 
 def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor, "time batch input"]:
@@ -19,13 +24,13 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
         ValueError: the rank, the feature size, the dtype or the device is not the field's, or a size is zero.
     """
     wanted = "(batch, time, input)" if batch_first else "(time, batch, input)"
-    check_tensor("x", x)
+    _check_plain("x", x)
     assert isinstance(x, Tensor)
     if x.ndim not in (2, 3):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted}, or (time, input) for a single sequence")
     _check_features("x", x, field)
-    if x.numel() == 0:
-        raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sequence and one sample")
+    if x.shape[1 if batch_first and x.ndim == 3 else 0] == 0:
+        raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sample in time")
     x = _in_dtype_of(field, x)
     if x.ndim == 2:
         return x.unsqueeze(1)
@@ -34,13 +39,11 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
 
 def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     """One sample checked, (batch, input); an unbatched (input,) gets a batch of one. Raises as `time_first`."""
-    check_tensor("x", x)
+    _check_plain("x", x)
     assert isinstance(x, Tensor)
     if x.ndim not in (1, 2):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give one sample, (batch, input) or (input,)")
     _check_features("x", x, field)
-    if x.numel() == 0:
-        raise ValueError(f"`x` has shape {tuple(x.shape)}; give at least one sequence")
     x = _in_dtype_of(field, x)
     return x.unsqueeze(0) if x.ndim == 1 else x
 
@@ -58,7 +61,8 @@ def initial_state(
     like = next(field.parameters(), x)
     if y0 is None:
         return torch.zeros(batch, field.hidden_size, device=x.device, dtype=like.dtype)
-    check_tensor("y0", y0)
+    if not isinstance(y0, Tensor):
+        raise TypeError(f"`y0` is {type(y0).__name__}; give a torch.Tensor, a RecurrentState or None")
     wanted = (1, batch, field.hidden_size) if batched else (1, field.hidden_size)
     if tuple(y0.shape) != wanted:
         raise ValueError(f"`y0` has shape {tuple(y0.shape)}; for this input and field give {wanted}")
@@ -67,18 +71,80 @@ def initial_state(
     return y0[0] if batched else y0
 
 
-def check_continuing(y: Float[Tensor, "batch hidden"], batch: int, field: VectorField) -> None:
-    """The state that a chunk continues from fits the chunk.
+def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
+    """The state that a chunk continues from, checked against the chunk, the field and the solver.
+
+    A one-step method has no memory, so any solver goes on from it: one that has a memory starts there.
+
+    Args:
+        name: what to call the state in a message.
+        state: the state.
+        batch: sequences of the chunk, or None if the state says how many there are.
+        field: the field.
+        solver: the solver that goes on, as `RecurrentState.solver` has it.
 
     Raises:
-        ValueError: its shape, dtype or device is not that of the input and the field.
+        TypeError: not a RecurrentState, or a part of it that is not what it should be.
+        ValueError: a shape, dtype or device is not that of the input and the field, or another solver made the memory.
     """
-    if tuple(y.shape) != (batch, field.hidden_size):
+    if not isinstance(state, RecurrentState):
+        raise TypeError(
+            f"`{name}` is {type(state).__name__}; give a RecurrentState, as the call before or `initial_state` returns"
+        )
+    check_tensor(f"{name}.y", state.y)
+    rows = (len(state.y) if state.y.ndim else 0) if batch is None else batch
+    if tuple(state.y.shape) != (rows, field.hidden_size):
         raise ValueError(
-            f"the state's `y` has shape {tuple(y.shape)}; this input and field want {(batch, field.hidden_size)}: "
+            f"`{name}.y` has shape {tuple(state.y.shape)}; this input and field want {(rows, field.hidden_size)}: "
             "continue with as many sequences as before"
         )
-    _check_kind("y0.y", y, next(field.parameters(), y))
+    like = next(field.parameters(), state.y)
+    _check_kind(f"{name}.y", state.y, like)
+    _check_time(f"{name}.t", state.t, state.y)
+    _check_control(f"{name}.control", state.control, state.y, like)
+    _check_memory(f"{name}.memory", state.memory, state.y)
+    if state.memory and state.solver not in (None, solver):
+        raise ValueError(
+            f"`{name}` carries the memory of {state.solver} and the layer steps with {solver}; "
+            f"go on with {state.solver}, or start {solver} from that state: "
+            f"RecurrentState({name}.y, {name}.t, control={name}.control)"
+        )
+    return replace(state, y=state.y.to(like.dtype), memory=state.memory or None)
+
+
+def _check_time(name: str, t: object, y: Float[Tensor, "batch hidden"]) -> None:
+    if not isinstance(t, Tensor):
+        check_number(name, t)
+        return
+    if not t.is_floating_point():
+        raise TypeError(f"`{name}` has dtype {t.dtype}; give a number or a floating tensor")
+    if tuple(t.shape) not in ((), (len(y), 1)):
+        raise ValueError(f"`{name}` has shape {tuple(t.shape)}; give a number, () or {(len(y), 1)}")
+    if t.ndim:
+        check_same_device(name, t, y)
+
+
+def _check_control(name: str, control: object, y: Float[Tensor, "batch hidden"], like: Tensor) -> None:
+    if control is None:
+        return
+    check_tensor(name, control)
+    assert isinstance(control, Tensor)
+    if control.ndim < 2 or len(control) != len(y):
+        raise ValueError(f"`{name}` has shape {tuple(control.shape)}; give (batch, control), a batch of {len(y)}")
+    _check_kind(name, control, like)
+
+
+def _check_memory(name: str, memory: object, y: Float[Tensor, "batch hidden"]) -> None:
+    if memory is None:
+        return
+    if not isinstance(memory, tuple):
+        raise TypeError(f"`{name}` is {type(memory).__name__}; give the tuple that the solver made, or None")
+    for i, part in enumerate(memory):
+        if not isinstance(part, Tensor):
+            check_number(f"{name}[{i}]", part)
+            continue
+        if part.ndim:
+            check_same_device(f"{name}[{i}]", part, y)
 
 
 def check_finite_input(x: Float[Tensor, "time batch input"]) -> None:
@@ -87,13 +153,14 @@ def check_finite_input(x: Float[Tensor, "time batch input"]) -> None:
     Raises:
         ValueError: it names the first sequence and step that are not.
     """
-    wrong = ~torch.isfinite(x).all(dim=-1)
-    if bool(wrong.any()):
-        step, sequence = (int(i) for i in wrong.nonzero()[0])
-        raise ValueError(
-            f"`x` is not finite: first in sample {sequence} of the batch at step {step}, "
-            f"{x[step, sequence].tolist()}; clean the data or mask the missing values"
-        )
+    check_entries(
+        x.isfinite().all(dim=-1),
+        "`x` is finite",
+        lambda at: (
+            f"`x` is not finite: first in sample {at[1]} of the batch at step {at[0]}, "
+            f"{x[at].tolist()}; clean the data or mask the missing values"
+        ),
+    )
 
 
 def _in_dtype_of(field: VectorField, x: Tensor) -> Tensor:
@@ -110,6 +177,30 @@ def _check_features(name: str, x: Tensor, field: VectorField) -> None:
             "the features are the last dimension"
         )
     _check_kind(name, x, next(field.parameters(), x))
+    _check_field(name, x, field)
+
+
+def _check_plain(name: str, x: object) -> None:
+    """A tensor with a shape and strides."""
+    check_tensor(name, x)
+    assert isinstance(x, Tensor)
+    if x.is_nested or x.layout is not torch.strided:
+        raise TypeError(
+            f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor: pad the sequences to one length"
+        )
+
+
+def _check_field(name: str, x: Tensor, field: VectorField) -> None:
+    """Every parameter and buffer of the field lies where `x` lies, but for scalars of the host."""
+    if all(part.device == x.device for part in field.parameters()) and not any(True for _ in field.buffers()):
+        return
+    for part_name, part in chain(field.named_parameters(), field.named_buffers()):
+        if part.device != x.device and (part.ndim or part.is_meta):
+            raise ValueError(
+                f"`{name}` is on {x.device} and the field's `{part_name}` on {part.device}; move the field with "
+                f"`.to({str(x.device)!r})`"
+                + ("" if not part.is_meta else ", or give it values first: load_state_dict(..., assign=True)")
+            )
 
 
 def _check_kind(name: str, x: Tensor, like: Tensor) -> None:

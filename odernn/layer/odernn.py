@@ -10,18 +10,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from solvers import Adjoint, Autograd, Solver, make_adjoint
-from solvers.checks import check_choice, check_count, check_flag, check_solver, check_tensor
-from solvers.extend import POLICIES, OnDivergence, Save, check_divergence, check_requirements, without_autocast
+from solvers import Adjoint, Autograd, Solver
+from solvers.checks import check_choice, check_count
+from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
 
-from ..control.hold import Hold, as_hold
-from ..control.time_grid import Step, check_step, steps_between, time_grid
-from ..engines.choice import ADJOINTS, ENGINES, Auto, Choice, Engine, choice_of, on_engine
+from ..control.hold import Hold
+from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, steps_between, time_grid
+from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
 from ..fields.field import VectorField
 from . import inputs
 from .problem import initial_value_problem
-from .right_hand_side import make_right_hand_side
+from .settings import as_setting, is_setting
 from .state import RecurrentState
+from .stepping import Discretisation
 from .stream import Stream
 
 
@@ -33,9 +34,10 @@ class ODERNN(nn.Module):
 
     Args:
         field: dy/dt = f(t, y, u), a module with the parameters.
-        solver: the discretisation; Euler gives the paper's network.
+        solver: the discretisation, a Solver or its name; Euler gives the paper's network.
         dt: the time from one sample to the next, in the units of 1 / damping: a number or a tensor of shape (),
-            (time,) or (batch, time). It can be given anew in every call.
+            (time,) or (batch, time). A tensor moves with the layer and is in its state_dict, an nn.Parameter is
+            trained too. Every call can have another one.
         substeps: solver steps from one sample to the next.
         hold: the control between samples, "zero-order" (the paper's), "linear" or a Hold.
         batch_first: input and output are (batch, time, feature) instead of (time, batch, feature).
@@ -48,15 +50,28 @@ class ODERNN(nn.Module):
             DivergenceWarning, or "ignore", which reads nothing back from the device.
         check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.
 
+    An attribute of the same name can be set afterwards; it is checked and converted as the argument is.
+
     Raises:
         TypeError, ValueError: an argument of the wrong type or out of range, or a solver that needs a structure that
             the field does not have; the message says what would do.
     """
 
+    field: VectorField
+    solver: Solver
+    dt: Step
+    substeps: int
+    hold: Hold
+    batch_first: bool
+    adjoint: Adjoint
+    engine: Engine
+    on_divergence: OnDivergence
+    check_input: bool
+
     def __init__(
         self,
         field: VectorField,
-        solver: Solver,
+        solver: Solver | str,
         *,
         dt: Step,
         substeps: int = 1,
@@ -68,33 +83,32 @@ class ODERNN(nn.Module):
         check_input: bool = False,
     ) -> None:
         super().__init__()
-        if not isinstance(field, VectorField):
-            raise TypeError(
-                f"`field` is {type(field).__name__}; give a VectorField, such as AntisymmetricField(1, 128)"
-            )
-        check_solver(solver)
-        check_step(dt)
-        check_count("substeps", substeps)
-        check_flag("batch_first", batch_first)
-        check_choice("on_divergence", on_divergence, POLICIES)
-        check_flag("check_input", check_input)
-        check_choice("engine", engine, ENGINES)
         self.field = field
         self.solver = solver
+        self.dt = dt
         self.substeps = substeps
-        self.hold = as_hold(hold)
+        self.hold = hold
         self.batch_first = batch_first
-        self.adjoint = make_adjoint(adjoint, ADJOINTS)
-        self.engine: Engine = engine
-        self.on_divergence: OnDivergence = on_divergence
+        self.adjoint = adjoint
+        self.engine = engine
+        self.on_divergence = on_divergence
         self.check_input = check_input
-        self.dt: Step
-        if isinstance(dt, Tensor):
-            self.register_buffer("dt", dt, persistent=False)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute. A setting is checked and converted as at construction, and left as it was if refused."""
+        if is_setting(name):
+            value = as_setting(name, value, lambda other: getattr(self, other, None))
+        if name == "solver":
+            self._made_by = repr(value)
+        if name != "dt":
+            super().__setattr__(name, value)
+            return
+        for store in (self.__dict__, self._parameters, self._buffers):
+            store.pop("dt", None)
+        if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+            self.register_buffer("dt", value)
         else:
-            self.dt = float(dt)
-        self._check_structure()
-        on_engine(self.adjoint, engine)
+            super().__setattr__("dt", value)
 
     @overload
     def forward(
@@ -154,13 +168,14 @@ class ODERNN(nn.Module):
             inputs.check_finite_input(samples)
         batched = x.ndim == 3
         if isinstance(y0, RecurrentState):
-            inputs.check_continuing(y0.y, samples.shape[1], self.field)
-            state = y0
+            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self._made_by)
         else:
             state = RecurrentState(inputs.initial_state(y0, samples, self.field, batched))
-        if timestamps is not None:
-            state, dt = self._by_timestamps(timestamps, state, dt, isinstance(y0, RecurrentState))
-        trajectory, state = self._run(samples, state, dt, save)
+        if timestamps is None:
+            step = self._step(dt)
+        else:
+            state, step = self._by_timestamps(timestamps, state, dt, samples, isinstance(y0, RecurrentState))
+        trajectory, state = self._run(samples, state, step, save)
         output = None if trajectory is None else self._layout(trajectory, batched)
         if isinstance(y0, RecurrentState):
             return output, state
@@ -187,9 +202,9 @@ class ODERNN(nn.Module):
             inputs.check_finite_input(samples)
         if state is None:
             state = RecurrentState(inputs.initial_state(None, samples, self.field, batched=True))
-        inputs.check_continuing(state.y, samples.shape[1], self.field)
-        _, state = self._run(samples, state, dt, "end")
-        return (state.y if x.ndim == 2 else state.y[0]), state
+        state = inputs.continuing("state", state, samples.shape[1], self.field, self._made_by)
+        _, after = self._run(samples, state, self._step(dt), "end")
+        return (after.y if x.ndim == 2 else after.y[0]).clone(), after
 
     def initial_state(self, batch_size: int = 1) -> RecurrentState:
         """The zero state for `batch_size` sequences, to begin a chunked run with.
@@ -199,7 +214,7 @@ class ODERNN(nn.Module):
         """
         check_count("batch_size", batch_size)
         like = next(self.field.parameters(), torch.empty(()))
-        return RecurrentState(like.new_zeros(batch_size, self.field.hidden_size))
+        return RecurrentState(like.new_zeros(batch_size, self.field.hidden_size), as_tensor(0.0))
 
     def stream(self, state: RecurrentState | int = 1) -> Stream:
         """A running sequence that takes sample after sample without gradients, its weights built once, now.
@@ -211,7 +226,19 @@ class ODERNN(nn.Module):
             TypeError, ValueError: a state that does not fit the field, a number below 1, or a layer whose dt is given
                 sample by sample.
         """
-        return Stream(self, state if isinstance(state, RecurrentState) else self.initial_state(state))
+        dt = self.dt.detach() if isinstance(self.dt, Tensor) else self.dt
+        if isinstance(dt, Tensor) and dt.ndim:
+            raise ValueError(
+                f"the layer's `dt` is a tensor of shape {tuple(dt.shape)} and a stream has no end; make the layer "
+                "with a number, or use `step`, which takes a dt a sample"
+            )
+        return Stream(
+            Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps),
+            self.initial_state(state) if isinstance(state, int) else state,
+            engine=self.engine,
+            on_divergence=self.on_divergence,
+            check_input=self.check_input,
+        )
 
     def choice(self, x: Tensor) -> Choice:
         """Which engine and adjoint a call with `x` would take, and why."""
@@ -221,7 +248,9 @@ class ODERNN(nn.Module):
         problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine), problem)
 
-    def with_solver(self, solver: Solver, *, substeps: int | None = None, hold: Hold | str | None = None) -> ODERNN:
+    def with_solver(
+        self, solver: Solver | str, *, substeps: int | None = None, hold: Hold | str | None = None
+    ) -> ODERNN:
         """The same field, with the same parameters (shared, not copied), under another discretisation."""
         return ODERNN(
             self.field,
@@ -244,20 +273,27 @@ class ODERNN(nn.Module):
             f"adjoint={self.adjoint}, engine={self.engine!r}"
         )
 
+    def _step(self, dt: Step | None) -> Step:
+        """The step of a call, checked; the layer's own only if it may have changed, as one that is trained does."""
+        if dt is None:
+            dt = self.dt
+            if not isinstance(dt, nn.Parameter) or self.on_divergence == "ignore":
+                return dt
+        check_step(dt)
+        return dt
+
     def _run(
-        self, samples: Float[Tensor, "time batch input"], state: RecurrentState, dt: Step | None, save: Save
+        self, samples: Float[Tensor, "time batch input"], state: RecurrentState, step: Step, save: Save
     ) -> tuple[Tensor | None, RecurrentState]:
         """Step through checked samples; (the trajectory or None, the state at the end)."""
-        if dt is not None:
-            check_step(dt)
-        step = self.dt if dt is None else dt
         with self._built_weights(), without_autocast(state.y):
             times = time_grid(step, state.t, samples.shape[0], state.y)
             problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             check_divergence(problem, solved, self.on_divergence)
             control = None if self.hold.jumps else self.field.control(samples[-1])
-        return solved.trajectory, RecurrentState(solved.y, times.end(samples.shape[0]), solved.memory, control)
+        after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.memory, control, self._made_by)
+        return solved.trajectory, after.without_aliases_of(state)
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
@@ -265,18 +301,18 @@ class ODERNN(nn.Module):
         return nn.utils.parametrize.cached() if keeps_tape else nullcontext()
 
     def _by_timestamps(
-        self, timestamps: Tensor, state: RecurrentState, dt: Step | None, continuing: bool
+        self, timestamps: Tensor, state: RecurrentState, dt: Step | None, samples: Tensor, continuing: bool
     ) -> tuple[RecurrentState, Tensor]:
         """The state with its time, and the steps."""
         if dt is not None:
             raise ValueError("`dt` and `timestamps` are both given; give one of them")
+        check_timestamps(timestamps, len(samples), state.y)
         if not continuing:
-            if isinstance(self.dt, Tensor):
+            if isinstance(self.dt, Tensor) and self.dt.ndim:
                 raise ValueError(
                     "`timestamps` without a RecurrentState leaves the time before the first sample to the layer's "
-                    "`dt`, which is a tensor; make the layer with a number"
+                    f"`dt`, which is a tensor of shape {tuple(self.dt.shape)}; make the layer with a number"
                 )
-            check_tensor("timestamps", timestamps)
             state = replace(state, t=timestamps[..., :1] - self.dt)
         return state, steps_between(timestamps, state.t)
 
@@ -284,9 +320,3 @@ class ODERNN(nn.Module):
         if not batched:
             return trajectory.squeeze(1)
         return trajectory.transpose(0, 1) if self.batch_first else trajectory
-
-    def _check_structure(self) -> None:
-        """The solver's needs against what the field declares, before any data is there."""
-        state = torch.empty(1, self.field.hidden_size, device="meta")
-        structure = make_right_hand_side(self.field, None)(lambda t: state)
-        check_requirements(self.solver, structure, state, type(self.field).__name__)

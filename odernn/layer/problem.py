@@ -16,7 +16,8 @@ from ..control.time_grid import TimeGrid, time_spans
 from ..engines.problem import RecurrentProblem
 from ..engines.recurrence import Recurrence, Scheme
 from ..fields.determinism import is_deterministic
-from ..fields.field import AffinePointwiseField, PartitionedField, VectorField
+from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
+from .returned import FirstValue, check_control, check_weight, looked_at
 from .right_hand_side import make_right_hand_side
 from .state import RecurrentState
 
@@ -50,6 +51,8 @@ def initial_value_problem(
 ) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`; its weights are built here, once."""
     weight = field.weight() if isinstance(field, AffinePointwiseField) else None
+    if weight is not None:
+        check_weight(field, weight, state.y)
     scheme = _scheme(field, hold) if isinstance(field, AffinePointwiseField) else None
 
     def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
@@ -57,8 +60,13 @@ def initial_value_problem(
         u = field.control(inputs.samples[first - offset : last - offset])
         intervals = time_spans(times, inputs.starts, inputs.lengths, first, last, offset)
         right_hand_side = make_right_hand_side(field, inputs.weight)
+        if first == 0:
+            check_control(field, u, inputs.samples[:last])
         held = controls(hold, u, inputs.before, intervals)
-        return [Interval(right_hand_side(c), span.t, span.dt) for c, span in zip(held, intervals, strict=True)]
+        sides = [right_hand_side(control) for control in held]
+        if first == 0:
+            sides[0] = looked_at(field, sides[0])
+        return [Interval(f, span.t, span.dt) for f, span in zip(sides, intervals, strict=True)]
 
     def tensor_form(given: Inputs, first: int, last: int) -> Recurrence:
         inputs = _part(field, hold, LayerInputs(*given), first)  # pyright: ignore[reportArgumentType]
@@ -95,9 +103,9 @@ def _part(field: VectorField, hold: Hold, inputs: LayerInputs, first: int) -> La
 
 def _scheme(field: AffinePointwiseField, hold: Hold) -> Scheme:
     return Scheme(
-        pointwise=field.pointwise,
+        pointwise=FirstValue(field.pointwise, f"{type(field).__name__}.pointwise", 0),
         control=field.control,
         between=hold.between,
         jumps=hold.jumps,
-        partitioned=isinstance(field, PartitionedField),
+        partitioned=is_partitioned(field),
     )

@@ -2,42 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self, TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._pytree import GetAttrKey, register_pytree_node
 
 from solvers.extend import Memory, Time
+
+_Part = TypeVar("_Part", Tensor, float, Tensor | float)
 
 
 @dataclass(frozen=True, slots=True)
 class RecurrentState:
     """The whole state of a layer between two samples. Handing it on makes any split of a sequence give the same output.
 
+    It is a pytree, so that torch.func, torch.compile and torch.export see its tensors, and a file of it is read by
+    `torch.load` with `weights_only=True`.
+
     Attributes:
         y: the state of the field, (batch, hidden).
-        t: the time, a number or a tensor of shape () or (batch, 1).
+        t: the time, a number or a tensor of shape () or (batch, 1); a layer gives a tensor.
         memory: what a multi-step or reversible solver carries besides y; None before its start.
         control: the control of the last sample, (batch, control), which the linear hold needs; None at the start.
+        solver: the solver that made `memory`, with its hyperparameters. Another one refuses to go on from it; from
+            `RecurrentState(state.y, state.t, control=state.control)` it starts at that state.
     """
 
     y: Float[Tensor, "batch hidden"]
     t: Time = 0.0
     memory: Memory | None = None
     control: Float[Tensor, "batch control"] | None = None
+    solver: str | None = None
 
     def detach(self) -> Self:
         """The same state cut from the graph, for truncated backpropagation through time."""
+        return self._mapped(Tensor.detach)
+
+    def clone(self) -> Self:
+        """The same state in memory of its own."""
+        return self._mapped(lambda part: part.clone(memory_format=torch.contiguous_format))
+
+    def without_aliases_of(self, other: RecurrentState) -> Self:
+        """The same state, what it shares with another one in memory of its own: neither changes with the other."""
+        theirs = (other.y, other.t, *(other.memory or ()), other.control)
+        return self._mapped(lambda part: part.clone() if any(part is each for each in theirs) else part)
+
+    def to(self, device: torch.device | str | torch.dtype | None = None, dtype: torch.dtype | None = None) -> Self:
+        """The same state on another device, in another floating dtype, or both, as `Tensor.to`.
+
+        The time keeps its dtype, and a time of shape () its device: late times need their digits, and nothing has to
+        wait for a device to read it.
+        """
+        if isinstance(device, torch.dtype):
+            device, dtype = None, device
+
+        def moved(part: Tensor) -> Tensor:
+            return part.to(device=device, dtype=dtype if part.is_floating_point() else None)
+
+        t = self.t.to(device=device) if isinstance(self.t, Tensor) and self.t.ndim else self.t
+        return replace(self._mapped(moved), t=t)
+
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> Self:
         memory = self.memory
         return replace(
             self,
-            y=self.y.detach(),
-            t=_detached(self.t),
-            memory=None if memory is None else tuple(_detached(part) for part in memory),
-            control=None if self.control is None else self.control.detach(),
+            y=function(self.y),
+            t=_applied(function, self.t),
+            memory=None if memory is None else tuple(_applied(function, part) for part in memory),
+            control=None if self.control is None else function(self.control),
         )
 
 
-def _detached(value: Tensor | float) -> Tensor | float:
-    return value.detach() if isinstance(value, Tensor) else value
+def _applied(function: Callable[[Tensor], Tensor], part: _Part) -> _Part:
+    return function(part) if isinstance(part, Tensor) else part  # pyright: ignore[reportReturnType]
+
+
+_CHILDREN = ("y", "t", "memory", "control")
+
+
+def _flatten(state: RecurrentState) -> tuple[list[Any], str | None]:
+    return [getattr(state, name) for name in _CHILDREN], state.solver
+
+
+def _flatten_with_keys(state: RecurrentState) -> tuple[list[tuple[GetAttrKey, Any]], str | None]:
+    return [(GetAttrKey(name), getattr(state, name)) for name in _CHILDREN], state.solver
+
+
+register_pytree_node(
+    RecurrentState,
+    _flatten,
+    lambda children, solver: RecurrentState(*children, solver=solver),
+    serialized_type_name="odernn.RecurrentState",
+    flatten_with_keys_fn=_flatten_with_keys,
+)
+torch.serialization.add_safe_globals([RecurrentState])

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from solvers import Solver
+from solvers.checks import check_positive, check_solver
 from solvers.extend import Memory, RightHandSide, Time
 
 from ..control.hold import Control, Hold, control_of
@@ -18,7 +19,9 @@ from ..engines.lowering import lower
 from ..engines.native.plan import Plan
 from ..engines.program import step_of_rows
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
+from .returned import check_control, looked_at
 from .right_hand_side import make_affine_right_hand_side, make_right_hand_side
+from .settings import as_setting, check_structure
 
 _NO_SPAN = TimeSpan(0.0, 1.0)
 """For a hold that jumps, to which time means nothing."""
@@ -57,21 +60,35 @@ class SampleStepper(Protocol):
 
 @dataclass(frozen=True)
 class Discretisation:
-    """How a stream's field is stepped.
+    """A field and how it is stepped from sample to sample.
 
     Attributes:
-        field: the field, whose parameters do not change and need no gradient.
+        field: the field.
         hold: the hold of the control.
         solver: the solver.
         dt: from one sample to the next.
         substeps: solver steps a sample.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong type or out of range, or a solver that needs a structure that
+            the field does not have.
     """
 
     field: VectorField
     hold: Hold
     solver: Solver
     dt: float
-    substeps: int
+    substeps: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        for name in ("field", "substeps"):
+            as_setting(name, getattr(self, name), lambda other: None)
+        check_positive("dt", self.dt)
+        if not isinstance(self.hold, Hold):
+            raise TypeError(f"`hold` is {type(self.hold).__name__}; give a Hold, such as ZeroOrderHold()")
+        check_solver(self.solver)
+        check_structure(self.field, self.solver)
 
     def control(self) -> Callable[[Tensor], Tensor]:
         """What makes the control of a sample, its weights at hand."""
@@ -86,12 +103,16 @@ class TorchStepper:
         self._scheme = scheme
         self._control = scheme.control()
         self._make = _maker(scheme.field, scheme.solver)
+        self._looked = False
 
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         scheme = self._scheme
         u = self._control(x)
         f, dt = self._make(self._held(u, before, t)), scheme.dt / scheme.substeps
+        if not self._looked:
+            check_control(scheme.field, u, x)
+            f, self._looked = looked_at(scheme.field, f), True
         memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
         for k in range(scheme.substeps):
             y, memory = scheme.solver.step(f, t + k * dt if k else t, dt, y, memory)

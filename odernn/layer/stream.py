@@ -1,87 +1,99 @@
-"""Stream: a layer made ready to take sample after sample, at the price of the arithmetic."""
+"""Stream: a discretised field made ready to take sample after sample, at the price of the arithmetic."""
 
 from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 from math import isfinite
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from solvers import DivergenceError, DivergenceWarning
-from solvers.extend import OnDivergence, Time, without_autocast
+from solvers.checks import check_choice, check_flag
+from solvers.extend import POLICIES, OnDivergence, Time, without_autocast
 
-from ..engines.choice import warn_of_torch, why_not_native
+from ..control.time_grid import as_number, as_tensor
+from ..engines.choice import ENGINES, Engine, warn_of_torch, why_not_native
 from ..engines.lowering import unsupported
 from ..fields.field import VectorField
 from . import inputs
 from .state import RecurrentState
 from .stepping import Discretisation, NativeStepper, SampleStepper, TorchStepper
 
-if TYPE_CHECKING:
-    from .odernn import ODERNN
-
 
 class Stream:
     """A running sequence, or a batch of them: each call takes one sample and gives the state after it.
 
     The weights are built once, from the parameters as they are when the stream is made, and no gradient flows: for
-    that there is `ODERNN.step`, which gives the same numbers. Made by `ODERNN.stream`.
+    that there is `ODERNN.step`, which gives the same numbers. `ODERNN.stream` makes one of a layer.
 
-    The layer's engine runs it: the native kernels, where they know the field, the hold and the solver, with the weights
-    packed once; torch otherwise.
+    The native kernels run it, where they know the field, the hold and the solver, with the weights packed once; torch
+    otherwise.
 
     Args:
-        rnn: the layer, whose step is a number.
-        state: where to begin.
+        discretisation: the field, and how it is stepped from sample to sample.
+        state: where to begin. The stream copies it.
+        engine: "torch", "native", or "auto" for the native kernels where they serve.
+        on_divergence: what to do when the state stops being finite, "raise", "warn" or "ignore".
+        check_input: refuse a sample that is not finite.
 
     Attributes:
         engine: what runs it, "native" or "torch".
 
+    Raises:
+        TypeError, ValueError: an argument of the wrong type, or a state that does not fit the field.
+
     Warns:
-        EngineWarning: the layer's engine is "native", which cannot serve here.
+        EngineWarning: `engine` is "native", which cannot serve here.
     """
 
-    def __init__(self, rnn: ODERNN, state: RecurrentState) -> None:
-        if isinstance(rnn.dt, Tensor) and rnn.dt.ndim:
-            raise ValueError(
-                f"the layer's `dt` is a tensor of shape {tuple(rnn.dt.shape)} and a stream has no end; make the layer "
-                "with a number, or use `step`, which takes a dt a sample"
-            )
-        field = copy.deepcopy(rnn.field, _shared_generators(rnn.field)).requires_grad_(False)
-        inputs.check_continuing(state.y, len(state.y), field)
-        state = state.detach()
-        self._y, self._t, self._memory = state.y.contiguous(), state.t, state.memory
-        self._before = None if state.control is None else state.control.contiguous()
-        self._dt = float(rnn.dt.detach() if isinstance(rnn.dt, Tensor) else rnn.dt)
-        scheme = Discretisation(field, rnn.hold, rnn.solver, self._dt, rnn.substeps)
-        reason = unsupported(field, rnn.hold, rnn.solver, self._dt) or why_not_native(rnn.engine, self._y)
+    def __init__(
+        self,
+        discretisation: Discretisation,
+        state: RecurrentState,
+        *,
+        engine: Engine = "auto",
+        on_divergence: OnDivergence = "raise",
+        check_input: bool = False,
+    ) -> None:
+        _check_arguments(discretisation, engine, on_divergence, check_input)
+        field = discretisation.field
+        scheme = replace(discretisation, field=copy.deepcopy(field, _shared_generators(field)).requires_grad_(False))
+        self._made_by = repr(scheme.solver)
+        begin = inputs.continuing("state", state, None, field, self._made_by).detach().clone()
+        self._y, self._t, self._memory, self._before = begin.y, as_number(begin.t), begin.memory, begin.control
+        self._dt = scheme.dt
+        reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
-        if reason is not None and rnn.engine == "native":
+        if reason is not None and engine == "native":
             warn_of_torch(reason)
-        self._policy: OnDivergence = rnn.on_divergence
-        self._checks_input = rnn.check_input
-        self._shape = (len(state.y), field.input_size)
+        self._policy: OnDivergence = on_divergence
+        self._checks_input = check_input
+        self._field = scheme.field
+        self._shape = (len(begin.y), field.input_size)
 
     @property
     def state(self) -> RecurrentState:
-        """Where the stream stands, to go on from elsewhere."""
-        return RecurrentState(self._y, self._t, self._memory, self._before)
+        """Where the stream stands, to go on from elsewhere. Writing into it does not move the stream."""
+        return RecurrentState(self._y, as_tensor(self._t), self._memory, self._before, self._made_by).clone()
 
     def __call__(self, x: Float[Tensor, "batch input"]) -> Float[Tensor, "batch hidden"]:
         """The state after the sample `x`.
 
         Raises:
-            ValueError: the shape of `x` is not that of a sample of the stream's batch.
-            DivergenceError: the state stopped being finite, and the layer's `on_divergence` is "raise".
+            TypeError, ValueError: `x` is not a tensor, or not of the shape, dtype and device of the stream's samples.
+            DivergenceError: the state stopped being finite, and `on_divergence` is "raise".
 
         Inside autocast it is as `ODERNN.step` is, in the parameters' dtype.
         """
+        if not isinstance(x, Tensor) or x.dtype != self._y.dtype or x.device != self._y.device:
+            inputs.sample(x, self._field)  # it says what is wrong, but for another dtype inside autocast
         if torch.is_autocast_enabled(x.device.type):
             with without_autocast(x):
                 return self(x.to(self._y.dtype))
@@ -94,7 +106,18 @@ class Stream:
         if self._policy != "ignore" and not (_is_finite(y) if is_finite is None else is_finite):
             _tell(self._t, self._policy)
         self._y, self._t, self._memory, self._before = y, self._t + self._dt, memory, before
-        return y
+        return y.clone()
+
+
+def _check_arguments(discretisation: object, engine: object, on_divergence: object, check_input: object) -> None:
+    if not isinstance(discretisation, Discretisation):
+        raise TypeError(
+            f"`discretisation` is {type(discretisation).__name__}; give a Discretisation, or make the stream with "
+            "`ODERNN.stream`"
+        )
+    check_choice("engine", engine, ENGINES)
+    check_choice("on_divergence", on_divergence, POLICIES)
+    check_flag("check_input", check_input)
 
 
 def _shared_generators(field: VectorField) -> dict[int, object]:
@@ -110,7 +133,7 @@ def _is_finite(y: Tensor) -> bool:
 
 def _tell(t: Time, policy: OnDivergence) -> None:
     """That the state stopped being finite."""
-    time = float(torch.as_tensor(t).flatten()[0])
+    time = float(t.flatten()[0] if isinstance(t, Tensor) else t)
     message = (
         f"the stream's state stopped being finite in the step from t = {time:.6g}; use a smaller dt, more substeps, "
         "damping or another solver, or look for input that is not finite"

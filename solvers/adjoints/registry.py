@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import torch
+
+from ..checks import check_choice
 from .adjoint import Adjoint, Autograd
 from .checkpointed import Checkpointed
 from .continuous import Continuous
@@ -32,6 +35,8 @@ def make_adjoint(adjoint: Adjoint | str, registry: Mapping[str, type[Adjoint]] =
         return adjoint
     if not isinstance(adjoint, str):
         raise TypeError(f"`adjoint` is {adjoint!r}; give an Adjoint or one of the names {', '.join(registry)}")
-    if adjoint not in registry:
-        raise ValueError(f"`adjoint` is {adjoint!r}; choose one of {', '.join(map(repr, registry))}")
+    check_choice("adjoint", adjoint, registry)
     return registry[adjoint]()
+
+
+torch.serialization.add_safe_globals(list(ADJOINTS.values()))  # values without code: hyperparameters in a checkpoint

@@ -10,12 +10,12 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..checks import check_positive
+from ..checks import check_count, check_positive
 from ..loop import Problem
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Memory, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
-from .differentiable import DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
 from .reconstruction import Comparison, Sizes
 from .unsupported import refuse_second_derivative, refuse_transforms
 
@@ -33,9 +33,13 @@ class ReconstructionError(ArithmeticError):
     """
 
     def __init__(self, message: str, error: float, tolerance: float) -> None:
-        super().__init__(message)
+        super().__init__(message, error, tolerance)  # all of them: an exception is pickled by its `args`
         self.error = error
         self.tolerance = tolerance
+
+    def __str__(self) -> str:
+        """The message."""
+        return str(self.args[0])
 
 
 @final
@@ -56,9 +60,11 @@ class Reversible(Adjoint):
     Args:
         tolerance: the relative distance that is allowed; by default 1e-8 in float64 and 1e-3 in float32. Infinity takes
             any gradient.
+        chunk: intervals whose control is made together in the forward pass.
 
     Raises:
-        ValueError: a tolerance that is not above zero, or a solver that has no inverse step.
+        TypeError, ValueError: a tolerance that is not above zero, a chunk that is not a whole number from 1, or a
+            solver that has no inverse step.
         ReconstructionError: in the backward pass, the states could not be made again.
 
     Source: Gomez et al., The reversible residual network (2017); Zhuang et al., MALI (2021); Kidger et al., Efficient
@@ -66,9 +72,11 @@ class Reversible(Adjoint):
     """
 
     tolerance: float | None = None
+    chunk: int = CHUNK
 
     def __post_init__(self) -> None:
-        """Check the tolerance; infinity is allowed."""
+        """Check the arguments; a tolerance of infinity is allowed."""
+        check_count("chunk", self.chunk)
         if self.tolerance is not None and self.tolerance != float("inf"):
             check_positive("tolerance", self.tolerance)
 
@@ -82,7 +90,7 @@ class Reversible(Adjoint):
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
         refuse_transforms("reversible", problem)
-        run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype))
+        run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype), self.chunk)
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.differentiable.originals)
         trajectory = rest.pop() if save == "trajectory" else None
         return Solved(trajectory, y, refilled(run.final, rest))
@@ -107,11 +115,14 @@ def refilled(memory: Memory, tensors: Sequence[Tensor]) -> Memory:
 class _Run:
     """One forward pass and what its backward pass needs to know."""
 
-    def __init__(self, problem: Problem, differentiable: DifferentiableInputs, save: Save, tolerance: float) -> None:
+    def __init__(
+        self, problem: Problem, differentiable: DifferentiableInputs, save: Save, tolerance: float, chunk: int
+    ) -> None:
         self.problem = problem
         self.differentiable = differentiable
         self.save = save
         self.tolerance = tolerance
+        self.chunk = chunk
         self.memory = problem.start()
         self.final: Memory = ()
         self.sizes = Sizes(problem.y0.detach())
@@ -130,7 +141,7 @@ class _Reversible(torch.autograd.Function):
             if trajectory is not None:
                 trajectory[n] = y
 
-        y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), keep)
+        y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), keep, run.chunk)
         carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run = run
         ctx.set_materialize_grads(False)

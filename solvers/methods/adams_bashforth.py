@@ -11,7 +11,7 @@ from torch import Tensor
 from ..arithmetic import advance, combine
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Memory, Solver
-from .characteristic import quadratic_radius
+from .characteristic import largest_root, quadratic_radius
 from .runge_kutta import Heun, Kutta3
 from .tableau import ButcherTableau
 
@@ -96,11 +96,7 @@ class AdamsBashforth3(Solver):
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The largest modulus of the roots of r^3 - (1 + 23z/12) r^2 + 16z/12 r - 5z/12 = 0."""
         z = torch.as_tensor(z, dtype=torch.complex128)
-        companion = torch.zeros(*z.shape, 3, 3, dtype=z.dtype)
-        companion[..., 0, :] = torch.stack((1 + 23 / 12 * z, -16 / 12 * z, 5 / 12 * z), dim=-1)
-        companion[..., 1, 0] = 1
-        companion[..., 2, 1] = 1
-        return torch.linalg.eigvals(companion).abs().amax(dim=-1)
+        return largest_root(-(1 + 23 / 12 * z), 16 / 12 * z, -5 / 12 * z)
 
 
 def _weights(d: Time, d1: Time, d2: Time) -> tuple[Time, Time, Time]:

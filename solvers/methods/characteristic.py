@@ -13,3 +13,16 @@ def quadratic_radius(linear: Tensor, constant: Tensor) -> Tensor:
     """
     root = torch.sqrt(linear * linear - 4 * constant)
     return 0.5 * torch.maximum((linear + root).abs(), (linear - root).abs())
+
+
+def largest_root(*coefficients: Tensor) -> Tensor:
+    """The largest modulus of the roots of r^k + c_1 r^(k-1) + ... + c_k, elementwise on complex128 tensors.
+
+    NaN where a coefficient is not finite: LAPACK must not see such a matrix, which can end the process.
+    """
+    row = torch.stack([-c for c in coefficients], dim=-1)
+    known = torch.isfinite(row).all(dim=-1)
+    companion = torch.zeros(*row.shape, row.shape[-1], dtype=row.dtype, device=row.device)
+    companion[..., 0, :] = torch.where(known.unsqueeze(-1), row, 0)
+    companion.diagonal(-1, -2, -1).fill_(1)
+    return torch.linalg.eigvals(companion).abs().amax(dim=-1).where(known, torch.nan)

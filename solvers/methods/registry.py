@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+import torch
+
+from ..checks import check_choice, check_solver
 from ..solver import Solver
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
@@ -56,8 +59,24 @@ def make_solver(name: str) -> Solver:
     """The solver registered under `name`, with its default hyperparameters.
 
     Raises:
+        TypeError: not a name.
         ValueError: an unknown name; the message lists the registry.
     """
-    if name not in SOLVERS:
-        raise ValueError(f"`solver` is {name!r}; choose one of {', '.join(SOLVERS)}")
+    check_choice("solver", name, SOLVERS)
     return SOLVERS[name]()
+
+
+def as_solver(solver: Solver | str) -> Solver:
+    """The solver itself, or the one that is registered under its name.
+
+    Raises:
+        TypeError: neither a solver nor a name.
+        ValueError: an unknown name; the message lists the registry.
+    """
+    if isinstance(solver, str):
+        return make_solver(solver)
+    check_solver(solver)
+    return solver
+
+
+torch.serialization.add_safe_globals(list(SOLVERS.values()))  # values without code: hyperparameters in a checkpoint

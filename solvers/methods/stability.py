@@ -6,6 +6,7 @@ from math import inf
 
 import torch
 
+from ..checks import check_count, check_positive, check_solver
 from ..solver import Solver
 
 ROUNDING = 1e-12
@@ -23,8 +24,14 @@ def imaginary_stability(solver: Solver, limit: float = 100.0, points: int = 100_
         solver: the method.
         limit: how far to look; a method stable up to it is taken to be stable on the whole axis.
         points: grid points up to `limit`; the answer is that of the grid, refined by bisection.
+
+    Raises:
+        TypeError, ValueError: not a solver, a limit that is not positive and finite, or no grid points.
     """
-    grid = torch.linspace(0, limit, points + 1, dtype=torch.float64)
+    check_solver(solver)
+    check_positive("limit", limit)
+    check_count("points", points)
+    grid = torch.linspace(0, limit, points + 1, dtype=torch.float64, device="cpu")
     unstable = (_excess(solver, grid) > 0).nonzero()
     if len(unstable) == 0:
         return inf
@@ -32,7 +39,11 @@ def imaginary_stability(solver: Solver, limit: float = 100.0, points: int = 100_
     low, high = float(grid[first - 1]), float(grid[first])
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if float(_excess(solver, torch.tensor([middle]))) > 0 else (middle, high)
+        low, high = (
+            (low, middle)
+            if float(_excess(solver, torch.tensor([middle], dtype=torch.float64, device="cpu"))) > 0
+            else (middle, high)
+        )
     return low if low > NONE else 0.0
 
 

@@ -19,6 +19,9 @@ from solvers import (
     integrate,
     make_solver,
 )
+from solvers.grid import uniform_grid
+
+SHORT_KICK = Partition(lambda t, p: p, lambda t, q: q[:1])
 
 
 def decay(t: float, y: Tensor) -> Tensor:
@@ -40,6 +43,17 @@ def test_a_step_that_does_not_divide_the_span_ends_on_t1() -> None:
     times = integrate(decay, torch.ones(1), t1=1, dt=0.3, solver=Euler()).t.tolist()
     assert times == pytest.approx([0, 0.3, 0.6, 0.9, 1])
     assert times[-1] == 1
+
+
+@pytest.mark.parametrize(("t1", "dt", "steps"), [(1.1, 0.1, 11), (0.3, 0.1, 3), (0.7, 0.1, 7)])
+def test_a_quotient_that_is_whole_but_for_rounding_takes_no_step_more(t1: float, dt: float, steps: int) -> None:
+    assert len(uniform_grid(0.0, t1, dt)) == steps
+
+
+def test_evaluations_are_those_of_the_solver() -> None:
+    partition = Partition(lambda t, p: p, lambda t, q: -q)
+    solution = integrate(partition, torch.ones(2), t1=1, dt=0.1, solver=Leapfrog())
+    assert solution.num_evals == 10 * Leapfrog.num_evals == 15  # two kicks and a drift, each half of one
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -97,7 +111,7 @@ def test_gradients_flow_to_the_start_and_the_parameters(
         ({"t1": inf}, ValueError, "`t1` is inf"),
         ({"t1": 0.0}, ValueError, "nothing to integrate"),
         ({"solver": RK4}, TypeError, r"give an instance: RK4\(\)"),
-        ({"solver": "rk4"}, TypeError, "make_solver"),
+        ({"solver": "rk5"}, ValueError, "`solver` is 'rk5'; choose one of 'euler'"),
         ({"solver": Leapfrog()}, ValueError, "Leapfrog needs a partition"),
         ({"save": "all"}, ValueError, "'trajectory', 'end'"),
         ({"adjoint": "magic"}, ValueError, "'autograd'"),
@@ -105,6 +119,11 @@ def test_gradients_flow_to_the_start_and_the_parameters(
         ({"f": lambda t, y: y[:1]}, ValueError, "returned shape"),
         ({"f": lambda t, y: y.float()}, ValueError, "returned dtype"),
         ({"f": lambda t, y: 1.0}, TypeError, "returned float"),
+        (
+            {"f": Partition(lambda t, p: p, lambda t, q: q[:1]), "y0": torch.ones(4), "solver": Leapfrog()},
+            ValueError,
+            "`kick`",
+        ),
     ],
 )
 def test_bad_input_is_named(changes: dict[str, object], error: type[Exception], message: str) -> None:
@@ -120,7 +139,7 @@ def test_a_partition_wants_an_even_state() -> None:
 
 
 def test_unknown_names_list_the_registry() -> None:
-    with pytest.raises(ValueError, match="euler, midpoint"):
+    with pytest.raises(ValueError, match="'euler', 'midpoint'"):
         make_solver("newton")
 
 
@@ -146,12 +165,53 @@ def test_divergence_may_be_flagged_instead() -> None:
 
 
 def test_divergence_of_a_two_step_method_is_seen_in_its_memory() -> None:
-    """One state of two is infinite: the last may look well."""
+    """One state of two is infinite: the last looks well."""
+
+    def spike(t: float, y: Tensor) -> Tensor:
+        return torch.full_like(y, 3e38 if float(t) == 5 else 1.0)
+
+    facts = {"t1": 20, "dt": 10, "solver": make_solver("leapfrog-midpoint")}
     with pytest.raises(DivergenceError):
-        integrate(
-            lambda t, y: torch.where(torch.isfinite(y), 3e38, 1.0),
-            torch.ones(1),
-            t1=20,
-            dt=10,
-            solver=make_solver("leapfrog-midpoint"),
-        )
+        integrate(spike, torch.ones(1), **facts)
+    quiet = integrate(spike, torch.ones(1), on_divergence="ignore", **facts)
+    assert quiet.y[1:].tolist() == [[float("inf")], [21.0]]
+    assert not quiet.finite
+
+
+def test_a_solver_may_be_named() -> None:
+    named, given = (integrate(decay, torch.ones(2), t1=1, dt=0.1, solver=solver).y for solver in ("rk4", RK4()))
+    assert torch.equal(named, given)
+
+
+@pytest.mark.parametrize("y0", [torch.ones(()), torch.ones(3), torch.ones(3, dtype=torch.complex64)])
+def test_time_is_a_tensor_that_does_not_widen_the_state(y0: Tensor) -> None:
+    seen: list[Tensor] = []
+
+    def driven(t: Tensor, y: Tensor) -> Tensor:
+        seen.append(t)
+        return torch.sin(t) * y
+
+    assert integrate(driven, y0, t0=0.5, t1=1, dt=0.25, solver=RK4()).y.dtype == y0.dtype
+    assert all(t.shape == () and t.dtype == (torch.float64 if y0.ndim else torch.float32) for t in seen)
+    assert [float(t) for t in seen[:4]] == [0.5, 0.625, 0.625, 0.75]
+
+
+def test_f_is_evaluated_as_often_as_the_method_says_with_the_callers_gradients() -> None:
+    calls = 0
+
+    def gradient_flow(t: Tensor, y: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        (slope,) = torch.autograd.grad(-(y**4).sum() / 4, y, create_graph=True)
+        return slope
+
+    solution = integrate(gradient_flow, torch.ones(2, requires_grad=True), t1=1, dt=0.25, solver=RK4())
+    assert calls == solution.num_evals == 16
+    solution.y[-1].sum().backward()
+
+
+def test_a_state_stays_as_it_is_inside_autocast() -> None:
+    layer = torch.nn.Linear(4, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        solution = integrate(lambda t, y: layer(y), torch.ones(3, 4), t1=1, dt=0.5, solver=Euler())
+    assert solution.y.dtype == torch.float32

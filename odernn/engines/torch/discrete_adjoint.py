@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from solvers import Adjoint, Autograd, Checkpointed, LeapfrogMidpoint, SplittingMethod
+from solvers.checks import check_count
 from solvers.extend import Memory, Problem, Save, Solved, refuse_second_derivative, refuse_transforms, without_autocast
 
 from ..problem import RecurrentProblem
@@ -37,12 +38,22 @@ class DiscreteAdjoint(Adjoint):
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
+        chunk: intervals that the backward pass recomputes together; None for as many as fit the processor's cache.
+
+    Raises:
+        TypeError, ValueError: `chunk` is neither None nor a whole number from 1.
 
     Source: the discrete adjoint of a Runge-Kutta method, as in Hager, Runge-Kutta methods in optimal control and the
     transformed adjoint system, Numer. Math. 87 (2000), 247-282; doing all times at once is our own arrangement.
     """
 
     recursion: Recursion = field(default=one_by_one, repr=False)
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the size of a chunk."""
+        if self.chunk is not None:
+            check_count("chunk", self.chunk)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run without a tape, keeping the states at the samples."""
@@ -55,14 +66,14 @@ class DiscreteAdjoint(Adjoint):
         recurrence = problem.recurrence
         assert recurrence is not None
         if not torch.is_grad_enabled():
-            return _infer(problem, recurrence, save)
+            return _infer(problem, recurrence, save, self.chunk)
         return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
         previous, dt_previous = previous_step(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self.recursion, dt_previous),
+            _Plan(problem, recurrence, save, self.recursion, dt_previous, self.chunk),
             *(problem.y0, previous, dt_previous if isinstance(dt_previous, Tensor) else None),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters or ()),
@@ -79,10 +90,10 @@ def at_samples(kept: Tensor, every: int) -> Tensor:
     return kept if every == 1 else kept[every - 1 :: every]
 
 
-def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
+def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, chunk: int | None) -> Solved:
     """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
     previous, dt_previous = previous_step(problem)
-    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous)
+    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous, chunk)
     stepper = plan.stepper(recurrence, problem.y0, previous, None)
     last, other, kept = _run(plan, recurrence, stepper, problem.y0, keep=save == "trajectory")
     trajectory = None if kept is None else at_samples(kept, stepper.kept)
@@ -128,6 +139,7 @@ class _Plan:
     save: Save
     recursion: Recursion
     dt_previous: float | Tensor | None
+    chunk: int | None
 
     def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
         """The method on a recurrence without a graph; the step before may be a number that is no tensor."""
@@ -142,7 +154,7 @@ def _run(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """(the last state, of the two-step rule the one before, the kept states or None)."""
     kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape) if keep else None
-    last = forward(recurrence, stepper, plan.problem.substeps, y0, kept).clone()
+    last = forward(recurrence, stepper, plan.problem.substeps, y0, kept, plan.chunk).clone()
     other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
     return last, other, kept
 
@@ -202,6 +214,7 @@ class _Discrete(torch.autograd.Function):
             of_kept,
             Wanted(by_weight, by_dt or by_dt_previous),
             plan.recursion,
+            plan.chunk,
         )
         of_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
         of_before = stepper.previous_step_gradient

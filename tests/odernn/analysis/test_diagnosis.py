@@ -189,3 +189,13 @@ def test_bad_arguments_are_named(change: dict, said: str) -> None:
     arguments = {"rnn": ODERNN(AntisymmetricField(1, 4), Euler(), dt=0.1), "x": torch.zeros(5, 1, 1)} | change
     with pytest.raises((TypeError, ValueError), match=said):
         diagnose(**arguments)
+
+
+def test_substeps_are_steps_of_the_solver() -> None:
+    rnn = ODERNN(rotations(4.0), RK4(), dt=3.0, substeps=2)
+    found = diagnose(rnn, torch.zeros(10, 1, 1, dtype=DOUBLE), show=False)
+    assert found.measures is not None
+    assert found.measures.steps == 20
+    assert found.measures.turning == pytest.approx(6.0)
+    assert found.remedies.substeps == 5  # 12 / 5 is below 2.83
+    assert found.findings[0].startswith("dt 3 in 2 substeps puts 100 %")
