@@ -61,11 +61,11 @@ def counts(text: str) -> list[int]:
     return [count(part) for part in text.split(",")]
 
 
-def seconds(text: str) -> float:
-    """A time above 0."""
+def positive(text: str) -> float:
+    """A number above 0."""
     value = float(text)
     if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
 
 

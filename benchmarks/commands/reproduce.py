@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.commands.arguments import seconds
+from benchmarks.commands.arguments import positive
 from benchmarks.commands.report import write_report
 from benchmarks.commands.train import DEVICES_HELP, LOGGERS_HELP, TAKEOVER_HELP
 from benchmarks.run.budget import BUDGETS, budget_options
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", type=Path, metavar="DIR", help="folder above the run folders (default runs, or runs/BUDGET)")
     add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
     add("--devices", type=_count, default=1, metavar="N", help=f"{DEVICES_HELP} (default 1)")
-    add("--takeover", type=seconds, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
+    add("--takeover", type=positive, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
     add("--loggers", default="", metavar="NAMES", help=LOGGERS_HELP)
     add("--progress", choices=("lines", "none"), default="lines", help="what each run shows (default lines)")
     return parser

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks.commands.arguments import count, seconds
+from benchmarks.commands.arguments import count, positive
 from benchmarks.commands.train import TAKEOVER_HELP
 from benchmarks.run.lease import TAKEOVER
 from benchmarks.search.search import Search, SearchSpec
@@ -61,13 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--space", metavar="SPACE", help="one of those below, or a file (default: wide, for torch's networks baseline)")
     add("--trials", type=count, default=50, metavar="N", help="of the whole study, by all processes (default 50)")
     add("--epochs", type=count, metavar="N", help="of a trial, instead of the run's number")
-    add("--time", type=seconds, default=math.inf, metavar="S", help="seconds after which this process ends")
+    add("--time", type=positive, default=math.inf, metavar="S", help="seconds after which this process ends")
     add("--pruner", choices=PRUNERS, default="median", help="ends trials that are behind (default median)")
     add("--study", default="study", metavar="NAME", help="a study of its own beside others (default study)")
     add("--sampler-seed", type=int, metavar="N", help="of what is tried; leave it out for several processes")
     add("--data", type=Path, metavar="DIR", help="folder with the task's data files")
     add("--out", type=Path, default=Path("searches"), metavar="DIR", help="folder above the studies (default searches)")
-    add("--takeover", type=seconds, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
+    add("--takeover", type=positive, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
     return parser
 
 

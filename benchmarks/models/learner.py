@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -55,7 +55,7 @@ class Learner(L.LightningModule):
         """The network that is evaluated and kept: the average where there is one and it has begun."""
         if self.average is None or not int(self.average.n_averaged):
             return self.network
-        return self.average.module
+        return cast(SequenceNetwork, self.average.module)
 
     def keep_only(self, weights: dict[str, Tensor]) -> None:
         """Makes `weights`, of which no average is taken any more, what is evaluated."""

@@ -31,7 +31,7 @@ class Choices:
 
     values: tuple[Any, ...]
 
-    def suggest(self, name: str, trial: optuna.Trial) -> Any:
+    def suggest(self, name: str, trial: optuna.trial.BaseTrial) -> Any:
         """The trial's value."""
         return json.loads(trial.suggest_categorical(name, [json.dumps(value) for value in self.values]))
 
@@ -49,7 +49,7 @@ class Range:
     high: float
     log: bool = False
 
-    def suggest(self, name: str, trial: optuna.Trial) -> float:
+    def suggest(self, name: str, trial: optuna.trial.BaseTrial) -> float:
         """The trial's value."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
@@ -90,7 +90,7 @@ def read_space(name: str, settings: Settings) -> Space:
     return space
 
 
-def suggest(space: Space, trial: optuna.Trial) -> dict[str, Any]:
+def suggest(space: Space, trial: optuna.trial.BaseTrial) -> dict[str, Any]:
     """The trial's value of every option; those of a section are taken apart."""
     chosen: dict[str, Any] = {}
     for name, dimension in space.items():

@@ -192,7 +192,7 @@ class Settings:
 def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as dictionaries, completed by the options that have a default in their type."""
     model = settings.get("model", {})
-    kinds = {"model": BaselineSettings if "kind" in model else ODESettings} | SECTIONS
+    kinds = {"model": BaselineSettings if "kind" in model else ODESettings, **SECTIONS}
     return settings | {name: _defaults(kind) | settings.get(name, {}) for name, kind in kinds.items()}
 
 
