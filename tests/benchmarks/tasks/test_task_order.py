@@ -9,7 +9,7 @@ from torch import Tensor
 
 from benchmarks.data.random_splits import epoch_order
 from benchmarks.tasks import TASKS
-from benchmarks.tasks.loading import EpochOrder
+from benchmarks.tasks.loading import EpochOrder, Share
 from tests.benchmarks.image_parts import image_parts
 
 
@@ -66,7 +66,7 @@ def test_the_seed_governs_the_order_and_nothing_else():
 
 
 def test_an_iterator_made_before_the_epoch_is_set_follows_it():
-    order = EpochOrder(100, seed=0)
+    order = EpochOrder(100, 0, Share())
     early = iter(order)
     order.set_epoch(4)
     assert [draw.row for draw in early] == epoch_order(100, 0, 4).tolist()
