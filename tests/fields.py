@@ -1,7 +1,7 @@
 """Fields that several tests share: of a user's own, which no operator knows."""
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,7 @@ class UnregisteredPartitioned(Unregistered):
 class UnregisteredSemilinear(Unregistered):
     """The same of a field with a linear part."""
 
-    def semilinear(self) -> tuple[Tensor, Callable[[Time, Tensor, Tensor], Tensor]]:
+    def semilinear(self) -> tuple[Any, Callable[[Time, Tensor, Tensor], Tensor]]:
         return cast(SemilinearField, self.inner).semilinear()
 
 

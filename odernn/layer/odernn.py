@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import get_args, overload
 
@@ -19,6 +19,7 @@ from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, s
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
+from ..fields.parametrise import built_once
 from . import inputs
 from .problem import initial_value_problem
 from .settings import as_setting, is_setting
@@ -299,8 +300,7 @@ class ODERNN(nn.Module):
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
-        keeps_tape = isinstance(self.adjoint, Autograd | Auto)
-        return nn.utils.parametrize.cached() if keeps_tape else nullcontext()
+        return built_once(self.field, keeps_tape=isinstance(self.adjoint, Autograd | Auto))
 
     def _by_timestamps(
         self, timestamps: Tensor, state: RecurrentState, dt: Step | None, samples: Tensor, continuing: bool

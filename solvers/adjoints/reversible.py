@@ -151,7 +151,7 @@ class _Reversible(torch.autograd.Function):
         carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run = run
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y0, *tensors_of(run.memory), y, *carried)
+        ctx.save_for_backward(y0, *tensors_of(run.memory), y.clone(), *carried)  # the caller may write into its y
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
 
     @staticmethod

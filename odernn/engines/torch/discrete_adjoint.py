@@ -25,6 +25,7 @@ from solvers.extend import (
 
 from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
+from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .stepper import Stepper
 from .sweep import KeptStates, Recursion, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
@@ -170,6 +171,13 @@ def _run(
     return last, other, kept
 
 
+def _again(plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor) -> Tensor:
+    """The kept states, from a second forward pass."""
+    *_, kept = _run(plan, recurrence, stepper, y0, keep=True)
+    assert kept is not None
+    return kept
+
+
 class _Discrete(torch.autograd.Function):
     """The recurrence as one differentiable operation: (last state, the one before, the kept states if asked for)."""
 
@@ -191,7 +199,8 @@ class _Discrete(torch.autograd.Function):
         last, other, kept = _run(plan, recurrence, stepper, y0, keep=True)
         assert kept is not None
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
-        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, kept, *parameters)
+        saved, ctx.writes = counted(kept)
+        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, saved, *parameters)
         ctx.set_materialize_grads(False)
         return (last, other, kept) if plan.save == "trajectory" else (last, other)
 
@@ -212,6 +221,8 @@ class _Discrete(torch.autograd.Function):
         _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        if ctx.writes is not None and ctx.writes.has_changed():
+            kept = _again(plan, recurrence, plan.stepper(recurrence, y0, previous, dt_previous), y0)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)

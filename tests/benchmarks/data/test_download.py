@@ -40,11 +40,31 @@ class Clock:
         return self.now
 
 
+class Server(ThreadingHTTPServer):
+    """A server on loopback that keeps what it was asked for; clients that give up are what the tests are about."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Mirror)
+        self.requests: list[str] = []
+        self.closing, self.stalled, self.clock = threading.Event(), threading.Event(), Clock()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 class Mirror(BaseHTTPRequestHandler):
     """Does what the first folder of the address says."""
 
+    @property
+    def kept(self) -> Server:
+        assert isinstance(self.server, Server)
+        return self.server
+
     def do_GET(self):
-        self.server.requests.append(self.path)
+        self.kept.requests.append(self.path)
         getattr(self, self.path.split("/")[1])()
 
     def log_message(self, format, *args):
@@ -100,13 +120,13 @@ class Mirror(BaseHTTPRequestHandler):
 
     def stalls(self):
         self.answer(PACKED[:HALF], len(PACKED))
-        self.server.stalled.set()
-        self.server.closing.wait(30)
+        self.kept.stalled.set()
+        self.kept.closing.wait(30)
 
     def drips(self):
         self.answer(b"", len(PACKED))
         for start in range(0, len(PACKED), 2048):
-            self.server.clock.now += SECONDS_A_DROP
+            self.kept.clock.now += SECONDS_A_DROP
             self.wfile.write(PACKED[start : start + 2048])
 
     def gone(self):
@@ -120,13 +140,8 @@ class Mirror(BaseHTTPRequestHandler):
 def server(monkeypatch):
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
-    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
-        server.daemon_threads = True
-        server.handle_error = lambda request, address: None  # a client that gives up is what the tests are about
-        server.requests, server.closing, server.stalled = [], threading.Event(), threading.Event()
-        server.clock = Clock()
+    with Server() as server:
         monkeypatch.setattr("benchmarks.data.download.time", server.clock)
-        server.url = f"http://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield server

@@ -10,17 +10,17 @@ from benchmarks.data.digits import load_digits
 from benchmarks.data.mnist import load_mnist
 from benchmarks.data.random_splits import hold_out, hold_out_stratified, permutation
 from benchmarks.tasks import PixelDigits, PixelMNIST
-from benchmarks.tasks.samples import Splits
+from tests.benchmarks.image_parts import ImageParts, image_parts
 
 SIZES = [1, 5, 199, 999]
 
 
-def digits_splits(val_size: int, split_seed: int) -> Splits:
-    return PixelDigits(val_size=val_size, split_seed=split_seed).read()
+def digits_splits(val_size: int, split_seed: int) -> ImageParts:
+    return image_parts(PixelDigits(val_size=val_size, split_seed=split_seed).read())
 
 
-def mnist_splits(data_dir: Path, val_size: int, split_seed: int) -> Splits:
-    return PixelMNIST(data_dir=data_dir, val_size=val_size, split_seed=split_seed).read()
+def mnist_splits(data_dir: Path, val_size: int, split_seed: int) -> ImageParts:
+    return image_parts(PixelMNIST(data_dir=data_dir, val_size=val_size, split_seed=split_seed).read())
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -12,7 +12,8 @@ from benchmarks.support.errors import UserError
 
 def test_lstm_adds_the_forget_bias_once() -> None:
     lstm = Baseline(BaselineSettings("lstm", 8, 1.0), 3).rnn
-    total = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    biases = dict(lstm.named_parameters())
+    total = biases["bias_ih_l0"] + biases["bias_hh_l0"]
     assert torch.equal(total.chunk(4)[1], torch.ones(8))
     for gate in (0, 2, 3):
         assert torch.equal(total.chunk(4)[gate], torch.zeros(8))

@@ -185,7 +185,9 @@ def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
 
-    tableau = SOLVERS[solver].tableau
+    kind = SOLVERS[solver]
+    assert issubclass(kind, ExponentialRungeKutta)
+    tableau = kind.tableau
     count = len(tableau.functions) if matrices is None else matrices
     return Call(
         y0=normal(3, 4),

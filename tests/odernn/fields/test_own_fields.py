@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn import ODERNN, AffinePointwiseField, AntisymmetricField, DiscreteAdjoint, RecurrentState
 from odernn.fields import TanhField
@@ -216,8 +217,8 @@ def test_inference_keeps_no_state_but_the_last() -> None:
     field.input_map = nn.Linear(2, 1, dtype=DOUBLE)  # a control of another width than the state
     rnn = ODERNN(field, RK4(), dt=0.3, adjoint=DiscreteAdjoint(chunk=250))
 
-    class Sizes(torch.utils._python_dispatch.TorchDispatchMode):
-        def __torch_dispatch__(self, func: object, types: object, args: object = (), kwargs: object = None) -> object:
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> object:
             result = func(*args, **(kwargs or {}))
             sizes.extend(
                 [result.shape[0]] if isinstance(result, Tensor) and result.ndim == 3 and result.shape[-1] == 4 else []

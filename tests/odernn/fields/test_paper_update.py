@@ -17,7 +17,7 @@ ROUNDING: dict[str, Any] = {"rtol": 0, "atol": 4 * torch.finfo(DOUBLE).eps}
 
 def paper_matrix(rnn: ODERNN, n: int) -> torch.Tensor:
     """W - W^T - gamma I from the n(n-1)/2 strictly upper entries of W, row by row, written out entry by entry."""
-    entries = iter(rnn.field.recurrent.upper.tolist())
+    entries = iter(rnn.field.get_parameter("recurrent.upper").tolist())
     m = torch.full((n, n), 0.0, dtype=DOUBLE)
     for i in range(n):
         m[i, i] = -GAMMA
@@ -31,8 +31,8 @@ def paper_matrix(rnn: ODERNN, n: int) -> torch.Tensor:
 def test_one_step_is_the_papers(gated: bool) -> None:
     n, m, batch = 7, 3, 5
     rnn = AntisymmetricRNN(m, n, epsilon=EPSILON, gamma=GAMMA, gated=gated, dtype=DOUBLE)
-    torch.nn.init.normal_(rnn.field.input_map.bias)
-    v, b = rnn.field.input_map.weight, rnn.field.input_map.bias
+    v, b = rnn.field.get_parameter("input_map.weight"), rnn.field.get_parameter("input_map.bias")
+    torch.nn.init.normal_(b)
     x, y = torch.randn(1, batch, m, dtype=DOUBLE), torch.randn(1, batch, n, dtype=DOUBLE)
     p = torch.einsum("ij,bj->bi", paper_matrix(rnn, n), y[0])
     update = torch.tanh(p + x[0] @ v[:n].T + b[:n])

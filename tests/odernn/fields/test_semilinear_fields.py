@@ -13,7 +13,7 @@ FITTING = [name for name, solver in SOLVERS.items() if solver.needs in (None, Ne
 def build(name: str) -> AffinePointwiseField:
     field = FIELDS[name](3, 6, dtype=torch.float64)
     assert isinstance(field, AffinePointwiseField)
-    torch.nn.init.normal_(field.input_map.bias)
+    torch.nn.init.normal_(field.get_parameter("input_map.bias"))
     return field
 
 
@@ -53,6 +53,7 @@ def test_the_structures_agree(name: str) -> None:
     assert field.weight().shape[0] % 6 == 0
     assert isinstance(field, SemilinearField)
     linear, remainder = field.semilinear()
+    assert isinstance(linear, Tensor)
     assert torch.allclose(y @ linear.T + remainder(0.0, y, u), whole, rtol=0, atol=1e-14)
 
 

@@ -254,6 +254,6 @@ def test_a_backward_equation_that_is_lost_is_an_error_of_its_own() -> None:
 
 
 def test_bad_argument() -> None:
-    make: Callable[[object], object] = Continuous
+    make: Callable[..., object] = Continuous
     with pytest.raises(TypeError, match="`backward` is str"):
         make("dopri5")

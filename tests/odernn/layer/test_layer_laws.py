@@ -251,7 +251,7 @@ def test_every_sample_has_its_own_clock(field: str, solver: str) -> None:
 
 def test_the_weights_are_built_once_a_call() -> None:
     rnn, count = layer("antisymmetric", "rk4"), []
-    rnn.field.recurrent.register_forward_hook(lambda *_: count.append(1))
+    rnn.field.get_submodule("recurrent").register_forward_hook(lambda *_: count.append(1))
     rnn(torch.randn(20, 3, 2, dtype=DOUBLE))
     assert len(count) == 1
 

@@ -202,6 +202,7 @@ def two_steps(solver: Solver, system: Semilinear, dt: Time, memory: Memory) -> t
 def test_matrices_follow_a_linear_part_changed_in_place(solver: Solver) -> None:
     system = Semilinear(LINEAR.clone(), remainder)
     _, memory = two_steps(solver, system, 0.1, ())
+    assert isinstance(system.linear, Tensor)
     system.linear.mul_(2)
     fresh = two_steps(solver, system, 0.1, ())[0]
     assert torch.equal(two_steps(solver, system, 0.1, memory)[0], fresh)

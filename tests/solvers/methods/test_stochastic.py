@@ -187,7 +187,9 @@ def test_paths_of_torchsde_follow_geometric_brownian_motion(calculus: str, metho
     equation = Structured(lambda t, y: RATE * y, diffusion=Diffusion(lambda t, y: SCALE * y))
     paths = sde_paths(equation, y0, [0.0, 0.5, T], dt=0.01, calculus=calculus, method=method, brownian=w)
     shift = 0.5 * SCALE**2 if calculus == "ito" else 0.0
-    exact = torch.exp((RATE - shift) * T + SCALE * w(0.0, T))
+    end = w(0.0, T)
+    assert isinstance(end, Tensor)
+    exact = torch.exp((RATE - shift) * T + SCALE * end)
     assert paths.shape == (3, 200, 1)
     # the mean error of a path: order 1/2 for euler, 1 for the others, measured at a third of these
     assert (paths[-1] - exact).abs().mean() < (0.06 if method == "euler" else 0.02)

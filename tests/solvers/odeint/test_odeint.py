@@ -97,7 +97,8 @@ def test_a_tuple_is_a_state(method: str) -> None:
     for got, wanted in zip(ours, theirs, strict=True):
         torch.testing.assert_close(got, wanted, **ROUNDING)
     ours_back, theirs_back = (
-        torch.autograd.grad(path[0].sum() + path[1].sum(), (a, b), retain_graph=True) for path in (ours, theirs)
+        torch.autograd.grad(torch.cat([part.flatten() for part in path]).sum(), (a, b), retain_graph=True)
+        for path in (ours, theirs)
     )
     for got, wanted in zip(ours_back, theirs_back, strict=True):
         torch.testing.assert_close(got, wanted, **ROUNDING)
@@ -111,6 +112,7 @@ def test_complex_states(method: str) -> None:
     results = []
     for solve in (odeint, torchdiffeq.odeint):
         path = solve(lambda time, y: rates * y * torch.cos(time), y0, t, method=method, options={"step_size": 0.05})
+        assert isinstance(path, Tensor)
         results.append((path, *torch.autograd.grad(path.abs().square().sum(), (y0, t))))
     for got, wanted in zip(*results, strict=True):
         torch.testing.assert_close(got, wanted, **ROUNDING)
@@ -120,6 +122,7 @@ def test_single_precision_states_with_double_times() -> None:
     y0, t = torch.randn(5), torch.tensor(FORWARD, dtype=DOUBLE)
     ours = odeint(lambda time, y: y.sin() + time, y0, t, method="rk4")
     theirs = torchdiffeq.odeint(lambda time, y: y.sin() + time, y0, t, method="rk4")
+    assert isinstance(ours, Tensor)
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours, theirs)
 

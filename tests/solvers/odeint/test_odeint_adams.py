@@ -101,6 +101,7 @@ def test_single_precision_states_with_single_and_double_times() -> None:
     for t in (times(), times().float()):
         ours = odeint(lambda time, y: 0.1 * y.sin() + time, y0, t, method=METHOD)
         theirs = torchdiffeq.odeint(lambda time, y: 0.1 * y.sin() + time, y0, t, method=METHOD)
+        assert isinstance(ours, Tensor)
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)  # weights of 591, each to 6e-8
 
