@@ -122,7 +122,7 @@ class OnEngine(Adjoint):
             return Choice("torch", self._without_parallel(), "the problem is not a layer's")
         missing = unsupported(problem.field, problem.hold, problem.solver, problem.step)
         if missing is None and problem.called is not None:
-            missing = misfit(problem.field, problem.y0, problem.inputs[1], problem.control)
+            missing = misfit(problem.field, problem.y0, problem.given.samples, problem.control)
         if missing is not None:
             return self._without_operator(problem, missing)
         reason = why_not_native(self.engine, problem.y0)
@@ -139,7 +139,7 @@ class OnEngine(Adjoint):
         if self.engine == "native" and choice.engine != "native":
             warn_of_torch(choice.reason)
 
-    def _without_operator(self, problem: Problem, missing: str) -> Choice:
+    def _without_operator(self, problem: RecurrentProblem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         if torch.compiler.is_compiling():
             return Choice("torch", self._without_parallel(), missing)

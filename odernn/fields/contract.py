@@ -134,13 +134,13 @@ def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) 
 
 def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> bool:
     """Whether the halves of a partitioned field do not move along `pointwise` of y K^T, each by its own entries."""
+    n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
     if not is_partitioned(field):
         return False
     y, _, u = given
-    n = field.hidden_size // 2
-    p = y @ field.weight().T
+    p = y @ weight().T
     controls = u.unflatten(-1, (-1, 2, n))
-    slopes = [field.pointwise(y[..., s], p[..., s], controls[..., k, :].flatten(-2)) for k, s in enumerate(_halves(n))]
+    slopes = [pointwise(y[..., s], p[..., s], controls[..., k, :].flatten(-2)) for k, s in enumerate(_halves(n))]
     q_half, p_half = _halves(n)
     moved = field.drift(0.0, y[..., p_half], u), field.kick(0.0, y[..., q_half], u)
     return not all(_close(slope, move) for slope, move in zip(slopes, moved, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None, *, elementwi
     """
     if isinstance(field, NoisyField):
         return _noisy(field, elementwise=elementwise)
-    affine = None
+    affine, plain = None, partial(_plain, field)
     if weight is not None and is_affine(field):
         assert isinstance(field, AffinePointwiseField)
         affine = make_affine_right_hand_side(field, weight)
@@ -41,7 +42,7 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None, *, elementwi
     def make(control: Control) -> Structured:
         whole = None if affine is None else affine(control)
         return Structured(
-            _plain(field, control) if whole is None else whole,
+            plain(control) if whole is None else whole,
             partition=None if partition is None else partition(control),
             semilinear=None if semilinear is None else semilinear(control),
             affine=whole if elementwise else None,
