@@ -86,7 +86,7 @@ class RecurrentProblem(Problem):
         assert samples is not None
         if start and not self.hold.jumps:
             before = self.control(samples[start - 1])
-        return Span(samples if self.length == len(samples) else samples[start:stop], before, self.step)
+        return Span(samples if self.length == samples.shape[0] else samples[start:stop], before, self.step)
 
     @property
     def step(self) -> float | Tensor:

@@ -18,7 +18,6 @@ from .noise import NoisyField
 from .registry import FIELDS
 
 _LINEAR_FORWARD = nn.Linear.forward
-_MODULE_CALL = nn.Module.__call__
 
 
 class _Functions(NamedTuple):
@@ -42,7 +41,7 @@ _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance
 def why_called(module: nn.Module) -> str | None:
     """What acts in a call of the module besides its class's `forward`, or None."""
     attributes = vars(module)
-    if "forward" in attributes or type(module).__call__ is not _MODULE_CALL:
+    if "forward" in attributes or type(module).__call__ is not nn.Module.__call__:
         return "the call of the module is replaced"
     forward = attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]
     if forward or attributes["_backward_hooks"] or attributes["_backward_pre_hooks"]:
