@@ -45,6 +45,8 @@ def check_count(name: str, value: object) -> None:
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a whole number from 1")
     if value < 1:
         raise ValueError(f"`{name}` is {value}; give a whole number from 1")
+    if value > sys.maxsize:
+        raise ValueError(f"`{name}` is too large; give a whole number up to {sys.maxsize}")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:

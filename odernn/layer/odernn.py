@@ -227,6 +227,9 @@ class ODERNN(nn.Module):
             TypeError, ValueError: a state that does not fit the field, a number below 1, or a layer whose dt is given
                 sample by sample.
         """
+        if isinstance(state, int):
+            check_count("state", state)
+            state = self.initial_state(state)
         dt = self.dt.detach() if isinstance(self.dt, Tensor) else self.dt
         if isinstance(dt, Tensor) and dt.ndim:
             raise ValueError(
@@ -235,7 +238,7 @@ class ODERNN(nn.Module):
             )
         return Stream(
             Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps),
-            self.initial_state(state) if isinstance(state, int) else state,
+            state,
             engine=self.engine,
             on_divergence=self.on_divergence,
             check_input=self.check_input,
