@@ -5,6 +5,7 @@ A user of the solvers needs none of it. `solvers.checks` has the checks of argum
 
 from .adjoints.adjoint import Save, Solved
 from .adjoints.closure import check_seen
+from .adjoints.snapshot import Snapshot, snapshot_of
 from .adjoints.transforms import transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
@@ -15,9 +16,9 @@ from .methods.exponential_rk import functions_of
 from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
 from .requirements import check_requirements
-from .right_hand_side import RightHandSide, Time
+from .right_hand_side import RightHandSide, Time, time_tensor
 from .solver import Memory
-from .user_function import check_slope, time_like
+from .user_function import check_slope
 
 __all__ = [
     "POLICIES",
@@ -30,6 +31,7 @@ __all__ = [
     "Problem",
     "RightHandSide",
     "Save",
+    "Snapshot",
     "Solved",
     "Time",
     "apply_matrix",
@@ -41,7 +43,8 @@ __all__ = [
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",
-    "time_like",
+    "snapshot_of",
+    "time_tensor",
     "transformed",
     "without_autocast",
 ]

@@ -16,6 +16,20 @@ Time = float | Tensor
 RightHandSide = Callable[[Time, Tensor], Tensor]
 
 
+def time_tensor(t: Time, y: Tensor) -> Tensor:
+    """Return the time as a tensor on the device of the state: () for a number.
+
+    So a right-hand side may write torch.sin(t), whether its times came as numbers or as tensors. A tensor () is float64
+    where the device has that type, so that late times keep their digits: beside a state with dimensions it does not
+    widen the result. Any other time has the real dtype of the state. Nothing waits for the device.
+    """
+    dtype = y.dtype.to_real()
+    if isinstance(t, Tensor):
+        return t.to(y.device) if t.ndim == 0 and y.ndim else t.to(device=y.device, dtype=dtype)
+    wide = torch.float64 if y.ndim and y.device.type != "mps" else dtype
+    return torch.full((), t, dtype=wide, device=y.device)
+
+
 class Need(Enum):
     """A structure that a solver needs of its right-hand side."""
 

@@ -8,21 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from .right_hand_side import AffinePointwise, Partition, RightHandSide, Semilinear, Structured, Time
-
-
-def time_like(t: Time, y: Tensor) -> Tensor:
-    """Return the time as a tensor on the device of the state: () for a number.
-
-    So a right-hand side may write torch.sin(t), whether its times came as numbers or as tensors. A tensor () is float64
-    where the device has that type, so that late times keep their digits: beside a state with dimensions it does not
-    widen the result. Any other time has the real dtype of the state. Nothing waits for the device.
-    """
-    dtype = y.dtype.to_real()
-    if isinstance(t, Tensor):
-        return t if t.ndim == 0 and y.ndim else t.to(dtype)
-    wide = torch.float64 if y.ndim and y.device.type != "mps" else dtype
-    return torch.full((), t, dtype=wide, device=y.device)
+from .right_hand_side import AffinePointwise, Partition, RightHandSide, Semilinear, Structured, Time, time_tensor
 
 
 def prepared(f: RightHandSide) -> RightHandSide:
@@ -53,7 +39,7 @@ class _Once:
         self._seen = False
 
     def __call__(self, t: Time, y: Tensor, *others: Tensor) -> Tensor:
-        slope = self._function(time_like(t, y), y, *others)
+        slope = self._function(time_tensor(t, y), y, *others)
         if not self._seen:
             check_slope(self._name, slope, y)
             self._seen = True

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from solvers import Diffusion, Structured
 from solvers.checks import check_not_negative
-from solvers.extend import Time, time_like
+from solvers.extend import Time, time_tensor
 
 from .field import VectorField
 
@@ -101,7 +101,7 @@ class NoisyField(VectorField):
     def equation(self, x: Float[Tensor, "batch input"]) -> Structured:
         """The stochastic equation under a constant input, for `integrate` and `sde_paths`."""
         u = self.control(x)
-        return Structured(lambda t, y: self.field(time_like(t, y), y, u), diffusion=self.diffusion())
+        return Structured(lambda t, y: self.field(time_tensor(t, y), y, u), diffusion=self.diffusion())
 
     def extra_repr(self) -> str:
         """The scales of the noise."""

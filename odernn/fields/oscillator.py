@@ -75,6 +75,7 @@ class OscillatorBank(AffinePointwiseField):
             raise ValueError(
                 f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
             )
+        check_not_negative("sigma_w", sigma_w)
         check_not_negative("lowest_frequency", lowest_frequency)
         check_not_negative("highest_frequency", highest_frequency)
         check_positive("frequency_unit", frequency_unit)

@@ -59,18 +59,19 @@ def make_solver(name: str) -> Solver:
     """The solver registered under `name`, with its default hyperparameters.
 
     Raises:
-        ValueError: an unknown name; the message lists the registry and the nearest name.
+        TypeError: not a name.
+        ValueError: an unknown name; the message lists the registry.
     """
-    check_choice("solver", name, tuple(SOLVERS))
+    check_choice("solver", name, SOLVERS)
     return SOLVERS[name]()
 
 
 def as_solver(solver: Solver | str) -> Solver:
-    """The solver itself, or the one registered under its name.
+    """The solver itself, or the one that is registered under its name.
 
     Raises:
         TypeError: neither a solver nor a name.
-        ValueError: an unknown name; the message lists the registry and the nearest name.
+        ValueError: an unknown name; the message lists the registry.
     """
     if isinstance(solver, str):
         return make_solver(solver)

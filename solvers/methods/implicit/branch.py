@@ -32,6 +32,8 @@ AIM = 0.15
 """The first correction that the length of the next step aims at; it grows with that length."""
 SHORTEST = 1e-10
 """The shortest step, as arc length."""
+LEAST_SHARE = 1e-8
+"""A branch that comes back so near to s = 0 goes to infinity, as the only root at s = 0 is the guess."""
 LEAST_SCALE = 1e-6
 """What an entry of Y is measured in is itself or its change by dt f, but at least this part of the row's largest."""
 
@@ -48,6 +50,7 @@ class Points:
         s_slope: ds by arc length (m, 1).
         step: the next step (m, 1).
         scale: what Y is measured in (m, n).
+        fold: the s of the first fold (m, 1), 1 before there is one.
     """
 
     row: Tensor
@@ -57,10 +60,19 @@ class Points:
     s_slope: Tensor
     step: Tensor
     scale: Tensor
+    fold: Tensor
 
     def take(self, kept: Tensor) -> Points:
         """Those where `kept` (m,) is true."""
         return Points(*(getattr(self, part.name)[kept] for part in fields(self)))
+
+    def reached(self) -> Tensor:
+        """The share of dt up to which the root continues."""
+        return torch.where(self.fold < 1, self.fold, self.s)
+
+    def going(self) -> Tensor:
+        """Whether there is hope yet (m, 1)."""
+        return (self.step > SHORTEST) & ((self.fold == 1) | (self.s > LEAST_SHARE))
 
     def moved_to(self, others: Points, moved: Tensor) -> Points:
         """Those of `others` where `moved` (m, 1) is true; the rows stay."""
@@ -100,7 +112,7 @@ class Ends:
     Attributes:
         y: the state (rows, n), with the ends in the rows that were asked for, a few corrections short of rounding.
         arrived: whether that is the root at s = 1 (rows, 1).
-        s: the share of dt (rows, 1).
+        s: the share of dt up to which the root continues (rows, 1): that of the first fold, if there is one.
     """
 
     y: Tensor
@@ -117,8 +129,8 @@ def follow(stage: ImplicitStage, start: Tensor, rows: Tensor, max_points: int) -
         landing, y, s = _predict(points)
         found = _correct(stage, start, points, y, s, landing)
         points, arrived = _advance(points, found, landing)
-        ends.y[points.row], ends.s[points.row], ends.arrived[points.row] = points.y, points.s, arrived
-        going = ~arrived & (points.step > SHORTEST)
+        ends.y[points.row], ends.s[points.row], ends.arrived[points.row] = points.y, points.reached(), arrived
+        going = ~arrived & points.going()
         waiting, some_end = anywhere(going, ~going)
         if not waiting:
             break
@@ -133,7 +145,7 @@ def _first(stage: ImplicitStage, start: Tensor, rows: Tensor) -> Points:
     size = torch.maximum(y.abs(), along.abs())
     scale = torch.maximum(size, LEAST_SCALE * norm(size)) * sqrt(y.shape[-1])
     zero = torch.zeros_like(scale[:, :1])
-    points = Points(rows.nonzero().squeeze(-1), y, zero, torch.zeros_like(y), zero + 1, zero + 0.1, scale)
+    points = Points(rows.nonzero().squeeze(-1), y, zero, torch.zeros_like(y), zero + 1, zero + 0.1, scale, zero + 1)
     return _headed(points, along)
 
 
@@ -193,11 +205,9 @@ def _advance(points: Points, found: Found, landing: Tensor) -> tuple[Points, Ten
     good = found.good & same & inside
     growth = (AIM / found.first).nan_to_num(0.0)
     step = points.step * torch.where(good, growth.clamp(0.5, 4), growth.clamp(0.1, 0.5))
-    parts = (
-        torch.where(good, getattr(ahead, p), getattr(points, p)) for p in ("y", "s", "y_slope", "s_slope", "scale")
-    )
-    y, s, y_slope, s_slope, scale = parts
-    return Points(points.row, y, s, y_slope, s_slope, step, scale), good & landing
+    turned = (ahead.s_slope < 0) & (points.fold == 1)
+    ahead = replace(ahead, fold=torch.where(turned, found.s, points.fold))
+    return replace(points.moved_to(ahead, good), step=step), good & landing
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

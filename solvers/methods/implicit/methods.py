@@ -38,8 +38,9 @@ class ImplicitSolver(Solver):
     An equation may have several roots. By Newton's method the step is the one that continues from the start of the
     step: the end of the branch Y(s) of roots that begins with the state itself at s = 0 and solves the equation of a
     step of s dt. Where Newton's changes do not halve, or a real eigenvalue of dt df/dy exceeds one, the branch itself
-    is followed, through its folds, which takes some ten to some hundred factorisations. Where it does not reach the
-    end of the step there is no such root, and the step is refused with a ConvergenceError.
+    is followed, which takes some ten to some hundred factorisations. Where it does not reach the end of the step, or
+    folds before it and whole steps of Newton's method do not go to the root beyond, the step is refused with a
+    ConvergenceError.
 
     Every row is iterated until the changes still to come are below the tolerance, and no further: what else is in its
     batch does not change its result. Every iteration reads back from the device whether it was the last, so

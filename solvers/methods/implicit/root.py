@@ -3,6 +3,8 @@
 Many an equation Y = base + dt f(t, Y) has several roots, and one of them is the step: the one on the branch that
 begins, at dt = 0, with the state itself. Newton's method finds that one where its changes shrink from the first and
 no real eigenvalue of dt df/dy exceeds one. Elsewhere it may jump to any root; there the branch itself is followed.
+Where the branch folds before the end of the step, no root continues. The one beyond its folds is taken only if Newton's
+method goes there too, and the step is refused otherwise: a state that jumps is rarely that of the flow.
 """
 
 from __future__ import annotations
@@ -56,14 +58,34 @@ def find_root(stage: ImplicitStage, start: Tensor, limits: Limits) -> Tensor:
         return tried.y
     ends = follow(stage, start, tried.astray.squeeze(-1), 10 * limits.max_iterations)
     lost = tried.astray & ~ends.arrived
-    if anywhere(lost)[0]:
+    folded = tried.astray & ends.arrived & (ends.s < 1)
+    some_lost, some_folded = anywhere(lost, folded)
+    if some_folded and not some_lost:
+        lost = folded & ~_confirmed(stage, start, ends.y, folded.squeeze(-1), limits.max_iterations)
+        some_lost = anywhere(lost)[0]
+    if some_lost:
         share = f"{float(ends.s[lost][0]):.3g}"
-        reason = f", and the root that continues from the start of the step was followed to {share} of dt only"
+        reason = f", and the root that continues from the start of the step does so up to {share} of dt only"
         raise limits.failure(tried.residuals, lost, reason)
     polished = newton(stage, torch.where(tried.astray, ends.y, tried.y), tried.astray, limits)
     if polished.any_astray:
         raise limits.failure(polished.residuals, polished.astray, "")
     return polished.y
+
+
+def _confirmed(stage: ImplicitStage, start: Tensor, ends: Tensor, rows: Tensor, max_iterations: int) -> Tensor:
+    """Whether Newton's method, each step whole and with new factors, goes from `start` to `ends`, (rows, 1).
+
+    A branch that folds leaves a choice of roots beyond: what two ways from the state lead to is taken.
+    """
+    y, close = start.clone(), torch.zeros_like(start[:, :1], dtype=torch.bool)
+    for _ in range(max_iterations):
+        image, factors = factorise_rows(stage, y, rows)
+        y[rows] = y[rows] + factors.solve((image - y)[rows])
+        close = norm(y - ends) <= half_the_digits(y.dtype) * norm(ends)
+        if not anywhere(~close.squeeze(-1) & rows)[0]:
+            break
+    return close
 
 
 def newton(stage: ImplicitStage, start: Tensor, known: Tensor | None, limits: Limits) -> Attempt:
