@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import get_args, overload
+from typing import Any, get_args, overload
 
 import torch
 from jaxtyping import Float
@@ -86,17 +86,17 @@ class ODERNN(nn.Module):
     ) -> None:
         super().__init__()
         self.field = field
-        self.solver = solver
+        self.solver = solver  # pyright: ignore[reportAttributeAccessIssue]
         self.dt = dt
         self.substeps = substeps
-        self.hold = hold
+        self.hold = hold  # pyright: ignore[reportAttributeAccessIssue]
         self.batch_first = batch_first
-        self.adjoint = adjoint
+        self.adjoint = adjoint  # pyright: ignore[reportAttributeAccessIssue]
         self.engine = engine
         self.on_divergence = on_divergence
         self.check_input = check_input
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A setting is checked and converted as at construction, and left as it was if refused."""
         if is_setting(name):
             value = as_setting(name, value, lambda other: getattr(self, other, None))

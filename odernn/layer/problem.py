@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from solvers import Solver
-from solvers.extend import Inputs, Interval
+from solvers.extend import Inputs, Interval, RightHandSide
 
 from ..control.hold import Hold, controls
 from ..control.input_map import GIVEN
@@ -54,7 +54,7 @@ def initial_value_problem(
         elementwise = is_elementwise(field, solver, inputs.weight, u.shape[-1])
         right_hand_side = make_right_hand_side(field, inputs.weight, elementwise=elementwise)
         held = controls(hold, u, before, intervals)
-        sides = [right_hand_side(control) for control in held]
+        sides: list[RightHandSide] = [right_hand_side(control) for control in held]
         if first == 0:
             sides[0] = looked_at(field, sides[0])
         return [Interval(f, span.t, span.dt) for f, span in zip(sides, intervals, strict=True)]

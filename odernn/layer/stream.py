@@ -127,7 +127,7 @@ def _not_copied(field: VectorField) -> dict[int, object]:
     keep it in an attribute, is cut off from it: the hook makes it again.
     """
     attributes = [value for module in field.modules() for value in vars(module).values()]
-    generators = {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+    generators: dict[int, object] = {id(value): value for value in attributes if isinstance(value, torch.Generator)}
     tensors = (value for value in attributes if isinstance(value, Tensor) and not value.is_leaf)
     return generators | {id(value): value.detach().clone() for value in tensors}
 

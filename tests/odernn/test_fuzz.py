@@ -46,15 +46,16 @@ INPUTS = (
     torch.zeros(TIME, BATCH, INPUT, dtype=DOUBLE).to_sparse(),
 )
 SAMPLES = (*INPUTS, torch.zeros(INPUT + 1, dtype=DOUBLE))
+_state: Callable[..., Any] = RecurrentState
 Y = torch.zeros(BATCH, HIDDEN, dtype=DOUBLE)
 STATES = (
-    *(*NEVER, 0.5, "state", Y[:, :1], RecurrentState(Y[:, :1]), RecurrentState(Y.float())),
-    *(RecurrentState(None), RecurrentState(Y, "now"), RecurrentState(Y, nan), RecurrentState(Y, torch.zeros(2, 1))),
-    *(RecurrentState(Y, torch.tensor(1)), RecurrentState(Y, memory=3), RecurrentState(Y, memory=("a",))),
-    *(RecurrentState(Y, memory=(nan,)), RecurrentState(Y, control=2), RecurrentState(Y, control=Y[0])),
-    *(RecurrentState(Y.to("meta")), RecurrentState(Y, control=Y.to("meta"))),
-    RecurrentState(Y, memory=(Y, 0.1), solver="AdamsBashforth2()"),
-)  # pyright: ignore[reportArgumentType]
+    *(*NEVER, 0.5, "state", Y[:, :1], _state(Y[:, :1]), _state(Y.float())),
+    *(_state(None), _state(Y, "now"), _state(Y, nan), _state(Y, torch.zeros(2, 1))),
+    *(_state(Y, torch.tensor(1)), _state(Y, memory=3), _state(Y, memory=("a",))),
+    *(_state(Y, memory=(nan,)), _state(Y, control=2), _state(Y, control=Y[0])),
+    *(_state(Y.to("meta")), _state(Y, control=Y.to("meta"))),
+    _state(Y, memory=(Y, 0.1), solver="AdamsBashforth2()"),
+)
 STAMPS = (
     *(*NEVER, 3.0, "now", torch.tensor(1.0), torch.tensor(True), torch.ones(TIME, dtype=torch.bool)),
     *(torch.arange(TIME), torch.ones(TIME), torch.arange(TIME, 0, -1.0), torch.tensor([1.0, 2.0, nan, 4.0])),
@@ -167,7 +168,8 @@ def test_a_valid_call_is_a_plain_loop(seed: int) -> None:
     draw = random.Random(seed)
     time, batch, inputs, hidden = (draw.randint(1, 6) for _ in range(4))
     name = draw.choice([name for name in FIELDS if "oscillator" not in name])
-    kind, substeps = FIELDS[name], draw.randint(1, 3)
+    kind: Callable[..., Any] = FIELDS[name]
+    substeps = draw.randint(1, 3)
     rnn = ODERNN(
         kind(inputs, 2 * hidden, dtype=DOUBLE),
         draw.choice(["euler", Euler()]),
