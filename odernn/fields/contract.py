@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .field import REMEMBERED, AffinePointwiseField, VectorField, is_partitioned
+from .field import REMEMBERED, AffinePointwiseField, PartitionedField, VectorField, is_partitioned
 
 _PLAIN = (bool, int, str, type(None))
 
@@ -134,9 +134,9 @@ def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) 
 
 def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> bool:
     """Whether the halves of a partitioned field do not move along `pointwise` of y K^T, each by its own entries."""
-    n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
-    if not is_partitioned(field):
+    if not isinstance(field, PartitionedField) or not is_partitioned(field):
         return False
+    n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
     y, _, u = given
     p = y @ weight().T
     controls = u.unflatten(-1, (-1, 2, n))
@@ -153,7 +153,10 @@ def _halves(n: int) -> tuple[slice, slice]:
 def _slope(field: AffinePointwiseField, given: Sequence[Tensor]) -> Tensor:
     """`pointwise` of copies, as it may overwrite them."""
     y, p, u = (x.clone() for x in given)
-    return field.pointwise(y, p, u).expand_as(given[0]).clone()
+    slope = field.pointwise(y, p, u)
+    if not isinstance(slope, Tensor):
+        raise TypeError(f"it returns {type(slope).__name__}")
+    return slope.expand_as(given[0]).clone()
 
 
 def _wave(like: Tensor, width: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -135,6 +135,6 @@ class BlockLinearField(Protocol):
         ...
 
 
-def is_partitioned(field: VectorField) -> TypeGuard[PartitionedField]:
+def is_partitioned(field: VectorField) -> bool:
     """Whether the field says that its state is (q, p)."""
     return isinstance(field, PartitionedField) and field.partitioned

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import get_args, overload
+from typing import Any, get_args, overload
 
 import torch
 from jaxtyping import Float
@@ -86,17 +86,17 @@ class ODERNN(nn.Module):
     ) -> None:
         super().__init__()
         self.field = field
-        self.solver = solver
+        self.solver = solver  # pyright: ignore[reportAttributeAccessIssue]
         self.dt = dt
         self.substeps = substeps
-        self.hold = hold
+        self.hold = hold  # pyright: ignore[reportAttributeAccessIssue]
         self.batch_first = batch_first
-        self.adjoint = adjoint
+        self.adjoint = adjoint  # pyright: ignore[reportAttributeAccessIssue]
         self.engine = engine
         self.on_divergence = on_divergence
         self.check_input = check_input
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A setting is checked and converted as at construction, and left as it was if refused."""
         if is_setting(name):
             value = as_setting(name, value, lambda other: getattr(self, other, None))
@@ -228,6 +228,9 @@ class ODERNN(nn.Module):
             TypeError, ValueError: a state that does not fit the field, a number below 1, or a layer whose dt is given
                 sample by sample.
         """
+        if isinstance(state, int):
+            check_count("state", state)
+            state = self.initial_state(state)
         dt = self.dt.detach() if isinstance(self.dt, Tensor) else self.dt
         if isinstance(dt, Tensor) and dt.ndim:
             raise ValueError(
@@ -236,7 +239,7 @@ class ODERNN(nn.Module):
             )
         return Stream(
             Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps),
-            self.initial_state(state) if isinstance(state, int) else state,
+            state,
             engine=self.engine,
             on_divergence=self.on_divergence,
             check_input=self.check_input,

@@ -36,7 +36,7 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None, *, elementwi
     if weight is not None and is_affine(field):
         assert isinstance(field, AffinePointwiseField)
         affine = make_affine_right_hand_side(field, weight)
-    partition = _partition(field) if is_partitioned(field) else None
+    partition = _partition(field) if isinstance(field, PartitionedField) and is_partitioned(field) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
     def make(control: Control) -> Structured:

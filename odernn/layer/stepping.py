@@ -109,11 +109,12 @@ class TorchStepper:
         """One sample on."""
         scheme = self._scheme
         u = self._control(x)
+        if not self._looked:
+            check_control(scheme.field, u, x)
         if self._make is None:
             self._make = _maker(scheme.field, scheme.solver, self._weight, u.shape[-1])
         f, dt = self._make(self._held(u, before, t)), scheme.dt / scheme.substeps
         if not self._looked:
-            check_control(scheme.field, u, x)
             f, self._looked = looked_at(scheme.field, f), True
         memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
         for k in range(scheme.substeps):

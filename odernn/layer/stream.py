@@ -126,13 +126,10 @@ def _not_copied(field: VectorField) -> dict[int, object]:
     A generator of noise goes on where it is. A tensor with a history, as pruning and the old weight and spectral norm
     keep it in an attribute, is cut off from it: the hook makes it again.
     """
-    found: dict[int, object] = {}
-    for value in [value for module in field.modules() for value in vars(module).values()]:
-        if isinstance(value, torch.Generator):
-            found[id(value)] = value
-        elif isinstance(value, Tensor) and not value.is_leaf:
-            found[id(value)] = value.detach().clone()
-    return found
+    attributes = [value for module in field.modules() for value in vars(module).values()]
+    generators: dict[int, object] = {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+    tensors = (value for value in attributes if isinstance(value, Tensor) and not value.is_leaf)
+    return generators | {id(value): value.detach().clone() for value in tensors}
 
 
 def _is_finite(y: Tensor) -> bool:

@@ -185,7 +185,7 @@ def test_a_copy_goes_its_own_way(engine: Engine) -> None:
 
 def test_bad_arguments() -> None:
     rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1)
-    with pytest.raises(ValueError, match="`batch_size` is 0"):
+    with pytest.raises(ValueError, match="`state` is 0"):
         rnn.stream(0)
     with pytest.raises(ValueError, match="samples of shape"):
         rnn.stream(2)(torch.zeros(3, 2))

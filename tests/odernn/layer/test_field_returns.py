@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from odernn import ODERNN, AffinePointwiseField, NoisyField, VectorField
 from solvers import RK4, Euler, EulerMaruyama, integrate
+from solvers.extend import Time
 
 X = torch.randn(5, 8, 3)
 WRONG = {
@@ -24,7 +26,7 @@ ADJOINTS = ("auto", "autograd", "discrete", "checkpointed", "continuous")
 
 
 class Plain(VectorField):
-    def __init__(self, rate: Callable[[Tensor, Tensor], Tensor], control: Callable[[Tensor], Tensor] | None = None):
+    def __init__(self, rate: Callable[[Any, Tensor], Tensor], control: Callable[[Tensor], Tensor] | None = None):
         super().__init__(3, 8)
         self.map, self.rate, self.change = nn.Linear(3, 8), rate, control
 
@@ -32,7 +34,7 @@ class Plain(VectorField):
         u = self.map(x)
         return u if self.change is None else self.change(u)
 
-    def forward(self, t: Tensor, y: Tensor, u: Tensor) -> Tensor:
+    def forward(self, t: Time, y: Tensor, u: Tensor) -> Tensor:
         return self.rate(t, y + u)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from odernn import FIELDS, ODERNN, RecurrentState
+from odernn import FIELDS, ODERNN, RecurrentState, VectorField
 from odernn.engines.native import is_available
 from solvers import SOLVERS, Need, Solver, make_solver
 
@@ -26,7 +27,8 @@ ENGINES = ["torch", pytest.param("auto", marks=needs_kernels)]
 def layer(solver: str | Solver = "euler", **options: object) -> ODERNN:
     method = make_solver(solver) if isinstance(solver, str) else solver
     torch.manual_seed(1)
-    field = FIELDS[NEEDED[method.needs]](2, 4, dtype=DOUBLE)
+    kind: Callable[..., VectorField] = FIELDS[NEEDED[method.needs]]
+    field = kind(2, 4, dtype=DOUBLE)
     return ODERNN(field, method, dt=0.1, **options)  # pyright: ignore[reportArgumentType]
 
 

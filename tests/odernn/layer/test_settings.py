@@ -173,7 +173,7 @@ def test_a_program_that_was_exported_is_loaded_where_nothing_is_built(tmp_path: 
     torch.export.save(torch.export.export(rnn, (X,)), path)
     run = f"torch.export.load({str(path)!r}).module()(torch.ones(5, 4, 3))[0].sum().item()"
     code = f"import torch, odernn; print({run})"
-    environment = {**os.environ, "CXX": "no-such-compiler", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "CXX": "no-such-compiler", "PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-W", "ignore", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     wanted = float(rnn(torch.ones(5, 4, 3))[0].detach().sum())  # pyright: ignore[reportOptionalMemberAccess]
