@@ -44,10 +44,10 @@ class Driven:
     x: Float[Tensor, "batch time input"]
 
 
-def trained_driven(trained: TrainedNetwork, *, samples: int | None = None) -> Driven:
-    """A copy of a run's best network, in float64, with the first samples of its task, all of them if None."""
+def trained_driven(trained: TrainedNetwork, *, sequences: int | None = None, samples: int | None = None) -> Driven:
+    """A copy of a run's best network, in float64, with the first samples of its task's first sequences, or all."""
     network = copy.deepcopy(trained.best).double().requires_grad_(False)
-    x = trained.x[:, :samples].double()
+    x = trained.x[:sequences, :samples].double()
     shown = "" if x.shape[1] == trained.x.shape[1] else f", the first {x.shape[1]} samples"
     return Driven(trained.title + shown, network, x)
 
