@@ -2,18 +2,21 @@
 
 import warnings
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
 
 from benchmarks.data import DataChecksumWarning, DataFileError, MissingDataError, cifar10
 from benchmarks.data.cifar10 import FILES, JPEG_SHA256, RECORD, data_variants, load_cifar10, parse_records
-from benchmarks.tasks import NoisePaddedCIFAR, PixelCIFAR, Task
+from benchmarks.tasks import NoisePaddedCIFAR, PixelCIFAR
+from benchmarks.tasks.images import ImageSequences
 
+CIFARTask = TypeVar("CIFARTask", PixelCIFAR, NoisePaddedCIFAR)
 MEAN, STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
 
 
-def made(kind: type[Task], folder: Path, **arguments) -> Task:
+def made(kind: type[CIFARTask], folder: Path, **arguments) -> CIFARTask:
     task = kind(data_dir=folder, **arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataChecksumWarning)
@@ -74,6 +77,9 @@ def test_real_images_are_read_the_same(cifar_dir):
 def test_the_real_files_have_the_published_facts(cifar_dir):
     task = made(PixelCIFAR, cifar_dir)
     train, val, test = task.splits.train, task.splits.val, task.splits.test
+    assert isinstance(train, ImageSequences)
+    assert isinstance(val, ImageSequences)
+    assert isinstance(test, ImageSequences)
     assert [len(train), len(val), len(test)] == [45_000, 5_000, 10_000]
     assert (train.labels.bincount() + val.labels.bincount()).tolist() == [5_000] * 10
     assert test.labels.bincount().tolist() == [1_000] * 10

@@ -7,7 +7,7 @@ from multiprocessing import get_context
 
 import pytest
 import torch
-from tests.solvers.implicit.formulas import DOUBLE, WAYS
+from tests.solvers.methods.implicit.formulas import DOUBLE, WAYS
 from torch import Tensor
 
 from odernn import ODERNN, AntisymmetricField, GatedAntisymmetricField

@@ -4,7 +4,7 @@ from math import cos, exp, sin
 
 import pytest
 import torch
-from tests.solvers.implicit.formulas import DOUBLE, METHODS
+from tests.solvers.methods.implicit.formulas import DOUBLE, METHODS
 from torch import Tensor
 
 from solvers import (
