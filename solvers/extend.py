@@ -5,6 +5,7 @@ A user of the solvers needs none of it. `solvers.checks` has the checks of argum
 
 from .adjoints.adjoint import Save, Solved
 from .adjoints.closure import check_seen
+from .adjoints.snapshot import Snapshot, snapshot_of
 from .adjoints.transforms import transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
@@ -30,6 +31,7 @@ __all__ = [
     "Problem",
     "RightHandSide",
     "Save",
+    "Snapshot",
     "Solved",
     "Time",
     "apply_matrix",
@@ -41,6 +43,7 @@ __all__ = [
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",
+    "snapshot_of",
     "time_tensor",
     "transformed",
     "without_autocast",

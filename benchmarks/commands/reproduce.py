@@ -10,8 +10,12 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.commands.arguments import positive
 from benchmarks.commands.report import write_report
+from benchmarks.commands.train import DEVICES_HELP, LOGGERS_HELP, TAKEOVER_HELP
 from benchmarks.run.budget import BUDGETS, budget_options
+from benchmarks.run.lease import TAKEOVER
+from benchmarks.run.loggers import logger_names
 from benchmarks.run.pool import run_all
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.groups import GROUPS, rows_of, tasks_of
@@ -24,7 +28,9 @@ SUMMARY = "train the rows of the paper's table for some tasks, and show them bes
 DESCRIPTION = """
 Train every network of a task, each from several seeds, or take what is already in the run folders; then show the
 table paper | ours | parameters | time, and write it as Markdown with the learning curves as PNG. What is stopped goes
-on where it was when the same command is given again. `table1` and `table2` are the tables of the paper.
+on where it was when the same command is given again. Given twice or more, on one machine or on several that see the
+same folder, the commands share the runs among them. `table1` and `table2`
+are the tables of the paper.
 """
 
 
@@ -36,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     for spec in requests:
         spec.folder.check(spec.settings)
     _prepare(requests)
-    jobs = args.jobs or default_jobs(len(requests))
+    jobs = args.jobs or default_jobs(len(requests), args.devices)
     results = run_all(requests, jobs)
     write_report(results, tasks_of(args.tasks), out_of(args))
     return OK if all(result.status == "finished" for result in results) else FAILED
@@ -55,12 +61,12 @@ def out_of(args: argparse.Namespace) -> Path:
     return args.out or (Path("runs") / args.budget if args.budget else Path("runs"))
 
 
-def default_jobs(runs: int) -> int:
-    """How many runs at once: one with an accelerator, else as many as there are cores.
+def default_jobs(runs: int, devices: int) -> int:
+    """How many runs of so many devices at once: one with an accelerator, else as many as there are cores for.
 
     Networks of this size keep one core busy and gain little from a second.
     """
-    return 1 if torch.accelerator.is_available() else max(1, min(os.cpu_count() or 1, runs))
+    return 1 if torch.accelerator.is_available() else max(1, min((os.cpu_count() or 1) // devices, runs))
 
 
 def _request(name: RunName, seed: int, args: argparse.Namespace, count: Callable[[str], int]) -> RunSpec:
@@ -69,7 +75,17 @@ def _request(name: RunName, seed: int, args: argparse.Namespace, count: Callable
         options += budget_options(args.budget, name.task, read_settings(name), lambda: count(name.task))
     if args.epochs is not None:
         options += ["--epochs", str(args.epochs)]
-    return RunSpec(name, read_settings(name, options), out_of(args), args.data, progress=args.progress)
+    settings = read_settings(name, options)
+    return RunSpec(
+        name,
+        settings,
+        out_of(args),
+        args.data,
+        devices=args.devices,
+        takeover=args.takeover,
+        loggers=logger_names(args.loggers),
+        progress=args.progress,
+    )
 
 
 def _count_samples(data_dir: Path | None, task: str) -> int:
@@ -102,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR", help="folder with the data files of the tasks")
     add("--out", type=Path, metavar="DIR", help="folder above the run folders (default runs, or runs/BUDGET)")
     add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
+    add("--devices", type=_count, default=1, metavar="N", help=f"{DEVICES_HELP} (default 1)")
+    add("--takeover", type=positive, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
+    add("--loggers", default="", metavar="NAMES", help=LOGGERS_HELP)
     add("--progress", choices=("lines", "none"), default="lines", help="what each run shows (default lines)")
     return parser
 

@@ -17,7 +17,7 @@ import torch
 from benchmarks.data.archive import Archive, ArchiveMember, download_archive
 from benchmarks.data.checksum import ContentCheck, check_content, read_content, warn_of_mismatch
 from benchmarks.data.errors import DataFileError
-from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.data.images import ImageSet, ImageSource, LabelledImages
 from benchmarks.data.locate import Layout, cache_folder
 
 NUM_CLASSES = 10
@@ -120,3 +120,6 @@ def data_variants(checksum: Mapping[str, ContentCheck]) -> tuple[str, ...]:
 
 def _joined(parts: Sequence[LabelledImages]) -> LabelledImages:
     return LabelledImages(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+CIFAR10 = ImageSource(locate_cifar10, load_cifar10, data_variants)

@@ -44,9 +44,12 @@ class Driven:
     x: Float[Tensor, "batch time input"]
 
 
-def trained_driven(trained: TrainedNetwork) -> Driven:
-    """A copy of a run's best network, in float64, with the samples of its task."""
-    return Driven(trained.title, copy.deepcopy(trained.best).double().requires_grad_(False), trained.x.double())
+def trained_driven(trained: TrainedNetwork, *, samples: int | None = None) -> Driven:
+    """A copy of a run's best network, in float64, with the first samples of its task, all of them if None."""
+    network = copy.deepcopy(trained.best).double().requires_grad_(False)
+    x = trained.x[:, :samples].double()
+    shown = "" if x.shape[1] == trained.x.shape[1] else f", the first {x.shape[1]} samples"
+    return Driven(trained.title + shown, network, x)
 
 
 def random_drive(batch: int, time: int, inputs: int, size: float = 1.0) -> Float[Tensor, "batch time input"]:

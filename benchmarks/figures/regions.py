@@ -16,7 +16,7 @@ from odernn import ODERNN, AntisymmetricField
 from odernn.analysis import scaled_spectrum
 from solvers import Solver, imaginary_stability
 
-COLUMNS_A_ROW = 7
+COLUMNS_A_ROW = 6
 SEQUENCES, TIMES = 2, 2
 COARSE_LIMIT, POINTS = 20.0, 2000
 INSIDE = 1e-9

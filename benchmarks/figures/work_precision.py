@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from benchmarks.figures.evaluations import evaluations_a_step
+from benchmarks.figures.evaluations import ITERATING, evaluations_a_step
 from benchmarks.figures.networks import DOUBLE, Driven, Request, all_solvers, random_drive, stepped_by, trained_driven
 from benchmarks.figures.picture import Cell, Picture
 from benchmarks.support.plotting import COLOURS, DASHES, clear_frame, new_figure
@@ -18,8 +18,14 @@ from odernn import ODERNN, HamiltonianField, LipschitzField
 from solvers import RK4, Solver, TorchdiffeqSolver
 
 SUBSTEPS = (1, 2, 4, 8, 16)
+DEAREST = 4
+"""The most substeps of a method that iterates."""
+
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
 """What an adaptive method turns in the place of substeps."""
+
+MOST = 40
+"""Samples of a run's task."""
 
 REFERENCE = 128
 """Substeps of the reference, by RK4: its error is 8^4 times below that of RK4 with the most substeps shown."""
@@ -58,7 +64,8 @@ def draw_work_precision(request: Request) -> Picture:
         rows += _draw_network(pair, driven, request)
     figure.suptitle(
         f"error of the last state to a float64 reference (RK4 with {REFERENCE} substeps); "
-        f"{', '.join(map(str, _shown(request)))} substeps a sample, of dopri5 a finer and finer tolerance",
+        f"{', '.join(map(str, _shown(request)))} substeps a sample (implicit: up to {DEAREST}), of dopri5 a finer and "
+        "finer tolerance",
         x=0.01,
         ha="left",
         fontsize="medium",
@@ -148,7 +155,8 @@ def _variants(solver: Solver, request: Request) -> list[tuple[Solver, int]]:
     """A solver with more and more substeps; an adaptive one with one, and a finer and finer tolerance."""
     if isinstance(solver, TorchdiffeqSolver):
         return [(replace(solver, rtol=tol, atol=tol), 1) for tol in TOLERANCES[: len(_shown(request))]]
-    return [(solver, substeps) for substeps in _shown(request)]
+    most = DEAREST if solver.family in ITERATING else max(SUBSTEPS)
+    return [(solver, substeps) for substeps in _shown(request) if substeps <= most]
 
 
 def _shown(request: Request) -> tuple[int, ...]:
@@ -157,7 +165,7 @@ def _shown(request: Request) -> tuple[int, ...]:
 
 def _networks(request: Request) -> list[Driven]:
     if request.trained is not None:
-        return [trained_driven(request.trained)]
+        return [trained_driven(request.trained, samples=MOST)]
     units, samples = (4, 3) if request.small else (32, 20)
     torch.manual_seed(0)
     partitioned = HamiltonianField(2, units, dtype=DOUBLE).requires_grad_(False)

@@ -1,7 +1,7 @@
 """What the paper reports, to stand beside what comes out here.
 
 Source: Chang, Chen, Haber & Chi, AntisymmetricRNN: A Dynamical System View on Recurrent Neural Networks, ICLR 2019,
-arXiv 1902.09689, the tables of secs. 5.1 (pixel-by-pixel MNIST), 5.2 and 5.3 (CIFAR-10). Numbers of other authors are
+arXiv 1902.09689, the tables of sec. 5: pixel-by-pixel MNIST, and CIFAR-10. Numbers of other authors are
 as it quotes them. It selects on the test data, as far as it says, and gives no spread.
 """
 

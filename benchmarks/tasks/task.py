@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from benchmarks.data.checksum import ContentCheck
 from benchmarks.objectives import Batch, Objective
 from benchmarks.tasks.arguments import check_arguments, count, optional_count, seed
-from benchmarks.tasks.loading import evaluation_loader, training_loader
+from benchmarks.tasks.loading import Share, evaluation_loader, training_loader
 from benchmarks.tasks.samples import Splits
 
 
@@ -103,14 +103,19 @@ class Task(L.LightningDataModule, abc.ABC):
         """By file or data set: the sha256 of the uncompressed content, and whether it is the published one."""
         return self.splits.checksum
 
+    @property
+    def share(self) -> Share:
+        """What this process takes of every batch, of those that train together."""
+        return Share() if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training part."""
-        return training_loader(self.splits.train, self.batch_size, self.seed)
+        return training_loader(self.splits.train, self.batch_size, self.seed, self.share)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of the validation part."""
-        return evaluation_loader(self.splits.val, self.eval_batch_size)
+        return evaluation_loader(self.splits.val, self.eval_batch_size, self.share)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test part."""
-        return evaluation_loader(self.splits.test, self.eval_batch_size)
+        return evaluation_loader(self.splits.test, self.eval_batch_size, self.share)

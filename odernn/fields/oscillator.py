@@ -80,6 +80,7 @@ class OscillatorBank(AffinePointwiseField):
         check_not_negative("highest_frequency", highest_frequency)
         check_positive("frequency_unit", frequency_unit)
         check_positive("damping", damping)
+        check_not_negative("sigma_w", sigma_w)
         self.frequency_unit = frequency_unit
         ends = (lowest_frequency / frequency_unit, highest_frequency / frequency_unit)
         frequencies = torch.linspace(*ends, hidden_size // 2, device=device, dtype=dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import get_args, overload
 
@@ -17,7 +17,9 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, steps_between, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
+from ..fields.contract import undisturbed
 from ..fields.field import VectorField
+from ..fields.parametrise import built_once
 from . import inputs
 from .problem import initial_value_problem
 from .settings import as_setting, is_setting
@@ -245,7 +247,8 @@ class ODERNN(nn.Module):
         samples = inputs.time_first(x, self.field, self.batch_first)
         state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
         times = time_grid(self.dt, state.t, samples.shape[0], state.y)
-        problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+        with undisturbed(self.field, samples):
+            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine), problem)
 
     def with_solver(
@@ -291,14 +294,13 @@ class ODERNN(nn.Module):
             problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             check_divergence(problem, solved, self.on_divergence)
-            control = None if self.hold.jumps else self.field.control(samples[-1])
+            control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.memory, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
-        keeps_tape = isinstance(self.adjoint, Autograd | Auto)
-        return nn.utils.parametrize.cached() if keeps_tape else nullcontext()
+        return built_once(self.field, keeps_tape=isinstance(self.adjoint, Autograd | Auto))
 
     def _by_timestamps(
         self, timestamps: Tensor, state: RecurrentState, dt: Step | None, samples: Tensor, continuing: bool

@@ -62,7 +62,7 @@ def looked_at(field: VectorField, f: RightHandSide) -> RightHandSide:
         remainder = FirstValue(semilinear.remainder, f"the remainder of {of}.semilinear", 1)
         semilinear = replace(semilinear, remainder=remainder)
     whole = looked_at(field, f.f)
-    affine = whole if isinstance(whole, AffinePointwise) else f.affine
+    affine = whole if f.affine is not None and isinstance(whole, AffinePointwise) else f.affine
     return replace(f, f=whole, affine=affine, partition=partition, semilinear=semilinear)
 
 

@@ -7,28 +7,33 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from solvers import AffinePointwise, Partition, Semilinear, Structured
+from solvers import AffinePointwise, Partition, Semilinear, Solver, Structured
 from solvers.extend import RightHandSide, time_tensor
 
 from ..control.hold import Control
+from ..engines.torch.sweep import is_parallel
+from ..fields.contract import broken_promise
 from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField, is_partitioned
 from ..fields.noise import NoisyField
+from ..fields.overrides import is_affine, why_slope_is_called
 
 RightHandSideMaker = Callable[[Control], Structured]
 """From the control of an interval to the right-hand side f(t, y) there."""
 
 
-def make_right_hand_side(field: VectorField, weight: Tensor | None) -> RightHandSideMaker:
+def make_right_hand_side(field: VectorField, weight: Tensor | None, *, elementwise: bool) -> RightHandSideMaker:
     """What makes a right-hand side of a control, with the structure that `field` declares.
 
     Args:
         field: the field.
         weight: K of an affine-pointwise field, built once a call; None for another field.
+        elementwise: whether an affine-pointwise field may declare that its units are apart.
     """
     if isinstance(field, NoisyField):
-        return _noisy(field)
+        return _noisy(field, elementwise=elementwise)
     affine = None
-    if isinstance(field, AffinePointwiseField) and weight is not None:
+    if weight is not None and is_affine(field):
+        assert isinstance(field, AffinePointwiseField)
         affine = make_affine_right_hand_side(field, weight)
     partition = _partition(field) if is_partitioned(field) else None
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
@@ -39,21 +44,37 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None) -> RightHand
             _plain(field, control) if whole is None else whole,
             partition=None if partition is None else partition(control),
             semilinear=None if semilinear is None else semilinear(control),
-            affine=whole,
+            affine=whole if elementwise else None,
         )
 
     return make
 
 
-def _noisy(field: NoisyField) -> RightHandSideMaker:
+def _noisy(field: NoisyField, *, elementwise: bool) -> RightHandSideMaker:
     drift = field.field
-    make = make_right_hand_side(drift, drift.weight() if isinstance(drift, AffinePointwiseField) else None)
+    weight = drift.weight() if isinstance(drift, AffinePointwiseField) else None
+    make = make_right_hand_side(drift, weight, elementwise=elementwise)
     diffusion = field.diffusion()
     return lambda control: replace(make(control), diffusion=diffusion)
 
 
+def is_elementwise(field: VectorField, solver: Solver, weight: Tensor | None, controls: int) -> bool:
+    """Whether the units of a field are apart, as far as the solver makes use of that.
+
+    Args:
+        field: the field.
+        solver: an implicit one takes derivatives unit by unit.
+        weight: K of an affine-pointwise field, or None.
+        controls: entries of the control.
+    """
+    if weight is None or is_parallel(solver) or why_slope_is_called(field, in_parts=False) is None:
+        return True
+    assert isinstance(field, AffinePointwiseField)
+    return broken_promise(field, weight, controls, weight) is None
+
+
 def make_affine_right_hand_side(field: AffinePointwiseField, weight: Tensor) -> Callable[[Control], AffinePointwise]:
-    """What makes a right-hand side of a control with that structure alone, for a solver that needs no other."""
+    """What makes a right-hand side of a control with that structure only, for a solver that needs no other."""
     pointwise = field.pointwise
     return lambda control: AffinePointwise(weight, lambda t, y, p: pointwise(y, p, control(t)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
@@ -18,6 +19,7 @@ from ..solver import Memory, Solver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .closure import ClosureConverted
 from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .snapshot import Snapshot, snapshot_of
 from .unsupported import refuse_second_derivative, refuse_transforms
 
 _SAME = {Euler: "euler", Midpoint: "midpoint", Heun: "heun2", Heun3: "heun3", RK38: "rk4"}
@@ -81,8 +83,11 @@ class Continuous(Adjoint):
             return Autograd().solve(problem, save)
         refuse_transforms("continuous", problem)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
-        run = _Run(problem, differentiable_inputs(problem), backward, save, self.chunk)
+        differentiable, snapshot = differentiable_inputs(problem), snapshot_of(problem, "continuous")
+        run = _Run(problem, differentiable, backward, save, self.chunk, snapshot)
         y, trajectory = _Continuous.apply(run, problem.y0, *run.differentiable.originals)
+        if run.snapshot is not None:
+            run.snapshot.settle()
         return Solved(trajectory, y, run.memory)
 
 
@@ -107,12 +112,14 @@ class _Run:
         backward: TorchdiffeqSolver,
         save: Save,
         chunk: int,
+        snapshot: Snapshot | None,
     ) -> None:
         self.problem = problem
         self.differentiable = differentiable
         self.backward = backward
         self.save = save
         self.chunk = chunk
+        self.snapshot = snapshot
         self.memory: Memory = ()
         self.flow(problem.first(), problem.y0.detach())
 
@@ -156,7 +163,9 @@ class _Continuous(torch.autograd.Function):
         refuse_second_derivative("continuous")
         y0, visited, *_ = ctx.saved_tensors
         way = _BackwardPass(ctx.run, y0, visited, of_trajectory)
-        return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals
+        snapshot = ctx.run.snapshot
+        with nullcontext() if snapshot is None else snapshot.restored():
+            return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals
 
 
 class _BackwardPass:

@@ -87,7 +87,7 @@ def differentiable_inputs(problem: Problem) -> DifferentiableInputs:
     if problem.parameters is None:
         return _found(problem)
     inputs = tuple(x for x in problem.inputs if x is not None and x.requires_grad)
-    parameters = tuple(p for p in problem.parameters if p.requires_grad)
+    parameters = tuple(p for p in problem.parameters() if p.requires_grad)
     return DifferentiableInputs(problem, inputs + parameters, parameters)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, final
@@ -17,6 +18,7 @@ from ..solver import Memory, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
 from .reconstruction import Comparison, Sizes
+from .snapshot import Snapshot, snapshot_of
 from .unsupported import refuse_second_derivative, refuse_transforms
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -91,7 +93,10 @@ class Reversible(Adjoint):
             return Autograd().solve(problem, save)
         refuse_transforms("reversible", problem)
         run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype), self.chunk)
+        run.snapshot = snapshot = snapshot_of(problem, "reversible")  # after the start, where noise draws its seed
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.differentiable.originals)
+        if snapshot is not None:
+            snapshot.settle()
         trajectory = rest.pop() if save == "trajectory" else None
         return Solved(trajectory, y, refilled(run.final, rest))
 
@@ -123,6 +128,7 @@ class _Run:
         self.save = save
         self.tolerance = tolerance
         self.chunk = chunk
+        self.snapshot: Snapshot | None = None
         self.memory = problem.start()
         self.final: Memory = ()
         self.sizes = Sizes(problem.y0.detach())
@@ -145,7 +151,7 @@ class _Reversible(torch.autograd.Function):
         carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run = run
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y0, *tensors_of(run.memory), y, *carried)
+        ctx.save_for_backward(y0, *tensors_of(run.memory), y.clone(), *carried)  # the caller may write into its y
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
 
     @staticmethod
@@ -156,7 +162,8 @@ class _Reversible(torch.autograd.Function):
         kept = ctx.saved_tensors
         *of_state, last = gradients if run.save == "trajectory" else (*gradients, None)
         walk = BackwardPass(run, kept[:started], kept[started:], of_state, last)
-        walk.go()
+        with nullcontext() if run.snapshot is None else run.snapshot.restored():
+            walk.go()
         return (None, *walk.gradients, *walk.sums.totals)
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
 
 from benchmarks.cli import COMMANDS, main
 from benchmarks.data import cifar10
+from benchmarks.run.lease import TAKEOVER, acquire
 from benchmarks.settings.names import all_runs
 from benchmarks.support.errors import MISUSED, OK
 
@@ -127,8 +127,10 @@ def test_unwritable_output_folder_is_named(
 def test_folder_in_use_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "digits" / "lstm" / "seed-0"
     folder.mkdir(parents=True)
-    with FileLock(folder / ".lock"):
-        assert f"another process is at work in {folder}" in refused("train", "digits/lstm")
+    with acquire(folder, TAKEOVER).kept():
+        said = refused("train", "digits/lstm")
+    assert "error: another process (pid " in said
+    assert f"is at work in {folder}" in said
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 from benchmarks.cli import main
 from benchmarks.report.result import find_results, write_result
 from benchmarks.run import budget, pool
-from benchmarks.run.folder import RunFolder
+from benchmarks.run.lease import look
 from benchmarks.settings.names import runs_of
-from benchmarks.support.errors import FAILED, MISUSED, OK, UserError
+from benchmarks.support.errors import FAILED, MISUSED, OK
+from benchmarks.support.process import is_gone
 from tests.benchmarks.synthetic import make_result
 
 ROOT = Path(__file__).parents[3]
@@ -120,7 +121,7 @@ def test_diverged_run_does_not_end_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tests = {"rnn": None, "lstm": 0.9}
-    monkeypatch.setattr(pool, "train", lambda spec: make_result(row=spec.name.row, test=tests[spec.name.row]))
+    monkeypatch.setattr(pool, "train", lambda spec, succeeds: make_result(row=spec.name.row, test=tests[spec.name.row]))
     command = ["reproduce", "digits", "--rows", "rnn,lstm", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]
     assert main(command) == FAILED
     shown = capsys.readouterr().out
@@ -137,16 +138,8 @@ def test_no_run_outlives_a_killed_reproduce(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    folders = [RunFolder(path.parent) for path in tmp_path.rglob("metrics.csv")]
-    wait_for(lambda: all(map(is_free, folders)))
-
-
-def is_free(folder: RunFolder) -> bool:
-    try:
-        with folder.owned():
-            return True
-    except UserError:
-        return False
+    folders = [path.parent for path in tmp_path.rglob("metrics.csv")]
+    wait_for(lambda: all(is_gone(look(folder).owner) for folder in folders))
 
 
 def wait_for(condition, seconds: float = 600.0) -> None:

@@ -10,25 +10,17 @@ from benchmarks.data.digits import load_digits
 from benchmarks.data.mnist import load_mnist
 from benchmarks.data.random_splits import hold_out, hold_out_stratified, permutation
 from benchmarks.tasks import PixelDigits, PixelMNIST
-from benchmarks.tasks.images import ImageSequences
-from benchmarks.tasks.samples import Samples, Splits
-
-
-def images(part: Samples) -> ImageSequences:
-    """A part of a task whose samples are images."""
-    assert isinstance(part, ImageSequences)
-    return part
-
+from tests.benchmarks.image_parts import ImageParts, image_parts
 
 SIZES = [1, 5, 199, 999]
 
 
-def digits_splits(val_size: int, split_seed: int) -> Splits:
-    return PixelDigits(val_size=val_size, split_seed=split_seed).read()
+def digits_splits(val_size: int, split_seed: int) -> ImageParts:
+    return image_parts(PixelDigits(val_size=val_size, split_seed=split_seed).read())
 
 
-def mnist_splits(data_dir: Path, val_size: int, split_seed: int) -> Splits:
-    return PixelMNIST(data_dir=data_dir, val_size=val_size, split_seed=split_seed).read()
+def mnist_splits(data_dir: Path, val_size: int, split_seed: int) -> ImageParts:
+    return image_parts(PixelMNIST(data_dir=data_dir, val_size=val_size, split_seed=split_seed).read())
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -71,8 +63,8 @@ def test_digits_are_split_in_proportion_and_disjoint():
     for part in parts:
         share = counts * len(part) / 1797
         # Validation is drawn in proportion from what the test part left, itself in proportion to within one image.
-        assert ((images(part).labels.bincount() - share).abs() < 2).all()
-    together = torch.cat([images(part).pixels for part in parts]).squeeze(-1)
+        assert ((part.labels.bincount() - share).abs() < 2).all()
+    together = torch.cat([part.pixels for part in parts]).squeeze(-1)
     assert torch.equal(sorted_rows(together), sorted_rows(everything.pixels)), "each image is in one part"
 
 
@@ -83,8 +75,8 @@ def sorted_rows(pixels):
 
 def test_the_digits_for_test_are_the_same_for_every_split_seed():
     one, other = digits_splits(200, split_seed=0), digits_splits(200, split_seed=1)
-    assert torch.equal(images(one.test).pixels, images(other.test).pixels)
-    assert not torch.equal(images(one.val).pixels, images(other.val).pixels)
+    assert torch.equal(one.test.pixels, other.test.pixels)
+    assert not torch.equal(one.val.pixels, other.val.pixels)
 
 
 def test_digits_are_standardised_by_their_training_part():
@@ -93,8 +85,8 @@ def test_digits_are_standardised_by_their_training_part():
     # A mean of 83,008 numbers of size one in float32.
     torch.testing.assert_close(x.mean(), torch.tensor(0.0), rtol=0, atol=1e-5)
     torch.testing.assert_close(x.std(correction=0), torch.tensor(1.0), rtol=0, atol=1e-5)
-    assert images(splits.val).scale == images(splits.test).scale == images(splits.train).scale
-    assert images(digits_splits(900, split_seed=0).train).scale != images(splits.train).scale
+    assert splits.val.scale == splits.test.scale == splits.train.scale
+    assert digits_splits(900, split_seed=0).train.scale != splits.train.scale
 
 
 def test_a_digit_is_read_from_the_top_left_along_its_rows():
@@ -109,7 +101,7 @@ def test_small_mnist_is_split_as_asked(small_mnist_dir):
         splits = mnist_splits(small_mnist_dir, val_size=50, split_seed=1)
     assert [len(part) for part in (splits.train, splits.val, splits.test)] == [250, 50, 40]
     # Random images of 784 bytes: all different.
-    assert len(torch.cat([images(splits.train).pixels, images(splits.val).pixels]).squeeze(-1).unique(dim=0)) == 300
+    assert len(torch.cat([splits.train.pixels, splits.val.pixels]).squeeze(-1).unique(dim=0)) == 300
 
 
 def test_an_mnist_image_is_read_from_the_top_left_along_its_rows_and_standardised(small_mnist_dir):
@@ -117,7 +109,7 @@ def test_an_mnist_image_is_read_from_the_top_left_along_its_rows_and_standardise
         splits = mnist_splits(small_mnist_dir, val_size=50, split_seed=1)
     with pytest.warns(DataChecksumWarning):
         image = load_mnist(small_mnist_dir).test.images[7]
-    assert torch.equal(images(splits.test).pixels[7].squeeze(-1), torch.cat([*image]))
+    assert torch.equal(splits.test.pixels[7].squeeze(-1), torch.cat([*image]))
     x, _, _ = splits.test[7]
     assert torch.equal(x, (torch.cat([*image]).unsqueeze(-1) / 255 - 0.1307) / 0.3081)
 

@@ -50,14 +50,14 @@ def test_a_few_steps_are_enough(total: int) -> None:
 @pytest.mark.parametrize("name", ["sgd", "adagrad", "adam", "adamw"])
 def test_optimizer_has_the_settings(name: str) -> None:
     settings = OptimizerSettings(name, 0.25, 0.0, 0.125)
-    optimizer = make_optimizer(settings, iter([torch.nn.Parameter(torch.zeros(2))]))
+    optimizer = make_optimizer(settings, torch.nn.Linear(2, 1))
     assert type(optimizer).__name__.lower() == name
     assert optimizer.param_groups[0]["lr"] == 0.25
     assert optimizer.param_groups[0]["weight_decay"] == 0.125
 
 
 def test_momentum_reaches_sgd_and_is_refused_by_others() -> None:
-    optimizer = make_optimizer(OptimizerSettings("sgd", 0.1, 0.9, 0.0), iter([torch.nn.Parameter(torch.zeros(2))]))
+    optimizer = make_optimizer(OptimizerSettings("sgd", 0.1, 0.9, 0.0), torch.nn.Linear(2, 1))
     assert optimizer.param_groups[0]["momentum"] == 0.9
     with pytest.raises(UserError, match=r"`optimizer.momentum` is 0.9 and adam takes none"):
         check_optimizer(OptimizerSettings("adam", 0.1, 0.9, 0.0))
@@ -67,7 +67,7 @@ def test_momentum_reaches_sgd_and_is_refused_by_others() -> None:
 def test_betas_reach_adam(name: str) -> None:
     settings = OptimizerSettings(name, 0.1, 0.0, 0.0, (0.8, 0.95))
     check_optimizer(settings)
-    optimizer = make_optimizer(settings, iter([torch.nn.Parameter(torch.zeros(2))]))
+    optimizer = make_optimizer(settings, torch.nn.Linear(2, 1))
     assert optimizer.param_groups[0]["betas"] == (0.8, 0.95)
 
 

@@ -42,7 +42,8 @@ def test_leaves_settings_log_checkpoint_and_result(
     train: Train, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train("--seed", "0") == OK
-    assert {path.name for path in folder.iterdir()} - {".lock"} == {
+    assert {path.name for path in folder.iterdir()} == {
+        ".owner-1.free",
         "config.yaml",
         "metrics.csv",
         "last.ckpt",

@@ -9,15 +9,8 @@ from torch import Tensor
 
 from benchmarks.data.random_splits import epoch_order
 from benchmarks.tasks import TASKS
-from benchmarks.tasks.images import ImageSequences
-from benchmarks.tasks.loading import EpochOrder
-from benchmarks.tasks.samples import Samples
-
-
-def images(part: Samples) -> ImageSequences:
-    """A part of a task whose samples are images."""
-    assert isinstance(part, ImageSequences)
-    return part
+from benchmarks.tasks.loading import EpochOrder, Share
+from tests.benchmarks.image_parts import image_parts
 
 
 def digits(**arguments):
@@ -62,7 +55,7 @@ def test_the_loader_yields_the_samples_in_that_order():
     loader = task.train_dataloader()
     for epoch in (0, 3, 1):
         order = epoch_order(len(task.splits.train), seed=5, epoch=epoch)
-        assert torch.equal(labels_of(loader, epoch), images(task.splits.train).labels[order])
+        assert torch.equal(labels_of(loader, epoch), image_parts(task.splits).train.labels[order])
 
 
 def test_the_seed_governs_the_order_and_nothing_else():
@@ -73,7 +66,7 @@ def test_the_seed_governs_the_order_and_nothing_else():
 
 
 def test_an_iterator_made_before_the_epoch_is_set_follows_it():
-    order = EpochOrder(100, seed=0)
+    order = EpochOrder(100, 0, Share())
     early = iter(order)
     order.set_epoch(4)
     assert [draw.row for draw in early] == epoch_order(100, 0, 4).tolist()

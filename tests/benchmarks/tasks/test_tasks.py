@@ -12,18 +12,10 @@ from benchmarks.data import DataChecksumWarning, MissingDataError
 from benchmarks.data.random_splits import permutation
 from benchmarks.objectives import Classification
 from benchmarks.tasks import TASKS, PixelDigits, PixelMNIST, Task
-from benchmarks.tasks.images import ImageSequences
-from benchmarks.tasks.samples import Samples
+from tests.benchmarks.image_parts import image_parts
 
 # The small random files are not MNIST, and the tasks rightly say so.
 pytestmark = pytest.mark.filterwarnings(f"ignore::{DataChecksumWarning.__module__}.{DataChecksumWarning.__name__}")
-
-
-def images(part: Samples) -> ImageSequences:
-    """A part of a task whose samples are images."""
-    assert isinstance(part, ImageSequences)
-    return part
-
 
 PARTS = ("train", "val", "test")
 PERMUTED = {"digits": "digits-permuted", "smnist": "pmnist"}
@@ -125,8 +117,9 @@ def test_a_permuted_task_is_the_plain_one_in_one_order_of_the_pixels(plain, perm
 def test_the_permutation_is_that_of_its_seed_and_no_bit_reversal(name, task_arguments):
     length = TASKS[name](**task_arguments[name]).length
     one, same, other = (made(name, task_arguments, permutation_seed=seed) for seed in (1, 1, 2))
-    assert torch.equal(images(one.splits.test).pixels, images(same.splits.test).pixels)
-    assert not torch.equal(images(one.splits.test).pixels, images(other.splits.test).pixels)
+    pixels, again, others = (image_parts(task.splits).test.pixels for task in (one, same, other))
+    assert torch.equal(pixels, again)
+    assert not torch.equal(pixels, others)
     order = permutation(length, 1)
     assert torch.equal(order.sort().values, torch.arange(length))
     assert not torch.equal(order[order], torch.arange(length)), "bit reversal is its own inverse"
@@ -177,6 +170,7 @@ def test_a_limit_takes_the_first_samples_of_every_part_and_says_so(task_argument
             rows = range(30)
             one, other = (getattr(task.splits, part).__getitems__(rows) for task in (whole, some))
             assert torch.equal(one.x, other.x)
+            assert whole.rebuild(one.x) is None or torch.equal(whole.rebuild(one.x), some.rebuild(one.x))
             assert len(loader(some, part)) == 1
             image = whole.rebuild(one.x)
             assert image is None or torch.equal(image, some.rebuild(one.x))

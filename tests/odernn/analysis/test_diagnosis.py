@@ -11,12 +11,24 @@ from odernn import (
     AntisymmetricField,
     HamiltonianField,
     LinearAntisymmetricField,
+    LipschitzField,
     NoisyField,
     UnstructuredField,
     VectorField,
 )
 from odernn.analysis import Diagnosis, diagnose, stability_margin
-from solvers import RK4, AdamsBashforth2, Euler, EulerMaruyama, Heun, Leapfrog, LeapfrogMidpoint, ReversibleHeun, Solver
+from solvers import (
+    RK4,
+    AdamsBashforth2,
+    Euler,
+    EulerMaruyama,
+    ExponentialEuler,
+    Heun,
+    Leapfrog,
+    LeapfrogMidpoint,
+    ReversibleHeun,
+    Solver,
+)
 
 DOUBLE = torch.float64
 
@@ -199,3 +211,11 @@ def test_substeps_are_steps_of_the_solver() -> None:
     assert found.measures.turning == pytest.approx(6.0)
     assert found.remedies.substeps == 5  # 12 / 5 is below 2.83
     assert found.findings[0].startswith("dt 3 in 2 substeps puts 100 %")
+
+
+def test_of_an_exponential_method_it_says_what_its_region_is_worth() -> None:
+    field = LipschitzField(1, 8, damping=1.0, beta=1.0, beta_w=1.0, dtype=DOUBLE)
+    found = quiet(field, ExponentialEuler(), 0.05)
+    assert found.findings == ()
+    assert "its region is that of the linear part" in str(found)
+    assert "linear part" not in str(quiet(field, RK4(), 0.05))

@@ -7,12 +7,12 @@ from multiprocessing import get_context
 
 import pytest
 import torch
-from tests.solvers.methods.implicit.formulas import DOUBLE, WAYS
 from torch import Tensor
 
 from odernn import ODERNN, AntisymmetricField, GatedAntisymmetricField
 from odernn.fields import TanhField
 from solvers import AverageVectorField, BackwardEuler, ConvergenceError, ImplicitMidpoint, ImplicitSolver, Trapezoidal
+from tests.solvers.methods.implicit.formulas import DOUBLE, WAYS
 
 ALL = [BackwardEuler, ImplicitMidpoint, Trapezoidal, AverageVectorField]
 

@@ -4,7 +4,6 @@ from math import cos, exp, sin
 
 import pytest
 import torch
-from tests.solvers.methods.implicit.formulas import DOUBLE, METHODS
 from torch import Tensor
 
 from solvers import (
@@ -15,6 +14,7 @@ from solvers import (
     Trapezoidal,
     integrate,
 )
+from tests.solvers.methods.implicit.formulas import DOUBLE, METHODS
 
 
 def robertson(t: float, y: Tensor) -> Tensor:

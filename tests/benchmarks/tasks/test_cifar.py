@@ -1,6 +1,7 @@
 """CIFAR-10's binary files and the tasks on them: a step reads what the paper says; what is unsound is refused."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -9,8 +10,8 @@ import torch
 
 from benchmarks.data import DataChecksumWarning, DataFileError, MissingDataError, cifar10
 from benchmarks.data.cifar10 import FILES, JPEG_SHA256, RECORD, data_variants, load_cifar10, parse_records
-from benchmarks.tasks import NoisePaddedCIFAR, PixelCIFAR
-from benchmarks.tasks.images import ImageSequences
+from benchmarks.tasks import NoisePaddedCIFAR, PixelCIFAR, Task
+from tests.benchmarks.image_parts import image_parts
 
 CIFARTask = TypeVar("CIFARTask", PixelCIFAR, NoisePaddedCIFAR)
 MEAN, STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
@@ -22,6 +23,13 @@ def made(kind: type[CIFARTask], folder: Path, **arguments) -> CIFARTask:
         warnings.simplefilter("ignore", DataChecksumWarning)
         task.setup()
     return task
+
+
+def rebuilt(task: Task, rows: Sequence[int]) -> torch.Tensor:
+    """Images of the test part, made of their sequences."""
+    images = task.rebuild(task.splits.test.__getitems__(rows).x)
+    assert images is not None
+    return images
 
 
 def record(folder: Path, number: int) -> tuple[int, torch.Tensor]:
@@ -76,17 +84,18 @@ def test_real_images_are_read_the_same(cifar_dir):
 @pytest.mark.real_data
 def test_the_real_files_have_the_published_facts(cifar_dir):
     task = made(PixelCIFAR, cifar_dir)
-    train, val, test = task.splits.train, task.splits.val, task.splits.test
-    assert isinstance(train, ImageSequences)
-    assert isinstance(val, ImageSequences)
-    assert isinstance(test, ImageSequences)
+    train, val, test, _ = image_parts(task.splits)
     assert [len(train), len(val), len(test)] == [45_000, 5_000, 10_000]
     assert (train.labels.bincount() + val.labels.bincount()).tolist() == [5_000] * 10
     assert test.labels.bincount().tolist() == [1_000] * 10
-    pixels = torch.cat([train.pixels, val.pixels]).double() / 255
-    # The customary constants have four digits, and a copy that went through JPEG differs in the fourth.
-    torch.testing.assert_close(pixels.mean((0, 1)), MEAN.double(), rtol=0, atol=3e-4)
-    torch.testing.assert_close(pixels.std((0, 1)), STD.double(), rtol=0, atol=3e-3)
+    for channel in range(3):
+        levels = torch.cat([part.pixels[..., channel].flatten() for part in (train, val)])
+        counts = levels.bincount(minlength=256).double()
+        share, level = counts / counts.sum(), torch.arange(256) / 255
+        mean = (share * level).sum()
+        # The customary constants have four digits, and a copy that went through JPEG differs in the fourth.
+        assert mean.item() == pytest.approx(MEAN[channel].item(), abs=3e-4)
+        assert (share * (level - mean) ** 2).sum().sqrt().item() == pytest.approx(STD[channel].item(), abs=3e-3)
     assert task.variants in ((), ("CIFAR-10 (JPEG)",))
     assert all(check["verified"] for check in task.data_checksum.values()) == (task.variants == ())
 
@@ -94,7 +103,7 @@ def test_the_real_files_have_the_published_facts(cifar_dir):
 @pytest.mark.real_data
 def test_neighbouring_pixels_of_real_images_are_alike(cifar_dir):
     # With channel-first bytes read as if they were channel-last, or rows as columns, they are not.
-    images = made(PixelCIFAR, cifar_dir).rebuild(made(PixelCIFAR, cifar_dir).splits.test.batch(torch.arange(200), 0).x)
+    images = rebuilt(made(PixelCIFAR, cifar_dir), range(200))
     across, down = (images.diff(dim=dim).abs().mean() for dim in (2, 1))
     assert max(across, down) < 0.08  # unrelated pixels differ by 0.28 on the average
     assert images.diff(dim=3).abs().mean() < 0.08  # photographs are nearly grey
@@ -103,7 +112,7 @@ def test_neighbouring_pixels_of_real_images_are_alike(cifar_dir):
 @pytest.mark.parametrize("kind", [PixelCIFAR, NoisePaddedCIFAR])
 def test_images_are_rebuilt_from_their_sequences(kind, small_cifar_dir):
     task = made(kind, small_cifar_dir, val_size=50)
-    image = task.rebuild(task.splits.test.batch(torch.tensor([3]), 0).x)[0]
+    (image,) = rebuilt(task, [3])
     _, planes = record(small_cifar_dir, 3)
     # Standardised and back, in float32.
     torch.testing.assert_close(image, planes.reshape(3, 32, 32).permute(1, 2, 0) / 255, rtol=0, atol=1e-6)
