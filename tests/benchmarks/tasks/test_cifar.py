@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
@@ -12,10 +13,11 @@ from benchmarks.data.cifar10 import FILES, JPEG_SHA256, RECORD, data_variants, l
 from benchmarks.tasks import NoisePaddedCIFAR, PixelCIFAR, Task
 from tests.benchmarks.image_parts import image_parts
 
+CIFARTask = TypeVar("CIFARTask", PixelCIFAR, NoisePaddedCIFAR)
 MEAN, STD = torch.tensor([0.4914, 0.4822, 0.4465]), torch.tensor([0.2470, 0.2435, 0.2616])
 
 
-def made(kind: type[Task], folder: Path, **arguments) -> Task:
+def made(kind: type[CIFARTask], folder: Path, **arguments) -> CIFARTask:
     task = kind(data_dir=folder, **arguments)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataChecksumWarning)

@@ -172,6 +172,8 @@ def test_a_limit_takes_the_first_samples_of_every_part_and_says_so(task_argument
             assert torch.equal(one.x, other.x)
             assert whole.rebuild(one.x) is None or torch.equal(whole.rebuild(one.x), some.rebuild(one.x))
             assert len(loader(some, part)) == 1
+            image = whole.rebuild(one.x)
+            assert image is None or torch.equal(image, some.rebuild(one.x))
         assert some.variants == (*whole.variants, "first 30 samples")
 
 

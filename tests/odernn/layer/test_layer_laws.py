@@ -266,6 +266,25 @@ def test_with_solver_shares_the_weights() -> None:
     torch.testing.assert_close(finer(x)[1], fine, rtol=0, atol=1e-3)  # Euler's error at dt = 0.3 / 4000
 
 
+def test_with_solver_keeps_what_it_is_not_told() -> None:
+    field = FIELDS["antisymmetric"](2, 4)
+    rnn = ODERNN(
+        field,
+        Euler(),
+        dt=0.2,
+        substeps=3,
+        hold="linear",
+        batch_first=False,
+        adjoint="discrete",
+        engine="torch",
+        on_divergence="ignore",
+        check_input=False,
+    )
+    other = rnn.with_solver("rk4")
+    kept = ("dt", "substeps", "hold", "batch_first", "adjoint", "engine", "on_divergence", "check_input")
+    assert [getattr(other, name) for name in kept] == [getattr(rnn, name) for name in kept]
+
+
 def test_timestamps_are_steps() -> None:
     rnn, x = layer("antisymmetric", "rk4", hold="linear"), torch.randn(5, 3, 2, dtype=DOUBLE)
     steps = 0.1 + torch.rand(3, 5, dtype=DOUBLE)

@@ -94,6 +94,7 @@ def test_a_tuple_is_a_state(method: str) -> None:
     ours = odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
     theirs = torchdiffeq.odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
     assert isinstance(ours, tuple)
+    assert isinstance(theirs, tuple)
     for got, wanted in zip(ours, theirs, strict=True):
         torch.testing.assert_close(got, wanted, **ROUNDING)
     ours_back, theirs_back = (
