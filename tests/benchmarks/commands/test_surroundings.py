@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from benchmarks.cli import main
-from benchmarks.models.classifier import Classifier
+from benchmarks.models.learner import Learner
 from benchmarks.report.result import read_result, write_result
 from benchmarks.support.errors import MISUSED, OK
 from tests.benchmarks.synthetic import make_result
@@ -72,14 +72,14 @@ def train_with_space(out: Path, log: Path, size: int) -> None:
     import resource
 
     with log.open("w", buffering=1) as sys.stderr:
-        training_step = Classifier.training_step
+        training_step = Learner.training_step
 
-        def patched(self: Classifier, batch: Any, batch_idx: int) -> Any:
+        def patched(self: Learner, batch: Any, batch_idx: int) -> Any:
             if self.current_epoch == 1:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
             return training_step(self, batch, batch_idx)
 
-        Classifier.training_step = patched
+        Learner.training_step = patched
         sys.exit(main(["train", *RUN, "--epochs", "3", "--out", str(out)]))
 
 

@@ -60,7 +60,7 @@ def averaged(settings: AverageSettings, count: int = 6) -> tuple[list[torch.Tens
         with torch.no_grad():
             network.weight.copy_(weight)
         average.update_parameters(network)
-    return weights, average.module.weight
+    return weights, average.module.get_parameter("weight")
 
 
 def test_ema_is_the_recursion() -> None:
