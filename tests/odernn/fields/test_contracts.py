@@ -131,8 +131,8 @@ def test_copies_and_files_have_nothing_of_it() -> None:
 
 
 def test_trying_leaves_no_trace() -> None:
-    counted, state = nn.BatchNorm1d(4, dtype=DOUBLE).eval(), torch.get_rng_state()
-    field = Own(counted)
+    counted = nn.BatchNorm1d(4, dtype=DOUBLE).eval()
+    field, state = Own(counted), torch.get_rng_state()
     ODERNN(field, RK4(), dt=0.1).choice(torch.randn(5, 3, 2, dtype=DOUBLE, generator=torch.Generator()))
     assert torch.equal(torch.get_rng_state(), state)
     assert counted.num_batches_tracked == 0
