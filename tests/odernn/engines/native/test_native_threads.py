@@ -31,14 +31,14 @@ for threads in (1, 2, 5):
     torch.set_num_threads(threads)
     assert ops.count_threads(13, -1) == threads
     for part in range(threads):
-        with pytest.raises(ValueError, match=f"part {part} was told to fail"):
+        with pytest.raises(ValueError, match=f"shard {part} was told to fail"):
             ops.count_threads(13, part)
     torch.manual_seed(0)
     y0, weight, samples = torch.randn(13, 8), torch.randn(8, 8), torch.randn(20, 13, 8)
     call = Call(y0, weight, samples, methods.EULER, 0.1)
-    kept = native.solve(call, keep=True).kept
-    gradients = native.pull_back(call, kept, last=torch.ones(13, 8))
-    results.append((kept, gradients.y0))
+    saved = native.solve(call, save=True).saved
+    gradients = native.pull_back(call, saved, grad_last=torch.ones(13, 8))
+    results.append((saved, gradients.y0))
 for result in results[1:]:
     assert all(map(torch.equal, result, results[0]))
 print("all well")
@@ -62,10 +62,10 @@ def test_every_thread_of_torch_has_a_part(threads):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_in_a_part_reaches_the_caller(threads):
+def test_an_error_in_a_shard_reaches_the_caller(threads):
     torch.set_num_threads(threads)
     for part in range(threads):
-        with pytest.raises(ValueError, match=f"part {part} was told to fail"):
+        with pytest.raises(ValueError, match=f"shard {part} was told to fail"):
             torch.ops.odernn_native.count_threads(13, part)
     assert torch.ops.odernn_native.count_threads(13, -1) == threads
 
