@@ -185,18 +185,18 @@ def schedule_gradients(case: Case, loss: Loss, kappa: Tensor, rates: Tensor) -> 
     return {f"dt[{i}]": by_shape[last.ndim](product) for i, product in enumerate(products)}
 
 
-def parts_of(case: Case) -> list[tuple[slice, slice]]:
+def moved_halves(case: Case) -> list[tuple[slice, slice]]:
     """Rows and columns of K, within a group, of every evaluation of a step."""
     if case.method.family != "shears":
         return [(slice(None), slice(None))] * (len(case.method.b) or 1)
     half = case.y.shape[-1] // 2
     halves = [slice(None, half), slice(half, None)]
-    return [(halves[part], halves[1 - part]) for part in case.method.moved]
+    return [(halves[half], halves[1 - half]) for half in case.method.moved]
 
 
 def weight_gradient(case: Case, preactivation: Tensor, sources: Tensor) -> Tensor:
     total = torch.zeros(case.groups, case.y.shape[-1], case.y.shape[-1], dtype=torch.float64)
-    for i, (rows, columns) in enumerate(parts_of(case)):
+    for i, (rows, columns) in enumerate(moved_halves(case)):
         of_stage = torch.einsum("tbgm,tbn->gmn", preactivation[:, i].unflatten(-1, (case.groups, -1)), sources[:, i])
         total[:, rows, columns] += of_stage
     return total.flatten(0, 1)
@@ -204,7 +204,7 @@ def weight_gradient(case: Case, preactivation: Tensor, sources: Tensor) -> Tenso
 
 def control_gradient(case: Case, by_control: Tensor) -> Tensor:
     total = torch.zeros_like(case.u)
-    for i, (rows, _) in enumerate(parts_of(case)):
+    for i, (rows, _) in enumerate(moved_halves(case)):
         total[..., rows] += by_control[:, i]
     return total
 
