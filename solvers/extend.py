@@ -17,6 +17,7 @@ from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time, time_tensor
+from .scheme import Scheme, Schemes
 from .solver import Carry
 from .user_function import check_slope
 
@@ -31,6 +32,8 @@ __all__ = [
     "Problem",
     "RightHandSide",
     "Save",
+    "Scheme",
+    "Schemes",
     "Snapshot",
     "Solved",
     "Time",

@@ -9,9 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from .right_hand_side import Need, RightHandSide, Time
-
-Carry = tuple[Tensor | float, ...]
-"""What a method carries from step to step besides y: () for a one-step method and before a multi-step one starts."""
+from .scheme import Carry, Schemes
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,7 @@ class Solver(ABC):
         - order: the error at a fixed time falls as dt^order on a smooth nonlinear non-autonomous problem;
         - one step on y' = z y / dt multiplies a mode by a factor of modulus `amplification(z)`, in the long run for a
           method with a carry;
+        - `schemes`, if there are any, do what `step` does;
         - a step is a pure function: the same arguments give the same result, and nothing of them is changed.
     """
 
@@ -37,6 +36,8 @@ class Solver(ABC):
     """Whether a step on a Hamiltonian system is a symplectic map."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
+    schemes: ClassVar[Schemes | None] = None
+    """The same step as coefficients, of an explicit method whose coefficients are numbers and ratios of steps."""
 
     @abstractmethod
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
