@@ -8,8 +8,10 @@ from torch import Tensor
 from ..method import Method, kicks_and_drifts, runge_kutta, two_step
 from ..torch.chunk import Chunk
 from ..torch.runge_kutta import RungeKuttaStepper
+from ..torch.scheme_stepper import SchemeStepper
 from ..torch.splitting import SplittingStepper
 from ..torch.stepper import Stepper
+from ..torch.sweep import one_by_one
 from ..torch.two_step import TwoStepStepper
 from .bindings import Recursion, TwoStepWeights, recursion
 
@@ -17,8 +19,12 @@ from .bindings import Recursion, TwoStepWeights, recursion
 def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """As `solvers.parallel.one_by_one`, for tensors on the CPU in float32 or float64.
 
-    The first interval of a two-step method that starts goes by torch: its first step is of another method.
+    The first interval of a two-step method that starts goes by torch: its first step is of another method. So do the
+    methods that the kernels do not know.
     """
+    if isinstance(stepper, SchemeStepper):
+        one_by_one(stepper, chunk, adjoint, grad_saved)
+        return
     first = 1 if isinstance(stepper, TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
     if chunk.path.length > first:
         _by_kernel(

@@ -27,9 +27,9 @@ from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
+from .carried import Past, begun, carry_of, earlier_of, missing_vectors
 from .stepper import Stepper
 from .sweep import Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
-from .two_step import TwoStepStepper
 
 
 @final
@@ -41,8 +41,9 @@ class DiscreteAdjoint(Adjoint):
     in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's
     transform is made anew chunk by chunk, so the control is never stored whole.
 
-    It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
-    the two-step midpoint rule, of which it keeps the states at the substeps too.
+    It takes affine-pointwise fields with every explicit method that states its `schemes`. Of a method that carries more
+    than the state it keeps what it carries, at every solver step. The intervals in which an Adams-Bashforth method
+    starts go by autograd.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
     again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and the
     compiler chooses what is saved.
@@ -74,28 +75,42 @@ class DiscreteAdjoint(Adjoint):
         if not supports_parallel(problem):
             return Checkpointed(every=1).solve(problem, save)
         assert isinstance(problem, RecurrentProblem)
+        problem = begun(problem)
+        head = min(problem.length, -(-missing_vectors(problem) // problem.substeps))
+        return self._parallel(problem, save) if head == 0 else self._after(head, problem, save)
+
+    def _after(self, head: int, problem: RecurrentProblem, save: Save) -> Solved:
+        """The intervals in which a method starts, by autograd, and the rest."""
+        first = Autograd().solve(problem.chunk(0, head, problem.y0, problem.carry), save)
+        if head == problem.length:
+            return first
+        rest = self._parallel(problem.chunk(head, problem.length, first.y, first.carry), save)
+        if first.trajectory is None or rest.trajectory is None:
+            return rest
+        return Solved(torch.cat((first.trajectory, rest.trajectory)), rest.y, rest.carry)
+
+    def _parallel(self, problem: RecurrentProblem, save: Save) -> Solved:
         recurrence = problem.recurrence
         if not torch.is_grad_enabled():
             return _infer(problem, recurrence, save, self.chunk)
         return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
-        previous, dt_previous = previous_step(problem)
+        earlier, past = earlier_of(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self.recursion, dt_previous, self.chunk, snapshot),
-            *(problem.y0, previous, dt_previous if isinstance(dt_previous, Tensor) else None),
+            _Plan(problem, recurrence, save, self.recursion, past, self.chunk, snapshot),
+            *(problem.y0, earlier, past if isinstance(past, Tensor) else None),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters() if problem.parameters is not None else ()),
         )
         if snapshot is not None:
             snapshot.settle()
         assert isinstance(outcome, tuple)
-        last, last_but_one, *saved = outcome
-        every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
-        trajectory = at_samples(saved[0], every) if saved else None
-        return Solved(trajectory, last, final_carry(problem, last_but_one))
+        last, other, *saved = outcome
+        trajectory = at_samples(saved[0], len(saved[0]) // problem.length) if saved else None
+        return Solved(trajectory, last, carry_of(problem, other.unbind(0)))
 
 
 def at_samples(saved: Tensor, every: int) -> Tensor:
@@ -105,12 +120,12 @@ def at_samples(saved: Tensor, every: int) -> Tensor:
 
 def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, chunk: int | None) -> Solved:
     """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
-    previous, dt_previous = previous_step(problem)
-    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous, chunk)
-    stepper = plan.stepper(recurrence, problem.y0, previous, None)
+    earlier, past = earlier_of(problem)
+    plan = _Plan(problem, recurrence, save, one_by_one, past, chunk)
+    stepper = plan.stepper(recurrence, problem.y0, earlier, past if isinstance(past, Tensor) else None)
     last, other, saved = _run(plan, recurrence, stepper, problem.y0, save=save == "trajectory")
     trajectory = None if saved is None else at_samples(saved, stepper.saved_per_interval)
-    return Solved(trajectory, last, final_carry(problem, other))
+    return Solved(trajectory, last, carry_of(problem, other.unbind(0)))
 
 
 def supports_parallel(problem: Problem) -> bool:
@@ -149,15 +164,16 @@ class _Plan:
     recurrence: Recurrence
     save: Save
     recursion: Recursion
-    dt_previous: float | Tensor | None
+    past: Past
     chunk: int | None
     snapshot: Snapshot | None = None
 
-    def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
-        """The method on a recurrence without a graph; the step before may be a number that is no tensor."""
-        step = self.dt_previous if dt is None else dt
-        step = step.detach().reshape(-1, 1) if isinstance(step, Tensor) else step
-        before = None if previous is None or step is None else (previous, step)
+    def stepper(self, recurrence: Recurrence, y0: Tensor, earlier: Tensor | None, past: Tensor | None) -> Stepper:
+        """The method on a recurrence without a graph; `past` is there if the steps before are tensors."""
+        before = None
+        if earlier is not None:
+            steps = self.past if past is None else past.detach().unbind(0)
+            before = earlier.unbind(0), tuple(steps)
         return stepper_of(self.problem.solver, recurrence, self.problem.substeps, y0, before)
 
 
@@ -167,7 +183,7 @@ def _run(
     """(the last state, of the two-step rule the one before, the saved states or None)."""
     saved = y0.new_empty(recurrence.length * stepper.saved_per_interval, *y0.shape) if save else None
     last = forward(recurrence, stepper, plan.problem.substeps, y0, saved, plan.chunk).clone()
-    other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
+    other = torch.stack(stepper.earlier) if stepper.earlier else y0.new_empty(0, *y0.shape)
     return last, other, saved
 
 
@@ -186,8 +202,8 @@ class _Discrete(torch.autograd.Function):
         ctx: Any,
         plan: _Plan,
         y0: Tensor,
-        previous: Tensor | None,
-        dt_previous: Tensor | None,
+        earlier: Tensor | None,
+        past: Tensor | None,
         weight: Tensor,
         samples: Tensor,
         before: Tensor | None,
@@ -195,12 +211,12 @@ class _Discrete(torch.autograd.Function):
         *parameters: Tensor,
     ) -> tuple[Tensor, ...]:
         recurrence = _recurrence(plan, weight, samples, before, dt)
-        stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        stepper = plan.stepper(recurrence, y0, earlier, past)
         last, other, saved = _run(plan, recurrence, stepper, y0, save=True)
         assert saved is not None
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
         watched, ctx.writes = counted(saved)
-        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, watched, *parameters)
+        ctx.save_for_backward(y0, earlier, past, weight, samples, before, dt, watched, *parameters)
         ctx.set_materialize_grads(False)
         return (last, other, saved) if plan.save == "trajectory" else (last, other)
 
@@ -216,13 +232,13 @@ class _Discrete(torch.autograd.Function):
     def _pull_back(
         ctx: Any, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
     ) -> tuple[Tensor | None, ...]:
-        y0, previous, dt_previous, weight, samples, before, dt, saved, *_ = tensors
+        y0, earlier, past, weight, samples, before, dt, saved, *_ = tensors
         plan, parameters = ctx.plan, ctx.parameters
-        _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
+        _, _, _, by_past, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
-        stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        stepper = plan.stepper(recurrence, y0, earlier, past)
         if ctx.writes is not None and ctx.writes.has_changed():
-            saved = _again(plan, recurrence, plan.stepper(recurrence, y0, previous, dt_previous), y0)
+            saved = _again(plan, recurrence, plan.stepper(recurrence, y0, earlier, past), y0)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
@@ -230,26 +246,29 @@ class _Discrete(torch.autograd.Function):
         swept = backward(
             recurrence,
             stepper,
-            SavedStates(y0, saved, previous),
+            SavedStates(y0, saved, () if earlier is None else earlier.unbind(0)),
             derivatives,
-            [_buffer_of(g, y0) for g in (last, other)],
+            _adjoints(stepper.vectors, last, other, y0),
             grad_saved,
-            Wanted(by_weight, by_dt or by_dt_previous),
+            Wanted(by_weight, by_dt or by_past),
             plan.recursion,
             plan.chunk,
         )
         grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
-        grad_dt_previous = stepper.previous_step_gradient
-        if grad_dt_previous is not None and dt_previous is not None:
-            grad_dt_previous = (
-                grad_dt_previous.unsqueeze(-1).sum_to_size(dt_previous.reshape(-1, 1).shape).view_as(dt_previous)
-            )
+        by_steps = stepper.previous_step_gradient
+        grad_past = None if by_steps is None or past is None else by_steps.reshape(-1, *y0.shape[:-1], 1)
         found = iter(derivatives.parameters)
         return (
-            *(None, swept.adjoint[0], None if previous is None else swept.adjoint[1], grad_dt_previous),
+            *(None, swept.adjoint[0], None if earlier is None else torch.stack(swept.adjoint[:0:-1]), grad_past),
             *(swept.weight, derivatives.samples, derivatives.before, grad_dt),
             *(next(found) if asked else None for asked in by_parameters),
         )
+
+
+def _adjoints(count: int, last: Tensor | None, other: Tensor | None, y0: Tensor) -> list[Tensor]:
+    """Buffers of dL by the last state and by the other vectors at the end, the first of them first."""
+    others = [None] * (count - 1) if other is None else reversed(other.unbind(0))
+    return [_buffer_of(each, y0) for each in (last, *others)]
 
 
 def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:

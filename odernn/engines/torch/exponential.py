@@ -117,7 +117,8 @@ class ExponentialStepper:
         gradient: dL by the blocks, of the chunks that the recursion has gone through.
     """
 
-    saved_per_interval = 1
+    saved_per_interval = vectors = 1
+    earlier: tuple[Tensor, ...] = ()
     previous_step_gradient = None
 
     def __init__(self, scheme: BlockScheme, recurrence: Recurrence, substeps: int, like: Tensor) -> None:

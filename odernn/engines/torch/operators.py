@@ -135,7 +135,7 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
     swept = backward(
         recurrence,
         stepper,
-        SavedStates(y0, saved, arguments.y_previous),
+        SavedStates(y0, saved, () if arguments.y_previous is None else (arguments.y_previous,)),
         derivatives,
         [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (grad_last, grad_last_but_one)],
         grad_saved if isinstance(grad_saved, Tensor) else None,

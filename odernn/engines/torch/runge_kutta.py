@@ -40,7 +40,8 @@ class Tableau(Protocol):
 class RungeKuttaStepper:
     """An explicit tableau as a Stepper."""
 
-    saved_per_interval = 1
+    saved_per_interval = vectors = 1
+    earlier: tuple[Tensor, ...] = ()
     previous_step_gradient = None
 
     def __init__(self, tableau: Tableau, recurrence: Recurrence, substeps: int, like: Tensor) -> None:

@@ -19,7 +19,8 @@ from .stepper import States
 class SplittingStepper:
     """A composition of kicks and drifts as a Stepper."""
 
-    saved_per_interval = 1
+    saved_per_interval = vectors = 1
+    earlier: tuple[Tensor, ...] = ()
     previous_step_gradient = None
 
     def __init__(self, shears: Sequence[Shear], recurrence: Recurrence, substeps: int, like: Tensor) -> None:

@@ -27,16 +27,22 @@ class Stepper(Protocol):
         evaluations: evaluations of the right-hand side an interval, in a chunk's buffers.
         units: units that an evaluation moves.
         preactivations: entries of the preactivation of an evaluation.
+        vectors: how many vectors a step hands on, the state among them; of each there is an adjoint.
+        earlier: the others of them, the state's last: before the first step, and after `advance` at the end.
     """
 
     saved_per_interval: int
     evaluations: int
     units: int
     preactivations: int
+    vectors: int
+
+    @property
+    def earlier(self) -> tuple[Tensor, ...]: ...
 
     @property
     def previous_step_gradient(self) -> Tensor | None:
-        """The gradient by the step before the first (batch,), where `add_step_gradient` has found one."""
+        """The gradient by the step before the first (batch,), or by several (steps, batch), where there is one."""
         ...
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
@@ -57,8 +63,8 @@ class Stepper(Protocol):
         Args:
             chunk: the chunk, recorded.
             n: the interval, counted in the chunk.
-            adjoint: dL/dy at the end of the interval, then at its start, and dL by the state before that, which only a
-                two-step method has.
+            adjoint: dL/dy at the end of the interval, then at its start, and dL by the other vectors of a method that
+                has some.
             later: dL by each saved state of the interval itself, or None.
         """
         ...

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
+from solvers.extend import Time
 
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
 from .control_path import chunk_bounds, control_path
 from .runge_kutta import RungeKuttaStepper
+from .scheme_stepper import SchemeStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
 from .two_step import TwoStepStepper
@@ -21,39 +23,43 @@ from .two_step import TwoStepStepper
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 """(stepper, recorded chunk, adjoint, dL by each saved state of the chunk) goes back through the chunk, in place."""
 
-Before = tuple[Tensor, float | Tensor] | None
-"""The state one solver step before the initial one and the length of that step, a number or a tensor (rows, 1)."""
+Earlier = tuple[Sequence[Tensor], Sequence[Time]] | None
+"""What a method goes on from besides the state: its other vectors, the last one first, and the lengths of the
+steps before the first, the latest first, numbers or tensors (rows, 1). None to start it, as some steppers can."""
 
 
 def is_parallel(solver: Solver) -> bool:
     """Whether there is a parallel form of the method."""
-    return isinstance(solver, ExplicitRungeKutta | SplittingMethod | LeapfrogMidpoint)
+    return solver.schemes is not None
 
 
-def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor, before: Before) -> Stepper:
-    """The stepper of a method; `before` is what a two-step method goes on from."""
+def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor, earlier: Earlier) -> Stepper:
+    """The stepper of a method."""
     if isinstance(solver, ExplicitRungeKutta):
         return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
     if isinstance(solver, SplittingMethod):
         return SplittingStepper(solver.shears, recurrence, substeps, y0)
-    assert isinstance(solver, LeapfrogMidpoint)
-    previous, dt = (None, None) if before is None else before
-    return TwoStepStepper(recurrence, substeps, y0, previous, dt)
+    if isinstance(solver, LeapfrogMidpoint):
+        previous, dt = (None, None) if earlier is None else (earlier[0][0], earlier[1][0])
+        return TwoStepStepper(recurrence, substeps, y0, previous, dt)
+    assert solver.schemes is not None
+    assert earlier is not None
+    return SchemeStepper(solver.schemes, recurrence, substeps, y0, *earlier)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedStates:
-    """The states of a solution by number: 0 is the initial one, -1 the one before it, the others were saved."""
+    """The states of a solution by number: 0 is the initial one, -1 the vector before it, the others were saved."""
 
     y0: Tensor
     saved: Tensor
-    previous: Tensor | None = None
+    earlier: tuple[Tensor, ...] = ()
 
     def window(self, first: int, stop: int) -> Tensor:
         """The states from number `first` to before `stop` (states, batch, n)."""
         if first > 0:
             return self.saved[first - 1 : stop - 1]
-        early = [self.y0] if first == 0 or self.previous is None else [self.previous, self.y0]
+        early = [*self.earlier, self.y0][first - 1 :]
         return torch.cat((torch.stack(early[: stop - first]), self.saved[: max(stop - 1, 0)]))
 
 
@@ -76,12 +82,14 @@ def forward(
             but the state.
         size: intervals a chunk, as `chunk_bounds` takes it.
     """
-    rotation = [torch.empty_like(y0) for _ in range(2)] if saved is None else []
+    rotation = [torch.empty_like(y0) for _ in range(2 * stepper.vectors)] if saved is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0, size):
         path = control_path(recurrence.chunk(start, stop), substeps)
         first, last = start * stepper.saved_per_interval, stop * stepper.saved_per_interval
-        targets = [rotation[j % 2] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
+        targets = (
+            [rotation[j % len(rotation)] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
+        )
         stepper.advance(path, start, y, targets)
         y = targets[-1]
     return y
@@ -100,7 +108,7 @@ class Swept:
     """What the backward sweep finds, besides what it gives to its derivatives.
 
     Attributes:
-        adjoint: dL/dy0, and for a two-step method dL by the state before.
+        adjoint: dL/dy0, and dL by the other vectors that the method goes on from, where there are some.
         weight: dL/dK, or None if not asked for.
         step: dL/d(step) of every interval (time, batch), or None if not asked for.
     """
@@ -128,7 +136,7 @@ def backward(
         stepper: the method on it.
         states: its states.
         derivatives: where derivatives come from, and where the gradients by control and parameters go.
-        adjoint: dL by the last state, and for a two-step method by the one before; overwritten.
+        adjoint: dL by the last state, and by the other vectors of a method that has some; overwritten.
         grad_saved: dL by each saved state, or None.
         wanted: which gradients to add up.
         recursion: what does the sequential part.

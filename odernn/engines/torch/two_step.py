@@ -53,6 +53,13 @@ class TwoStepStepper:
         self._buffer = like.new_empty(*like.shape[:-1], self.preactivations)
         self._before = previous
 
+    vectors = 2
+
+    @property
+    def earlier(self) -> tuple[Tensor, ...]:
+        """The state one solver step before; none where the method has not started."""
+        return () if self._before is None else (self._before,)
+
     @property
     def last_but_one(self) -> Tensor:
         """The state one solver step before the last, after the forward sweep."""

@@ -17,8 +17,6 @@ from solvers import (
     ButcherTableau,
     Checkpointed,
     ExplicitRungeKutta,
-    LeapfrogMidpoint,
-    SplittingMethod,
     make_solver,
 )
 from solvers.extend import Save
@@ -43,8 +41,7 @@ def cases(solvers: Any) -> list[tuple[str, str]]:
         (field, solver)
         for field in FIELDS
         for solver in solvers
-        if issubclass(SOLVERS[solver], ExplicitRungeKutta | LeapfrogMidpoint)
-        or (issubclass(SOLVERS[solver], SplittingMethod) and field == "hamiltonian")
+        if SOLVERS[solver].schemes is not None and (SOLVERS[solver].needs is None or field == "hamiltonian")
     ]
 
 
