@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +26,14 @@ from .step_ratios import RatioGradient, StepRatios
 from .stepper import States
 
 Terms = Sequence[tuple[Coefficient, Tensor]]
+
+
+class _Place(NamedTuple):
+    """Where a coefficient stands in a scheme."""
+
+    table: str
+    row: int
+    column: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +142,10 @@ class SchemeStepper:
         if self._ratios is None:
             return
         if self._gradient is None:
-            self._gradient = RatioGradient(self._ratios, [c for *_, c in _coefficients(self.scheme)])
+            self._gradient = RatioGradient(self._ratios, [c for _, c in _coefficients(self.scheme)])
         for step in self._steps:
-            self._gradient.add(step.places, [self._products(step, chunk, *at) for *at, _ in _coefficients(self.scheme)])
+            found = [self._products(step, chunk, place) for place, _ in _coefficients(self.scheme)]
+            self._gradient.add(step.places, found)
         if chunk.start == 0:
             self._gradient.close(total)
 
@@ -188,12 +198,12 @@ class SchemeStepper:
             for m in range(self.vectors)
         ]
 
-    def _products(self, step: _Substep, chunk: Chunk, name: str, row: int, column: int) -> Tensor:
+    def _products(self, step: _Substep, chunk: Chunk, place: _Place) -> Tensor:
         """dL by one coefficient in every interval of a chunk (time, batch)."""
-        result = step.mus[row] if name == "u" else step.lambdas[row]
-        if name != "b":
-            return torch.einsum("tbn,tbn->tb", result, step.vectors[column])
-        slope = step.stages[column].linearised.slope.detach()
+        result = step.mus[place.row] if place.table == "u" else step.lambdas[place.row]
+        if place.table != "b":
+            return torch.einsum("tbn,tbn->tb", result, step.vectors[place.column])
+        slope = step.stages[place.column].linearised.slope.detach()
         return torch.einsum("tbn,tbn->tb", result, slope * chunk.path.step)
 
     def _starts(self, chunk: Chunk, states: States) -> Tensor:
@@ -211,13 +221,13 @@ def _steady(schemes: Schemes, ratios: StepRatios | None) -> Scheme:
         return schemes.steady(ratios.latest(schemes.ratios))
 
 
-def _coefficients(scheme: Scheme) -> Iterator[tuple[str, int, int, Tensor]]:
-    """Those that depend on the steps, each with its table, row and column."""
+def _coefficients(scheme: Scheme) -> Iterator[tuple[_Place, Tensor]]:
+    """Those that depend on the steps, each with its place."""
     for name, table in (("u", scheme.u), ("v", scheme.v), ("b", scheme.b)):
         for i, row in enumerate(table):
             for j, entry in enumerate(row):
                 if isinstance(entry, Tensor):
-                    yield name, i, j, entry
+                    yield _Place(name, i, j), entry
 
 
 def _at(coefficient: Coefficient, place: int | slice) -> Coefficient:

@@ -177,7 +177,10 @@ def test_a_field_of_the_user(solver: str, engine: Engine) -> None:
 
 @crossed(
     {
-        "solver": ["rk4", "leapfrog", "leapfrog-midpoint"],
+        "solver": [
+            *("rk4", "leapfrog", "leapfrog-midpoint"),
+            *("adams-bashforth2", "adams-bashforth3", "reversible-heun", "asynchronous-leapfrog"),
+        ],
         "steps": ["number", "time", "each"],
         "save": ["trajectory", "end"],
         "chunks": [False, True],
