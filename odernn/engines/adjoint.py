@@ -15,7 +15,8 @@ from solvers.extend import Problem, Save, Solved
 from .lowering import lower
 from .problem import RecurrentProblem
 from .program import step_of_rows
-from .torch.discrete_adjoint import at_samples, final_carry, previous_step
+from .torch.carried import carry_of, earlier_of
+from .torch.discrete_adjoint import at_samples
 
 
 @final
@@ -54,7 +55,7 @@ class Operator(Adjoint):
         if call.method.family != "two-step":
             return Solved(saved if save == "trajectory" else None, last, problem.carry or ())
         trajectory = at_samples(saved, problem.substeps) if save == "trajectory" else None
-        return Solved(trajectory, last, final_carry(problem, last_but_one))
+        return Solved(trajectory, last, carry_of(problem, (last_but_one,)))
 
 
 def _needs_gradient(arguments: tuple[object, ...]) -> bool:
@@ -62,14 +63,12 @@ def _needs_gradient(arguments: tuple[object, ...]) -> bool:
     return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
 
 
-def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
+def _before(problem: RecurrentProblem) -> tuple[Tensor | None, Tensor | None]:
     """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
-    if not problem.carry:
+    earlier, past = earlier_of(problem)
+    if earlier is None or not len(past):
         return None, None
-    previous, dt = previous_step(problem)
-    if previous is None or dt is None:
-        return None, None
-    return previous.contiguous(), step_of_rows(dt, previous)
+    return earlier[0].contiguous(), step_of_rows(past[0], earlier[0])
 
 
 def _steps(dt: float | Tensor) -> float | Tensor:

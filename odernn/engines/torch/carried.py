@@ -44,19 +44,26 @@ def carry_of(problem: RecurrentProblem, earlier: Sequence[Tensor]) -> Carry:
     """What the solver carries on, of the vectors besides the state at the end, the last one first."""
     if not earlier:
         return problem.carry or ()
-    dt, substeps = problem.span.dt, problem.substeps
-    each = list(dt.unbind(0)) if isinstance(dt, Tensor) else [dt] * problem.length
     _, before = _unpacked(problem)
     needed = len(earlier)
-    latest: list[Time] = []
-    for length in reversed(each[-needed:]):
-        latest += [length / substeps] * substeps
-    return _schemes(problem).pack(earlier[::-1], [*latest, *before][:needed])
+    return _schemes(problem).pack(earlier[::-1], [*_latest(problem, needed), *before][:needed])
+
+
+def _latest(problem: RecurrentProblem, count: int) -> list[Time]:
+    """The lengths of the last solver steps, the latest first: so many, or all if there are fewer."""
+    dt, substeps = problem.span.dt, problem.substeps
+    intervals = -(-count // substeps)
+    if intervals > 1:  # a comparison with the length would fix it where torch.export leaves it open
+        intervals = min(intervals, problem.length)
+    lengths = (dt[-1 - i] if isinstance(dt, Tensor) else dt for i in range(intervals))
+    return [length / substeps for length in lengths for _ in range(substeps)]
 
 
 def _unpacked(problem: RecurrentProblem) -> tuple[list[Tensor], list[Time]]:
+    if not problem.carry or problem.solver.schemes is None:  # an exponential method carries what it has prepared
+        return [], []
     dt = problem.span.dt
-    return _schemes(problem).unpack(problem.carry or (), (dt[0] if isinstance(dt, Tensor) else dt) / problem.substeps)
+    return _schemes(problem).unpack(problem.carry, (dt[0] if isinstance(dt, Tensor) else dt) / problem.substeps)
 
 
 def _schemes(problem: RecurrentProblem) -> Schemes:

@@ -9,10 +9,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from solvers import Adjoint, Autograd, Checkpointed, LeapfrogMidpoint, SplittingMethod
+from solvers import Adjoint, Autograd, Checkpointed, SplittingMethod
 from solvers.checks import check_count
 from solvers.extend import (
-    Carry,
     Problem,
     Save,
     Snapshot,
@@ -138,24 +137,6 @@ def supports_parallel(problem: Problem) -> bool:
         return True
     recurrence = problem.recurrence  # each half of a partition has one preactivation, of the other half
     return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
-
-
-def previous_step(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
-    """The state before the initial one and the step from it, of a two-step method that goes on."""
-    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.carry:
-        return None, None
-    previous, dt = problem.carry
-    assert isinstance(previous, Tensor)
-    return previous, dt
-
-
-def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Carry:
-    """What the solver carries on: of the two-step rule the last state but one and the last step."""
-    if not isinstance(problem.solver, LeapfrogMidpoint):
-        return problem.carry or ()
-    dt = problem.span.dt
-    last = dt[-1] if isinstance(dt, Tensor) else dt
-    return last_but_one, last / problem.substeps
 
 
 @dataclass(frozen=True, slots=True)

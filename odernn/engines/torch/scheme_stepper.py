@@ -9,7 +9,7 @@ steps has a gradient of its own: dL/du_im = mu_i . x_m, dL/dv_lm = lambda_l . x_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,8 +24,7 @@ from .control_path import ControlPath
 from .stage import Stage
 from .step_ratios import RatioGradient, StepRatios
 from .stepper import States
-
-Terms = Sequence[tuple[Coefficient, Tensor]]
+from .weighted_sums import Row, Rows, at, weighted_sum
 
 
 class _Place(NamedTuple):
@@ -85,6 +84,8 @@ class SchemeStepper:
         self._ratios = StepRatios.of(recurrence, substeps, past, like) if schemes.ratios else None
         self.scheme = _steady(schemes, self._ratios)
         self.evaluations = substeps * self.scheme.stages
+        self._rows = Rows.of(self.scheme)
+        self._adds_onto = self._ratios is None and self.scheme.u[0] == (1.0, *(0.0,) * (self.vectors - 1))
         self._gradient: RatioGradient | None = None
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
@@ -116,11 +117,12 @@ class SchemeStepper:
         for k in range(self.substeps):
             first = chunk.start * self.substeps + k
             places = slice(first, first + chunk.path.length * self.substeps, self.substeps)
-            x = list(starts[k :: self.substeps].flip(1).unbind(1))
+            x = list(reversed(starts[k :: self.substeps].unbind(1)))
             step = _Substep(places, x, [])
             slopes: list[Tensor] = []
             for i in self._each:
-                state = _sum(self._terms(i, places, x, slopes, chunk.path.step))
+                terms = self._terms(self._rows.stages[i], places, x, slopes, chunk.path.step)
+                state = weighted_sum(terms, x[0]).contiguous()
                 step.stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
                 slopes.append(step.stages[-1].linearised.slope.detach())
             if self._ratios is not None:
@@ -131,9 +133,8 @@ class SchemeStepper:
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
         """The recursion of lambda, kappa and mu, substep by substep."""
         for k in reversed(range(self.substeps)):
-            if later is not None:
-                own = later[k * self.vectors : (k + 1) * self.vectors][::-1]
-                adjoint[:] = map(torch.add, adjoint, own)
+            if later is not None and k + 1 == self.substeps:  # nobody is given more than the states at the samples
+                adjoint[0] = adjoint[0] + later[-1]
             self._step_back(self._steps[k], (chunk.start + n) * self.substeps + k, n, adjoint)
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
@@ -156,47 +157,50 @@ class SchemeStepper:
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.scheme.c[i]) / self.substeps
 
+    @staticmethod
     def _terms(
-        self, i: int, place: int | slice, x: Sequence[Tensor], slopes: Sequence[Tensor], dt: Time
+        row: Row, place: int | slice, x: Sequence[Tensor], slopes: Sequence[Tensor], dt: Time
     ) -> list[tuple[Coefficient, Tensor]]:
-        """What the state of stage `i` is the sum of."""
-        by_vector = [(_at(u, place), each) for u, each in zip(self.scheme.u[i], x, strict=True)]
-        return by_vector + [(_times(a, dt), slope) for a, slope in zip(self.scheme.a[i], slopes, strict=True)]
+        """What a stage's state or a vector at the end is the sum of."""
+        by_vector = [(at(weight, place), x[m]) for weight, m in row.vectors]
+        return by_vector + [(at(weight, place) * dt, slopes[j]) for weight, j in row.stages]
 
     def _one_step(
         self, place: int, x: Sequence[Tensor], dt: Time, controls: Sequence[Tensor], out: Sequence[Tensor]
     ) -> None:
-        scheme = self.scheme
         slopes: list[Tensor] = []
-        for i, (control, buffer) in enumerate(zip(controls, self._preactivations, strict=True)):
-            state = _sum(self._terms(i, place, x, slopes, dt), self._state)
+        for row, control, buffer in zip(self._rows.stages, controls, self._preactivations, strict=True):
+            state = weighted_sum(self._terms(row, place, x, slopes, dt), x[0], self._state)
             slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), control))
-        for target, v, b in zip(out, scheme.v, scheme.b, strict=True):
-            by_vector = [(_at(weight, place), each) for weight, each in zip(v, x, strict=True)]
-            by_slope = [(_times(_at(weight, place), dt), slope) for weight, slope in zip(b, slopes, strict=True)]
-            found = _sum(by_vector + by_slope, target)
+        for target, row in zip(out, self._rows.ends, strict=True):
+            found = weighted_sum(self._terms(row, place, x, slopes, dt), x[0], target)
             if found is not target:
                 target.copy_(found)
 
     def _step_back(self, step: _Substep, place: int, n: int, adjoint: list[Tensor]) -> None:
         """From dL by the vectors at the end of step `place` to dL by those at its start."""
-        scheme = self.scheme
         mus: dict[int, Tensor] = {}
-        for i in reversed(self._each):
-            through = [(_at(row[i], place), each) for row, each in zip(scheme.b, adjoint, strict=True)]
-            kappa = _sum(through + [(scheme.a[j][i], mu) for j, mu in mus.items()])
-            mus[i] = step.stages[i].pull_back(n, kappa)
+        for i in reversed(range(1, self.scheme.stages)):
+            mus[i] = step.stages[i].pull_back(n, self._back(self._rows.kappas[i], place, adjoint, mus))
+        kappa = self._back(self._rows.kappas[0], place, adjoint, mus)
+        if not self._adds_onto:
+            mus[0] = step.stages[0].pull_back(n, kappa)
         for buffer, each in zip(step.lambdas, adjoint, strict=False):
             buffer[n].copy_(each)
         for i, buffer in enumerate(step.mus):
             buffer[n].copy_(mus[i])
-        adjoint[:] = [
-            _sum(
-                [(_at(row[m], place), each) for row, each in zip(scheme.v, adjoint, strict=True)]
-                + [(_at(scheme.u[i][m], place), mu) for i, mu in mus.items()]
-            )
-            for m in range(self.vectors)
-        ]
+        found = [self._back(row, place, adjoint, mus) for row in self._rows.starts]
+        if self._adds_onto:
+            found[0] = _owned(found[0], found[1:])
+            step.stages[0].pull_back_onto(n, kappa, found[0])
+        adjoint[:] = found
+
+    @staticmethod
+    def _back(row: Row, place: int, adjoint: Sequence[Tensor], mus: Mapping[int, Tensor]) -> Tensor:
+        """What comes to a stage or to a vector from the vectors at the end and through the stages that are in `mus`."""
+        terms = [(at(weight, place), adjoint[m]) for weight, m in row.vectors]
+        terms += [(at(weight, place), mus[i]) for weight, i in row.stages if i in mus]
+        return weighted_sum(terms, adjoint[0])
 
     def _products(self, step: _Substep, chunk: Chunk, place: _Place) -> Tensor:
         """dL by one coefficient in every interval of a chunk (time, batch)."""
@@ -211,6 +215,11 @@ class SchemeStepper:
         first = 1 - self.vectors + chunk.start * self.saved_per_interval
         found = states.window(first, first + chunk.path.length * self.saved_per_interval)
         return found.unflatten(0, (-1, self.vectors))
+
+
+def _owned(total: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """The tensor, or a copy where it is one of others that are still read."""
+    return total.clone() if any(total is each for each in others) else total
 
 
 def _steady(schemes: Schemes, ratios: StepRatios | None) -> Scheme:
@@ -228,30 +237,3 @@ def _coefficients(scheme: Scheme) -> Iterator[tuple[_Place, Tensor]]:
             for j, entry in enumerate(row):
                 if isinstance(entry, Tensor):
                     yield _Place(name, i, j), entry
-
-
-def _at(coefficient: Coefficient, place: int | slice) -> Coefficient:
-    """A coefficient in one step (batch, 1), or in several (steps, batch, 1), without a graph."""
-    return coefficient.detach()[place] if isinstance(coefficient, Tensor) else coefficient
-
-
-def _times(coefficient: Coefficient, dt: Time) -> Coefficient:
-    """The product, zero where the coefficient is."""
-    return coefficient * dt if isinstance(coefficient, Tensor) or coefficient != 0 else 0.0
-
-
-def _sum(terms: Terms, out: Tensor | None = None) -> Tensor:
-    """The sum of the products in `out` or new memory; the one vector itself where that is all. Zeros are skipped."""
-    some = [(c, x) for c, x in terms if isinstance(c, Tensor) or c != 0]
-    if not some:
-        return torch.zeros_like(terms[0][1])
-    (first, total), *rest = some
-    if isinstance(first, Tensor) or first != 1:
-        total = torch.mul(total, first, out=out)
-    for coefficient, x in rest:
-        if isinstance(coefficient, Tensor):
-            total = torch.addcmul(total, coefficient, x, out=out)
-        else:
-            total = torch.add(total, x, alpha=coefficient, out=out)
-        out = total
-    return total
