@@ -15,7 +15,7 @@ from .fields import (
     UnstructuredField,
     UnstructuredOscillatorField,
 )
-from .fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from .fields.field import AffinePointwiseField, DampedPartitionedField, PartitionedField, SemilinearField, VectorField
 from .fields.noise import NoisyField
 from .fields.parametrise import SkewSymmetric
 from .fields.registry import FIELDS
@@ -36,6 +36,7 @@ __all__ = [
     "AntisymmetricRNN",
     "Auto",
     "Choice",
+    "DampedPartitionedField",
     "DiscreteAdjoint",
     "Discretisation",
     "EngineWarning",

@@ -102,6 +102,14 @@ def entry(x: Tensor, at: tuple[int, ...]) -> float:
     return float(x.detach()[at])
 
 
+HALF = (torch.float16, torch.bfloat16, torch.complex32)
+
+
+def is_half(dtype: torch.dtype) -> bool:
+    """Whether it has half precision or less: three digits, or two."""
+    return dtype in HALF
+
+
 def check_flag(name: str, value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):

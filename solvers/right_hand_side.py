@@ -42,16 +42,28 @@ class Need(Enum):
 class Partition:
     """The two halves of a partitioned system: dq/dt = drift(t, p) and dp/dt = kick(t, q).
 
-    The state is y = (q, p), two equal halves of its last dimension. The halves may depend on time, not on themselves.
+    The state is y = (q, p), two equal halves of its last dimension. The halves may depend on time, not on themselves;
+    but with `kick_sees_p` the system is dp/dt = kick(t, q, p), as with friction, and of the splitting methods
+    SymplecticEuler takes it, which is the semi-implicit Euler method there.
+
+    Attributes:
+        drift: dq/dt, of t and p.
+        kick: dp/dt, of t and q, and of p too where `kick_sees_p`.
+        kick_sees_p: whether the kick is given p.
     """
 
     drift: RightHandSide
-    kick: RightHandSide
+    kick: Callable[..., Tensor]
+    kick_sees_p: bool = False
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n) with n even."""
         q, p = y.chunk(2, dim=-1)
-        return torch.cat((self.drift(t, p), self.kick(t, q)), dim=-1)
+        return torch.cat((self.drift(t, p), self.kick_of(t, q, p)), dim=-1)
+
+    def kick_of(self, t: Time, q: Tensor, p: Tensor) -> Tensor:
+        """dp/dt at q and p, of the shape of `p`."""
+        return self.kick(t, q, p) if self.kick_sees_p else self.kick(t, q)
 
 
 @dataclass(frozen=True, slots=True)

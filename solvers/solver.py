@@ -37,6 +37,10 @@ class Solver(ABC):
     """Whether a step on a Hamiltonian system is a symplectic map."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
+    takes_kick_of_p: ClassVar[bool] = False
+    """Whether a method for partitioned systems takes a kick(t, q, p) that sees its own half."""
+    caution: ClassVar[str] = ""
+    """What to know before taking the method, in one line for the tables; empty where there is nothing."""
 
     @abstractmethod
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:

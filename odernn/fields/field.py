@@ -101,7 +101,36 @@ class PartitionedField(Protocol):
     def kick(
         self, t: Time, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dp/dt, of q, the time and the whole control alone."""
+        """dp/dt, of q, the time and the whole control alone; see `DampedPartitionedField` for one that sees p."""
+        ...
+
+
+@runtime_checkable
+class DampedPartitionedField(Protocol):
+    """A partitioned field whose kick sees its own half too, as with friction: SymplecticEuler takes it.
+
+    Attributes:
+        partitioned: whether its state is (q, p).
+        kick_sees_p: whether `kick` is given p, as kick(t, q, p, u).
+    """
+
+    partitioned: ClassVar[bool]
+    kick_sees_p: ClassVar[bool]
+
+    def drift(
+        self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dq/dt, of p, the time and the whole control alone."""
+        ...
+
+    def kick(
+        self,
+        t: Time,
+        q: Float[Tensor, "*batch half"],
+        p: Float[Tensor, "*batch half"],
+        u: Float[Tensor, "*batch control"],
+    ) -> Float[Tensor, "*batch half"]:
+        """dp/dt, of q, p, the time and the whole control."""
         ...
 
 
@@ -124,5 +153,10 @@ class BlockLinearField(Protocol):
 
 
 def is_partitioned(field: VectorField) -> TypeGuard[PartitionedField]:
-    """Whether the field says that its state is (q, p)."""
-    return isinstance(field, PartitionedField) and field.partitioned
+    """Whether the field says that its state is (q, p), each half driven by the other alone."""
+    return isinstance(field, PartitionedField) and field.partitioned and not is_damped_partitioned(field)
+
+
+def is_damped_partitioned(field: VectorField) -> TypeGuard[DampedPartitionedField]:
+    """Whether the field says that its state is (q, p) and that the kick sees p too."""
+    return isinstance(field, DampedPartitionedField) and field.partitioned and field.kick_sees_p

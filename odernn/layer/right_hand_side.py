@@ -11,7 +11,14 @@ from solvers import AffinePointwise, Partition, Semilinear, Structured
 from solvers.extend import RightHandSide, time_tensor
 
 from ..control.hold import Control
-from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField, is_partitioned
+from ..fields.field import (
+    AffinePointwiseField,
+    DampedPartitionedField,
+    SemilinearField,
+    VectorField,
+    is_damped_partitioned,
+    is_partitioned,
+)
 from ..fields.noise import NoisyField
 
 RightHandSideMaker = Callable[[Control], Structured]
@@ -30,7 +37,7 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None) -> RightHand
     affine = None
     if isinstance(field, AffinePointwiseField) and weight is not None:
         affine = make_affine_right_hand_side(field, weight)
-    partition = _partition(field) if is_partitioned(field) else None
+    partition = _partition(field)
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
     def make(control: Control) -> Structured:
@@ -67,8 +74,21 @@ def _semilinear(field: SemilinearField) -> Callable[[Control], Semilinear]:
     return lambda control: Semilinear(linear, lambda t, y: remainder(time_tensor(t, y), y, control(t)))
 
 
-def _partition(field: PartitionedField) -> Callable[[Control], Partition]:
+def _partition(field: VectorField) -> Callable[[Control], Partition] | None:
+    """What makes the partition that the field declares, or None."""
+    if is_damped_partitioned(field):
+        return _damped_partition(field)
+    if not is_partitioned(field):
+        return None
     return lambda control: Partition(
         drift=lambda t, p: field.drift(time_tensor(t, p), p, control(t)),
         kick=lambda t, q: field.kick(time_tensor(t, q), q, control(t)),
+    )
+
+
+def _damped_partition(field: DampedPartitionedField) -> Callable[[Control], Partition]:
+    return lambda control: Partition(
+        drift=lambda t, p: field.drift(time_tensor(t, p), p, control(t)),
+        kick=lambda t, q, p: field.kick(time_tensor(t, q), q, p, control(t)),
+        kick_sees_p=True,
     )

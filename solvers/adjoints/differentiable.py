@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..loop import Interval, Problem, states
-from ..right_hand_side import Partition, RightHandSide, Time, partition_of
+from ..right_hand_side import RightHandSide, Time, partition_of
 from ..solver import Memory
 from .closure import ClosureConverted
 
@@ -132,14 +132,20 @@ def _found(problem: Problem) -> DifferentiableInputs:
 def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[ClosureConverted]]:
     """`f` with leaves in the place of what it closes over; `t` is the time of the one evaluation that finds them."""
 
-    def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, ClosureConverted]:
-        stand_ins = ClosureConverted(lambda y, *time: part(time[0] if time else t, y), (state,))
-        return lambda time, y: stand_ins(y, time), stand_ins  # pyright: ignore[reportArgumentType]
+    def found(part: Callable[..., Tensor], *states: Tensor) -> tuple[Callable[..., Tensor], ClosureConverted]:
+        def timed(*arguments: Tensor) -> Tensor:
+            """`part`, whose states come first and whose time, where it is not `t`, comes last."""
+            time = arguments[-1] if len(arguments) > len(states) else t
+            return part(time, *arguments[: len(states)])
+
+        stand_ins = ClosureConverted(timed, states)
+        return lambda time, *states: stand_ins(*states, time), stand_ins
 
     partition = partition_of(f)
     if partition is None:
         whole, stand_ins = found(f, y)
         return whole, [stand_ins]
     q, p = y.chunk(2, dim=-1)
-    (drift, of_drift), (kick, of_kick) = found(partition.drift, p), found(partition.kick, q)
-    return Partition(drift, kick), [of_drift, of_kick]
+    drift, of_drift = found(partition.drift, p)
+    kick, of_kick = found(partition.kick, q, p) if partition.kick_sees_p else found(partition.kick, q)
+    return replace(partition, drift=drift, kick=kick), [of_drift, of_kick]

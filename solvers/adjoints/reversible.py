@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..checks import check_positive
 from ..loop import Problem
-from ..right_hand_side import RightHandSide, Time
+from ..requirements import refuse_inverse
+from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Memory, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .differentiable import DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
@@ -85,6 +86,8 @@ class Reversible(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
+        if problem.solver.needs is Need.PARTITION:
+            refuse_inverse(problem.solver, problem.first().f)
         refuse_transforms("reversible", problem)
         run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype))
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.differentiable.originals)

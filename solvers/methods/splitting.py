@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
-from ..requirements import required_partition
+from ..requirements import refuse_inverse, required_partition
 from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Memory, ReversibleSolver
 from .characteristic import quadratic_radius
@@ -61,6 +61,7 @@ class SplittingMethod(ReversibleSolver):
         self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
     ) -> tuple[Tensor, Memory]:
         """The shears from the last to the first, with the opposite sign."""
+        refuse_inverse(self, f)
         return self._compose(self.shears[::-1], -1.0, f, t, dt, y), memory
 
     def amplification(self, z: complex | Tensor) -> Tensor:
@@ -88,7 +89,7 @@ class SplittingMethod(ReversibleSolver):
         for shear in shears:
             time = t + shear.node * dt if shear.node else t
             if shear.kick:
-                p = advance(p, sign * shear.share * dt, partition.kick(time, q))
+                p = advance(p, sign * shear.share * dt, partition.kick_of(time, q, p))
             else:
                 q = advance(q, sign * shear.share * dt, partition.drift(time, p))
         return torch.cat((q, p), dim=-1)
