@@ -1,4 +1,4 @@
-"""What step-size control cannot do, refused before it runs for ever: half precision, and tolerances below a rounding."""
+"""What step-size control cannot do, refused before it runs for ever: half precision, tolerances below a rounding."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ MAX_NUM_STEPS = 10_000
 
 CALLBACKS = ("callback_step", "callback_accept_step", "callback_reject_step")
 """What torchdiffeq calls on a right-hand side that has it, with (t, y, dt)."""
+ADJOINT_CALLBACKS = tuple(f"{name}_adjoint" for name in CALLBACKS)
+"""The same in the backward pass of its adjoint."""
 
 
 def check_full_precision(method: str, dtype: torch.dtype) -> None:
@@ -51,7 +53,7 @@ def watched(
         if before is not None:
             before(t, y, dt)
 
-    for name in CALLBACKS[1:]:
+    for name in (*CALLBACKS[1:], *ADJOINT_CALLBACKS):
         if (callback := getattr(func, name, None)) is not None:
             setattr(call, name, callback)
     setattr(call, CALLBACKS[0], callback_step)

@@ -182,12 +182,6 @@ Y0, T = torch.ones(2), torch.linspace(0, 1, 3)
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"method": "dopri5"}, ValueError, "TorchdiffeqSolver"),
-        ({"method": "implicit_adams"}, ValueError, "not offered here"),
-        ({"method": None}, ValueError, "choose one of 'euler'"),
-        ({"rtol": 1e-3}, ValueError, "`rtol` is 0.001"),
-        ({"atol": 1e-3}, ValueError, "`atol` is 0.001"),
-        ({"event_fn": lambda t, y: y}, ValueError, "`event_fn`"),
         ({"options": {"norm": max}}, ValueError, "'norm', which has no effect"),
         ({"options": {"max_order": 5}}, ValueError, "'max_order', which has no effect on 'euler'"),
         ({"options": {"step_size": 0.1, "grid_constructor": lambda f, y, t: t}}, ValueError, "give one"),

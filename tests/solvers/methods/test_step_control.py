@@ -96,9 +96,7 @@ def test_a_tolerance_below_the_rounding_of_the_state_is_refused(
 def test_a_tolerance_that_the_state_grows_beyond_is_refused_then() -> None:
     """From zero any tolerance can be met; later the state has its rounding."""
     with pytest.raises(ValueError, match="`rtol` = 1e-10"):
-        integrate(
-            lambda t, y: 1 + y, torch.zeros(3), t1=4.0, dt=0.5, solver=TorchdiffeqSolver(rtol=1e-10, atol=1e-10)
-        )
+        integrate(lambda t, y: 1 + y, torch.zeros(3), t1=4.0, dt=0.5, solver=TorchdiffeqSolver(rtol=1e-10, atol=1e-10))
 
 
 @pytest.mark.parametrize(
@@ -129,12 +127,14 @@ def stiff(t: Tensor, y: Tensor) -> Tensor:
     [
         lambda y0: integrate(stiff, y0, t1=1.0, dt=1.0, solver=TorchdiffeqSolver(max_num_steps=50)),
         lambda y0: odeint(stiff, y0, torch.tensor([0.0, 1.0]), options={"max_num_steps": 50}),
-        lambda y0: integrate(
-            stiff, y0, t1=1e-6, dt=1e-6, solver=Euler(), adjoint=Continuous(TorchdiffeqSolver(max_num_steps=1))
-        )
-        .y[-1]
-        .sum()
-        .backward(),
+        lambda y0: (
+            integrate(
+                stiff, y0, t1=1e-6, dt=1e-6, solver=Euler(), adjoint=Continuous(TorchdiffeqSolver(max_num_steps=1))
+            )
+            .y[-1]
+            .sum()
+            .backward()
+        ),
     ],
     ids=["integrate", "odeint", "continuous"],
 )

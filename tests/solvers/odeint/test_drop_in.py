@@ -1,0 +1,373 @@
+"""odeint() and its kin where torchdiffeq.odeint is expected: numbers, gradients, dtypes, callbacks, events."""
+
+import math
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+import torchdiffeq
+from torch import Tensor, nn
+
+from solvers import odeint, odeint_adjoint, odeint_event
+
+DOUBLE = torch.float64
+FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
+ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
+# the same operations in torchdiffeq itself, or in another order: a few dozen roundings of numbers of size one
+ROUNDING = {"rtol": 1e-11, "atol": 1e-12}
+EVEN = torch.linspace(0, 1, 6, dtype=DOUBLE)
+
+
+class Net(nn.Module):
+    """A small network that time drives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Linear(3, 8, dtype=DOUBLE)
+        self.outer = nn.Linear(8, 3, dtype=DOUBLE)
+
+    def forward(self, t: Tensor, y: Tensor) -> Tensor:
+        return self.outer(torch.tanh(self.inner(y) * torch.cos(3 * t))) - 0.3 * y * t
+
+
+def outcome(solve: Callable[..., Any], t: Tensor, further: dict[str, Any]) -> tuple[Tensor, ...]:
+    """The path and the gradients with respect to y0, t and the parameters."""
+    net, times = Net(), t.clone().requires_grad_()
+    y0 = torch.randn(4, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    path = solve(net, y0, times, **further)
+    return path, *torch.autograd.grad(path.sin().sum(), (y0, times, *net.parameters()))
+
+
+def assert_same(ours: Any, theirs: Any, **tolerance: float) -> None:
+    for got, wanted in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(got, wanted, **(tolerance or ROUNDING))
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["forward", "backward"])
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},  # the default is dopri5
+        *({"method": name, "rtol": 1e-4, "atol": 1e-5} for name in ADAPTIVE),
+        {"method": "dopri5", "options": {"first_step": 0.01, "max_num_steps": 500}},
+        {"method": "implicit_adams", "options": {"step_size": 0.05}},
+        {"method": "fixed_adams"},
+        {"method": "rk4", "rtol": 1e-3, "atol": 1e-3},  # ignored
+        {"method": "midpoint", "options": {"step_size": torch.tensor(0.07, dtype=DOUBLE)}},
+        {"method": "euler", "options": {"step_size": torch.tensor([0.07])}},
+    ],
+    ids=str,
+)
+def test_numbers_and_gradients_are_those_of_torchdiffeq(further: dict[str, Any], sign: int) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Functional iteration did not converge")  # torchdiffeq's own, of both
+        assert_same(outcome(odeint, sign * EVEN, further), outcome(torchdiffeq.odeint, sign * EVEN, further))
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        {},
+        {"method": "rk4", "options": {"step_size": 0.05}},
+        {"method": "dopri8", "adjoint_method": "dopri5", "adjoint_rtol": 1e-5, "adjoint_atol": 1e-6},
+        {"method": "dopri5", "options": {"first_step": 0.1}, "adjoint_options": {"norm": "seminorm"}},
+        {"method": "euler", "adjoint_method": "midpoint", "adjoint_options": {"step_size": 0.1}},
+    ],
+    ids=str,
+)
+def test_the_adjoint_is_that_of_torchdiffeq(further: dict[str, Any]) -> None:
+    assert_same(outcome(odeint_adjoint, EVEN, further), outcome(torchdiffeq.odeint_adjoint, EVEN, further))
+
+
+def test_the_adjoint_reaches_the_parameters_that_are_named() -> None:
+    rate = torch.tensor(-0.7, dtype=DOUBLE, requires_grad=True)
+    y0 = torch.ones(2, dtype=DOUBLE, requires_grad=True)
+    end = odeint_adjoint(lambda t, y: rate * y, y0, EVEN, adjoint_params=(rate,))[-1]
+    by_rate, by_y0 = torch.autograd.grad(end.sum(), (rate, y0))
+    torch.testing.assert_close(by_rate, 2 * torch.exp(rate), rtol=1e-6, atol=0)  # the tolerance, over a few steps
+    torch.testing.assert_close(by_y0, torch.exp(rate).expand(2), rtol=1e-6, atol=0)
+
+
+def test_a_tensor_step_size_has_a_gradient() -> None:
+    results = []
+    for solve in (odeint, torchdiffeq.odeint):
+        step = torch.tensor(0.07, dtype=DOUBLE, requires_grad=True)
+        path = solve(Net(), torch.ones(1, 3, dtype=DOUBLE), EVEN, method="heun2", options={"step_size": step})
+        results.append(torch.autograd.grad(path.sum(), step))
+    assert_same(*results)
+
+
+@pytest.mark.parametrize("method", [*FIXED, "explicit_adams", "dopri5"])
+@pytest.mark.parametrize("of_func", [torch.float64, torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_the_result_has_the_dtype_of_the_state(method: str, of_func: torch.dtype) -> None:
+    y0, t = torch.tensor([0.3, -0.8]), torch.linspace(0, 1, 6)
+
+    def f(t: Tensor, y: Tensor) -> Tensor:
+        assert y.dtype == torch.float32
+        return (-y).to(of_func)
+
+    seen = odeint(f, y0, t, method=method)
+    assert seen.dtype == torch.float32
+    wanted = odeint(lambda t, y: (-y).to(of_func).float(), y0, t, method=method)
+    torch.testing.assert_close(seen, wanted, rtol=0, atol=0)
+    parts = odeint(lambda t, y: (f(t, y[0]), f(t, y[1])), (y0, y0.double().float()), t, method=method)
+    assert {part.dtype for part in parts} == {torch.float32}
+
+
+def test_a_slope_of_more_digits_gives_the_numbers_of_torchdiffeq() -> None:
+    y0, t = torch.tensor([0.3, -0.8]), torch.linspace(0, 1, 6)
+    for method in (*FIXED, "dopri5"):
+        ours, theirs = (s(lambda t, y: -y.double(), y0, t, method=method) for s in (odeint, torchdiffeq.odeint))
+        torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)  # ten roundings of float32
+
+
+@pytest.mark.parametrize("method", [*FIXED, "explicit_adams", "implicit_adams", "dopri5"])
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_complex_slope_of_a_real_state_is_refused(method: str, parts: int) -> None:
+    y0 = torch.ones(2) if parts == 1 else (torch.ones(2), torch.ones(3))
+    for solve in (odeint, partial(odeint_adjoint, adjoint_params=())):
+        with pytest.raises(TypeError, match="`func` returned torch.complex64 and `y0` is torch.float32"):
+            solve(
+                lambda t, y: 1j * y if parts == 1 else (1j * y[0], y[1]), y0, torch.linspace(0, 1, 5), method=method
+            )
+
+
+@pytest.mark.parametrize("method", [*FIXED, "explicit_adams", "implicit_adams", "dopri5", "bosh3", None])
+@pytest.mark.parametrize("solve", [odeint, odeint_adjoint])
+def test_an_empty_batch_is_a_state(method: str | None, solve: Callable[..., Tensor]) -> None:
+    net, y0 = Net(), torch.zeros(0, 3, dtype=DOUBLE, requires_grad=True)
+    path = solve(net, y0, EVEN, method=method)
+    assert path.shape == (6, 0, 3)
+    gradients = torch.autograd.grad(path.sum(), (y0, *net.parameters()))
+    assert all(bool((g == 0).all()) for g in gradients)
+    both = odeint(lambda t, y: (-y[0], y[1]), (y0, torch.ones(2, dtype=DOUBLE)), EVEN, method=method)
+    assert both[0].shape == (6, 0, 3)
+
+
+class Recorder(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, float, float]] = []
+
+    def callback_step(self, t: Tensor, y: Tensor, dt: Tensor) -> None:
+        self.calls.append(("step", float(t), float(dt)))
+
+    def callback_accept_step(self, t: Tensor, y: Tensor, dt: Tensor) -> None:
+        self.calls.append(("accept", float(t), float(dt)))
+
+    def callback_reject_step(self, t: Tensor, y: Tensor, dt: Tensor) -> None:
+        self.calls.append(("reject", float(t), float(dt)))
+
+
+@pytest.mark.parametrize("solve", ["odeint", "odeint_adjoint"])
+@pytest.mark.parametrize("rtol", [1e-7, 1e-17], ids=["plain", "watched"])
+def test_callbacks_of_adaptive_methods_are_called(solve: str, rtol: float) -> None:
+    """With a relative tolerance below a rounding our own watch is among them."""
+    net, calls = Recorder(), []
+    for module in ({"odeint": odeint, "odeint_adjoint": odeint_adjoint}, vars(torchdiffeq)):
+        module[solve](net, torch.ones(1, 3, dtype=DOUBLE), -EVEN, rtol=rtol, options={"first_step": 5.0})
+        calls.append(net.calls)
+        net.calls = []
+    assert calls[0] == calls[1]
+    assert {kind for kind, *_ in calls[0]} == {"step", "accept", "reject"}
+
+
+def test_fixed_steps_say_that_none_is_accepted_or_rejected() -> None:
+    net = Recorder()
+    with pytest.warns(UserWarning, match="`callback_(accept|reject)_step`, which is never called"):
+        odeint(net, torch.ones(1, 3, dtype=DOUBLE), EVEN, method="rk4")
+    assert [kind for kind, *_ in net.calls] == ["step"] * 5
+
+
+def fall(t: Tensor, y: Any) -> Any:
+    """A ball: height and speed."""
+    return torch.stack((y[1], torch.full_like(y[1], -9.81)))
+
+
+def test_a_ball_hits_the_ground() -> None:
+    """h + v t - g t^2 / 2 = 0: RK4 is exact for it, and so is the cubic between its steps."""
+    for further in ({"method": "rk4", "options": {"step_size": 0.3, "interp": "cubic"}}, {}):
+        y0 = torch.tensor([5.0, 2.0], dtype=DOUBLE, requires_grad=True)
+        t0 = torch.tensor(0.5, dtype=DOUBLE, requires_grad=True)
+        event_t, states = odeint_event(fall, y0, t0, event_fn=lambda t, y: y[0], atol=1e-12, **further)
+        h, v = y0.detach().unbind()
+        root = torch.sqrt(v * v + 2 * 9.81 * h)
+        torch.testing.assert_close(event_t, 0.5 + (v + root) / 9.81, rtol=0, atol=1e-9)  # the tolerance of dopri5
+        torch.testing.assert_close(states[1], torch.stack((torch.zeros_like(h), -root)), rtol=0, atol=1e-8)
+        by_y0, by_t0 = torch.autograd.grad(event_t, (y0, t0), retain_graph=True)
+        torch.testing.assert_close(by_y0, torch.stack((1 / root, (1 + v / root) / 9.81)), rtol=0, atol=1e-8)
+        torch.testing.assert_close(by_t0, torch.ones_like(by_t0), rtol=0, atol=1e-8)
+        (of_speed,) = torch.autograd.grad(states[1, 1], y0)
+        torch.testing.assert_close(of_speed, torch.stack((-9.81 / root, -v / root)), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["forward", "backward"])
+@pytest.mark.parametrize(
+    "further",
+    [
+        *({"method": name, "options": {"step_size": 0.07}} for name in FIXED),
+        {"method": "rk4", "options": {"step_size": 0.2, "interp": "cubic"}},
+        {"method": "rk4", "options": {"step_size": 0.2, "perturb": True}},
+        {"method": "explicit_adams", "options": {"step_size": 0.05}},
+        {"method": "implicit_adams", "options": {"step_size": 0.05}},
+        {"method": "dopri5"},
+        {"method": "adaptive_heun", "rtol": 1e-4, "atol": 1e-6},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("tuples", [False, True], ids=["tensor", "tuple"])
+def test_events_are_those_of_torchdiffeq(further: dict[str, Any], sign: int, tuples: bool) -> None:
+    """A pendulum that passes its lowest point, or is a second late: the event has two entries."""
+    results = []
+    for solve in (odeint_event, torchdiffeq.odeint_event):
+        rate = torch.tensor(1.7, dtype=DOUBLE, requires_grad=True)
+        y0 = torch.tensor([0.9, 0.2 * sign], dtype=DOUBLE, requires_grad=True)
+        t0 = torch.tensor(0.3, dtype=DOUBLE, requires_grad=True)
+
+        def f(t: Tensor, y: Any, rate: Tensor = rate) -> Any:
+            q, p = y if tuples else y.unbind()
+            slope = (p, -rate * torch.sin(q) + 0.1 * t)
+            return slope if tuples else torch.stack(slope)
+
+        def event(t: Tensor, y: Any) -> Tensor:
+            return torch.stack((y[0] - 0.1, 3 + sign * (0.3 - t)))
+
+        state = tuple(y0.unbind()) if tuples else y0
+        event_t, states = solve(f, state, t0, event_fn=event, reverse_time=sign < 0, **further)
+        last = torch.stack([part[1] for part in states]) if tuples else states[1]
+        loss = event_t * 2 + last.sin().sum()
+        results.append((event_t, last, *torch.autograd.grad(loss, (y0, t0, rate))))
+    # the bisection ends within 1e-9 of the event, 1e-6 with a loose tolerance, on either side
+    assert_same(*results, rtol=0, atol=10 * further.get("atol", 1e-9))
+
+
+def test_an_event_by_the_adjoint_is_that_of_torchdiffeq() -> None:
+    results = []
+    for module in ((odeint_event, odeint_adjoint), (torchdiffeq.odeint_event, torchdiffeq.odeint_adjoint)):
+        rate = torch.tensor(1.3, dtype=DOUBLE, requires_grad=True)
+        y0 = torch.ones(2, dtype=DOUBLE, requires_grad=True)
+        event_t, states = module[0](
+            lambda t, y, rate=rate: -rate * y,
+            y0,
+            torch.zeros((), dtype=DOUBLE),
+            event_fn=lambda t, y: y[0] - 0.5,
+            odeint_interface=partial(module[1], adjoint_params=(rate,)),
+        )
+        results.append((event_t, *torch.autograd.grad(event_t + states.sum(), (y0, rate))))
+    assert_same(*results, rtol=0, atol=1e-8)
+    torch.testing.assert_close(results[0][0], torch.tensor(math.log(2) / 1.3, dtype=DOUBLE), rtol=0, atol=1e-8)
+
+
+def test_the_event_function_has_a_gradient_too() -> None:
+    """exp(-t) falls to a level at -log(level)."""
+    level = torch.tensor(0.3, dtype=DOUBLE, requires_grad=True)
+    y0, t0 = torch.ones((), dtype=DOUBLE), torch.zeros((), dtype=DOUBLE)
+    event_t, _ = odeint_event(lambda t, y: -y, y0, t0, event_fn=lambda t, y: y - level)
+    (by_level,) = torch.autograd.grad(event_t, level)
+    torch.testing.assert_close(by_level, -1 / level.detach(), rtol=1e-7, atol=0)
+
+
+def test_an_event_has_no_second_derivative() -> None:
+    y0 = torch.ones(1, dtype=DOUBLE, requires_grad=True)
+    event_t, states = odeint_event(
+        lambda t, y: -y, y0, torch.zeros((), dtype=DOUBLE), event_fn=lambda t, y: y[0] - 0.3
+    )
+    for part in (event_t, states[1, 0]):
+        with pytest.raises(NotImplementedError, match="`odeint_event`"):
+            torch.autograd.grad(part, y0, create_graph=True, retain_graph=True)
+
+
+def test_an_event_at_the_start_is_there() -> None:
+    y0 = torch.ones(1, dtype=DOUBLE)
+    for method, options in (("rk4", {"step_size": 0.1}), ("dopri5", None)):
+        event_t, states = odeint(
+            lambda t, y: -y, y0, EVEN[[1, 5]], method=method, options=options, event_fn=lambda t, y: y[0] - 1
+        )
+        assert float(event_t) == float(EVEN[1])
+        torch.testing.assert_close(states, torch.stack((y0, y0)), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("func", "event_fn", "message"),
+    [
+        (lambda t, y: -y, lambda t, y: y[0] + 1, "`event_fn` did not change its sign"),
+        (lambda t, y: y**3, lambda t, y: y[0] + 1, "`event_fn` is not a number"),
+    ],
+    ids=["never", "diverges"],
+)
+def test_an_event_that_does_not_come_is_told(func: Any, event_fn: Any, message: str) -> None:
+    y0, options = torch.full((1,), 2.0, dtype=DOUBLE), {"step_size": 1.0}
+    with pytest.raises(ArithmeticError, match=message):
+        odeint(func, y0, EVEN[[0, 5]], method="euler", options=options, event_fn=event_fn)
+
+
+def test_an_adaptive_method_that_loses_the_solution_says_so() -> None:
+    with pytest.raises(ArithmeticError, match="'dopri5' lost the solution"):
+        odeint(lambda t, y: y * y, torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 2.0], dtype=DOUBLE))
+
+
+Y0 = torch.ones(2)
+
+
+@pytest.mark.parametrize(
+    ("solve", "change", "error", "message"),
+    [
+        (odeint, {"func": 3}, TypeError, "`func` is int"),
+        (odeint, {"method": "scipy_solver"}, ValueError, "`method` is 'scipy_solver'"),
+        (odeint, {"method": "dopri6"}, ValueError, "`method` is 'dopri6'.*did you mean 'dopri8'"),
+        (odeint, {"rtol": -1.0}, ValueError, "`rtol` is -1"),
+        (odeint, {"atol": "small"}, TypeError, "`atol` is 'small'"),
+        (odeint, {"rtol": torch.ones(3)}, ValueError, r"`rtol` has shape \(3,\)"),
+        (odeint, {"rtol": (1e-3,)}, ValueError, "`rtol` has 1 parts"),
+        (odeint, {"options": {"step_size": 0.1}}, ValueError, "`options` has 'step_size', which has no effect"),
+        (odeint, {"options": 3}, TypeError, "`options` is int"),
+        (odeint, {"method": "rk4", "options": 3}, TypeError, "`options` is int"),
+        (odeint, {"method": "rk4", "options": {"step_size": torch.ones(2)}}, TypeError, "`step_size` has shape"),
+        (odeint, {"method": "rk4", "options": {"step_size": torch.tensor(-0.1)}}, ValueError, "`step_size` is -0.1"),
+        (odeint, {"event_fn": 3}, TypeError, "`event_fn` is int"),
+        (odeint, {"event_fn": lambda t, y: y}, ValueError, "`t` has 3 times and `event_fn`"),
+        (odeint, {"event_fn": lambda t, y: 1, "t": torch.tensor([0.0, 1.0])}, TypeError, "`event_fn` returned"),
+        (
+            odeint,
+            {"event_fn": lambda t, y: y, "t": torch.tensor([0.0, 1.0]), "method": "rk4"},
+            ValueError,
+            "`options` has no `step_size`",
+        ),
+        (odeint_adjoint, {}, TypeError, "`adjoint_params` is needed"),
+        (odeint_adjoint, {"adjoint_params": (3,)}, TypeError, "`adjoint_params` has a int"),
+        (odeint_adjoint, {"adjoint_params": (), "adjoint_method": "magic"}, ValueError, "`adjoint_method` is 'magic'"),
+        (odeint_adjoint, {"adjoint_params": (), "adjoint_rtol": -1.0}, ValueError, "`adjoint_rtol` is -1"),
+        (
+            odeint_adjoint,
+            {"adjoint_params": (), "adjoint_method": "rk4", "options": {"first_step": 0.1}},
+            ValueError,
+            "`adjoint_options` is missing",
+        ),
+        (
+            odeint_adjoint,
+            {"adjoint_params": (), "adjoint_options": {"step_size": 0.1}},
+            ValueError,
+            "`adjoint_options` has 'step_size'",
+        ),
+    ],
+)
+def test_what_has_no_meaning_is_refused(
+    solve: Callable[..., Any], change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    arguments: dict[str, Any] = {"func": lambda t, y: -y, "y0": Y0, "t": torch.linspace(0, 1, 3)} | change
+    with pytest.raises(error, match=message):
+        solve(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"t0": 0.0}, "`t0` is float"), ({"t0": torch.ones(2)}, "`t0` has shape"), ({"reverse_time": 1}, "`reverse_time`")],
+)
+def test_what_has_no_meaning_for_an_event_is_refused(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = {"func": lambda t, y: -y, "y0": Y0, "t0": torch.zeros(()), "event_fn": lambda t, y: y}
+    with pytest.raises((TypeError, ValueError), match=message):
+        odeint_event(**(arguments | change))
