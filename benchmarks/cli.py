@@ -7,16 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmarks.commands import memory, report, reproduce, show, speed, train
+from benchmarks.commands import figures, memory, report, reproduce, search, show, speed, train, twins
 from benchmarks.commands.command import Command
 from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
+from benchmarks.support.terminal import abandon_stdout
 
 COMMANDS: Mapping[str, Command] = MappingProxyType(
     {
         "train": Command(train.SUMMARY, train.main),
         "reproduce": Command(reproduce.SUMMARY, reproduce.main),
+        "search": Command(search.SUMMARY, search.main),
         "report": Command(report.SUMMARY, report.main),
         "show": Command(show.SUMMARY, show.main),
+        "figures": Command(figures.SUMMARY, figures.main),
+        "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),
     }
@@ -30,6 +34,10 @@ def main(argv: Sequence[str]) -> int:
         return COMMANDS[args.command].main(argv[1:])
     except (UserError, argparse.ArgumentError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return MISUSED
+    except BrokenPipeError:
+        abandon_stdout()
+        print("error: what this command writes to was closed, so it ended", file=sys.stderr)
         return MISUSED
     except KeyboardInterrupt:
         again = " ".join(["python -m benchmarks", *argv])

@@ -1,8 +1,9 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
-from .engines.choice import ADJOINTS, ENGINES, Auto, Choice, EngineWarning
+from .engines.choice import ADJOINTS, ENGINES, Auto, Choice
 from .engines.torch.discrete_adjoint import DiscreteAdjoint
+from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
     GatedAntisymmetricField,

@@ -19,7 +19,7 @@ def check_number(name: str, value: object) -> None:
     """A finite real number that is no bool."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a real number")
-    if isinstance(value, int) and abs(value) > sys.float_info.max:
+    if isinstance(value, int) and not -sys.float_info.max <= value <= sys.float_info.max:
         raise ValueError(f"`{name}` is larger than any float; give a number up to {sys.float_info.max:.3g}")
     if not isfinite(value):
         raise ValueError(f"`{name}` is {value}; give a finite number")
@@ -45,6 +45,8 @@ def check_count(name: str, value: object) -> None:
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a whole number from 1")
     if value < 1:
         raise ValueError(f"`{name}` is {value}; give a whole number from 1")
+    if value > sys.maxsize:
+        raise ValueError(f"`{name}` is too large; give a whole number up to {sys.maxsize}")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
@@ -92,8 +94,8 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
 
 def unwrapped(x: Tensor) -> Tensor:
     """The tensor behind the wrappers of torch.func: that of the whole batch, under vmap."""
-    while torch._C._functorch.is_functorch_wrapped_tensor(x):
-        x = torch._C._functorch.get_unwrapped(x)
+    while torch._C._functorch.is_functorch_wrapped_tensor(x):  # pyright: ignore[reportAttributeAccessIssue]
+        x = torch._C._functorch.get_unwrapped(x)  # pyright: ignore[reportAttributeAccessIssue]
     return x
 
 

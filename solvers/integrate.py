@@ -82,7 +82,7 @@ def integrate(
     check_divergence(problem, solved, on_divergence)
     times = [t for t, _ in grid] + [float(t1)]
     return Solution(
-        t=torch.tensor(times if save == "trajectory" else times[-1], dtype=torch.float64),
+        t=torch.tensor(times if save == "trajectory" else times[-1], dtype=torch.float64, device="cpu"),
         y=solved.y if solved.trajectory is None else torch.cat((y0.unsqueeze(0), solved.trajectory)),
         memory=solved.memory,
         num_evals=solver.num_evals * len(grid),

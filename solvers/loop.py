@@ -45,8 +45,9 @@ class Problem:
         substeps: solver steps that fill an interval.
         y0: the state at the start (..., n).
         memory: the solver's memory at the start, or None to start it afresh.
-        parameters: the leaf tensors that the right-hand sides close over; None if they are not known.
+        parameters: gives the leaf tensors that the right-hand sides close over; None if they are not known.
         origin: the number of the first interval, which is not 0 for a part of a longer problem.
+        roots: the functions or modules that the right-hand sides are made of, besides the inputs.
     """
 
     solver: Solver
@@ -57,8 +58,9 @@ class Problem:
     substeps: int
     y0: Tensor
     memory: Memory | None = None
-    parameters: tuple[Tensor, ...] | None = None
+    parameters: Callable[[], tuple[Tensor, ...]] | None = None
     origin: int = 0
+    roots: tuple[object, ...] = ()
 
     def intervals(self) -> Sequence[Interval]:
         """All intervals, in order, made anew."""
@@ -82,7 +84,12 @@ class Problem:
 
 def problem_of(solver: Solver, intervals: Sequence[Interval], y0: Tensor) -> Problem:
     """The problem of intervals that are simply there, one solver step each, made of nothing that is known."""
-    return Problem(solver, lambda inputs, start, stop, offset: intervals[start:stop], (), (), len(intervals), 1, y0)
+    return Problem(
+        solver,
+        lambda inputs, start, stop, offset: intervals[start:stop],
+        *((), (), len(intervals), 1, y0),
+        roots=tuple({id(each.f): each.f for each in intervals}.values()),
+    )
 
 
 def steps(problem: Problem) -> Iterator[tuple[Time, Tensor, Memory]]:

@@ -100,6 +100,6 @@ def _required(solver: Solver, structure: Structure | None, name: str) -> Structu
         assert solver.needs is not None
         raise ValueError(
             f"{type(solver).__name__} needs {solver.needs.value}, and {name} declares none; "
-            f"use a right-hand side that does ({_DECLARING[solver.needs]}) or a solver for any field"
+            f"use a right-hand side that does ({_DECLARING[solver.needs]}) or a `solver` for any field"
         )
     return structure

@@ -87,7 +87,7 @@ class _Equation:
 
 
 def _brownian(y0: Tensor, ts: Tensor, method: str, seed: int | None) -> Any:
-    entropy = int(torch.randint(2**31, ())) if seed is None else seed
+    entropy = int(torch.randint(2**31, (), device="cpu")) if seed is None else seed
     return _torchsde().BrownianInterval(
         t0=float(ts[0]),
         t1=float(ts[-1]),

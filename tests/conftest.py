@@ -1,12 +1,16 @@
-"""What every test gets: a fixed seed, the default dtype as it was, and no window."""
+"""What every test gets: a fixed seed, the default dtype as it was, no window, and the native kernels if it asks."""
 
 import os
 import random
+import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+
+from odernn.engines import native
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
@@ -26,3 +30,19 @@ def fixed_seed() -> Iterator[None]:
 def repository() -> Path:
     """The root of the repository."""
     return Path(__file__).resolve().parent.parent
+
+
+def missing_tools() -> list[str]:
+    """What a build of the native kernels needs and this machine does not have."""
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    return [tool for tool in (os.environ.get("CXX", "c++"), "ninja") if shutil.which(tool, path=path) is None]
+
+
+@pytest.fixture(autouse=True)
+def kernels(request: pytest.FixtureRequest) -> None:
+    """The marker `kernels`: without a compiler the test is skipped; with one, a build that fails is a failure."""
+    if request.node.get_closest_marker("kernels") is None:
+        return
+    if missing := missing_tools():
+        pytest.skip(f"the native kernels need {' and '.join(missing)}")
+    native.load()

@@ -50,7 +50,9 @@ def pins(repository: Path) -> dict[str, str]:
         assert re.fullmatch(r"==[\w.]+", str(requirement.specifier)), (
             f"{requirement}: an exact public version is wanted"
         )
-    versions = {canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in requirements}
+    versions: dict[str, str] = {
+        canonicalize_name(each.name): str(each.specifier).removeprefix("==") for each in requirements
+    }
     assert len(versions) == len(requirements), "constraints.txt names a package twice"
     return versions
 

@@ -61,6 +61,14 @@ def counts(text: str) -> list[int]:
     return [count(part) for part in text.split(",")]
 
 
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return value
+
+
 def count(text: str) -> int:
     """A whole number from 1."""
     value = int(text)

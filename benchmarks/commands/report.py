@@ -10,13 +10,14 @@ from benchmarks.report.curves import draw_curves
 from benchmarks.report.render import show, to_markdown
 from benchmarks.report.result import FILE, RunResult, find_results
 from benchmarks.report.table import build_table, group_results, notes
+from benchmarks.report.unfinished import unfinished
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.errors import OK, UserError
 
 SUMMARY = "the same table from the run folders that exist"
 DESCRIPTION = """
 Read every result.json beneath a folder, show the table paper | ours | parameters | time for each task, and write it
-as Markdown, with the learning curves as PNG. Nothing is trained.
+as Markdown, with the learning curves as PNG. Runs that have not ended are listed before it. Nothing is trained.
 """
 
 
@@ -28,34 +29,37 @@ def main(argv: Sequence[str]) -> int:
     results = find_results(args.out)
     if not results:
         raise UserError(f"there is no {FILE} beneath {args.out}; train something first, or name another with `--out`")
+    for line in unfinished(args.out):
+        print(line)
     write_report(results, sorted({result.task for result in results}), args.write or args.out)
     return OK
 
 
 def write_report(results: Sequence[RunResult], tasks: Sequence[str], folder: Path) -> None:
-    """Shows a table a task, and writes them to `report.md` with a picture `curves-<task>.png` each.
+    """Writes a table a task to `report.md`, with a picture `curves-<task>.png` each, and then shows the tables.
 
     Raises:
-        UserError: the folder cannot be written to.
+        UserError: the folder cannot be written to; the tables are shown all the same.
     """
-    parts = []
+    by_task = {task: [result for result in results if result.task == task] for task in tasks}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for task in tasks:
-            parts.append(_report_task(task, [result for result in results if result.task == task], folder))
+        parts = [_write_task(task, found, folder) for task, found in by_task.items()]
         write_text(folder / "report.md", "\n".join(parts))
     except OSError as error:
         raise UserError(f"the report cannot be written to {folder}: {error}; choose another folder") from error
+    finally:
+        for task, found in by_task.items():
+            show(task, build_table(task, found), notes(found))
     print(f"written to {folder / 'report.md'}")
 
 
-def _report_task(task: str, results: Sequence[RunResult], folder: Path) -> str:
+def _write_task(task: str, results: Sequence[RunResult], folder: Path) -> str:
     picture = f"curves-{task}.png"
     png = draw_curves(task, group_results(results))
     write_atomically(folder / picture, lambda stream: [stream.write(png)].clear())
-    rows, remarks = build_table(task, results), notes(results)
-    show(task, rows, remarks)
-    return "\n\n".join([f"## {task}", to_markdown(rows), *remarks, f"![learning curves of {task}]({picture})", ""])
+    table = to_markdown(build_table(task, results))
+    return "\n\n".join([f"## {task}", table, *notes(results), f"![learning curves of {task}]({picture})", ""])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import PositiveFloat, PositiveInt
 
+from benchmarks.run.lease import TAKEOVER
+from benchmarks.run.loggers import LOGGERS, logger_names
 from benchmarks.run.progress import Progress
 from benchmarks.run.spec import RunSpec
 from benchmarks.run.train import train
@@ -15,6 +18,9 @@ from benchmarks.settings.names import find_run, list_runs
 from benchmarks.settings.parser import make_parser, to_settings
 from benchmarks.support.errors import FAILED, OK, UserError
 
+LOGGERS_HELP = f"Where metrics go too: {', '.join(LOGGERS)}, or several with commas between them."
+DEVICES_HELP = "Processes that train a run together, each on a device of its own and with its share of each batch."
+TAKEOVER_HELP = "Seconds without a sign of life after which another process may take the run over from this one."
 SUMMARY = "train one network on one task, or go on with it where it stopped"
 USAGE = """usage: python -m benchmarks train RUN [options]
 
@@ -59,6 +65,9 @@ def parse(argv: Sequence[str]) -> RunSpec:
         out=parsed.out,
         data_dir=parsed.data,
         overwrite=parsed.overwrite,
+        devices=parsed.devices,
+        takeover=parsed.takeover,
+        loggers=logger_names(parsed.loggers),
         progress=parsed.progress or default_progress(),
     )
 
@@ -73,4 +82,7 @@ def _add_places(parser: ArgumentParser) -> None:
     group.add_argument("--data", type=Path | None, metavar="DIR", help="Folder with the task's data files.")
     group.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="Folder above the run folders.")
     group.add_argument("--overwrite", action="store_true", help="Begin anew, whatever the run's folder holds.")
+    group.add_argument("--devices", type=PositiveInt, default=1, metavar="N", help=DEVICES_HELP)
+    group.add_argument("--takeover", type=PositiveFloat, default=TAKEOVER, metavar="S", help=TAKEOVER_HELP)
+    group.add_argument("--loggers", type=str, default="", metavar="NAMES", help=LOGGERS_HELP)
     group.add_argument("--progress", type=Progress | None, help="What to show; without it a bar in a terminal.")

@@ -17,7 +17,7 @@ import torch
 from benchmarks.data.archive import Archive, ArchiveMember, download_archive
 from benchmarks.data.checksum import ContentCheck, check_content, read_content, warn_of_mismatch
 from benchmarks.data.errors import DataFileError
-from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.data.images import ImageSet, ImageSource, LabelledImages
 from benchmarks.data.locate import Layout, cache_folder
 
 NUM_CLASSES = 10
@@ -47,7 +47,8 @@ ARCHIVE = Archive(
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/")
 
 # A copy that went once through JPEG and was written in the official layout. What is made from it is called
-# "CIFAR-10 (JPEG)": it is not comparable to the last per cent.
+# so: it is not comparable to the last per cent.
+JPEG_COPY = "CIFAR-10 (JPEG)"
 JPEG_SHA256 = (
     "79269768f8fc6af7dde98745beb01643c5389e79530938eff061cda91d1d50d6",
     "196cabb07fd3fd752b3f176d2d2a6d58e4fc26cd56cf05c25ba2c3e54d5ae2c1",
@@ -113,9 +114,12 @@ def data_variants(checksum: Mapping[str, ContentCheck]) -> tuple[str, ...]:
     if all(check["verified"] for check in checksum.values()):
         return ()
     if tuple(check["sha256"] for check in checksum.values()) == JPEG_SHA256:
-        return ("CIFAR-10 (JPEG)",)
+        return (JPEG_COPY,)
     return ("not the published CIFAR-10",)
 
 
 def _joined(parts: Sequence[LabelledImages]) -> LabelledImages:
     return LabelledImages(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))
+
+
+CIFAR10 = ImageSource(locate_cifar10, load_cifar10, data_variants)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,26 @@ class LabelledImages:
     def part(self, rows: Int64[Tensor, "rows"]) -> LabelledImages:
         """Some of them."""
         return LabelledImages(self.images[rows], self.labels[rows])
+
+
+def no_variants(checksum: Mapping[str, ContentCheck]) -> tuple[str, ...]:
+    """The checksum's mark says enough."""
+    return ()
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """An image data set: how its files are found, and read from the folder that is named, if one is.
+
+    Attributes:
+        locate: finds the files, or downloads them.
+        load: reads them.
+        variants: what results made from files with these checksums are called beside the data set's name.
+    """
+
+    locate: Callable[[Path | None], object]
+    load: Callable[[Path | None], ImageSet]
+    variants: Callable[[Mapping[str, ContentCheck]], tuple[str, ...]] = no_variants
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.data.checksum import IdxFile, check_content, read_content, warn_of_mismatch
 from benchmarks.data.download import download
 from benchmarks.data.idx import parse_idx
-from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.data.images import ImageSet, ImageSource, LabelledImages
 from benchmarks.data.locate import Layout, cache_folder
 
 NUM_CLASSES = 10
@@ -77,3 +77,6 @@ def locate_mnist(data_dir: Path | None) -> Mapping[str, Path]:
     if named is not None:
         return named
     return {file.name: download(file, cache_folder("mnist"), mirrors=MIRRORS) for file in FILES}
+
+
+MNIST = ImageSource(locate_mnist, load_mnist)

@@ -1,1 +1,1 @@
-"""Pictures for people to look at: of data, and of what networks do with them."""
+"""Pictures for people to look at: of data, of the paper's figures, and of what networks do under each solver."""

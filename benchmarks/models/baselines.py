@@ -19,16 +19,31 @@ class Baseline(nn.Module):
         super().__init__()
         self.read_from: ReadFrom = read_from
         self.rnn = KINDS[settings.kind](input_size, settings.hidden_size, batch_first=True)
-        if settings.forget_bias is None:
-            return
         if settings.kind != "lstm":
-            raise ValueError(f"`model.forget_bias` is for an lstm, and this is {settings.kind!r}; set it to null")
-        set_forget_bias(self.rnn, settings.forget_bias)
+            _check_biases(settings)
+        if settings.forget_bias is not None:
+            set_forget_bias(self.rnn, settings.forget_bias)
+        if settings.single_bias:
+            freeze_second_bias(self.rnn)
 
     def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time hidden"]:
         """The state after the last sample, or after each."""
         output, _ = self.rnn(x)
         return output[:, -1] if self.read_from == "end" else output
+
+
+def freeze_second_bias(lstm: nn.Module) -> None:
+    """Sets the second bias vector of a one-layer LSTM to 0 for good: it is added to the first, and so gives nothing."""
+    bias = dict(lstm.named_parameters())["bias_hh_l0"]
+    bias.requires_grad_(False)
+    bias.zero_()
+
+
+def _check_biases(settings: BaselineSettings) -> None:
+    if settings.forget_bias is not None:
+        raise ValueError(f"`model.forget_bias` is for an lstm, and this is {settings.kind!r}; set it to null")
+    if settings.single_bias:
+        raise ValueError(f"`model.single_bias` is for an lstm, and this is {settings.kind!r}; set it to false")
 
 
 def set_forget_bias(lstm: nn.Module, value: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import lightning as L
 import torch
@@ -12,10 +13,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from benchmarks.models.averaging import make_average
+from benchmarks.models.clipping import clip_gradients
 from benchmarks.models.means import RunningMeans, masked_mean
 from benchmarks.models.network import SequenceNetwork
 from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import rate_function
+from benchmarks.models.together import diverging_together, processes, sum_over_processes
 from benchmarks.objectives import Batch, Objective
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import NonFiniteError
@@ -25,6 +29,7 @@ class Learner(L.LightningModule):
     """A network that learns an objective.
 
     Attributes:
+        average: of the weights; None if none is wanted.
         metrics: by "train", "val" and "test", the means of the loss and of the objective's metrics over the last
             such part of an epoch.
     """
@@ -32,20 +37,42 @@ class Learner(L.LightningModule):
     def __init__(self, network: SequenceNetwork, objective: Objective, settings: Settings) -> None:
         super().__init__()
         self.network = network
+        self.average = make_average(network, settings.average)
         self.objective = objective
         self.settings = settings
         self.metrics: dict[str, dict[str, float]] = {}
         self._means = {stage: RunningMeans() for stage in ("train", "val", "test")}
         self._loss = torch.zeros(())
+        self._steps = 0
         self._steps_of_epoch = 0
 
     def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
         """What the network says of each sample, or of each step of each sample."""
         return self.network(x)
 
+    @property
+    def evaluated(self) -> SequenceNetwork:
+        """The network that is evaluated and kept: the average where there is one and it has begun."""
+        if self.average is None or not int(self.average.n_averaged):
+            return self.network
+        return cast(SequenceNetwork, self.average.module)
+
+    def keep_only(self, weights: dict[str, Tensor]) -> None:
+        """Makes `weights`, of which no average is taken any more, what is evaluated."""
+        self.average = None
+        self.network.load_state_dict(weights)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        self._loss = self._evaluate("train", batch)
-        return self._loss
+        with diverging_together(self.device):
+            loss, count = self._evaluate("train", batch)
+        if processes() == 1:
+            self._loss = loss
+            return loss
+        # The gradients will be averaged over the processes, whose shares of a batch may differ in size by one: with
+        # these weights their mean is the gradient of the mean over the whole batch.
+        total, items = sum_over_processes([float(loss.detach()) * count, count], self.device)
+        self._loss = torch.tensor(total / items)
+        return loss * (count * processes() / items)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)
@@ -59,6 +86,10 @@ class Learner(L.LightningModule):
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
         self._steps_of_epoch = 0
 
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.average is not None and self.global_step > self.settings.average.start * self._steps:
+            self.average.update_parameters(self.network)
+
     def on_train_epoch_end(self) -> None:
         self._close("train")
 
@@ -69,9 +100,9 @@ class Learner(L.LightningModule):
         self._close("test")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = make_optimizer(self.settings.optimizer, self.network.parameters())
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = LambdaLR(optimizer, rate_function(self.settings.schedule, total))
+        optimizer = make_optimizer(self.settings.optimizer, self.network)
+        self._steps = int(self.trainer.estimated_stepping_batches)
+        schedule = LambdaLR(optimizer, rate_function(self.settings.schedule, self._steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(
@@ -80,18 +111,20 @@ class Learner(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clips by norm, and stops the run before the step where the loss or the norm is not finite."""
-        limit = self.settings.trainer.gradient_clip or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        """Clips, and stops the run before the step where the loss or the norm is not finite."""
+        norm = clip_gradients(list(self.network.parameters()), self.settings.trainer)
         if not bool(torch.isfinite(self._loss) & torch.isfinite(norm)):
             self._check("the training loss", self._loss.item())
             self._check("the norm of the gradient", norm.item())
         self._steps_of_epoch += 1
 
-    def _evaluate(self, stage: str, batch: Batch) -> Tensor:
-        scores = self.objective.score(self(batch.x), batch.target)
+    def _evaluate(self, stage: str, batch: Batch) -> tuple[Tensor, int]:
+        """The mean loss of a batch, and the number of items that it is the mean of."""
+        network = self.network if stage == "train" else self.evaluated
+        scores = self.objective.score(network(batch.x), batch.target)
         self._means[stage].add(scores, batch.mask)
-        return masked_mean(scores["loss"], batch.mask)
+        loss = scores["loss"]
+        return masked_mean(loss, batch.mask), loss.numel() if batch.mask is None else int(batch.mask.sum())
 
     def _close(self, stage: str) -> None:
         means = self._means[stage].close()

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from benchmarks.models.together import sum_over_processes
+
 
 def masked_mean(scores: Float[Tensor, "*items"], mask: Bool[Tensor, "*items"] | None) -> Float[Tensor, ""]:
     """The mean of the items that count; of all without a mask."""
@@ -29,9 +31,11 @@ class RunningMeans:
         self._counts.append(torch.tensor(first.numel()) if mask is None else mask.sum())
 
     def close(self) -> dict[str, float]:
-        """The mean of each score over all items added; the next epoch begins."""
-        count = sum(torch.stack(self._counts).tolist())
-        means = {name: sum(torch.stack(sums).tolist()) / count for name, sums in self._sums.items()}
+        """The mean of each score over all items added, by whichever process; the next epoch begins."""
+        device = next(iter(self._sums.values()))[0].device
+        own = [sum(torch.stack(each).tolist()) for each in (self._counts, *self._sums.values())]
+        count, *sums = sum_over_processes(own, device)
+        means = {name: total / count for name, total in zip(self._sums, sums, strict=True)}
         self._sums, self._counts = {}, []
         return means
 

@@ -13,13 +13,13 @@ START = 1 / 25  # where a warm-up begins, as a share of the largest rate: torch'
 def rate(schedule: ScheduleSettings, step: int, total: int) -> float:
     """The rate of step `step` of `total`, counted from 0, as a share of the largest one.
 
+    Every milestone that lies behind multiplies what the shape gives.
+
     Source: a cosine after a rise is the one-cycle schedule of Smith & Topin, Super-Convergence, arXiv 1708.07120, in
     its form with cosines for both.
     """
-    rise = schedule.warm_up * total
-    if step < rise:
-        return START + (1 - START) * _cosine(step / rise)
-    return _fall(schedule, (step - rise) / max(total - 1 - rise, 1))
+    behind = sum(step >= milestone * total for milestone in schedule.milestones)
+    return _shape(schedule, step, total) * schedule.milestone_factor**behind
 
 
 def rate_function(schedule: ScheduleSettings, total: int) -> Callable[[int], float]:
@@ -29,6 +29,13 @@ def rate_function(schedule: ScheduleSettings, total: int) -> Callable[[int], flo
         return rate(schedule, step, total)
 
     return share
+
+
+def _shape(schedule: ScheduleSettings, step: int, total: int) -> float:
+    rise = schedule.warm_up * total
+    if step < rise:
+        return START + (1 - START) * _cosine(step / rise)
+    return _fall(schedule, (step - rise) / max(total - 1 - rise, 1))
 
 
 def _fall(schedule: ScheduleSettings, progress: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks.data.cifar10 import JPEG_COPY
 from benchmarks.objectives import OBJECTIVES, Objective
 from benchmarks.report.schema import SchemaError, read_as
 from benchmarks.support.atomic import write_text
@@ -127,6 +128,13 @@ class RunResult:
     def method(self) -> str:
         """The title, with the variants that it was run in."""
         return " ".join([self.title, *(f"({variant})" for variant in self.variants)])
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it is the task as its name says it, on its data or on a copy of them."""
+        if self.variants:
+            return self.variants == [JPEG_COPY]
+        return all(data.verified for data in self.data.values())
 
     @property
     def scores(self) -> Scores | None:

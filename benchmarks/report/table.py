@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.report.published import published_for
+from benchmarks.report.published import best_of_the_paper, published_for
 from benchmarks.report.result import RunResult
+from benchmarks.report.verdict import EXPLAINED, verdict
 from benchmarks.settings.types import differences
 
 NONE = "–"
@@ -26,18 +27,35 @@ class Row:
     method: str
     paper: str
     ours: str
+    verdict: str
     seeds: str
     parameters: str
     epochs: str
     time: str
 
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Its columns, in the order of `COLUMNS`."""
-        return (self.method, self.paper, self.ours, self.seeds, self.parameters, self.epochs, self.time)
+
+COLUMNS = {
+    "method": "method",
+    "paper": "paper",
+    "ours": "ours",
+    "against the paper": "verdict",
+    "n": "seeds",
+    "parameters": "parameters",
+    "epochs": "epochs",
+    "time": "time",
+}
+"""The heads of the columns, and the attribute of `Row` that each shows."""
 
 
-COLUMNS = ("method", "paper", "ours", "n", "parameters", "epochs", "time")
+def columns_of(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The heads of a table's columns: without the verdict where no row has one."""
+    judged = any(row.verdict != NONE for row in rows)
+    return tuple(head for head in COLUMNS if judged or COLUMNS[head] != "verdict")
+
+
+def cells_of(row: Row, columns: Sequence[str]) -> list[str]:
+    """A line's cells under these heads."""
+    return [getattr(row, COLUMNS[head]) for head in columns]
 
 
 def group_results(results: Sequence[RunResult]) -> list[list[RunResult]]:
@@ -71,7 +89,7 @@ def build_table(task: str, results: Sequence[RunResult]) -> list[Row]:
         paper = line.accuracy[task]
         rows += [_row(group, paper) for group in ours]
         if not ours:
-            rows.append(Row(line.method, paper, NONE, NONE, line.parameters, NONE, NONE))
+            rows.append(Row(line.method, paper, NONE, NONE, NONE, line.parameters, NONE, NONE))
     return rows + [_row(group) for group in rest if _is_ode(group[0])]
 
 
@@ -80,6 +98,8 @@ def notes(results: Sequence[RunResult]) -> list[str]:
     failures = [f"{result.method}, seed {result.seed}: {result.failure}" for result in results if result.failure]
     labels = {result.objective_class.selector().label: None for result in results}
     explained = [NOTE.format(label=label) for label in labels]
+    if any(published_for(result.task) for result in results):
+        explained.append(EXPLAINED)
     return [*explained, *([UNVERIFIED] if any(map(_unverified, results)) else []), *failures]
 
 
@@ -94,7 +114,25 @@ def _row(group: Sequence[RunResult], paper: str = NONE) -> Row:
     first = group[0]
     ours = _ours(group) + ("†" if any(map(_unverified, group)) else "")
     time = format_seconds(statistics.fmean(result.seconds.training for result in group))
-    return Row(first.method, paper, ours, str(len(group)), f"{first.parameters:,}", str(first.epochs), time)
+    return Row(
+        first.method,
+        paper,
+        ours,
+        _verdict(group, paper),
+        str(len(group)),
+        f"{first.parameters:,}",
+        str(first.epochs),
+        time,
+    )
+
+
+def _verdict(group: Sequence[RunResult], paper: str) -> str:
+    found = [result.scores.test for result in group if result.scores is not None]
+    if not found or not all(result.comparable for result in group):
+        return NONE
+    ours = group[0].objective_class.selector().factor * statistics.fmean(found)
+    published = None if paper == NONE else float(paper)
+    return verdict(ours, published, best_of_the_paper(group[0].task)) or NONE
 
 
 def _ours(group: Sequence[RunResult]) -> str:

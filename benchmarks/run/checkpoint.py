@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import torch
 from lightning.fabric.plugins import CheckpointIO
@@ -20,10 +21,10 @@ class AtomicCheckpointIO(CheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        def write(stream: BinaryIO) -> None:
-            torch.save(checkpoint, stream)
-
-        write_atomically(Path(path), write)
+        # torch turns an error of the stream that it writes to, as on a full disk, into one of its own.
+        whole = io.BytesIO()
+        torch.save(checkpoint, whole)
+        write_atomically(Path(path), lambda stream: [stream.write(whole.getbuffer())].clear())
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = "cpu", weights_only: bool | None = True

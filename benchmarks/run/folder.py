@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from filelock import FileLock, Timeout
 
 from benchmarks.report import result
+from benchmarks.run.lease import Lease, acquire, claim
 from benchmarks.settings.parser import read_yaml
 from benchmarks.settings.types import Settings, differences
-from benchmarks.support.atomic import part_of, write_text
+from benchmarks.support.atomic import parts_of, write_text
 from benchmarks.support.errors import UserError
 
 MEND = "name another folder with `--out`, or begin anew with `--overwrite`"
@@ -27,29 +27,25 @@ class RunFolder:
         self.metrics = path / "metrics.csv"
         self.checkpoint = path / "last.ckpt"
         self.result = path / result.FILE
-        self._lock = path / ".lock"
 
     @contextlib.contextmanager
-    def owned(self) -> Iterator[None]:
-        """Makes the folder, and keeps every other process out of it.
+    def owned(self, takeover: float, succeeds: int | None = None) -> Iterator[Lease]:
+        """Makes the folder, and keeps every other process out of it, on this machine and on others.
 
-        The system gives the lock back when the process ends, however it ends.
+        Args:
+            takeover: seconds without a sign of life after which others may take it over from this process.
+            succeeds: the number of the owner that is known to be dead; None finds out.
 
         Raises:
             UserError: it cannot be made or written to, or another process is at work in it.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._lock, timeout=0)
-            lock.acquire()
-        except Timeout as error:
-            raise UserError(f"another process is at work in {self.path}; wait for it or end it") from error
+            lease = acquire(self.path, takeover) if succeeds is None else claim(self.path, succeeds, takeover)
         except OSError as error:
-            raise self._unwritable(error) from error
-        try:
-            yield
-        finally:
-            lock.release()
+            raise self.unwritable(error) from error
+        with lease.kept():
+            yield lease
 
     def check(self, settings: Settings) -> None:
         """Raises UserError if the folder holds a run with other settings; the message names each that differs."""
@@ -73,14 +69,24 @@ class RunFolder:
         try:
             write_text(self.config, yaml.safe_dump(settings.plain(), sort_keys=False))
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
 
-    def _unwritable(self, error: OSError) -> UserError:
-        return UserError(f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`")
+    def unwritable(self, error: OSError) -> UserError:
+        """What to tell whose folder cannot be written to."""
+        return UserError(
+            f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`, or make room: "
+            "the same command goes on from the last finished epoch"
+        )
 
     def clear(self) -> None:
         """Removes what a run writes, and nothing else."""
+        self.clear_parts()
         # The result goes first: without it no half-cleared folder looks finished. The settings go last.
         for path in (self.result, self.checkpoint, self.metrics, self.config):
             path.unlink(missing_ok=True)
-            part_of(path).unlink(missing_ok=True)
+
+    def clear_parts(self) -> None:
+        """Removes what processes that were killed while they wrote have left; for the owner only."""
+        for path in (self.result, self.checkpoint, self.metrics, self.config):
+            for part in parts_of(path):
+                part.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.models.learner import Learner
 from benchmarks.report.result import EpochMetrics
 from benchmarks.run.folder import RunFolder
+from benchmarks.run.lease import Lease
 from benchmarks.support.atomic import write_text
 
 
@@ -34,8 +35,9 @@ class RunHistory(Checkpoint):
         best_epoch: that epoch, from 1; 0 before the first one ends.
     """
 
-    def __init__(self, folder: RunFolder) -> None:
+    def __init__(self, folder: RunFolder, lease: Lease) -> None:
         self.folder = folder
+        self.lease = lease
         self.history: list[EpochMetrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = 0
@@ -50,11 +52,16 @@ class RunHistory(Checkpoint):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if self.history:
+        if self.history and trainer.is_global_zero:
             self._write_log()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._began = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.lease.check_sometimes()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
@@ -64,11 +71,14 @@ class RunHistory(Checkpoint):
         row = EpochMetrics(len(self.history) + 1, metrics["train"], metrics["val"], lr, seconds)
         self.history.append(row)
         if self.best_epoch == 0 or merit(row.val) > merit(self.history[self.best_epoch - 1].val):
-            state = pl_module.network.state_dict()
+            state = pl_module.evaluated.state_dict()
             self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
             self.best_epoch = row.epoch
-        trainer.save_checkpoint(self.folder.checkpoint)
-        self._write_log()
+        if trainer.is_global_zero:
+            self.lease.check()
+        trainer.save_checkpoint(self.folder.checkpoint)  # written by the first of several processes; all meet here
+        if trainer.is_global_zero:
+            self._write_log()
 
     def _write_log(self) -> None:
         write_text(self.folder.metrics, to_csv(self.history))

@@ -15,6 +15,7 @@ ADVICE = (
     r".*does not have many workers.*",
     r".*GPU available but not used.*",
     r".*MPS available but not used.*",
+    r".*sync_dist=True.*",  # what is logged is the same in all processes already
     r".*Checkpoint directory .* exists and is not empty.*",
 )
 

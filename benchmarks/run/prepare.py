@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import lightning as L
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import DDPStrategy
 
 from benchmarks.models.learner import Learner
 from benchmarks.models.network import build_network
-from benchmarks.models.optimizers import check_optimizer
+from benchmarks.models.optimizers import check_optimizer, parameter_groups
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.history import RunHistory
+from benchmarks.run.lease import Lease
+from benchmarks.run.loggers import make_loggers
 from benchmarks.run.progress import progress_callbacks
+from benchmarks.run.shares import check_shares
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.support.errors import UserError
 from benchmarks.tasks import Task
@@ -29,7 +34,7 @@ class PreparedRun:
     trainer: L.Trainer
 
 
-def prepare(spec: RunSpec) -> PreparedRun:
+def prepare(spec: RunSpec, lease: Lease) -> PreparedRun:
     """The parts of a run, its data read: what can be wrong with the request is wrong here.
 
     Raises:
@@ -39,25 +44,34 @@ def prepare(spec: RunSpec) -> PreparedRun:
     check_optimizer(settings.optimizer)
     task = make_task(spec)
     network = build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed)
-    record = RunHistory(spec.folder)
+    if settings.trainer.precision == "64-true":
+        network.double()  # lightning does so after it has read a checkpoint, and rounds what it reads
+    parameter_groups(settings.optimizer, network)  # which tells now of a name that fits no parameter
+    record = RunHistory(spec.folder, lease)
     trainer = _make_trainer(spec, record)
     read_data(task)
+    check_shares(task, spec.devices)
     return PreparedRun(spec, task, Learner(network, task.objective, settings), record, trainer)
 
 
 def _make_trainer(spec: RunSpec, record: RunHistory) -> L.Trainer:
     settings = spec.settings.trainer
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"
+    loggers = make_loggers(spec.loggers, spec.folder.path, str(spec.name), spec.settings) if is_first else []
     try:
         return L.Trainer(
             accelerator=settings.accelerator,
-            devices=1,
+            devices=spec.devices,
+            strategy="auto" if spec.devices == 1 else DDPStrategy(),
+            use_distributed_sampler=False,  # the tasks share out their samples themselves, each once
             precision=settings.precision,
             max_epochs=spec.settings.epochs,
-            callbacks=[record, *progress_callbacks(spec.progress, str(spec.name))],
+            callbacks=[record, *(progress_callbacks(spec.progress, str(spec.name)) if is_first else [])],
             plugins=[AtomicCheckpointIO()],
-            logger=False,
+            logger=loggers,
+            log_every_n_steps=1,
             num_sanity_val_steps=0,
-            enable_progress_bar=spec.progress == "bar",
+            enable_progress_bar=spec.progress == "bar" and is_first,
             enable_model_summary=False,
             default_root_dir=spec.folder.path,
         )

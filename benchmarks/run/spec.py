@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.run.folder import RunFolder
+from benchmarks.run.lease import TAKEOVER
+from benchmarks.run.loggers import LoggerName
 from benchmarks.run.progress import Progress
 from benchmarks.settings.names import RunName
 from benchmarks.settings.types import Settings
@@ -23,6 +25,8 @@ class RunSpec:
         out: the folder above `<task>/<row>/seed-<n>`.
         data_dir: for a task that reads files; None leaves it to the task.
         overwrite: forget what is in the folder.
+        devices: processes that train together, each on a device of its own (a share of the processor on the CPU).
+        takeover: seconds without a sign of life after which another process may take the run over from this one.
     """
 
     name: RunName
@@ -30,7 +34,10 @@ class RunSpec:
     out: Path
     data_dir: Path | None = None
     overwrite: bool = False
+    devices: int = 1
+    takeover: float = TAKEOVER
     progress: Progress = "none"
+    loggers: tuple[LoggerName, ...] = ()
 
     @property
     def folder(self) -> RunFolder:

@@ -13,6 +13,7 @@ from jsonargparse.typing import NonNegativeInt, PositiveInt
 
 from benchmarks.settings.names import RunName
 from benchmarks.settings.types import (
+    AverageSettings,
     BaselineSettings,
     ODESettings,
     OptimizerSettings,
@@ -56,6 +57,7 @@ def make_parser(name: RunName) -> ArgumentParser:
         default_config_files=[str(name.config)],
         exit_on_error=False,
     )
+    parser.add_argument("--config", action="config", help="A file of settings instead of the run's own.")
     parser.add_argument("--title", type=str, required=True, help="The run's name in a table.")
     parser.add_argument("--epochs", type=PositiveInt, required=True, help="Passes over the training data.")
     parser.add_argument("--seed", type=NonNegativeInt, required=True, help="Of the weights and the training order.")
@@ -63,6 +65,7 @@ def make_parser(name: RunName) -> ArgumentParser:
     parser.add_class_arguments(_model_class(name), "model")
     parser.add_class_arguments(OptimizerSettings, "optimizer")
     parser.add_class_arguments(ScheduleSettings, "schedule")
+    parser.add_class_arguments(AverageSettings, "average")
     parser.add_class_arguments(TrainerSettings, "trainer")
     return parser
 
@@ -82,6 +85,7 @@ def to_settings(parser: ArgumentParser, name: RunName, parsed: Namespace) -> Set
         model=model,
         optimizer=OptimizerSettings(**plain["optimizer"]),
         schedule=ScheduleSettings(**plain["schedule"]),
+        average=AverageSettings(**plain["average"]),
         trainer=TrainerSettings(**plain["trainer"]),
     )
 

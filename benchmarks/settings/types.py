@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from types import MappingProxyType
 from typing import Any, Literal
 
 from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
@@ -53,6 +55,8 @@ class BaselineSettings:
     Args:
         kind: torch.nn.RNN, GRU or LSTM, one layer.
         hidden_size: units.
+        single_bias: an LSTM with one bias vector, as papers count it. torch has two, which add up; the second is then 0
+            and not trained.
         forget_bias: what an LSTM adds before its forget gate at the start, every other bias being 0; null keeps
             torch's own start.
     """
@@ -60,6 +64,7 @@ class BaselineSettings:
     kind: Literal["rnn", "gru", "lstm"]
     hidden_size: PositiveInt
     forget_bias: float | None = None
+    single_bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,24 @@ class OptimizerSettings:
     """What turns gradients into steps.
 
     Args:
-        name: torch.optim's SGD, Adagrad, Adam or AdamW.
+        name: torch.optim's SGD, Adagrad, RMSprop, Adam or AdamW.
         lr: the largest learning rate of the schedule.
-        momentum: of sgd only.
+        momentum: of sgd and rmsprop only.
         betas: of adam and adamw only, how much the running means of the gradient and of its square keep in a step;
             null for torch's own.
         weight_decay: as the optimizer means it.
+        scaled: names of parameters with a learning rate of their own, where * stands for any characters, such as
+            "*.field.recurrent.*"; each must fit a parameter of the network.
+        scale: their rate as a share of the other parameters'.
     """
 
-    name: Literal["sgd", "adagrad", "adam", "adamw"]
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw"]
     lr: PositiveFloat
     momentum: NonNegativeFloat
     weight_decay: NonNegativeFloat
     betas: tuple[ClosedUnitInterval, ClosedUnitInterval] | None = None
+    scaled: tuple[str, ...] = ()
+    scale: PositiveFloat = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,11 +100,32 @@ class ScheduleSettings:
         shape: of the way from the largest rate to the last one.
         warm_up: share of all steps that a rise to the largest rate takes; 0.3 with cosine is the one-cycle schedule.
         end: the last rate, as a share of the largest; without meaning for constant.
+        milestones: shares of all steps after which the rate is multiplied by `milestone_factor`, whatever its shape.
+            [0.9] with a factor of 0.1 divides it by 10 for the last tenth; with constant they are step decays.
+        milestone_factor: what each of them multiplies by.
     """
 
     shape: Literal["constant", "cosine", "linear"]
     warm_up: ClosedUnitInterval
     end: ClosedUnitInterval
+    milestones: tuple[ClosedUnitInterval, ...] = ()
+    milestone_factor: PositiveFloat = 0.1
+
+
+@dataclass(frozen=True)
+class AverageSettings:
+    """A running average of the weights. If there is one, it is what is evaluated and kept; training goes on without it.
+
+    Args:
+        kind: none; ema (exponential moving average) or swa (stochastic weight averaging: the plain mean), both after
+            every step.
+        start: share of all steps after which the average begins; until then the weights themselves are evaluated.
+        decay: of ema only, how much the average keeps in a step.
+    """
+
+    kind: Literal["none", "ema", "swa"] = "none"
+    start: ClosedUnitInterval = 0.0
+    decay: ClosedUnitInterval = 0.999
 
 
 @dataclass(frozen=True)
@@ -104,7 +135,8 @@ class TrainerSettings:
     Args:
         accelerator: auto, cpu, cuda, mps, or another name that lightning knows.
         precision: of the arithmetic.
-        gradient_clip: largest norm of the gradient; null for no limit.
+        gradient_clip: the largest gradient; null for no limit.
+        gradient_clip_by: what is limited: the norm of the whole gradient, or the value of each of its entries.
         threads: of torch on the CPU; null for torch's own choice. Results are the same to the last bit only for the
             same number.
     """
@@ -113,6 +145,17 @@ class TrainerSettings:
     precision: Literal["32-true", "64-true", "bf16-mixed"]
     gradient_clip: PositiveFloat | None = None
     threads: PositiveInt | None = None
+    gradient_clip_by: Literal["norm", "value"] = "norm"
+
+
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "optimizer": OptimizerSettings,
+        "schedule": ScheduleSettings,
+        "average": AverageSettings,
+        "trainer": TrainerSettings,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -127,6 +170,7 @@ class Settings:
         model: the network.
         optimizer: what turns gradients into steps.
         schedule: the learning rate, step by step.
+        average: a running average of the weights.
         trainer: how lightning runs it.
     """
 
@@ -137,11 +181,24 @@ class Settings:
     model: ODESettings | BaselineSettings
     optimizer: OptimizerSettings
     schedule: ScheduleSettings
+    average: AverageSettings
     trainer: TrainerSettings
 
     def plain(self) -> dict[str, Any]:
         """As dictionaries of numbers and strings."""
         return asdict(self)
+
+
+def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as dictionaries, completed by the options that have a default in their type."""
+    model = settings.get("model", {})
+    kinds = {"model": BaselineSettings if "kind" in model else ODESettings, **SECTIONS}
+    return settings | {name: _defaults(kind) | settings.get(name, {}) for name, kind in kinds.items()}
+
+
+def _defaults(kind: type[Any]) -> dict[str, Any]:
+    found = {field.name: field.default for field in fields(kind) if field.default is not MISSING}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}
 
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -156,8 +213,11 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(stored: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """What differs between two sets of settings, one line a field; the title, which changes nothing, aside."""
-    old, new = flatten(stored), flatten(asked)
+    """What differs between two sets of settings, one line a field; the title, which changes nothing, aside.
+
+    An option that one of them does not have, since it was written before there was the option, is at its default there.
+    """
+    old, new = flatten(with_defaults(stored)), flatten(with_defaults(asked))
     names = [name for name in old | new if name != "title"]
     names = [name for name in names if old.get(name) != new.get(name) or (name in old) != (name in new)]
     return [f"`{name}` is {_shown(old, name)} there, {_shown(new, name)} here" for name in names]

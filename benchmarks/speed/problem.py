@@ -74,8 +74,7 @@ def full_matrix(field: AntisymmetricField) -> Float[Tensor, "hidden hidden"]:
     """The paper's W, which a peer keeps whole: its strictly upper entries are ours, the others zero."""
     matrix = field.recurrent
     assert isinstance(matrix, SkewSymmetric)
-    w = torch.zeros(matrix.size, matrix.size, device=matrix.upper.device)
-    return w.index_put((matrix.rows, matrix.columns), matrix.upper.detach())
+    return matrix().detach().triu(1)
 
 
 def flops(problem: Problem) -> int:

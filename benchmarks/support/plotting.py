@@ -1,4 +1,4 @@
-"""What all pictures have in common: colours, and a figure that becomes a PNG without a window."""
+"""What all pictures have in common: colours, and a figure that becomes a PNG or an SVG without a window."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import io
 from collections.abc import Iterator
 from itertools import count
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 # Okabe & Ito, Color Universal Design (2008), without its yellow, which is too light for a line on white.
@@ -38,3 +40,11 @@ def styles() -> Iterator[tuple[str, str]]:
     """Colours and dashes, line after line, without end: no two alike before all pairs are used."""
     for index in count():
         yield COLOURS[index % len(COLOURS)], DASHES[(index + index // len(COLOURS)) % len(DASHES)]
+
+
+def to_svg(figure: Figure) -> bytes:
+    """The figure as an SVG, the same bytes for the same figure; its text stays text."""
+    stream = io.BytesIO()
+    with rc_context({"svg.hashsalt": "odernn", "svg.fonttype": "none"}):
+        FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
+    return stream.getvalue()

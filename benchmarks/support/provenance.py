@@ -31,13 +31,18 @@ class Commit:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the run ran on."""
+    """What the run ran on.
+
+    Attributes:
+        devices: how many of `device` trained together.
+    """
 
     platform: str
     cpu: str
     cores: int
     threads: int
     device: str
+    devices: int = 1
 
 
 def find_commit() -> Commit:
@@ -57,7 +62,7 @@ def find_versions() -> dict[str, str]:
     return own | {"odernn": find_version("odernn")}
 
 
-def find_machine(device: torch.device) -> Machine:
+def find_machine(device: torch.device, devices: int = 1) -> Machine:
     """The machine, with the device that the network was on."""
     return Machine(
         platform=platform.platform(),
@@ -65,6 +70,7 @@ def find_machine(device: torch.device) -> Machine:
         cores=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        devices=devices,
     )
 
 

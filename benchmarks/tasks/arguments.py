@@ -35,6 +35,16 @@ def optional_seed() -> int | None:
     return checked_field(None, check)
 
 
+def optional_count() -> int | None:
+    """A field for a whole number of at least 1, or None, which is its default."""
+
+    def check(name: str, value: Any) -> None:
+        if value is not None:
+            check_count(name, value)
+
+    return checked_field(None, check)
+
+
 def flag() -> bool:
     """A field for a choice, which is not taken by default."""
     return checked_field(False, check_flag)

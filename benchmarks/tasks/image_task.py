@@ -5,8 +5,9 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.data.images import ImageSource, LabelledImages
 from benchmarks.data.random_splits import hold_out
 from benchmarks.tasks.arguments import check_count, count, folder, seed
 from benchmarks.tasks.samples import Part, Samples, Splits
@@ -19,6 +20,9 @@ class ImageTask(Task):
 
     Validation images are drawn from the training part at random, without stratification; the test part is the
     published one.
+
+    Attributes:
+        source: the data set.
 
     Args:
         data_dir: folder with the files of the data set. None: the folder that the environment variable ODERNN_DATA
@@ -34,9 +38,15 @@ class ImageTask(Task):
     val_size: int = count(5000, most=59_999)
     split_seed: int = seed()
 
-    @abc.abstractmethod
-    def load(self) -> ImageSet:
-        """The data set."""
+    source: ClassVar[ImageSource]
+
+    @property
+    def own_variants(self) -> tuple[str, ...]:
+        return self.source.variants(self.data_checksum)
+
+    def prepare_data(self) -> None:
+        """Downloads what is not there."""
+        self.source.locate(self.data_dir)
 
     @abc.abstractmethod
     def samples(self, images: LabelledImages, part: Part) -> Samples:
@@ -48,7 +58,7 @@ class ImageTask(Task):
         Raises:
             as the data set's loader; ValueError: the files hold too few images for `val_size`.
         """
-        data = self.load()
+        data = self.source.load(self.data_dir)
         check_count("val_size", self.val_size, most=len(data.train) - 1)
         kept, held = hold_out(len(data.train), self.val_size, self.split_seed)
         train, val = data.train.part(kept), data.train.part(held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,17 +14,35 @@ from benchmarks.objectives import Batch
 from benchmarks.tasks.samples import Draw, Samples
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which part of every batch a process takes, of several that train together: every `count`-th sample from `rank`.
+
+    Attributes:
+        rank: of the process, from 0.
+        count: of the processes.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    def size(self, whole: int) -> int:
+        """How many of `whole` samples the process takes."""
+        return len(range(self.rank, whole, self.count))
+
+
 class EpochOrder(Sampler[Draw]):
     """The training order: all `count` samples once, in another random order each epoch, the same for the same epoch.
 
     Lightning calls `set_epoch` at the start of each training epoch, also of the first one after a resume. So a run
     that was killed and goes on sees the samples as one that never stopped. Each index comes with its epoch, so that
-    samples with something random in them draw it for that epoch.
+    samples with something random in them draw it for that epoch. Of several processes each takes its share.
     """
 
-    def __init__(self, count: int, seed: int) -> None:
+    def __init__(self, count: int, seed: int, share: Share) -> None:
         self.count = count
         self.seed = seed
+        self.share = share
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -31,24 +50,24 @@ class EpochOrder(Sampler[Draw]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.share.size(self.count)
 
     def __iter__(self) -> Iterator[Draw]:
         # A generator, so that the epoch is read at the first sample: Lightning makes the iterator before it calls
         # `set_epoch` when it starts and when it resumes.
         epoch = self.epoch
-        for row in epoch_order(self.count, self.seed, epoch).tolist():
+        for row in epoch_order(self.count, self.seed, epoch)[self.share.rank :: self.share.count].tolist():
             yield Draw(row, epoch)
 
 
-def training_loader(samples: Samples, batch_size: int, seed: int) -> DataLoader[Batch]:
-    """Batches in the order of the epoch; the last one holds what is left."""
-    return _loader(samples, batch_size, EpochOrder(len(samples), seed))
+def training_loader(samples: Samples, batch_size: int, seed: int, share: Share) -> DataLoader[Batch]:
+    """A share of each of the batches in the order of the epoch; the last one holds what is left."""
+    return _loader(samples, batch_size // share.count, EpochOrder(len(samples), seed, share))
 
 
-def evaluation_loader(samples: Samples, batch_size: int) -> DataLoader[Batch]:
-    """Batches in the order of `samples`, all of them."""
-    return _loader(samples, batch_size, range(len(samples)))
+def evaluation_loader(samples: Samples, batch_size: int, share: Share) -> DataLoader[Batch]:
+    """Batches in the order of `samples`: a share of them all."""
+    return _loader(samples, batch_size, range(share.rank, len(samples), share.count))
 
 
 def _loader(samples: Samples, batch_size: int, order: Sampler[Draw] | range) -> DataLoader[Batch]:

@@ -8,8 +8,8 @@ from typing import ClassVar, final
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.data.cifar10 import CLASSES, data_variants, load_cifar10, locate_cifar10
-from benchmarks.data.images import ImageSet
+from benchmarks.data.cifar10 import CIFAR10, CLASSES
+from benchmarks.data.images import ImageSource
 from benchmarks.objectives import Classification, Objective
 from benchmarks.tasks.images import CIFAR_SCALE, CIFAR_SIDE, Scale
 from benchmarks.tasks.noise_padding import NoisePaddedTask
@@ -23,9 +23,10 @@ class NoisePaddedCIFAR(NoisePaddedTask):
     45,000 images for training, 5,000 for validation, the published 10,000 for test; no augmentation. Each channel is
     standardised by its mean and standard deviation over the training images.
 
-    Source: Chang et al., AntisymmetricRNN, arXiv 1902.09689, sec. 5.3, with validation held out here.
+    Source: Chang et al., AntisymmetricRNN, arXiv 1902.09689, sec. 5, with validation held out here.
     """
 
+    source: ClassVar[ImageSource] = CIFAR10
     input_size: ClassVar[int] = 3 * CIFAR_SIDE
     objective: ClassVar[Objective] = Classification(10, class_names=CLASSES)
 
@@ -36,17 +37,6 @@ class NoisePaddedCIFAR(NoisePaddedTask):
     @property
     def scale(self) -> Scale:
         return CIFAR_SCALE.repeated(CIFAR_SIDE)
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        return (*data_variants(self.data_checksum), *self.noise_variants)
-
-    def prepare_data(self) -> None:
-        """Downloads what is not there."""
-        locate_cifar10(self.data_dir)
-
-    def load(self) -> ImageSet:
-        return load_cifar10(self.data_dir)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column channel"]:
         return self.scale.undo(x[:, :CIFAR_SIDE]).reshape(-1, CIFAR_SIDE, CIFAR_SIDE, 3)

@@ -8,8 +8,8 @@ from typing import ClassVar, final
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.data.images import ImageSet
-from benchmarks.data.mnist import load_mnist, locate_mnist
+from benchmarks.data.images import ImageSource
+from benchmarks.data.mnist import MNIST
 from benchmarks.objectives import Classification, Objective
 from benchmarks.tasks.images import MNIST_SCALE, MNIST_SIDE, Scale
 from benchmarks.tasks.noise_padding import NoisePaddedTask
@@ -24,6 +24,7 @@ class NoisePaddedMNIST(NoisePaddedTask):
     but the smaller sister of its noise-padded CIFAR-10.
     """
 
+    source: ClassVar[ImageSource] = MNIST
     input_size: ClassVar[int] = MNIST_SIDE
     objective: ClassVar[Objective] = Classification(10)
 
@@ -34,17 +35,6 @@ class NoisePaddedMNIST(NoisePaddedTask):
     @property
     def scale(self) -> Scale:
         return MNIST_SCALE
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        return self.noise_variants
-
-    def prepare_data(self) -> None:
-        """Downloads what is not there."""
-        locate_mnist(self.data_dir)
-
-    def load(self) -> ImageSet:
-        return load_mnist(self.data_dir)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column"]:
         return MNIST_SCALE.undo(x[:, :MNIST_SIDE])

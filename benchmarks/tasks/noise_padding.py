@@ -119,9 +119,8 @@ class NoisePaddedTask(ImageTask):
         return self.sequence_length
 
     @property
-    def noise_variants(self) -> tuple[str, ...]:
-        """What results say of the noise."""
-        return (FIXED,) if self.fixed_noise else ()
+    def own_variants(self) -> tuple[str, ...]:
+        return (*super().own_variants, *((FIXED,) if self.fixed_noise else ()))
 
     def samples(self, images: LabelledImages, part: Part) -> NoisePadded:
         rows = rows_as_steps(images)

@@ -8,8 +8,8 @@ from typing import ClassVar, final
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks.data.cifar10 import CLASSES, data_variants, load_cifar10, locate_cifar10
-from benchmarks.data.images import ImageSet, LabelledImages
+from benchmarks.data.cifar10 import CIFAR10, CLASSES
+from benchmarks.data.images import ImageSource, LabelledImages
 from benchmarks.objectives import Classification, Objective
 from benchmarks.tasks.image_task import ImageTask
 from benchmarks.tasks.images import CIFAR_SCALE, CIFAR_SIDE, ImageSequences
@@ -24,9 +24,10 @@ class PixelCIFAR(ImageTask):
     45,000 images for training, 5,000 for validation, the published 10,000 for test; no augmentation. Each channel is
     standardised by its mean and standard deviation over the training images.
 
-    Source: Chang et al., AntisymmetricRNN, arXiv 1902.09689, sec. 5.2, with validation held out here.
+    Source: Chang et al., AntisymmetricRNN, arXiv 1902.09689, sec. 5, with validation held out here.
     """
 
+    source: ClassVar[ImageSource] = CIFAR10
     input_size: ClassVar[int] = 3
     objective: ClassVar[Objective] = Classification(10, class_names=CLASSES)
 
@@ -37,17 +38,6 @@ class PixelCIFAR(ImageTask):
     @property
     def length(self) -> int:
         return CIFAR_SIDE * CIFAR_SIDE
-
-    @property
-    def variants(self) -> tuple[str, ...]:
-        return data_variants(self.data_checksum)
-
-    def prepare_data(self) -> None:
-        """Downloads what is not there."""
-        locate_cifar10(self.data_dir)
-
-    def load(self) -> ImageSet:
-        return load_cifar10(self.data_dir)
 
     def samples(self, images: LabelledImages, part: Part) -> ImageSequences:
         pixels = images.images.flatten(2).transpose(1, 2).contiguous()  # the files hold one plane a channel

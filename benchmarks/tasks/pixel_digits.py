@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import torch
@@ -48,6 +48,8 @@ class PixelDigits(Task):
     split_seed: int = seed()
     permutation_seed: int | None = optional_seed()
 
+    _scale: Scale = field(init=False, repr=False)
+
     input_size: ClassVar[int] = 1
     objective: ClassVar[Objective] = Classification(10)
 
@@ -67,11 +69,9 @@ class PixelDigits(Task):
         return permutation(self.length, self.permutation_seed)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column"]:
-        train = self.splits.train
-        assert isinstance(train, ImageSequences)
         scanline = torch.empty_like(x)
         scanline[:, self.order] = x
-        return train.scale.undo(scanline).reshape(-1, 8, 8)
+        return self._scale.undo(scanline).reshape(-1, 8, 8)
 
     def read(self) -> Splits:
         """The three parts."""
@@ -79,9 +79,9 @@ class PixelDigits(Task):
         rest, test = hold_out_stratified(digits.labels, TEST_SIZE, TEST_SEED)
         kept, held = hold_out_stratified(digits.labels[rest], self.val_size, self.split_seed)
         pixels = digits.pixels.unsqueeze(-1)
-        scale = Scale.of(pixels[rest[kept]], MAXIMUM)
+        self._scale = Scale.of(pixels[rest[kept]], MAXIMUM)
         pixels = pixels[:, self.order]
         train, val, test = (
-            ImageSequences(pixels[rows], digits.labels[rows], scale) for rows in (rest[kept], rest[held], test)
+            ImageSequences(pixels[rows], digits.labels[rows], self._scale) for rows in (rest[kept], rest[held], test)
         )
         return Splits(train, val, test, digits.checksum)

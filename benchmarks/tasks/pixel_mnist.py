@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from benchmarks.data.images import ImageSet, LabelledImages
-from benchmarks.data.mnist import load_mnist, locate_mnist
+from benchmarks.data.images import ImageSource, LabelledImages
+from benchmarks.data.mnist import MNIST
 from benchmarks.data.random_splits import permutation
 from benchmarks.objectives import Classification, Objective
 from benchmarks.tasks.arguments import optional_seed
@@ -38,6 +38,7 @@ class PixelMNIST(ImageTask):
 
     permutation_seed: int | None = optional_seed()
 
+    source: ClassVar[ImageSource] = MNIST
     input_size: ClassVar[int] = 1
     objective: ClassVar[Objective] = Classification(10)
 
@@ -55,13 +56,6 @@ class PixelMNIST(ImageTask):
         if self.permutation_seed is None:
             return torch.arange(self.length)
         return permutation(self.length, self.permutation_seed)
-
-    def prepare_data(self) -> None:
-        """Downloads what is not there."""
-        locate_mnist(self.data_dir)
-
-    def load(self) -> ImageSet:
-        return load_mnist(self.data_dir)
 
     def samples(self, images: LabelledImages, part: Part) -> ImageSequences:
         pixels = images.images.flatten(1)[:, self.order]

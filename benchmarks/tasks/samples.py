@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, final
 
 import torch
 from jaxtyping import Int64
@@ -49,6 +49,21 @@ class Samples(Dataset[Batch], abc.ABC):
         return self.batch(torch.tensor([draw.row for draw in draws], dtype=torch.int64), draws[0].epoch)
 
 
+@final
+class FirstSamples(Samples):
+    """The first `count` of some samples, or all if there are fewer."""
+
+    def __init__(self, samples: Samples, count: int) -> None:
+        self.samples = samples
+        self.count = min(count, len(samples))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, rows: Int64[Tensor, "batch"], epoch: int) -> Batch:
+        return self.samples.batch(rows, epoch)
+
+
 @dataclass(frozen=True, eq=False)
 class Splits:
     """The three parts of a task, disjoint, and the checksum of the data they were made from."""
@@ -57,3 +72,10 @@ class Splits:
     val: Samples
     test: Samples
     checksum: dict[str, ContentCheck]
+
+    def limited(self, count: int | None) -> Splits:
+        """The first `count` samples of each part; all for None."""
+        if count is None:
+            return self
+        train, val, test = (FirstSamples(part, count) for part in (self.train, self.val, self.test))
+        return Splits(train, val, test, self.checksum)

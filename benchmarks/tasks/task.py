@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader
 
 from benchmarks.data.checksum import ContentCheck
 from benchmarks.objectives import Batch, Objective
-from benchmarks.tasks.arguments import check_arguments, count, seed
-from benchmarks.tasks.loading import evaluation_loader, training_loader
+from benchmarks.tasks.arguments import check_arguments, count, optional_count, seed
+from benchmarks.tasks.loading import Share, evaluation_loader, training_loader
 from benchmarks.tasks.samples import Splits
 
 
@@ -30,6 +30,7 @@ class Task(L.LightningDataModule, abc.ABC):
         batch_size: samples a training batch; the last one of an epoch holds what is left.
         eval_batch_size: samples a batch of validation and test.
         seed: of the training order and of what else is random in training; a run's own seed.
+        limit: use only so many samples of each part, for a quick look; results say so. None for all.
 
     Attributes:
         input_size: numbers a step.
@@ -42,6 +43,7 @@ class Task(L.LightningDataModule, abc.ABC):
     batch_size: int = count(128)
     eval_batch_size: int = count(1000)
     seed: int = seed()
+    limit: int | None = optional_count()
 
     input_size: ClassVar[int]
     objective: ClassVar[Objective]
@@ -62,9 +64,15 @@ class Task(L.LightningDataModule, abc.ABC):
         """Steps T of every sample."""
 
     @property
-    def variants(self) -> tuple[str, ...]:
-        """What differs from the task as its name says it; empty as a rule. Results show it wherever they stand."""
+    def own_variants(self) -> tuple[str, ...]:
+        """What a task's own settings and data make different from what its name says; none as a rule."""
         return ()
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What differs from the task as its name says it. Results show it wherever they stand."""
+        limited = () if self.limit is None else (f"first {self.limit:,} samples",)
+        return (*self.own_variants, *limited)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column *channel"] | None:
         """The images that sequences were made of, from 0 to 1, so that a person can look; None where there are none."""
@@ -77,7 +85,7 @@ class Task(L.LightningDataModule, abc.ABC):
     def setup(self, stage: str | None = None) -> None:
         """Reads the data, once for all stages."""
         if self._splits is None:
-            self._splits = self.read()
+            self._splits = self.read().limited(self.limit)
 
     @property
     def splits(self) -> Splits:
@@ -95,14 +103,19 @@ class Task(L.LightningDataModule, abc.ABC):
         """By file or data set: the sha256 of the uncompressed content, and whether it is the published one."""
         return self.splits.checksum
 
+    @property
+    def share(self) -> Share:
+        """What this process takes of every batch, of those that train together."""
+        return Share() if self.trainer is None else Share(self.trainer.global_rank, self.trainer.world_size)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training part."""
-        return training_loader(self.splits.train, self.batch_size, self.seed)
+        return training_loader(self.splits.train, self.batch_size, self.seed, self.share)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of the validation part."""
-        return evaluation_loader(self.splits.val, self.eval_batch_size)
+        return evaluation_loader(self.splits.val, self.eval_batch_size, self.share)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test part."""
-        return evaluation_loader(self.splits.test, self.eval_batch_size)
+        return evaluation_loader(self.splits.test, self.eval_batch_size, self.share)

@@ -8,12 +8,15 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN
+from solvers import Need
 from solvers.checks import check_count, check_flag
 
 from .measures import Measures, measure, modes
 from .remedies import find_remedies
 from .subject import Subject, check_dtype, prepare
 from .words import Remedies, findings
+
+OF_LINEAR_PART = " (of an exponential method its region is that of the linear part; the Jacobian is of all)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +28,14 @@ class Diagnosis:
         findings: what is wrong, a sentence each; empty if nothing is.
         measures: the numbers behind them; None if no sample gave a finite state.
         remedies: what would hold the eigenvalues that the solver makes grow.
+        reservation: what is to be said against a sound network's eigenvalues; empty as a rule.
     """
 
     network: str
     findings: tuple[str, ...]
     measures: Measures | None
     remedies: Remedies
+    reservation: str = ""
 
     def __str__(self) -> str:
         """The network, and what was found."""
@@ -43,7 +48,7 @@ class Diagnosis:
         return (
             f"sound: over {self.measures.samples} samples all eigenvalues lie inside the solver's region (|dt lambda| "
             f"up to {self.measures.turning:.2g}), and those of the end-to-end Jacobian have moduli of {mean:.3g} "
-            f"± {std:.2g}"
+            f"± {std:.2g}{self.reservation}"
         )
 
 
@@ -98,7 +103,7 @@ def _diagnose(subject: Subject, times: int) -> Diagnosis:
         remedies = find_remedies(sound, at, found) if measures.outside else remedies
     said = findings(rnn, subject.length, measures, remedies)
     name = f"{type(rnn.field).__name__} stepped by {type(rnn.solver).__name__}"
-    return Diagnosis(name, said, measures, remedies)
+    return Diagnosis(name, said, measures, remedies, OF_LINEAR_PART if rnn.solver.needs is Need.LINEAR_PART else "")
 
 
 @torch.no_grad()

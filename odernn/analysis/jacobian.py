@@ -12,7 +12,7 @@ from odernn import ODERNN
 
 from .matrices import DIVERGED, check_finite, eigenvalues, singular_values
 from .subject import check_dtype, prepare
-from .transition import advance, start, transition
+from .transition import start, transition
 
 
 def end_to_end_jacobian(
@@ -42,9 +42,7 @@ def end_to_end_jacobian(
     """
     check_dtype(dtype)
     subject = prepare(rnn, x, y0, dtype)
-    begin = start(subject)
-    end = advance(subject, begin, 0, subject.length)
-    jacobian = transition(subject, begin, end, 0, subject.length, whole=False)
+    jacobian = transition(subject, start(subject), 0, subject.length)
     check_finite("the end-to-end Jacobian", jacobian, DIVERGED)
     return jacobian
 

@@ -64,7 +64,7 @@ def lyapunov_exponents(
     sums = torch.zeros(subject.batch, _size(place), dtype=torch.float64)
     for first, last in _pieces(begin, counted_from, subject.length, every):
         end = advance(subject, place, first, last)
-        pushed = transition(subject, place, end, first, last, whole=True) @ frame
+        pushed = transition(subject, place, first, last, end.carried) @ frame
         frame, triangle = orthonormalised(pushed)
         place = end
         if first >= counted_from:

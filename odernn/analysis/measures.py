@@ -16,7 +16,7 @@ from .matrices import eigenvalues
 from .spectrum import jacobians_along, scaled
 from .stability import ROUNDING, amplification
 from .subject import Subject
-from .transition import advance, start, transition
+from .transition import start, transition
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,5 @@ def measure(subject: Subject, found: Modes) -> Measures:
 
 
 def _conditioning(subject: Subject) -> Conditioning | None:
-    begin = start(subject)
-    end = advance(subject, begin, 0, subject.length)
-    jacobian = transition(subject, begin, end, 0, subject.length, whole=False)
+    jacobian = transition(subject, start(subject), 0, subject.length)
     return conditioning(jacobian.cpu().double()) if bool(torch.isfinite(jacobian).all()) else None

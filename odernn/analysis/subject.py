@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import ODERNN, RecurrentState, VectorField
-from odernn.layer.inputs import check_continuing, initial_state, time_first
+from odernn.layer.inputs import initial_state, time_first
 from solvers.checks import check_tensor
 
 
@@ -83,7 +83,6 @@ def prepare(rnn: ODERNN, x: Tensor, y0: Tensor | None, dtype: torch.dtype | None
     samples = time_first(converted(x, dtype), field, rnn.batch_first).detach()
     given = converted(y0, dtype) if isinstance(y0, Tensor) else y0
     state = RecurrentState(initial_state(given, samples, field, x.ndim == 3).detach())
-    check_continuing(state.y, samples.shape[1], field)
     steps = dt.expand(len(samples)) if isinstance(dt, Tensor) and dt.ndim == 0 else dt
     return Subject(copied, samples, state, steps if isinstance(steps, Tensor) else None)
 

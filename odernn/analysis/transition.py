@@ -55,23 +55,21 @@ def advance(subject: Subject, place: Place, first: int, last: int) -> Place:
 
 
 def transition(
-    subject: Subject, place: Place, end: Place, first: int, last: int, *, whole: bool
+    subject: Subject, place: Place, first: int, last: int, carried: Sequence[int] = ()
 ) -> Float[Tensor, "batch rows columns"]:
     """The Jacobian of the samples from `first` to `last`, by the whole state at their start.
 
     Args:
         subject: what is analysed.
         place: where it stands at `first`.
-        end: what `advance` gives from there.
         first: the first sample.
         last: after the last sample.
-        whole: of the whole state at the end, y and what is carried; else of y only.
+        carried: the entries of the memory at the end that are differentiated too, after y.
     """
     size = subject.rnn.field.hidden_size
-    rows = size * (1 + len(end.carried)) if whole else size
+    rows = size * (1 + len(carried))
     directions = torch.eye(rows, dtype=place.state.y.dtype, device=place.state.y.device)
     at_once = max(1, ENTRIES // ((last - first) * subject.batch * size))
-    carried = end.carried if whole else ()
     blocks = [
         _rows(subject, place, carried, block.split(size, dim=1), first, last) for block in directions.split(at_once)
     ]

@@ -27,3 +27,7 @@ class AffineControl(NamedTuple):
             return x
         u = linear(x, self.weight, self.bias)
         return u.tanh_() if self.squashed else u
+
+
+GIVEN = AffineControl(None, None, squashed=False)
+"""Of samples that are the control."""

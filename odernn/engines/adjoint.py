@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import final
 
 import torch
@@ -13,7 +14,7 @@ from solvers.extend import Problem, Save, Solved
 
 from .lowering import lower
 from .problem import RecurrentProblem
-from .program import Call, step_of_rows
+from .program import step_of_rows
 from .torch.discrete_adjoint import at_samples, final_carry, previous_step
 
 
@@ -35,35 +36,36 @@ class Operator(Adjoint):
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run, keeping the states at the samples if they or gradients are wanted."""
         assert isinstance(problem, RecurrentProblem)
-        call = self._call(problem)
-        kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
-            *call.arguments(), save == "trajectory" or _needs_gradient(call)
-        )
-        every = problem.substeps if call.method.family == "two-step" else 1
-        trajectory = at_samples(kept, every) if save == "trajectory" else None
-        return Solved(trajectory, last, final_carry(problem, last_but_one))
-
-    def _call(self, problem: RecurrentProblem) -> Call:
-        recurrence = problem.recurrence
-        assert recurrence is not None
+        span, weight = problem.span, problem.inputs[0]
+        assert weight is not None
         previous, dt_previous = _before(problem)
-        return lower(
-            *(problem.field, problem.hold, problem.solver, problem.y0, recurrence.weight, recurrence.samples),
-            dt=_steps(recurrence.dt),
-            before=recurrence.before,
+        call = lower(
+            *(problem.field, problem.hold, problem.solver, problem.y0, weight, span.samples, problem.control),
+            dt=_steps(span.dt),
+            before=span.before,
             substeps=problem.substeps,
             y_previous=previous,
             dt_previous=dt_previous,
         )
+        arguments = call.arguments()
+        kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
+            *arguments, save == "trajectory" or _needs_gradient(arguments)
+        )
+        if call.method.family != "two-step":
+            return Solved(kept if save == "trajectory" else None, last, problem.memory or ())
+        trajectory = at_samples(kept, problem.substeps) if save == "trajectory" else None
+        return Solved(trajectory, last, final_carry(problem, last_but_one))
 
 
-def _needs_gradient(call: Call) -> bool:
-    tensors = (part for part in call.arguments() if isinstance(part, Tensor))
-    return torch.is_grad_enabled() and any(part.requires_grad for part in tensors)
+def _needs_gradient(arguments: tuple[object, ...]) -> bool:
+    tensors = [each for each in arguments if isinstance(each, Tensor)]
+    return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
 
 
 def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
+    if not problem.memory:
+        return None, None
     previous, dt = previous_step(problem)
     if previous is None or dt is None:
         return None, None

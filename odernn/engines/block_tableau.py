@@ -53,13 +53,13 @@ def _sum(number: float, weights: Sequence[float], factors: Sequence[Polynomial],
     """Number I + sum_j weights_j Z factors_j."""
     total: Polynomial = float(number)
     for weight, factor in zip(weights, factors, strict=True):
-        if weight != 0 and not (isinstance(factor, float) and factor == 0):
+        if weight != 0 and (isinstance(factor, Tensor) or factor != 0):
             total = _plus(total, weight * _times(scaled, factor))
     return total
 
 
 def _times(scaled: Tensor, factor: Polynomial) -> Tensor:
-    if isinstance(factor, float):
+    if not isinstance(factor, Tensor):
         return factor * scaled
     return torch.einsum("...rkh,...kch->...rch", scaled, factor)
 
@@ -71,7 +71,7 @@ def _plus(total: Polynomial, matrix: Tensor) -> Tensor:
 
 
 def _entry(weight: Polynomial, matrices: list[Tensor]) -> Entry:
-    if isinstance(weight, float):
+    if not isinstance(weight, Tensor):
         return Entry(weight, -1)
     matrices.append(weight)
     return Entry(1.0, len(matrices) - 1)

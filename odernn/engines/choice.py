@@ -18,11 +18,13 @@ from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
 
 from . import native
 from .adjoint import Operator
-from .lowering import unsupported
+from .lowering import misfit, unsupported
 from .native.chunk_recursion import run_backward
 from .operators import NATIVE, TORCH
 from .problem import RecurrentProblem
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
+from .torch.sweep import one_by_one
+from .warning import EngineWarning
 
 Engine = Literal["auto", "torch", "native"]
 ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
@@ -35,10 +37,6 @@ and 128, where the weights lie in no cache that a core has to itself.
 """
 
 _LOG = logging.getLogger(__name__)
-
-
-class EngineWarning(UserWarning):
-    """The native engine was asked for and cannot serve here; the torch engine serves in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,39 +114,53 @@ class OnEngine(Adjoint):
             refuse_transforms("discrete", problem)
         elif transformed(problem):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
+        if not problem.y0.numel():
+            return Choice("torch", Autograd(), "the batch is empty")
         if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
-            return Choice("torch", self._of_any(problem), "the problem is not a layer's")
-        missing = unsupported(problem.field, problem.hold, problem.solver, _step_of(problem))
+            return Choice("torch", self._without_parallel(), "the problem is not a layer's")
+        missing = unsupported(problem.field, problem.hold, problem.solver, problem.step)
+        if missing is None and problem.called is not None:
+            missing = misfit(problem.field, problem.y0, problem.given.samples, problem.control)
         if missing is not None:
             return self._without_operator(problem, missing)
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
-            return Choice("torch", Operator(TORCH), reason)
-        return Choice("native", Operator(NATIVE), "the kernels take field, method and state")
+            return Choice("torch", _ON_TORCH, _with_control(problem, reason))
+        return Choice("native", _ON_NATIVE, _with_control(problem, "the kernels take field, method and state"))
 
-    def _of_any(self, problem: Problem) -> Adjoint:
-        """`Auto` is the discrete adjoint where that is parallel in time, else autograd."""
-        if not isinstance(self.adjoint, Auto):
-            return self.adjoint
-        parallel = supports_parallel(problem) and not transformed(problem) and not torch.compiler.is_compiling()
-        return DiscreteAdjoint() if parallel else Autograd()
+    def _without_parallel(self) -> Adjoint:
+        """What runs a problem that has no parallel form, or one that the compiler traces."""
+        return Autograd() if isinstance(self.adjoint, Auto) else self.adjoint
 
     def _tell(self, choice: Choice) -> None:
         _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
         if self.engine == "native" and choice.engine != "native":
             warn_of_torch(choice.reason)
 
-    def _without_operator(self, problem: Problem, missing: str) -> Choice:
+    def _without_operator(self, problem: RecurrentProblem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
-        picked = self._of_any(problem)
-        if not isinstance(picked, DiscreteAdjoint) or not supports_parallel(problem) or torch.compiler.is_compiling():
-            return Choice("torch", picked, missing)
+        if torch.compiler.is_compiling():
+            return Choice("torch", self._without_parallel(), missing)
+        if not supports_parallel(problem):
+            picked, broken = self._without_parallel(), problem.why_not_parallel()
+            return Choice("torch", picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
+        picked = DiscreteAdjoint() if isinstance(self.adjoint, Auto) else self.adjoint
         reason = why_not_native(self.engine, problem.y0)
         if reason is not None:
             return Choice("torch", picked, f"{missing}, and {reason}")
-        return Choice("native", DiscreteAdjoint(run_backward), f"{missing}; the kernels do the backward recursion")
+        return Choice(
+            "native", replace(picked, recursion=run_backward), f"{missing}; the kernels do the backward recursion"
+        )
+
+
+_ON_TORCH, _ON_NATIVE = Operator(TORCH), Operator(NATIVE)
+
+
+def _with_control(problem: RecurrentProblem, reason: str) -> str:
+    """The reason, and why the control comes from the field itself if it does."""
+    return reason if problem.called is None else f"{reason}; torch computes the control: {problem.called}"
 
 
 def why_not_native(engine: Engine, y: Tensor) -> str | None:
@@ -157,15 +169,11 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
         return "it was asked for"
     if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
         return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
+    if not y.numel():
+        return "the batch is empty"
     if engine == "auto" and y.shape[-1] > WIDEST:
         return f"beyond {WIDEST} units torch's matrix products win"
     return _why_unavailable()
-
-
-def _step_of(problem: RecurrentProblem) -> float | Tensor | None:
-    """The step as the operators get it, of a problem that has a form for them."""
-    recurrence = problem.recurrence
-    return None if recurrence is None else recurrence.dt
 
 
 def warn_of_torch(reason: str) -> None:
@@ -200,3 +208,5 @@ ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
     {"auto": Auto, "discrete": DiscreteAdjoint} | dict(solvers.ADJOINTS)
 )
 """The adjoints of a layer by name: those of any right-hand side, and the two that know samples and holds."""
+
+torch.serialization.add_safe_globals([Auto, DiscreteAdjoint, one_by_one])  # a checkpoint's hyperparameters

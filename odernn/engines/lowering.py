@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from solvers import Solver
 
 from ..control.hold import Hold, LinearHold, ZeroOrderHold
-from ..fields.field import ActivatedField, VectorField
-from ..fields.registry import FIELDS
+from ..control.input_map import AffineControl
+from ..fields.field import ActivatedField, BlockLinearField, VectorField
+from ..fields.overrides import why_slope_is_called
 from .program import Call
 from .scheme import scheme_of, unsupported_scheme
-
-_REGISTERED = tuple(FIELDS.values())
-"""The types whose arithmetic is known. One that derives from them may compute something else."""
 
 
 def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tensor | None) -> str | None:
     """Why the operators do not take the three together, or None; `dt` is a number or has time first."""
-    if type(field) not in _REGISTERED or not isinstance(field, ActivatedField):
+    reason = why_slope_is_called(field, in_parts=solver.needs is not None or isinstance(field, BlockLinearField))
+    if reason is not None:
+        return f"there is no operator: {reason}"
+    if not isinstance(field, ActivatedField):
         return f"there is no operator for {type(field).__name__}"
-    if not isinstance(field.input_map, nn.Linear) or field.input_map.bias is None:
-        return "there is no operator for a map of the input that is no torch.nn.Linear with a bias"
     if _hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
     return unsupported_scheme(field, field.activation, solver, dt)
@@ -36,6 +35,7 @@ def lower(
     y0: Tensor,
     weight: Tensor,
     samples: Tensor,
+    control: AffineControl,
     *,
     dt: float | Tensor,
     substeps: int,
@@ -43,19 +43,24 @@ def lower(
     y_previous: Tensor | None = None,
     dt_previous: Tensor | None = None,
 ) -> Call:
-    """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it."""
+    """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it.
+
+    The `control` is that of the samples.
+    """
     assert isinstance(field, ActivatedField)
     name = _hold_name(hold)
     assert name is not None
     lowered = scheme_of(field, field.activation, solver, weight, dt, substeps)
-    control = field.affine_control()
+    bias = control.bias
+    if bias is None and control.weight is not None:
+        bias = control.weight.new_zeros(len(control.weight))
     return Call(
         y0=y0.contiguous(),
         weight=lowered.weight.contiguous(),
         samples=samples.contiguous(),
         method=lowered.method,
         input_weight=None if control.weight is None else control.weight.contiguous(),
-        bias=control.bias,
+        bias=bias,
         kind=lowered.kind,  # pyright: ignore[reportArgumentType]
         squash="tanh" if control.squashed else "identity",
         hold=name,
@@ -66,6 +71,17 @@ def lower(
         dt_previous=dt_previous,
         blocks=None if lowered.blocks is None else lowered.blocks.contiguous(),
     )
+
+
+def misfit(field: VectorField, y0: Tensor, samples: Tensor, control: AffineControl) -> str | None:
+    """Why the operators do not take the control that a field has computed, or None; `samples` are that control."""
+    if control.weight is not None:
+        return None
+    assert isinstance(field, ActivatedField)
+    wanted = (samples.shape[0], len(y0), field.activation.controls * field.hidden_size)
+    if tuple(samples.shape) != wanted or samples.dtype != y0.dtype or samples.device != y0.device:
+        return f"there is no operator for a control of shape {tuple(samples.shape)} and {samples.dtype}"
+    return None
 
 
 def _hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
+from .written import counted
+
 TENSORS = 10
 """The tensors come first among the common arguments; of each there is a gradient."""
 
@@ -50,14 +52,28 @@ def register_rules(namespace: str) -> None:
 
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+    _check_devices(given)
     y0, samples, family, substeps, keep = given[0], given[2], given[13], given[19], given[20]
     two_step = family == "two-step"
     shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else (0,)
     return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
 
+def _check_devices(given: Sequence[Any]) -> None:
+    """All tensors lie together, but for a scalar of the host; one on the meta device would lead here, and to no values.
+
+    Raises:
+        ValueError: one does not.
+    """
+    tensors = [one for one in given if isinstance(one, Tensor)]
+    where = {one.device for one in tensors if one.ndim or one.device.type != "cpu"}
+    if len(where) > 1:
+        raise ValueError(f"the tensors of a recurrence lie on {', '.join(sorted(map(str, where)))}; move them to one")
+
+
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
+    _check_devices(given)
     want_samples, want_dt = given[-2:]
     nothing = y0.new_empty(0)
     of_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
@@ -72,12 +88,15 @@ def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]
         raise RuntimeError("gradients are wanted of an operator that was called with `keep` false; give true")
     ctx.facts = common[TENSORS:]
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*common[:TENSORS], output[0])
+    kept, ctx.writes = counted(output[0])
+    ctx.save_for_backward(*common[:TENSORS], kept)
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         *tensors, kept = ctx.saved_tensors
+        if ctx.writes is not None and ctx.writes.has_changed():
+            kept, *_ = getattr(torch.ops, namespace).solve(*tensors, *ctx.facts, True)
         asked = ctx.needs_input_grad[:TENSORS]
         of_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
         wants = (asked[2], asked[6] or asked[8])

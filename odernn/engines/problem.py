@@ -4,18 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 from torch import Tensor
 
-from solvers.extend import Inputs, Problem
+from solvers import SplittingMethod
+from solvers.extend import Problem
 
 from ..control.hold import Hold
-from ..fields.field import VectorField
-from .recurrence import Recurrence
+from ..control.input_map import AffineControl
+from ..fields.contract import broken_promise
+from ..fields.determinism import is_deterministic
+from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
+from ..fields.overrides import is_affine, why_slope_is_called
+from .recurrence import Recurrence, Scheme
 
-TensorForm = Callable[[Inputs, int, int], Recurrence]
-"""(inputs, start, stop) -> the part from interval `start` to `stop` as a recurrence in tensors."""
+
+class LayerInputs(NamedTuple):
+    """The tensors that a sequence's problem is made of, in the order of `Problem.inputs`.
+
+    Attributes:
+        weight: K of an affine-pointwise field, or None.
+        samples: x (time, batch, m), or the control of the samples, as the problem's `control` says.
+        before: the control before the first sample (batch, U), or None.
+        starts: the start of every interval, or None if the step is a number.
+        lengths: the length of every interval, or None if the step is a number.
+    """
+
+    weight: Tensor | None
+    samples: Tensor
+    before: Tensor | None
+    starts: Tensor | None
+    lengths: Tensor | None
+
+
+class Span(NamedTuple):
+    """The part of a sequence that a problem runs over.
+
+    Attributes:
+        samples: its samples (time, batch, ...).
+        before: the control before the first of them (batch, U), or None.
+        dt: the lengths of its intervals, a number or a tensor (time,) or (time, batch, 1).
+    """
+
+    samples: Tensor
+    before: Tensor | None
+    dt: float | Tensor
 
 
 @final
@@ -26,20 +60,69 @@ class RecurrentProblem(Problem):
     Attributes:
         field: the vector field.
         hold: how its control runs between samples.
-        tensor_form: the same problem as a recurrence in tensors, or None for a field without that structure.
-        repeatable: whether the functions of `tensor_form` give the same when they are called again, after the call.
-        parameters_now: the field's parameters at the time of asking.
+        control: the control of the inputs' samples; the identity where they are the control already.
+        called: why the field's own `control` has been called, or None where `control` is read off its parameters.
+        pointwise: puts what looks at its first value around the field's `pointwise`.
+        dt: the common length of the intervals, or None if the inputs have it.
     """
 
     field: VectorField
     hold: Hold
-    tensor_form: TensorForm | None
-    deterministic: bool
-    parameters_now: Callable[[], tuple[Tensor, ...]]
+    control: AffineControl
+    called: str | None
+    pointwise: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+    dt: float | None
 
     @property
-    def recurrence(self) -> Recurrence | None:
-        """The whole problem in tensors, or None."""
-        if self.tensor_form is None:
+    def given(self) -> LayerInputs:
+        """The inputs by name."""
+        return LayerInputs(*self.inputs)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def span(self) -> Span:
+        """The samples, the control before and the steps, of this part of the sequence."""
+        _, samples, before, _, _ = self.inputs
+        start, stop = self.origin, self.origin + self.length
+        assert samples is not None
+        if start and not self.hold.jumps:
+            before = self.control(samples[start - 1])
+        return Span(samples if self.length == samples.shape[0] else samples[start:stop], before, self.step)
+
+    @property
+    def step(self) -> float | Tensor:
+        """The lengths of the intervals of this part, a number or a tensor (time,) or (time, batch, 1)."""
+        lengths = self.inputs[4]
+        if lengths is not None:
+            return lengths[self.origin : self.origin + self.length]
+        assert self.dt is not None
+        return self.dt
+
+    @property
+    def recurrence(self) -> Recurrence:
+        """This part of the sequence in tensors, of an affine-pointwise field."""
+        field, weight = self.field, self.inputs[0]
+        assert isinstance(field, AffinePointwiseField)
+        assert weight is not None
+        scheme = Scheme(
+            pointwise=self.pointwise(field.pointwise),
+            control=self.control,
+            between=self.hold.between,
+            jumps=self.hold.jumps,
+            partitioned=is_partitioned(field),
+        )
+        return Recurrence(scheme, weight, *self.span)
+
+    def why_not_parallel(self) -> str | None:
+        """Why the field's evaluations at all times cannot be made again together, or None."""
+        field = self.field
+        if not isinstance(field, AffinePointwiseField) or not is_affine(field):
+            return f"{type(field).__name__} is not, or is not only, an affine-pointwise field"
+        if not is_deterministic(field):
+            return "the field draws, counts or is parametrised anew in each call"
+        if why_slope_is_called(field, in_parts=isinstance(self.solver, SplittingMethod)) is None:
             return None
-        return self.tensor_form(self.inputs, self.origin, self.origin + self.length)
+        weight, samples = self.inputs[0], self.inputs[1]
+        assert weight is not None
+        assert samples is not None
+        controls = samples.shape[-1] if self.control.weight is None else len(self.control.weight)
+        return broken_promise(field, weight, controls, self.y0)

@@ -80,4 +80,4 @@ def step_of_rows(dt: float | Tensor, y: Float[Tensor, "batch state"]) -> Float[T
 
 def as_step(dt: float | Tensor) -> Tensor:
     """A number as a tensor of float64, so that it is rounded once."""
-    return dt if isinstance(dt, Tensor) else torch.tensor(dt, dtype=torch.float64)
+    return dt if isinstance(dt, Tensor) else torch.tensor(dt, dtype=torch.float64, device="cpu")

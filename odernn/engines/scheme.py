@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -116,12 +117,19 @@ def _block_scheme(
 
 
 def _method(solver: Solver) -> Method | None:
-    """A solver that needs no linear part as the operators know it, or None."""
+    """A solver that needs no linear part as the operators know it, or None; worked out once."""
+    return _lowered(solver) if torch.compiler.is_compiling() else _LOWERED(solver)  # the compiler sees no cache
+
+
+def _lowered(solver: Solver) -> Method | None:
     if isinstance(solver, ExplicitRungeKutta):
         return _runge_kutta(solver)
     if isinstance(solver, SplittingMethod):
         return kicks_and_drifts(solver.shears)
     return two_step() if isinstance(solver, LeapfrogMidpoint) else None
+
+
+_LOWERED = cache(_lowered)
 
 
 def _runge_kutta(solver: ExplicitRungeKutta) -> Method:

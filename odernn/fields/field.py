@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from solvers.extend import LinearPart, Time
 
 from ..control.input_map import AffineControl
 from .activation import Activation
+
+REMEMBERED = "_contract"
+"""The attribute of a field that remembers which promises it keeps; no copy and no file has it."""
 
 
 class VectorField(nn.Module, ABC):
@@ -36,9 +39,13 @@ class VectorField(nn.Module, ABC):
         self.input_size = input_size
         self.hidden_size = hidden_size
 
+    def __getstate__(self) -> dict[str, object]:
+        """All but what is remembered of this very object."""
+        return {key: value for key, value in vars(self).items() if key != REMEMBERED}
+
     @abstractmethod
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
-        """The part of the input's transform that needs no state; it runs for all times at once."""
+        """The part of the input's transform that needs no state; the layer calls it once, for all times at once."""
 
     @abstractmethod
     def forward(
@@ -62,7 +69,12 @@ class AffinePointwiseField(VectorField):
     def pointwise(
         self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch image"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch hidden"]:
-        """dy/dt from the state, its image p = y K^T and the control, each unit from its own entries of them."""
+        """dy/dt from the state, its image p = y K^T and the control, each unit from its own entries of them.
+
+        Each row looks at itself, and an evaluation draws and changes nothing. The layer tries that once: a field that
+        does otherwise, such as one with layer normalisation, goes by autograd step by step. As a plain `VectorField`
+        it says so itself.
+        """
 
     def forward(
         self, t: Time, y: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch control"]
@@ -152,11 +164,11 @@ class BlockLinearField(Protocol):
         ...
 
 
-def is_partitioned(field: VectorField) -> TypeGuard[PartitionedField]:
-    """Whether the field says that its state is (q, p), each half driven by the other alone."""
+def is_partitioned(field: VectorField) -> bool:
+    """Whether the field says that its state is (q, p), each half driven by the other only."""
     return isinstance(field, PartitionedField) and field.partitioned and not is_damped_partitioned(field)
 
 
-def is_damped_partitioned(field: VectorField) -> TypeGuard[DampedPartitionedField]:
+def is_damped_partitioned(field: VectorField) -> bool:
     """Whether the field says that its state is (q, p) and that the kick sees p too."""
     return isinstance(field, DampedPartitionedField) and field.partitioned and field.kick_sees_p

@@ -75,10 +75,12 @@ class OscillatorBank(AffinePointwiseField):
             raise ValueError(
                 f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
             )
+        check_not_negative("sigma_w", sigma_w)
         check_not_negative("lowest_frequency", lowest_frequency)
         check_not_negative("highest_frequency", highest_frequency)
         check_positive("frequency_unit", frequency_unit)
         check_positive("damping", damping)
+        check_not_negative("sigma_w", sigma_w)
         self.frequency_unit = frequency_unit
         ends = (lowest_frequency / frequency_unit, highest_frequency / frequency_unit)
         frequencies = torch.linspace(*ends, hidden_size // 2, device=device, dtype=dtype)

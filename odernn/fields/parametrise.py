@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from math import sqrt
 from typing import final
 
@@ -117,3 +120,24 @@ def damped(weight: Float[Tensor, "size size"], damping: float) -> Float[Tensor, 
     if damping == 0:
         return weight
     return weight - damping * torch.eye(len(weight), device=weight.device, dtype=weight.dtype)
+
+
+_BUILDING = threading.RLock()
+"""Held while torch.nn.utils.parametrize caches, which it does for all threads at once."""
+
+
+@contextmanager
+def built_once(module: nn.Module, *, keeps_tape: bool) -> Iterator[None]:
+    """Where a parametrised weight of the module is built once, if the call `keeps_tape` of it.
+
+    Another thread's call of a module with parametrised weights waits: torch's cache would hand it a weight with this
+    call's graph.
+    """
+    if torch.compiler.is_compiling():
+        with nn.utils.parametrize.cached() if keeps_tape else nullcontext():
+            yield
+    elif not any(map(nn.utils.parametrize.is_parametrized, module.modules())):
+        yield
+    else:
+        with _BUILDING, nn.utils.parametrize.cached() if keeps_tape else nullcontext():
+            yield

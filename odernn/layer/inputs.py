@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Solver
 from solvers.checks import check_entries, check_number, check_tensor
 
 from ..control.time_grid import check_same_device
@@ -72,7 +71,7 @@ def initial_state(
     return y0[0] if batched else y0
 
 
-def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: Solver) -> RecurrentState:
+def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
     """The state that a chunk continues from, checked against the chunk, the field and the solver.
 
     A one-step method has no memory, so any solver goes on from it: one that has a memory starts there.
@@ -82,7 +81,7 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
         state: the state.
         batch: sequences of the chunk, or None if the state says how many there are.
         field: the field.
-        solver: the solver.
+        solver: the solver that goes on, as `RecurrentState.solver` has it.
 
     Raises:
         TypeError: not a RecurrentState, or a part of it that is not what it should be.
@@ -104,11 +103,11 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
     _check_time(f"{name}.t", state.t, state.y)
     _check_control(f"{name}.control", state.control, state.y, like)
     _check_memory(f"{name}.memory", state.memory, state.y)
-    made_by, now = state.solver, repr(solver)
-    if state.memory and made_by not in (None, now):
+    if state.memory and state.solver not in (None, solver):
         raise ValueError(
-            f"`{name}` carries the memory of {made_by} and the layer steps with {now}; go on with {made_by}, or start "
-            f"{now} from that state: RecurrentState({name}.y, {name}.t, control={name}.control)"
+            f"`{name}` carries the memory of {state.solver} and the layer steps with {solver}; "
+            f"go on with {state.solver}, or start {solver} from that state: "
+            f"RecurrentState({name}.y, {name}.t, control={name}.control)"
         )
     return replace(state, y=state.y.to(like.dtype), memory=state.memory or None)
 

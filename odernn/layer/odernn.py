@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import get_args, overload
+from typing import Any, get_args, overload
 
 import torch
 from jaxtyping import Float
@@ -17,7 +17,9 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, steps_between, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
+from ..fields.contract import undisturbed
 from ..fields.field import VectorField
+from ..fields.parametrise import built_once
 from . import inputs
 from .problem import initial_value_problem
 from .settings import as_setting, is_setting
@@ -84,17 +86,17 @@ class ODERNN(nn.Module):
     ) -> None:
         super().__init__()
         self.field = field
-        self.solver = solver
+        self.solver = solver  # pyright: ignore[reportAttributeAccessIssue]
         self.dt = dt
         self.substeps = substeps
-        self.hold = hold
+        self.hold = hold  # pyright: ignore[reportAttributeAccessIssue]
         self.batch_first = batch_first
-        self.adjoint = adjoint
+        self.adjoint = adjoint  # pyright: ignore[reportAttributeAccessIssue]
         self.engine = engine
         self.on_divergence = on_divergence
         self.check_input = check_input
 
-    def __setattr__(self, name: str, value: object) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute. A setting is checked and converted as at construction, and left as it was if refused."""
         if is_setting(name):
             value = as_setting(name, value, lambda other: getattr(self, other, None))
@@ -168,7 +170,7 @@ class ODERNN(nn.Module):
             inputs.check_finite_input(samples)
         batched = x.ndim == 3
         if isinstance(y0, RecurrentState):
-            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self.solver)
+            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self._made_by)
         else:
             state = RecurrentState(inputs.initial_state(y0, samples, self.field, batched))
         if timestamps is None:
@@ -202,7 +204,7 @@ class ODERNN(nn.Module):
             inputs.check_finite_input(samples)
         if state is None:
             state = RecurrentState(inputs.initial_state(None, samples, self.field, batched=True))
-        state = inputs.continuing("state", state, samples.shape[1], self.field, self.solver)
+        state = inputs.continuing("state", state, samples.shape[1], self.field, self._made_by)
         _, after = self._run(samples, state, self._step(dt), "end")
         return (after.y if x.ndim == 2 else after.y[0]).clone(), after
 
@@ -226,6 +228,9 @@ class ODERNN(nn.Module):
             TypeError, ValueError: a state that does not fit the field, a number below 1, or a layer whose dt is given
                 sample by sample.
         """
+        if isinstance(state, int):
+            check_count("state", state)
+            state = self.initial_state(state)
         dt = self.dt.detach() if isinstance(self.dt, Tensor) else self.dt
         if isinstance(dt, Tensor) and dt.ndim:
             raise ValueError(
@@ -234,7 +239,7 @@ class ODERNN(nn.Module):
             )
         return Stream(
             Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps),
-            self.initial_state(state) if isinstance(state, int) else state,
+            state,
             engine=self.engine,
             on_divergence=self.on_divergence,
             check_input=self.check_input,
@@ -245,7 +250,8 @@ class ODERNN(nn.Module):
         samples = inputs.time_first(x, self.field, self.batch_first)
         state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
         times = time_grid(self.dt, state.t, samples.shape[0], state.y)
-        problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+        with undisturbed(self.field, samples):
+            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine), problem)
 
     def with_solver(
@@ -291,14 +297,13 @@ class ODERNN(nn.Module):
             problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             check_divergence(problem, solved, self.on_divergence)
-            control = None if self.hold.jumps else self.field.control(samples[-1])
+            control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.memory, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
-        keeps_tape = isinstance(self.adjoint, Autograd | Auto)
-        return nn.utils.parametrize.cached() if keeps_tape else nullcontext()
+        return built_once(self.field, keeps_tape=isinstance(self.adjoint, Autograd | Auto))
 
     def _by_timestamps(
         self, timestamps: Tensor, state: RecurrentState, dt: Step | None, samples: Tensor, continuing: bool

@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
 
 from solvers import Solver
-from solvers.extend import Inputs, Interval
+from solvers.extend import Inputs, Interval, RightHandSide
 
 from ..control.hold import Hold, controls
+from ..control.input_map import GIVEN
 from ..control.time_grid import TimeGrid, time_spans
-from ..engines.problem import RecurrentProblem
-from ..engines.recurrence import Recurrence, Scheme
-from ..fields.determinism import is_deterministic
-from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
-from .right_hand_side import make_right_hand_side
+from ..engines.problem import LayerInputs, RecurrentProblem
+from ..fields.field import AffinePointwiseField, VectorField
+from ..fields.overrides import affine_control_of
+from .returned import FirstValue, check_control, check_weight, looked_at
+from .right_hand_side import is_elementwise, make_right_hand_side
 from .state import RecurrentState
-
-
-class LayerInputs(NamedTuple):
-    """The tensors that a sequence's problem is made of, in the order of `Problem.inputs`.
-
-    Attributes:
-        weight: K of an affine-pointwise field, or None.
-        samples: x (time, batch, m).
-        before: the control before the first sample (batch, U), or None.
-        starts: the start of every interval, or None if the step is a number.
-        lengths: the length of every interval, or None if the step is a number.
-    """
-
-    weight: Tensor | None
-    samples: Tensor
-    before: Tensor | None
-    starts: Tensor | None
-    lengths: Tensor | None
 
 
 def initial_value_problem(
@@ -48,25 +30,34 @@ def initial_value_problem(
     state: RecurrentState,
     times: TimeGrid,
 ) -> RecurrentProblem:
-    """The problem of running `field` over `samples` from `state`; its weights are built here, once."""
+    """The problem of running `field` over `samples` from `state`.
+
+    The weights are built here, once. A control that only the field itself can compute is computed here too, once, for
+    all samples; a registered one is left to the engine, which makes it piece by piece.
+    """
     weight = field.weight() if isinstance(field, AffinePointwiseField) else None
-    scheme = _scheme(field, hold) if isinstance(field, AffinePointwiseField) else None
+    if weight is not None:
+        check_weight(field, weight, state.y)
+    control, called = affine_control_of(field)
+    if control is None:
+        u = field.control(samples)
+        check_control(field, u, samples)
+        control, samples = GIVEN, u
 
     def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
-        inputs = _part(field, hold, LayerInputs(*given), first - offset)  # pyright: ignore[reportArgumentType]
-        u = field.control(inputs.samples[first - offset : last - offset])
+        inputs = LayerInputs(*given)  # pyright: ignore[reportArgumentType]
+        before = inputs.before
+        if first > offset and not hold.jumps:
+            before = control(inputs.samples[first - offset - 1])
+        u = control(inputs.samples[first - offset : last - offset])
         intervals = time_spans(times, inputs.starts, inputs.lengths, first, last, offset)
-        right_hand_side = make_right_hand_side(field, inputs.weight)
-        held = controls(hold, u, inputs.before, intervals)
-        return [Interval(right_hand_side(c), span.t, span.dt) for c, span in zip(held, intervals, strict=True)]
-
-    def tensor_form(given: Inputs, first: int, last: int) -> Recurrence:
-        inputs = _part(field, hold, LayerInputs(*given), first)  # pyright: ignore[reportArgumentType]
-        assert scheme is not None
-        assert inputs.weight is not None
-        dt = times.dt if inputs.lengths is None else inputs.lengths[first:last]
-        assert dt is not None
-        return Recurrence(scheme, inputs.weight, inputs.samples[first:last], inputs.before, dt)
+        elementwise = is_elementwise(field, solver, inputs.weight, u.shape[-1])
+        right_hand_side = make_right_hand_side(field, inputs.weight, elementwise=elementwise)
+        held = controls(hold, u, before, intervals)
+        sides: list[RightHandSide] = [right_hand_side(each) for each in held]
+        if first == 0:
+            sides[0] = looked_at(field, sides[0])
+        return [Interval(f, span.t, span.dt) for f, span in zip(sides, intervals, strict=True)]
 
     return RecurrentProblem(
         solver,
@@ -77,27 +68,12 @@ def initial_value_problem(
         substeps,
         state.y,
         state.memory,
-        parameters=tuple(field.parameters()),
+        parameters=lambda: tuple(field.parameters()),
+        roots=(field,),
         field=field,
         hold=hold,
-        tensor_form=None if scheme is None else tensor_form,
-        deterministic=is_deterministic(field),
-        parameters_now=lambda: tuple(field.parameters()),
-    )
-
-
-def _part(field: VectorField, hold: Hold, inputs: LayerInputs, first: int) -> LayerInputs:
-    """The inputs with the control before interval `first` in the place of that before the sequence."""
-    if first == 0 or hold.jumps:
-        return inputs
-    return inputs._replace(before=field.control(inputs.samples[first - 1]))
-
-
-def _scheme(field: AffinePointwiseField, hold: Hold) -> Scheme:
-    return Scheme(
-        pointwise=field.pointwise,
-        control=field.control,
-        between=hold.between,
-        jumps=hold.jumps,
-        partitioned=is_partitioned(field),
+        control=control,
+        called=called,
+        pointwise=lambda pointwise: FirstValue(pointwise, f"{type(field).__name__}.pointwise", 0),
+        dt=times.dt,
     )

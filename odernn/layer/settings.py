@@ -86,5 +86,5 @@ def check_structure(field: VectorField, solver: Solver) -> None:
         ValueError: the field lacks a structure that the solver needs; the message names both.
     """
     state = torch.empty(1, field.hidden_size, device="meta")
-    structure = make_right_hand_side(field, None)(lambda t: state)
+    structure = make_right_hand_side(field, None, elementwise=True)(lambda t: state)
     check_requirements(solver, structure, state, type(field).__name__)

@@ -88,7 +88,7 @@ def _flatten(state: RecurrentState) -> tuple[list[Any], str | None]:
     return [getattr(state, name) for name in _CHILDREN], state.solver
 
 
-def _flatten_with_keys(state: RecurrentState) -> tuple[list[tuple[GetAttrKey, Any]], str | None]:
+def _flatten_with_keys(state: RecurrentState) -> tuple[list[tuple[Any, Any]], str | None]:
     return [(GetAttrKey(name), getattr(state, name)) for name in _CHILDREN], state.solver
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, final
 
 from jaxtyping import Float
@@ -14,12 +14,16 @@ from solvers.checks import check_positive, check_solver
 from solvers.extend import Memory, RightHandSide, Time
 
 from ..control.hold import Control, Hold, control_of
+from ..control.input_map import GIVEN
 from ..control.time_grid import TimeSpan
 from ..engines.lowering import lower
 from ..engines.native.plan import Plan
 from ..engines.program import step_of_rows
+from ..engines.torch.sweep import is_parallel
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
-from .right_hand_side import make_affine_right_hand_side, make_right_hand_side
+from ..fields.overrides import affine_control_of, is_affine
+from .returned import check_control, looked_at
+from .right_hand_side import is_elementwise, make_affine_right_hand_side, make_right_hand_side
 from .settings import as_setting, check_structure
 
 _NO_SPAN = TimeSpan(0.0, 1.0)
@@ -89,10 +93,6 @@ class Discretisation:
         check_solver(self.solver)
         check_structure(self.field, self.solver)
 
-    def control(self) -> Callable[[Tensor], Tensor]:
-        """What makes the control of a sample, its weights at hand."""
-        return self.field.affine_control() if isinstance(self.field, ActivatedField) else self.field.control
-
 
 @final
 class TorchStepper:
@@ -100,14 +100,22 @@ class TorchStepper:
 
     def __init__(self, scheme: Discretisation) -> None:
         self._scheme = scheme
-        self._control = scheme.control()
-        self._make = _maker(scheme.field, scheme.solver)
+        self._control = affine_control_of(scheme.field)[0] or scheme.field.control
+        self._weight = scheme.field.weight() if isinstance(scheme.field, AffinePointwiseField) else None
+        self._make: Callable[[Control], RightHandSide] | None = None
+        self._looked = False
 
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         scheme = self._scheme
         u = self._control(x)
+        if not self._looked:
+            check_control(scheme.field, u, x)
+        if self._make is None:
+            self._make = _maker(scheme.field, scheme.solver, self._weight, u.shape[-1])
         f, dt = self._make(self._held(u, before, t)), scheme.dt / scheme.substeps
+        if not self._looked:
+            f, self._looked = looked_at(scheme.field, f), True
         memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
         for k in range(scheme.substeps):
             y, memory = scheme.solver.step(f, t + k * dt if k else t, dt, y, memory)
@@ -128,24 +136,31 @@ class NativeStepper:
     def __init__(self, scheme: Discretisation, y: Float[Tensor, "batch hidden"]) -> None:
         field = scheme.field
         assert isinstance(field, AffinePointwiseField)
-        samples = y.new_zeros(1, len(y), field.input_size)
+        assert isinstance(field, ActivatedField)
+        control = affine_control_of(field)[0]
+        self._control = None if control is not None and scheme.hold.jumps else control or field.control
+        self._shape = (len(y), field.activation.controls * field.hidden_size)
+        # A control that is computed here: by the field itself, or for a hold, whose next sample's control before it is.
+        width = field.input_size if self._control is None else self._shape[1]
         call = lower(
-            field, scheme.hold, scheme.solver, y, field.weight(), samples, dt=scheme.dt, substeps=scheme.substeps
+            *(field, scheme.hold, scheme.solver, y, field.weight(), y.new_zeros(1, len(y), width)),
+            GIVEN if self._control is not None or control is None else control,
+            dt=scheme.dt,
+            substeps=scheme.substeps,
         )
-        self._control = None if scheme.hold.jumps else scheme.control()
-        if self._control is not None:  # it is the next sample's control before, so it must be at hand
-            given = self._control(samples)
-            call = replace(call, samples=given, input_weight=None, bias=None, squash="identity")
         self._advance = Plan(call).advance
+        self._carries = not scheme.hold.jumps
         self._two_step = call.method.family == "two-step"
         self._dt = scheme.dt / scheme.substeps
 
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
-        u = None if self._control is None else self._control(x)
+        u = None if self._control is None else self._control(x).expand(self._shape).contiguous()
         previous, dt_previous = self._before(memory) if memory and self._two_step else (None, None)
         y, last_but_one, is_finite = self._advance(x if u is None else u, y, before, previous, dt_previous)
-        return StepResult(y, (last_but_one, self._dt) if self._two_step else (), u, is_finite)
+        return StepResult(
+            y, (last_but_one, self._dt) if self._two_step else (), u if self._carries else None, is_finite
+        )
 
     def _before(self, memory: Memory) -> tuple[Tensor, Tensor | None]:
         """The state before and the step from it, where that is not the stream's own."""
@@ -155,9 +170,12 @@ class NativeStepper:
         return previous.contiguous(), None if own else step_of_rows(dt, previous)
 
 
-def _maker(field: VectorField, solver: Solver) -> Callable[[Control], RightHandSide]:
+def _maker(
+    field: VectorField, solver: Solver, weight: Tensor | None, controls: int
+) -> Callable[[Control], RightHandSide]:
     """From a control to the right-hand side, with no more structure than the solver asks for."""
-    if not isinstance(field, AffinePointwiseField):
-        return make_right_hand_side(field, None)
-    weight = field.weight()
-    return make_affine_right_hand_side(field, weight) if solver.needs is None else make_right_hand_side(field, weight)
+    if solver.needs is None and weight is not None and is_parallel(solver) and is_affine(field):
+        assert isinstance(field, AffinePointwiseField)
+        return make_affine_right_hand_side(field, weight)
+    elementwise = is_elementwise(field, solver, weight, controls)
+    return make_right_hand_side(field, weight, elementwise=elementwise)

@@ -62,12 +62,12 @@ class Stream:
     ) -> None:
         _check_arguments(discretisation, engine, on_divergence, check_input)
         field = discretisation.field
-        scheme = replace(discretisation, field=copy.deepcopy(field, _shared_generators(field)).requires_grad_(False))
-        begin = inputs.continuing("state", state, None, field, scheme.solver).detach().clone()
+        scheme = replace(discretisation, field=copy.deepcopy(field, _not_copied(field)).requires_grad_(False))
+        self._made_by = repr(scheme.solver)
+        begin = inputs.continuing("state", state, None, field, self._made_by).detach().clone()
         self._y, self._t, self._memory, self._before = begin.y, as_number(begin.t), begin.memory, begin.control
         self._dt = scheme.dt
-        self._made_by = repr(scheme.solver)
-        reason = unsupported(scheme.field, scheme.hold, scheme.solver, scheme.dt) or why_not_native(engine, self._y)
+        reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
@@ -120,10 +120,16 @@ def _check_arguments(discretisation: object, engine: object, on_divergence: obje
     check_flag("check_input", check_input)
 
 
-def _shared_generators(field: VectorField) -> dict[int, object]:
-    """What a copy of the field does not copy: a generator of noise goes on where it is."""
-    attributes = (value for module in field.modules() for value in vars(module).values())
-    return {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+def _not_copied(field: VectorField) -> dict[int, object]:
+    """What a copy of the field does not copy.
+
+    A generator of noise goes on where it is. A tensor with a history, as pruning and the old weight and spectral norm
+    keep it in an attribute, is cut off from it: the hook makes it again.
+    """
+    attributes = [value for module in field.modules() for value in vars(module).values()]
+    generators: dict[int, object] = {id(value): value for value in attributes if isinstance(value, torch.Generator)}
+    tensors = (value for value in attributes if isinstance(value, Tensor) and not value.is_leaf)
+    return generators | {id(value): value.detach().clone() for value in tensors}
 
 
 def _is_finite(y: Tensor) -> bool:

@@ -14,6 +14,10 @@ from ..checks import check_count
 from ..loop import Problem
 from ..solver import Memory
 from .adjoint import Adjoint, Autograd, Save, Solved
+from .snapshot import Mark, Snapshot, snapshot_of
+
+Outcome = tuple[Tensor | None, Tensor, Memory]
+"""The trajectory if it is wanted, the state at the end, the solver's memory there."""
 
 
 @final
@@ -50,30 +54,53 @@ class Checkpointed(Adjoint):
             return self.within.solve(problem, save)
         size = max(1, isqrt(problem.length)) if self.every == "sqrt" else self.every
         y, memory = problem.y0, problem.start()  # made once: a stochastic method draws its seed there
+        snapshot, mark = snapshot_of(problem, "checkpointed"), None
         parts: list[Tensor] = []
         for start in range(0, problem.length, size):
-            trajectory, y, memory = self._part(problem, start, min(start + size, problem.length), y, memory, save)
+            mark = None if snapshot is None else snapshot.marked(mark)
+            part = _Part(self.within, problem, start, min(start + size, problem.length), save, snapshot, mark)
+            trajectory, y, memory = _checkpointed(part, y, memory)
             if trajectory is not None:
                 parts.append(trajectory)
+        if snapshot is not None:
+            snapshot.settle(replays=True)
         return Solved(torch.cat(parts) if parts else None, y, memory)
 
-    def _part(
-        self, problem: Problem, start: int, stop: int, y: Tensor, memory: Memory, save: Save
-    ) -> tuple[Tensor | None, Tensor, Memory]:
-        """One part, none of whose intermediate tensors are kept."""
 
-        def run(y: Tensor, memory: Memory) -> tuple[Tensor | None, Tensor, Memory]:
-            solved = self.within.solve(problem.segment(start, stop, y, memory), save)
-            return solved.trajectory, solved.y, solved.memory
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some intervals of a problem, run in the forward pass and again, as it was then, in the backward pass."""
 
-        try:
-            outcome = checkpoint(run, y, memory, use_reentrant=False, preserve_rng_state=True)
-        except RuntimeError as error:
-            if "saved tensor hooks" not in str(error):
-                raise
-            raise NotImplementedError(
-                "the checkpointed adjoint does not go through torch.func's grad, vjp, jacrev and hessian, which do not "
-                "support torch's checkpoint: use adjoint='autograd' under them, or torch.autograd.grad and backward()"
-            ) from error
-        assert isinstance(outcome, tuple)
-        return outcome
+    within: Adjoint
+    problem: Problem
+    start: int
+    stop: int
+    save: Save
+    snapshot: Snapshot | None
+    mark: Mark | None
+
+    def run(self, y: Tensor, memory: Memory) -> Outcome:
+        """Run them from a state."""
+        if self.snapshot is None or not self.snapshot.settled:
+            return self._run(y, memory)
+        with self.snapshot.restored(self.mark):
+            return self._run(y, memory)
+
+    def _run(self, y: Tensor, memory: Memory) -> Outcome:
+        solved = self.within.solve(self.problem.segment(self.start, self.stop, y, memory), self.save)
+        return solved.trajectory, solved.y, solved.memory
+
+
+def _checkpointed(part: _Part, y: Tensor, memory: Memory) -> Outcome:
+    """A part, none of whose intermediate tensors are kept."""
+    try:
+        outcome = checkpoint(part.run, y, memory, use_reentrant=False, preserve_rng_state=True)
+    except RuntimeError as error:
+        if "saved tensor hooks" not in str(error):
+            raise
+        raise NotImplementedError(
+            "the checkpointed adjoint does not go through torch.func's grad, vjp, jacrev and hessian, which do not "
+            "support torch's checkpoint: use adjoint='autograd' under them, or torch.autograd.grad and backward()"
+        ) from error
+    assert isinstance(outcome, tuple)
+    return outcome

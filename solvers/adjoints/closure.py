@@ -102,7 +102,7 @@ def _value(original: Tensor, leaf: Tensor) -> Tensor:
 
 def _clock() -> int:
     """A number below the sequence numbers of all autograd nodes that this thread makes from now on."""
-    node = torch.zeros((), requires_grad=True).clone().grad_fn
+    node = torch.zeros((), requires_grad=True, device="cpu").clone().grad_fn
     assert node is not None
     return node._sequence_nr()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
 
+from ..checks import check_count
 from ..loop import Interval, Problem
 from ..methods.runge_kutta import RK38, Euler, Heun, Heun3, Midpoint
 from ..methods.step_control import step_limit_error, steps_exceeded
@@ -17,7 +19,8 @@ from ..right_hand_side import Need
 from ..solver import Memory, Solver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .closure import ClosureConverted
-from .differentiable import PART, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .snapshot import Snapshot, snapshot_of
 from .unsupported import refuse_second_derivative, refuse_transforms
 
 _SAME = {Euler: "euler", Midpoint: "midpoint", Heun: "heun2", Heun3: "heun3", RK38: "rk4"}
@@ -32,8 +35,8 @@ class Continuous(Adjoint):
     stored first state, forward and then backward with the adjoint.
 
     Memory: the state at the end of each interval is all that is kept of it, which is the trajectory itself where that
-    is asked for; besides, the gradients of the inputs that need one. A fixed amount comes on top: the control of 64
-    intervals and its gradient, and torchdiffeq's solution over one interval.
+    is asked for; besides, the gradients of the inputs that need one. A fixed amount comes on top: the control of
+    `chunk` intervals and its gradient, and torchdiffeq's solution over one interval.
 
     The gradient is that of the exact flow between the stored states, and not of the numbers that the solver made: it
     differs from `Autograd`'s by the discretisation error, O(dt^order), and agrees only as dt goes to 0. Backward in
@@ -49,23 +52,26 @@ class Continuous(Adjoint):
     Args:
         backward: how the adjoint equation is solved; None for the solver's own method and steps where torchdiffeq has
             them (Euler, Midpoint, Heun, Heun3, RK38, TorchdiffeqSolver), and dopri5 otherwise.
+        chunk: intervals whose control is made together.
 
     Raises:
-        TypeError: `backward` is something else.
+        TypeError, ValueError: `backward` is something else, or `chunk` is not a whole number from 1.
 
     Source: Chen, Rubanova, Bettencourt & Duvenaud, Neural ordinary differential equations (NeurIPS 2018), sec. 2,
     algorithm 1; Pontryagin et al., The mathematical theory of optimal processes (1962).
     """
 
     backward: TorchdiffeqSolver | None = None
+    chunk: int = CHUNK
 
     def __post_init__(self) -> None:
-        """Check the one argument."""
+        """Check the arguments."""
         if not isinstance(self.backward, TorchdiffeqSolver | None):
             raise TypeError(
                 f"`backward` is {type(self.backward).__name__}; give a TorchdiffeqSolver, such as "
                 "TorchdiffeqSolver('dopri5'), or None"
             )
+        check_count("chunk", self.chunk)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run the loop without a tape, an interval at a time."""
@@ -79,8 +85,11 @@ class Continuous(Adjoint):
         refuse_transforms("continuous", problem)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
         backward.check_dtype(problem.y0.dtype)
-        run = _Run(problem, differentiable_inputs(problem), backward, save)
+        differentiable, snapshot = differentiable_inputs(problem), snapshot_of(problem, "continuous")
+        run = _Run(problem, differentiable, backward, save, self.chunk, snapshot)
         y, trajectory = _Continuous.apply(run, problem.y0, *run.differentiable.originals)
+        if run.snapshot is not None:
+            run.snapshot.settle()
         return Solved(trajectory, y, run.memory)
 
 
@@ -99,12 +108,20 @@ class _Run:
     """
 
     def __init__(
-        self, problem: Problem, differentiable: DifferentiableInputs, backward: TorchdiffeqSolver, save: Save
+        self,
+        problem: Problem,
+        differentiable: DifferentiableInputs,
+        backward: TorchdiffeqSolver,
+        save: Save,
+        chunk: int,
+        snapshot: Snapshot | None,
     ) -> None:
         self.problem = problem
         self.differentiable = differentiable
         self.backward = backward
         self.save = save
+        self.chunk = chunk
+        self.snapshot = snapshot
         self.memory: Memory = ()
         self.flow(problem.first(), problem.y0.detach())
 
@@ -134,7 +151,7 @@ class _Continuous(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0: Tensor, *originals: Tensor) -> tuple[Tensor, Tensor | None]:
         """The solver's states, without a tape."""
         visited = y0.new_empty(run.problem.length, *y0.shape)
-        y, run.memory = run_in_parts(run.problem, visited.__setitem__)
+        y, run.memory = run_in_parts(run.problem, visited.__setitem__, run.chunk)
         ctx.run = run
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y0, visited, *originals)  # the last for torch's check that nobody has written into them
@@ -148,7 +165,9 @@ class _Continuous(torch.autograd.Function):
         refuse_second_derivative("continuous")
         y0, visited, *_ = ctx.saved_tensors
         way = _BackwardPass(ctx.run, y0, visited, of_trajectory)
-        return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals
+        snapshot = ctx.run.snapshot
+        with nullcontext() if snapshot is None else snapshot.restored():
+            return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals
 
 
 class _BackwardPass:
@@ -163,8 +182,9 @@ class _BackwardPass:
 
     def go(self, gradient: Tensor) -> Tensor:
         """The gradient by y0, from that by the end; those by the originals are in `sums`."""
-        for start in reversed(range(0, self.run.problem.length, PART)):
-            gradient = self._part(start, min(start + PART, self.run.problem.length), gradient)
+        length, chunk = self.run.problem.length, self.run.chunk
+        for start in reversed(range(0, length, chunk)):
+            gradient = self._part(start, min(start + chunk, length), gradient)
         return gradient
 
     def _part(self, start: int, stop: int, gradient: Tensor) -> Tensor:

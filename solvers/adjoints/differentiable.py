@@ -16,8 +16,8 @@ from ..right_hand_side import RightHandSide, Time, partition_of
 from ..solver import Memory
 from .closure import ClosureConverted
 
-PART = 64
-"""Intervals that are laid out together, so that the control of the whole sequence is never there at once."""
+CHUNK = 64
+"""Intervals that are laid out together by default: the control of the whole sequence is never there at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +87,21 @@ def differentiable_inputs(problem: Problem) -> DifferentiableInputs:
     if problem.parameters is None:
         return _found(problem)
     inputs = tuple(x for x in problem.inputs if x is not None and x.requires_grad)
-    parameters = tuple(p for p in problem.parameters if p.requires_grad)
+    parameters = tuple(p for p in problem.parameters() if p.requires_grad)
     return DifferentiableInputs(problem, inputs + parameters, parameters)
 
 
-def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object]) -> tuple[Tensor, Memory]:
+def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object], size: int) -> tuple[Tensor, Memory]:
     """Run through a problem part by part: the state at the end and the memory; `keep` sees every state.
 
     Args:
         problem: the problem.
         keep: (n, the state at the end of interval n), for every interval.
+        size: intervals a part.
     """
     y, memory = problem.y0, problem.start()
-    for start in range(0, problem.length, PART):
-        part = problem.segment(start, min(start + PART, problem.length), y, memory)
+    for start in range(0, problem.length, size):
+        part = problem.segment(start, min(start + size, problem.length), y, memory)
         for n, state in enumerate(states(part), start):
             y, memory = state
             keep(n, y)

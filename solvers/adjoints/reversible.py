@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, final
@@ -10,14 +11,15 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from ..checks import check_positive
+from ..checks import check_count, check_positive
 from ..loop import Problem
 from ..requirements import refuse_inverse
 from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Memory, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
-from .differentiable import DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
 from .reconstruction import Comparison, Sizes
+from .snapshot import Snapshot, snapshot_of
 from .unsupported import refuse_second_derivative, refuse_transforms
 
 TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-3}
@@ -61,9 +63,11 @@ class Reversible(Adjoint):
     Args:
         tolerance: the relative distance that is allowed; by default 1e-8 in float64 and 1e-3 in float32. Infinity takes
             any gradient.
+        chunk: intervals whose control is made together in the forward pass.
 
     Raises:
-        ValueError: a tolerance that is not above zero, or a solver that has no inverse step.
+        TypeError, ValueError: a tolerance that is not above zero, a chunk that is not a whole number from 1, or a
+            solver that has no inverse step.
         ReconstructionError: in the backward pass, the states could not be made again.
 
     Source: Gomez et al., The reversible residual network (2017); Zhuang et al., MALI (2021); Kidger et al., Efficient
@@ -71,9 +75,11 @@ class Reversible(Adjoint):
     """
 
     tolerance: float | None = None
+    chunk: int = CHUNK
 
     def __post_init__(self) -> None:
-        """Check the tolerance; infinity is allowed."""
+        """Check the arguments; a tolerance of infinity is allowed."""
+        check_count("chunk", self.chunk)
         if self.tolerance is not None and self.tolerance != float("inf"):
             check_positive("tolerance", self.tolerance)
 
@@ -89,8 +95,11 @@ class Reversible(Adjoint):
         if problem.solver.needs is Need.PARTITION:
             refuse_inverse(problem.solver, problem.first().f)
         refuse_transforms("reversible", problem)
-        run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype))
+        run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype), self.chunk)
+        run.snapshot = snapshot = snapshot_of(problem, "reversible")  # after the start, where noise draws its seed
         y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.differentiable.originals)
+        if snapshot is not None:
+            snapshot.settle()
         trajectory = rest.pop() if save == "trajectory" else None
         return Solved(trajectory, y, refilled(run.final, rest))
 
@@ -114,11 +123,15 @@ def refilled(memory: Memory, tensors: Sequence[Tensor]) -> Memory:
 class _Run:
     """One forward pass and what its backward pass needs to know."""
 
-    def __init__(self, problem: Problem, differentiable: DifferentiableInputs, save: Save, tolerance: float) -> None:
+    def __init__(
+        self, problem: Problem, differentiable: DifferentiableInputs, save: Save, tolerance: float, chunk: int
+    ) -> None:
         self.problem = problem
         self.differentiable = differentiable
         self.save = save
         self.tolerance = tolerance
+        self.chunk = chunk
+        self.snapshot: Snapshot | None = None
         self.memory = problem.start()
         self.final: Memory = ()
         self.sizes = Sizes(problem.y0.detach())
@@ -137,11 +150,11 @@ class _Reversible(torch.autograd.Function):
             if trajectory is not None:
                 trajectory[n] = y
 
-        y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), keep)
+        y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), keep, run.chunk)
         carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run = run
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y0, *tensors_of(run.memory), y, *carried)
+        ctx.save_for_backward(y0, *tensors_of(run.memory), y.clone(), *carried)  # the caller may write into its y
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
 
     @staticmethod
@@ -152,7 +165,8 @@ class _Reversible(torch.autograd.Function):
         kept = ctx.saved_tensors
         *of_state, last = gradients if run.save == "trajectory" else (*gradients, None)
         walk = BackwardPass(run, kept[:started], kept[started:], of_state, last)
-        walk.go()
+        with nullcontext() if run.snapshot is None else run.snapshot.restored():
+            walk.go()
         return (None, *walk.gradients, *walk.sums.totals)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 from torch.autograd import forward_ad
 
 from ..loop import Problem
@@ -18,9 +17,8 @@ def transformed(problem: Problem) -> bool:
         return False
     if torch._C._are_functorch_transforms_active():
         return True
-    tensors = (problem.y0, *problem.inputs, *(problem.parameters or ()))
-    return any(x is not None and _has_tangent(x) for x in tensors)
-
-
-def _has_tangent(x: Tensor) -> bool:
-    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(x).tangent is not None
+    if forward_ad._current_level < 0:
+        return False
+    parameters = () if problem.parameters is None else problem.parameters()
+    tensors = (problem.y0, *problem.inputs, *parameters)
+    return any(x is not None and forward_ad.unpack_dual(x).tangent is not None for x in tensors)

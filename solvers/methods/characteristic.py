@@ -22,7 +22,7 @@ def largest_root(*coefficients: Tensor) -> Tensor:
     """
     row = torch.stack([-c for c in coefficients], dim=-1)
     known = torch.isfinite(row).all(dim=-1)
-    companion = torch.zeros(*row.shape, row.shape[-1], dtype=row.dtype)
+    companion = torch.zeros(*row.shape, row.shape[-1], dtype=row.dtype, device=row.device)
     companion[..., 0, :] = torch.where(known.unsqueeze(-1), row, 0)
     companion.diagonal(-1, -2, -1).fill_(1)
     return torch.linalg.eigvals(companion).abs().amax(dim=-1).where(known, torch.nan)

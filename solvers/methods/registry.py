@@ -10,7 +10,7 @@ import torch
 from ..checks import check_choice, check_solver
 from ..solver import Solver
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
-from .exponential import ETDRK2, ExponentialEuler
+from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
 from .implicit.average_vector_field import AverageVectorField
 from .implicit.methods import BackwardEuler, ImplicitMidpoint, Trapezoidal
 from .leapfrog_midpoint import LeapfrogMidpoint
@@ -39,7 +39,10 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
         "asynchronous-leapfrog": AsynchronousLeapfrog,
         "adams-bashforth2": AdamsBashforth2,
         "adams-bashforth3": AdamsBashforth3,
+        "linearly-exact-euler": LinearlyExactEuler,
         "exponential-euler": ExponentialEuler,
+        "lawson-euler": LawsonEuler,
+        "strang": StrangSplitting,
         "etdrk2": ETDRK2,
         "implicit-midpoint": ImplicitMidpoint,
         "trapezoidal": Trapezoidal,

@@ -31,7 +31,7 @@ def imaginary_stability(solver: Solver, limit: float = 100.0, points: int = 100_
     check_solver(solver)
     check_positive("limit", limit)
     check_count("points", points)
-    grid = torch.linspace(0, limit, points + 1, dtype=torch.float64)
+    grid = torch.linspace(0, limit, points + 1, dtype=torch.float64, device="cpu")
     unstable = (_excess(solver, grid) > 0).nonzero()
     if len(unstable) == 0:
         return inf
@@ -39,7 +39,11 @@ def imaginary_stability(solver: Solver, limit: float = 100.0, points: int = 100_
     low, high = float(grid[first - 1]), float(grid[first])
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if float(_excess(solver, torch.tensor([middle]))) > 0 else (middle, high)
+        low, high = (
+            (low, middle)
+            if float(_excess(solver, torch.tensor([middle], dtype=torch.float64, device="cpu"))) > 0
+            else (middle, high)
+        )
     return low if low > NONE else 0.0
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.data import MissingDataError, mnist
+from benchmarks.data import MissingDataError, cifar10, mnist
 from benchmarks.data.locate import ENVIRONMENT_VARIABLE
 
 
@@ -65,8 +65,57 @@ def small_mnist_dir(small_mnist, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def task_arguments(small_mnist_dir) -> dict[str, dict]:
-    """Arguments with which each task can be made without the real MNIST."""
+def cifar_dir() -> Path:
+    """A folder with CIFAR-10's binary files, official or not, where ODERNN_DATA names one; else skips."""
+    folder = os.environ.get(ENVIRONMENT_VARIABLE)
+    try:
+        cifar10.LAYOUT.find(Path(folder or "."))
+    except MissingDataError:
+        pytest.skip(f"no CIFAR-10 binary files in {folder}; name their folder with {ENVIRONMENT_VARIABLE}")
+    return Path(folder or ".")
+
+
+@pytest.fixture(scope="session")
+def small_cifar() -> Callable[[Path], dict[str, Path]]:
+    """Writes 60 random records a file under the names of CIFAR-10's binary files into a folder."""
+
+    def write(folder: Path) -> dict[str, Path]:
+        draw = torch.Generator().manual_seed(0)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {}
+        for file in cifar10.FILES:
+            records = torch.randint(256, (60, cifar10.RECORD), generator=draw, dtype=torch.uint8)
+            records[:, 0] %= 10
+            paths[file.name] = folder / file.name
+            paths[file.name].write_bytes(records.numpy().tobytes())
+        return paths
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def small_cifar_dir(small_cifar, tmp_path_factory) -> Path:
+    """A folder, not to be written to, with the files of `small_cifar`."""
+    folder = tmp_path_factory.mktemp("small-cifar")
+    small_cifar(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def task_arguments(small_mnist_dir, small_cifar_dir) -> dict[str, dict]:
+    """Arguments with which each task can be made without the real data, and is small."""
     mnist = {"data_dir": small_mnist_dir, "val_size": 50}
     permuted = {"permutation_seed": 0}
-    return {"digits": {}, "digits-permuted": permuted, "smnist": mnist, "pmnist": mnist | permuted}
+    cifar = {"data_dir": small_cifar_dir, "val_size": 50}
+    drawn = {"train_size": 150, "val_size": 50, "test_size": 40}
+    return {
+        "digits": {},
+        "digits-permuted": permuted,
+        "smnist": mnist,
+        "pmnist": mnist | permuted,
+        "pixel-cifar": cifar,
+        "noise-padded-cifar": cifar | {"sequence_length": 40},
+        "noise-padded-mnist": mnist | {"sequence_length": 40},
+        "adding": drawn | {"sequence_length": 20},
+        "copy": drawn | {"recall": 3, "delay": 5},
+    }

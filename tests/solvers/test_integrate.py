@@ -19,6 +19,7 @@ from solvers import (
     integrate,
     make_solver,
 )
+from solvers.grid import uniform_grid
 
 SHORT_KICK = Partition(lambda t, p: p, lambda t, q: q[:1])
 
@@ -42,6 +43,17 @@ def test_a_step_that_does_not_divide_the_span_ends_on_t1() -> None:
     times = integrate(decay, torch.ones(1), t1=1, dt=0.3, solver=Euler()).t.tolist()
     assert times == pytest.approx([0, 0.3, 0.6, 0.9, 1])
     assert times[-1] == 1
+
+
+@pytest.mark.parametrize(("t1", "dt", "steps"), [(1.1, 0.1, 11), (0.3, 0.1, 3), (0.7, 0.1, 7)])
+def test_a_quotient_that_is_whole_but_for_rounding_takes_no_step_more(t1: float, dt: float, steps: int) -> None:
+    assert len(uniform_grid(0.0, t1, dt)) == steps
+
+
+def test_evaluations_are_those_of_the_solver() -> None:
+    partition = Partition(lambda t, p: p, lambda t, q: -q)
+    solution = integrate(partition, torch.ones(2), t1=1, dt=0.1, solver=Leapfrog())
+    assert solution.num_evals == 10 * Leapfrog.num_evals == 15  # two kicks and a drift, each half of one
 
 
 @pytest.mark.parametrize("name", SOLVERS)
@@ -153,15 +165,17 @@ def test_divergence_may_be_flagged_instead() -> None:
 
 
 def test_divergence_of_a_two_step_method_is_seen_in_its_memory() -> None:
-    """One state of two is infinite: the last may look well."""
+    """One state of two is infinite: the last looks well."""
+
+    def spike(t: float, y: Tensor) -> Tensor:
+        return torch.full_like(y, 3e38 if float(t) == 5 else 1.0)
+
+    facts = {"t1": 20, "dt": 10, "solver": make_solver("leapfrog-midpoint")}
     with pytest.raises(DivergenceError):
-        integrate(
-            lambda t, y: torch.where(torch.isfinite(y), 3e38, 1.0),
-            torch.ones(1),
-            t1=20,
-            dt=10,
-            solver=make_solver("leapfrog-midpoint"),
-        )
+        integrate(spike, torch.ones(1), **facts)
+    quiet = integrate(spike, torch.ones(1), on_divergence="ignore", **facts)
+    assert quiet.y[1:].tolist() == [[float("inf")], [21.0]]
+    assert not quiet.finite
 
 
 def test_a_solver_may_be_named() -> None:

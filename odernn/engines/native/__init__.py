@@ -2,6 +2,7 @@
 
 from .bindings import Gradients, Recursion, Solution, TwoStepWeights, pull_back, recursion, release_memory, solve
 from .build import NativeUnavailable, is_available, load
+from .registration import register
 
 __all__ = [
     "Gradients",
@@ -16,3 +17,5 @@ __all__ = [
     "release_memory",
     "solve",
 ]
+
+register()

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,6 @@ from functools import cache
 from pathlib import Path
 
 import torch
-
-from ..operators import NATIVE, register_rules
 
 _SOURCES = (
     "scratch.cpp",
@@ -92,8 +91,7 @@ def _load() -> str | None:
         library = _built(f"odernn_native_{_key(compiler, flags)}", flags)
         torch.ops.load_library(library)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        return f"the build with {compiler} failed: {_first_error(str(error))}"
-    register_rules(NATIVE)
+        return f"the build with {shlex.join(compiler)} failed: {_first_error(str(error))}"
     return None
 
 
@@ -107,9 +105,14 @@ def _missing_tool() -> str | None:
     return None
 
 
-def _compiler() -> str | None:
-    """The compiler that torch will call."""
-    return shutil.which(os.environ.get("CXX", "c++"))
+def _compiler() -> tuple[str, ...] | None:
+    """The command of the compiler that torch will call: a program, perhaps a launcher such as ccache, and arguments."""
+    try:
+        name, *arguments = shlex.split(os.environ.get("CXX", "")) or ["c++"]
+    except ValueError:  # a quote that is not closed
+        return None
+    program = shutil.which(name)
+    return None if program is None else (program, *arguments)
 
 
 def _ninja_folder() -> str | None:
@@ -118,14 +121,14 @@ def _ninja_folder() -> str | None:
     return str(folder) if (folder / "ninja").exists() else None
 
 
-def _flags(compiler: str) -> tuple[str, ...]:
+def _flags(compiler: tuple[str, ...]) -> tuple[str, ...]:
     """The compiler's flags, with the name it has for the processor at hand."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
     flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
     return (*flags, _threading(compiler), *(() if native is None else (native,)))
 
 
-def _threading(compiler: str) -> str:
+def _threading(compiler: tuple[str, ...]) -> str:
     """-fopenmp, without which torch's parallel_for runs on one thread, or -pthread for threads of the kernels' own.
 
     OpenMP is for GCC on Linux, whose runtime is the one that torch brings. Another compiler's would be a second one in
@@ -135,20 +138,20 @@ def _threading(compiler: str) -> str:
     return "-fopenmp" if sys.platform == "linux" and _accepts(compiler, "-fopenmp", gcc) else "-pthread"
 
 
-def _accepts(compiler: str, flag: str, source: str = "") -> bool:
+def _accepts(compiler: tuple[str, ...], flag: str, source: str = "") -> bool:
     """Whether the compiler takes the source with the flag."""
-    command = [compiler, flag, "-x", "c++", "-fsyntax-only", "-"]
+    command = [*compiler, flag, "-x", "c++", "-fsyntax-only", "-"]
     return (
         subprocess.run(command, input=source, text=True, capture_output=True, check=False, timeout=60).returncode == 0
     )
 
 
-def _key(compiler: str, flags: tuple[str, ...]) -> str:
+def _key(compiler: tuple[str, ...], flags: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for path in sorted((*_FOLDER.glob("*.cpp"), *_FOLDER.glob("*.h"))):
         digest.update(path.name.encode() + path.read_bytes())
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout
-    facts = (torch.__version__, sys.version, platform.machine(), version, _processor(), *flags)
+    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout
+    facts = (torch.__version__, sys.version, platform.machine(), version, _processor(), *compiler[1:], *flags)
     digest.update("\n".join(facts).encode())
     return digest.hexdigest()[:16]
 

@@ -64,12 +64,12 @@ def _two_step_weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> TwoS
     rows = chunk.images.shape[2]
     ratios = torch.stack(
         [
-            torch.as_tensor(stepper.ratio(chunk.start + n), dtype=torch.float64).reshape(-1).expand(rows)
+            torch.as_tensor(stepper.ratio(chunk.start + n), dtype=torch.float64, device="cpu").reshape(-1).expand(rows)
             for n in range(first, chunk.drive.length)
         ],
         dim=1,
     ).unsqueeze(-1)
-    ones = torch.ones(1, 1, 1, dtype=ratios.dtype).expand(rows, ratios.shape[1], stepper.kept - 1)
+    ones = ratios.new_ones(1, 1, 1).expand(rows, ratios.shape[1], stepper.kept - 1)
     r = torch.cat((ratios, ones), dim=-1).flatten(1)
     return TwoStepWeights((r * r).contiguous(), 1 - r * r, 1 + r)
 

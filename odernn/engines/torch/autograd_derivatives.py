@@ -45,7 +45,7 @@ class AutogradDerivatives:
         self.samples = torch.zeros_like(recurrence.samples) if samples else None
         self.before = torch.zeros_like(recurrence.before) if before and recurrence.before is not None else None
         self.parameters: list[Tensor | None] = [None] * len(parameters)
-        self._leaf = self._before_leaf = torch.empty(0)
+        self._leaf = self._before_leaf = recurrence.samples.new_empty(0)
 
     def open(self, start: int, stop: int) -> ControlPath:
         """The chunk's drive, its samples leaves of a graph of their own."""
@@ -53,7 +53,7 @@ class AutogradDerivatives:
         first = start if start == 0 or whole.scheme.jumps else start - 1
         self._leaf = whole.samples[first:stop].detach().requires_grad_(self.samples is not None)
         before = None if whole.before is None else whole.before.detach().requires_grad_(True)
-        self._before_leaf = torch.empty(0) if before is None else before
+        self._before_leaf = whole.samples.new_empty(0) if before is None else before
         dt = whole.dt[first:stop] if isinstance(whole.dt, Tensor) else whole.dt
         part = Recurrence(whole.scheme, whole.weight, self._leaf, before, dt)
         with torch.enable_grad():

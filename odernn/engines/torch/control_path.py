@@ -14,9 +14,15 @@ ENTRIES = 1 << 19
 """Entries of the state that a chunk's stages may have together: about 2 MB, so that they stay near the processor."""
 
 
-def chunk_bounds(length: int, each: int) -> list[tuple[int, int]]:
-    """The chunks of a sequence of `length` intervals whose stages have `each` entries an interval, in order."""
-    size = max(1, ENTRIES // each)
+def chunk_bounds(length: int, each: int, size: int | None = None) -> list[tuple[int, int]]:
+    """The chunks of a sequence, in order.
+
+    Args:
+        length: its intervals.
+        each: the entries that the stages of one interval have together.
+        size: intervals a chunk; None for as many as have ENTRIES entries.
+    """
+    size = max(1, ENTRIES // each) if size is None else size
     return [(start, min(start + size, length)) for start in range(0, length, size)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, final
 
@@ -10,10 +10,22 @@ import torch
 from torch import Tensor
 
 from solvers import Adjoint, Autograd, Checkpointed, LeapfrogMidpoint, SplittingMethod
-from solvers.extend import Memory, Problem, Save, Solved, refuse_second_derivative, refuse_transforms, without_autocast
+from solvers.checks import check_count
+from solvers.extend import (
+    Memory,
+    Problem,
+    Save,
+    Snapshot,
+    Solved,
+    refuse_second_derivative,
+    refuse_transforms,
+    snapshot_of,
+    without_autocast,
+)
 
 from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
+from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .stepper import Stepper
 from .sweep import KeptStates, Recursion, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
@@ -37,12 +49,22 @@ class DiscreteAdjoint(Adjoint):
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
+        chunk: intervals that the backward pass recomputes together; None for as many as fit the processor's cache.
+
+    Raises:
+        TypeError, ValueError: `chunk` is neither None nor a whole number from 1.
 
     Source: the discrete adjoint of a Runge-Kutta method, as in Hager, Runge-Kutta methods in optimal control and the
     transformed adjoint system, Numer. Math. 87 (2000), 247-282; doing all times at once is our own arrangement.
     """
 
     recursion: Recursion = field(default=one_by_one, repr=False)
+    chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the size of a chunk."""
+        if self.chunk is not None:
+            check_count("chunk", self.chunk)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run without a tape, keeping the states at the samples."""
@@ -53,20 +75,22 @@ class DiscreteAdjoint(Adjoint):
             return Checkpointed(every=1).solve(problem, save)
         assert isinstance(problem, RecurrentProblem)
         recurrence = problem.recurrence
-        assert recurrence is not None
         if not torch.is_grad_enabled():
-            return _infer(problem, recurrence, save)
+            return _infer(problem, recurrence, save, self.chunk)
         return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
         previous, dt_previous = previous_step(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
+        snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self.recursion, dt_previous),
+            _Plan(problem, recurrence, save, self.recursion, dt_previous, self.chunk, snapshot),
             *(problem.y0, previous, dt_previous if isinstance(dt_previous, Tensor) else None),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
-            *(problem.parameters or ()),
+            *(problem.parameters() if problem.parameters is not None else ()),
         )
+        if snapshot is not None:
+            snapshot.settle()
         assert isinstance(outcome, tuple)
         last, last_but_one, *kept = outcome
         every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
@@ -79,10 +103,10 @@ def at_samples(kept: Tensor, every: int) -> Tensor:
     return kept if every == 1 else kept[every - 1 :: every]
 
 
-def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
+def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, chunk: int | None) -> Solved:
     """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
     previous, dt_previous = previous_step(problem)
-    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous)
+    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous, chunk)
     stepper = plan.stepper(recurrence, problem.y0, previous, None)
     last, other, kept = _run(plan, recurrence, stepper, problem.y0, keep=save == "trajectory")
     trajectory = None if kept is None else at_samples(kept, stepper.kept)
@@ -93,12 +117,11 @@ def supports_parallel(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
     if not isinstance(problem, RecurrentProblem) or not is_parallel(problem.solver):
         return False
-    if problem.tensor_form is None or not problem.deterministic:
+    if problem.why_not_parallel() is not None:
         return False
     if not isinstance(problem.solver, SplittingMethod):
         return True
     recurrence = problem.recurrence  # each half of a partition has one image, of the other half
-    assert recurrence is not None
     return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
 
 
@@ -115,9 +138,8 @@ def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Memory:
     """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
         return problem.memory or ()
-    recurrence = problem.recurrence
-    assert recurrence is not None
-    last = recurrence.dt[-1] if isinstance(recurrence.dt, Tensor) else recurrence.dt
+    dt = problem.span.dt
+    last = dt[-1] if isinstance(dt, Tensor) else dt
     return last_but_one, last / problem.substeps
 
 
@@ -128,6 +150,8 @@ class _Plan:
     save: Save
     recursion: Recursion
     dt_previous: float | Tensor | None
+    chunk: int | None
+    snapshot: Snapshot | None = None
 
     def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
         """The method on a recurrence without a graph; the step before may be a number that is no tensor."""
@@ -142,9 +166,16 @@ def _run(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """(the last state, of the two-step rule the one before, the kept states or None)."""
     kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape) if keep else None
-    last = forward(recurrence, stepper, plan.problem.substeps, y0, kept).clone()
+    last = forward(recurrence, stepper, plan.problem.substeps, y0, kept, plan.chunk).clone()
     other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
     return last, other, kept
+
+
+def _again(plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor) -> Tensor:
+    """The kept states, from a second forward pass."""
+    *_, kept = _run(plan, recurrence, stepper, y0, keep=True)
+    assert kept is not None
+    return kept
 
 
 class _Discrete(torch.autograd.Function):
@@ -168,7 +199,8 @@ class _Discrete(torch.autograd.Function):
         last, other, kept = _run(plan, recurrence, stepper, y0, keep=True)
         assert kept is not None
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
-        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, kept, *parameters)
+        saved, ctx.writes = counted(kept)
+        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, saved, *parameters)
         ctx.set_materialize_grads(False)
         return (last, other, kept) if plan.save == "trajectory" else (last, other)
 
@@ -176,7 +208,8 @@ class _Discrete(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
         refuse_second_derivative("discrete")
         saved = ctx.saved_tensors  # once: checkpointing around it hands them out a single time
-        with without_autocast(saved[0]):
+        snapshot = ctx.plan.snapshot
+        with without_autocast(saved[0]), nullcontext() if snapshot is None else snapshot.restored():
             return _Discrete._pull_back(ctx, saved, gradients)
 
     @staticmethod
@@ -185,10 +218,11 @@ class _Discrete(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         y0, previous, dt_previous, weight, samples, before, dt, kept, *_ = saved
         plan, parameters = ctx.plan, ctx.parameters
-        _refuse_others(plan.problem, parameters)
         _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        if ctx.writes is not None and ctx.writes.has_changed():
+            kept = _again(plan, recurrence, plan.stepper(recurrence, y0, previous, dt_previous), y0)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
@@ -202,6 +236,7 @@ class _Discrete(torch.autograd.Function):
             of_kept,
             Wanted(by_weight, by_dt or by_dt_previous),
             plan.recursion,
+            plan.chunk,
         )
         of_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
         of_before = stepper.previous_step_gradient
@@ -220,19 +255,6 @@ def _room_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
     if gradient is None or not gradient.numel():
         return y0.new_zeros(y0.shape)
     return gradient.clone(memory_format=torch.contiguous_format)
-
-
-def _refuse_others(problem: RecurrentProblem, parameters: Sequence[Tensor]) -> None:
-    """The functions are called again in the backward pass: what they close over must be what it was.
-
-    Raises:
-        RuntimeError: the module has other parameters by now.
-    """
-    if any(one is not other for one, other in zip(problem.parameters_now(), parameters, strict=True)):
-        raise RuntimeError(
-            "the field has other parameters in the backward pass than it had in the forward pass, as under "
-            "torch.func.functional_call, which puts them back: go backward inside it, or use adjoint='autograd'"
-        )
 
 
 def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | None, dt: Tensor | None) -> Recurrence:

@@ -16,8 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from solvers import BlockDiagonal
-from solvers.extend import Entry, apply_matrix
+from solvers.extend import Entry
 
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
@@ -25,6 +24,32 @@ from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
 from .stepper import States
+
+
+class Matrix(NamedTuple):
+    """A matrix of 2 x 2 blocks as two elementwise factors: M x = own * x + other * (x with its halves swapped).
+
+    Attributes:
+        own: the diagonals of the blocks, those of q and those of p (..., n).
+        other: the entries beside them (..., n).
+    """
+
+    own: Tensor
+    other: Tensor
+
+    @staticmethod
+    def of_blocks(blocks: Tensor) -> Matrix:
+        """The matrix of blocks (..., 2, 2, n / 2)."""
+        flat = blocks.flatten(-3, -2)
+        return Matrix(flat[..., ::3, :].flatten(-2), flat[..., 1:3, :].flatten(-2))
+
+    def times(self, x: Tensor) -> Tensor:
+        """M x."""
+        return torch.mul(x, self.own).addcmul_(_swapped(x), self.other)
+
+    def transposed(self) -> Matrix:
+        """Its transpose."""
+        return Matrix(self.own, _swapped(self.other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +76,16 @@ class BlockScheme:
         """The number of stages."""
         return len(self.b)
 
-    def matrices(self, start: int, stop: int) -> list[BlockDiagonal]:
+    def matrices(self, start: int, stop: int) -> list[Matrix]:
         """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
         blocks = self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]
-        return [BlockDiagonal(matrix.unsqueeze(1)) for matrix in blocks.unbind(1)]
+        return [Matrix.of_blocks(matrix.unsqueeze(1)) for matrix in blocks.unbind(1)]
 
-    def matrices_of_each(self, start: int, stop: int) -> list[list[BlockDiagonal]]:
+    def matrices_of_each(self, start: int, stop: int) -> list[list[Matrix]]:
         """Those of each interval, for states (batch, n)."""
         if len(self.blocks) == 1:
-            return [[BlockDiagonal(matrix) for matrix in self.blocks[0].unbind(0)]] * (stop - start)
-        return [[BlockDiagonal(matrix) for matrix in step.unbind(0)] for step in self.blocks[start:stop].unbind(0)]
+            return [[Matrix.of_blocks(matrix) for matrix in self.blocks[0].unbind(0)]] * (stop - start)
+        return [[Matrix.of_blocks(matrix) for matrix in step.unbind(0)] for step in self.blocks[start:stop].unbind(0)]
 
 
 class _Substep(NamedTuple):
@@ -70,13 +95,13 @@ class _Substep(NamedTuple):
         start: the states before it (time, batch, n).
         stages: its evaluations.
         end: room for dL by the states after it.
-        mus: room for what comes back through each stage's state.
+        mus: for each stage room for what comes back through its state, or None if no matrix made that state.
     """
 
     start: Tensor
     stages: list[Stage]
     end: Tensor
-    mus: list[Tensor]
+    mus: list[Tensor | None]
 
 
 class ExponentialStepper:
@@ -105,7 +130,7 @@ class ExponentialStepper:
         self._weight = recurrence.weight.T
         self._room = [like.new_empty(*like.shape[:-1], self.images) for _ in range(scheme.stages)]
         self._steps: list[_Substep] = []
-        self._transposed: list[list[BlockDiagonal]] = []
+        self._transposed: list[list[Matrix]] = []
 
     def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
@@ -114,8 +139,8 @@ class ExponentialStepper:
         each = self.scheme.matrices_of_each(start, start + drive.length)
         for n, (dt, matrices, target) in enumerate(zip(drive.steps(), each, targets, strict=True)):
             for k in range(self.substeps):
-                y = self._step(y, dt, matrices, [controls[k, i][n] for i in range(self.scheme.stages)])
-            y = target.copy_(y)
+                out = target if k + 1 == self.substeps else torch.empty_like(y)
+                y = self._step(y, dt, matrices, [controls[k, i][n] for i in range(self.scheme.stages)], out)
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every stage, for all times at once."""
@@ -128,7 +153,8 @@ class ExponentialStepper:
             for i, row in enumerate(self.scheme.a):
                 state = _combined(_applied(self.scheme.flows[i], matrices, y), dt, row, matrices, _slopes(stages))
                 stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
-            self._steps.append(_Substep(y, stages, torch.empty_like(y), [torch.empty_like(y) for _ in stages]))
+            mus = [torch.empty_like(y) if self._is_made_by_a_matrix(i) else None for i in range(len(stages))]
+            self._steps.append(_Substep(y, stages, torch.empty_like(y), mus))
             if k + 1 < self.substeps:
                 flow = _applied(self.scheme.flows[-1], matrices, y)
                 y = _combined(flow, dt, self.scheme.b, matrices, _slopes(stages))
@@ -150,24 +176,40 @@ class ExponentialStepper:
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.scheme.c[i]) / self.substeps
 
-    def _step(self, y: Tensor, dt: float | Tensor, matrices: list[BlockDiagonal], controls: Sequence[Tensor]) -> Tensor:
+    def _is_made_by_a_matrix(self, i: int) -> bool:
+        return any(entry.place >= 0 for entry in (self.scheme.flows[i], *self.scheme.a[i]))
+
+    def _step(
+        self, y: Tensor, dt: float | Tensor, matrices: list[Matrix], controls: Sequence[Tensor], out: Tensor
+    ) -> Tensor:
+        """One solver step from `y` into `out`."""
         slopes: list[Tensor] = []
         for flow, row, u, room in zip(self.scheme.flows[:-1], self.scheme.a, controls, self._room, strict=True):
             state = _combined(_applied(flow, matrices, y), dt, row, matrices, slopes)
             slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=room), u))
-        return _combined(_applied(self.scheme.flows[-1], matrices, y), dt, self.scheme.b, matrices, slopes)
+        flow = _applied(self.scheme.flows[-1], matrices, y)
+        found = _combined(flow, dt, self.scheme.b, matrices, slopes, out)
+        return found if found is out else out.copy_(found)
 
-    def _step_back(self, step: _Substep, n: int, gradient: Tensor, transposed: list[BlockDiagonal]) -> Tensor:
+    def _step_back(self, step: _Substep, n: int, gradient: Tensor, transposed: list[Matrix]) -> Tensor:
         """dL/dy at the start of a solver step of interval `n` from dL/dy at its end."""
         scheme = self.scheme
-        step.end[n] = gradient
-        found = _applied(scheme.flows[-1], transposed, gradient)
+        step.end[n].copy_(gradient)
+        flow = scheme.flows[-1]
+        found = gradient.clone() if flow.place < 0 else transposed[flow.place].times(gradient)
+        returned: dict[int, Tensor] = {}
         for i in reversed(range(scheme.stages)):
             kappa = _scaled(scheme.b[i], transposed, gradient)
-            for j in range(i + 1, scheme.stages):
-                kappa = _combined(kappa, 1.0, (scheme.a[j][i],), transposed, (step.mus[j][n],))
-            step.mus[i][n] = step.stages[i].pull_back(n, kappa)
-            found = found + _applied(scheme.flows[i], transposed, step.mus[i][n])
+            for j, mu in returned.items():
+                kappa = _combined(kappa, 1.0, (scheme.a[j][i],), transposed, (mu,))
+            room = step.mus[i]
+            if i == 0 and room is None:
+                step.stages[0].pull_back_onto(n, kappa, found)
+                break
+            returned[i] = mu = step.stages[i].pull_back(n, kappa)
+            found.add_(_applied(scheme.flows[i], transposed, mu))
+            if room is not None:
+                room[n].copy_(mu)
         return found
 
     def _add_gradient(self, step: _Substep, chunk: Chunk) -> None:
@@ -175,33 +217,42 @@ class ExponentialStepper:
         scheme, slopes = self.scheme, _slopes(step.stages)
         self._add(scheme.flows[-1], chunk, step.end, step.start)
         for i, mu in enumerate(step.mus):
+            self._add(scheme.b[i], chunk, step.end, slopes[i], with_step=True)
+            if mu is None:
+                continue
             self._add(scheme.flows[i], chunk, mu, step.start)
-            self._add(scheme.b[i], chunk, step.end * chunk.drive.step, slopes[i])
             for j, entry in enumerate(scheme.a[i]):
-                self._add(entry, chunk, mu * chunk.drive.step, slopes[j])
+                self._add(entry, chunk, mu, slopes[j], with_step=True)
 
-    def _add(self, entry: Entry, chunk: Chunk, result: Tensor, source: Tensor) -> None:
-        """The outer products of dL/dresult and the source, block by block."""
+    def _add(self, entry: Entry, chunk: Chunk, result: Tensor, source: Tensor, *, with_step: bool = False) -> None:
+        """The outer products of dL/dresult, times the step if that is asked for, and the source, block by block."""
         if entry.place < 0:
             return
-        left, right = result.unflatten(-1, (2, -1)), source.unflatten(-1, (2, -1))
-        if len(self.gradient) == 1:
-            self.gradient[0, entry.place] += torch.einsum("tbrh,tbch->rch", left, right)
-        else:
-            times = slice(chunk.start, chunk.start + chunk.drive.length)
-            self.gradient[times, entry.place] += torch.einsum("tbrh,tbch->trch", left, right)
+        shared = len(self.gradient) == 1
+        result = result * chunk.drive.step if with_step else result
+        dimensions = (0, 1) if shared else (1,)
+        own, other = ((result * each).sum(dimensions) for each in (source, _swapped(source)))
+        total = self.gradient[0] if shared else self.gradient[chunk.start : chunk.start + chunk.drive.length]
+        blocks = total[..., entry.place, :, :, :].flatten(-3, -2)
+        blocks[..., ::3, :] += own.unflatten(-1, (2, -1))
+        blocks[..., 1:3, :] += other.unflatten(-1, (2, -1))
+
+
+def _swapped(x: Tensor) -> Tensor:
+    """The halves of the last dimension, the second first."""
+    return x.roll(x.shape[-1] // 2, -1)
 
 
 def _slopes(stages: Sequence[Stage]) -> list[Tensor]:
     return [stage.linearised.slope.detach() for stage in stages]
 
 
-def _applied(entry: Entry, matrices: Sequence[BlockDiagonal], x: Tensor) -> Tensor:
+def _applied(entry: Entry, matrices: Sequence[Matrix], x: Tensor) -> Tensor:
     """The entry's matrix times x; x itself where that is the identity."""
-    return x if entry.place < 0 else apply_matrix(matrices[entry.place], x)
+    return x if entry.place < 0 else matrices[entry.place].times(x)
 
 
-def _scaled(entry: Entry, matrices: Sequence[BlockDiagonal], x: Tensor) -> Tensor:
+def _scaled(entry: Entry, matrices: Sequence[Matrix], x: Tensor) -> Tensor:
     """The entry times x."""
     applied = _applied(entry, matrices, x)
     return applied if entry.coefficient == 1 else entry.coefficient * applied
@@ -211,20 +262,22 @@ def _combined(
     y: Tensor,
     dt: float | Tensor,
     entries: Sequence[Entry],
-    matrices: Sequence[BlockDiagonal],
+    matrices: Sequence[Matrix],
     slopes: Sequence[Tensor],
+    out: Tensor | None = None,
 ) -> Tensor:
-    """Y + dt sum_j entry_j slope_j, in new memory if there is anything to add."""
+    """Y + dt sum_j entry_j slope_j, in `out` or new memory if there is anything to add."""
     pairs = [(e, slope) for e, slope in zip(entries, slopes, strict=False) if e.coefficient != 0]
     if not pairs:
         return y
     applied = [_applied(entry, matrices, slope) for entry, slope in pairs]
-    return combine_into(torch.empty_like(y), y, dt, [entry.coefficient for entry, _ in pairs], applied)
+    room = torch.empty_like(y) if out is None else out
+    return combine_into(room, y, dt, [entry.coefficient for entry, _ in pairs], applied)
 
 
-def _transposed(each: list[list[BlockDiagonal]]) -> list[list[BlockDiagonal]]:
+def _transposed(each: list[list[Matrix]]) -> list[list[Matrix]]:
     """The transposes, made once where all intervals share their matrices."""
-    found = [BlockDiagonal(matrix.blocks.transpose(0, 1)) for matrix in each[0]]
+    found = [matrix.transposed() for matrix in each[0]]
     if len(each) == 1 or each[0] is each[1]:
         return [found] * len(each)
-    return [[BlockDiagonal(matrix.blocks.transpose(0, 1)) for matrix in matrices] for matrices in each]
+    return [[matrix.transposed() for matrix in matrices] for matrices in each]

@@ -57,7 +57,14 @@ class KeptStates:
         return torch.cat((torch.stack(early[: stop - first]), self.kept[: max(stop - 1, 0)]))
 
 
-def forward(recurrence: Recurrence, stepper: Stepper, substeps: int, y0: Tensor, kept: Tensor | None) -> Tensor:
+def forward(
+    recurrence: Recurrence,
+    stepper: Stepper,
+    substeps: int,
+    y0: Tensor,
+    kept: Tensor | None,
+    size: int | None = None,
+) -> Tensor:
     """The state at the end, which lies in `kept` if that is given.
 
     Args:
@@ -66,10 +73,11 @@ def forward(recurrence: Recurrence, stepper: Stepper, substeps: int, y0: Tensor,
         substeps: solver steps an interval.
         y0: the initial state (batch, n).
         kept: room for the kept states (intervals * stepper.kept, batch, n), or None to keep nothing but the state.
+        size: intervals a chunk, as `chunk_bounds` takes it.
     """
     rotation = [torch.empty_like(y0) for _ in range(2)] if kept is None else []
     y = y0
-    for start, stop in _bounds(recurrence, stepper, y0):
+    for start, stop in _bounds(recurrence, stepper, y0, size):
         drive = control_path(recurrence.segment(start, stop), substeps)
         first, last = start * stepper.kept, stop * stepper.kept
         targets = [rotation[j % 2] for j in range(first, last)] if kept is None else kept[first:last].unbind(0)
@@ -110,6 +118,7 @@ def backward(
     of_kept: Tensor | None,
     wanted: Wanted,
     recursion: Recursion,
+    size: int | None = None,
 ) -> Swept:
     """Go back from the end to the start.
 
@@ -122,11 +131,12 @@ def backward(
         of_kept: dL by each kept state, or None.
         wanted: which gradients to add up.
         recursion: what does the sequential part.
+        size: intervals a chunk, as `chunk_bounds` takes it.
     """
     weight = torch.zeros_like(recurrence.weight) if wanted.weight else None
     step = states.y0.new_zeros(recurrence.length, len(states.y0)) if wanted.step else None
     rooms = _Rooms(stepper, wanted.step or derivatives.wants_kappa)
-    for start, stop in reversed(_bounds(recurrence, stepper, states.y0)):
+    for start, stop in reversed(_bounds(recurrence, stepper, states.y0, size)):
         drive = derivatives.open(start, stop)
         chunk = Chunk(start, recurrence.weight, drive, derivatives, *rooms.of(stop - start, states.y0))
         stepper.record(chunk, states)
@@ -172,5 +182,5 @@ def _add_weight(chunk: Chunk, total: Tensor) -> None:
         total[stage.rows, stage.columns].addmm_(stage.image.flatten(0, 1).T, stage.source.flatten(0, 1))
 
 
-def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor) -> list[tuple[int, int]]:
-    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations)
+def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:
+    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size)

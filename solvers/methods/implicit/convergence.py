@@ -56,7 +56,7 @@ class Limits:
         """The error for the first row where `failed` is true; `residuals` (rows, 1) of each iteration."""
         row = int(failed.flatten().nonzero()[0])
         history = tuple(float(size.flatten()[row]) for size in residuals)
-        times = torch.as_tensor(self.t).flatten()
+        times = torch.as_tensor(self.t, device="cpu").flatten()
         time = float(times[row if row < len(times) else 0])
         shown = ", ".join(f"{value:.3g}" for value in history[-5:])
         message = (

@@ -11,12 +11,24 @@ from odernn import (
     AntisymmetricField,
     HamiltonianField,
     LinearAntisymmetricField,
+    LipschitzField,
     NoisyField,
     UnstructuredField,
     VectorField,
 )
 from odernn.analysis import Diagnosis, diagnose, stability_margin
-from solvers import RK4, AdamsBashforth2, Euler, EulerMaruyama, Heun, Leapfrog, LeapfrogMidpoint, ReversibleHeun, Solver
+from solvers import (
+    RK4,
+    AdamsBashforth2,
+    Euler,
+    EulerMaruyama,
+    ExponentialEuler,
+    Heun,
+    Leapfrog,
+    LeapfrogMidpoint,
+    ReversibleHeun,
+    Solver,
+)
 
 DOUBLE = torch.float64
 
@@ -189,3 +201,21 @@ def test_bad_arguments_are_named(change: dict, said: str) -> None:
     arguments = {"rnn": ODERNN(AntisymmetricField(1, 4), Euler(), dt=0.1), "x": torch.zeros(5, 1, 1)} | change
     with pytest.raises((TypeError, ValueError), match=said):
         diagnose(**arguments)
+
+
+def test_substeps_are_steps_of_the_solver() -> None:
+    rnn = ODERNN(rotations(4.0), RK4(), dt=3.0, substeps=2)
+    found = diagnose(rnn, torch.zeros(10, 1, 1, dtype=DOUBLE), show=False)
+    assert found.measures is not None
+    assert found.measures.steps == 20
+    assert found.measures.turning == pytest.approx(6.0)
+    assert found.remedies.substeps == 5  # 12 / 5 is below 2.83
+    assert found.findings[0].startswith("dt 3 in 2 substeps puts 100 %")
+
+
+def test_of_an_exponential_method_it_says_what_its_region_is_worth() -> None:
+    field = LipschitzField(1, 8, damping=1.0, beta=1.0, beta_w=1.0, dtype=DOUBLE)
+    found = quiet(field, ExponentialEuler(), 0.05)
+    assert found.findings == ()
+    assert "its region is that of the linear part" in str(found)
+    assert "linear part" not in str(quiet(field, RK4(), 0.05))

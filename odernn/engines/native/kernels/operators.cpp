@@ -177,12 +177,8 @@ int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
 }  // namespace
 }  // namespace odernn
 
-TORCH_LIBRARY(odernn_native, m) {
-  m.def("solve(" ODERNN_ARGUMENTS ", bool keep) -> (Tensor, Tensor, Tensor)");
-  m.def(
-      "pull_back(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, " ODERNN_ARGUMENTS
-      ", bool want_samples, bool want_dt) -> "
-      "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)");
+// The schemas of `solve` and `pull_back` are Python's, which knows them before anything is built.
+TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);

@@ -1,0 +1,117 @@
+"""Whether anything acts in a call that a fast path would leave out: an override, a hook, a parametrization.
+
+A fast path reads a weight or takes a formula for granted. It may do so only where the module's own call would do the
+same: where the functions are those that this package registered, and no hook is there.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+from ..control.input_map import AffineControl
+from .field import ActivatedField, AffinePointwiseField, VectorField
+from .noise import NoisyField
+from .registry import FIELDS
+
+_LINEAR_FORWARD = nn.Linear.forward
+
+
+class _Functions(NamedTuple):
+    """Functions that belong together, as each of the registered fields has them."""
+
+    names: tuple[str, ...]
+    registered: frozenset[tuple[object, ...]]
+
+
+def _registered(*names: str) -> _Functions:
+    functions = (tuple(getattr(cls, name, None) for name in names) for cls in FIELDS.values())
+    return _Functions(names, frozenset(functions))
+
+
+_CONTROL = _registered("control", "affine_control")
+_SLOPE = _registered("pointwise", "forward")
+_PARTS = _registered("pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks")
+_ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
+
+
+def why_called(module: nn.Module) -> str | None:
+    """What acts in a call of the module besides its class's `forward`, or None."""
+    attributes = vars(module)
+    if "forward" in attributes or type(module).__call__ is not nn.Module.__call__:
+        return "the call of the module is replaced"
+    forward = attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]
+    if forward or attributes["_backward_hooks"] or attributes["_backward_pre_hooks"]:
+        return "the module has hooks"
+    if torch_module._has_any_global_hook():
+        return "torch has hooks for all modules"
+    return None
+
+
+def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | None]:
+    """What `field.control` computes, its parameters read; or None, and why `control` must be called."""
+    if type(field) is NoisyField and "control" not in vars(field):
+        return affine_control_of(field.field)
+    reason = _why_control_is_called(field)
+    return (None, reason) if reason is not None else (field.affine_control(), None)  # pyright: ignore[reportCallIssue]
+
+
+def why_slope_is_called(field: VectorField, *, in_parts: bool) -> str | None:
+    """Why dy/dt must be asked of the field, or None where it is its activation of y K^T and the control.
+
+    Args:
+        field: the field.
+        in_parts: whether the solver asks for the field's drift and kick, or its linear part, instead of `forward`.
+    """
+    if not isinstance(field, AffinePointwiseField) or not _is_registered(field, _PARTS if in_parts else _SLOPE):
+        return f"{type(field).__name__} is not a registered field, or overrides a function of one"
+    if not isinstance(field, ActivatedField) or field.activation not in _ACTIVATIONS:
+        return f"{type(field).__name__} has no registered activation"
+    called = (field, *field.children()) if in_parts else (field,)
+    for module in called:
+        if (reason := why_called(module)) is not None:
+            return f"of the field, {reason}"
+    return None
+
+
+def is_affine(field: VectorField) -> bool:
+    """Whether the field's call is `pointwise` of y K^T, so that K may be built once for all calls."""
+    if not isinstance(field, AffinePointwiseField) or why_called(field) is not None:
+        return False
+    return type(field).forward is AffinePointwiseField.forward
+
+
+def _why_control_is_called(field: VectorField) -> str | None:
+    if not _is_registered(field, _CONTROL):
+        return f"the control of {type(field).__name__} is not a registered one"
+    linear = field.input_map
+    if type(linear) is not nn.Linear or nn.Linear.forward is not _LINEAR_FORWARD:
+        return f"the map of the input is {type(linear).__name__} and not exactly torch.nn.Linear"
+    if not (_is_plain(linear, "weight") and _is_plain(linear, "bias")):
+        return "the map of the input has a weight or a bias that is not a plain parameter"
+    reason = why_called(linear)
+    return None if reason is None else f"of the map of the input, {reason}"
+
+
+def _is_registered(field: VectorField, functions: _Functions) -> bool:
+    """Whether the functions are, all together, those of one registered field, and none is replaced in the instance."""
+    attributes, cls = vars(field), type(field)
+    found: list[object] = []
+    for name in functions.names:
+        if name in attributes:
+            return False
+        found.append(getattr(cls, name, None))
+    return tuple(found) in functions.registered
+
+
+def _is_plain(linear: nn.Linear, name: str) -> bool:
+    """Whether the parameter is a plain one of the module's own, or a plain tensor in its place (`functional_call`)."""
+    if name in vars(linear) or name not in linear._parameters:
+        return False
+    value = linear._parameters[name]
+    if value is None or torch.compiler.is_compiling():
+        return True
+    return type(value) in (nn.Parameter, Tensor)

@@ -1,0 +1,458 @@
+"""The native kernels against a plain loop under autograd: every method, field kind, hold, step, dtype and odd shape."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from odernn.engines import native
+from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting, two_step
+from odernn.engines.program import Call, Hold, Kind, Squash
+from odernn.fields.activation import GATED_TANH, TANH
+from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
+from tests.pairs import crossed
+from tests.reference import MIDPOINT, Rate, assert_close, memory_step, midpoint_weights, one_step
+
+pytestmark = pytest.mark.kernels
+
+RK4 = runge_kutta([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], [0.0, 0.5, 0.5, 1.0])
+KUTTA3 = runge_kutta([[], [0.5], [-1.0, 2.0]], [1 / 6, 2 / 3, 1 / 6], [0.0, 0.5, 1.0])
+METHODS = {
+    "euler": EULER,
+    "kutta3": KUTTA3,
+    "rk4": RK4,
+    "symplectic-euler": SYMPLECTIC_EULER,
+    "leapfrog": LEAPFROG,
+    "two-step": two_step(),
+}
+# Float64: the sums have at most a few thousand terms of size one. Float32: the same sums, a unit in the last place
+# being 6e-8; the reference is float64, so the bound holds for the kernel alone.
+BOUND = {torch.float64: 1e-10, torch.float32: 1e-4}
+
+
+# ---- the reference -------------------------------------------------------------------------------------------------
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+RATES = {activation.name: activation.function for activation in (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)}
+
+
+def reference(call: Call) -> tuple[Tensor, Tensor | None]:
+    """Every state that is kept and, for the two-step method, the state one solver step before the last."""
+    u = call.samples
+    if call.input_weight is not None and call.bias is not None:
+        u = u @ call.input_weight.T + call.bias
+    u = torch.tanh(u) if call.squash == "tanh" else u
+    y, previous, dt_previous = call.y0, call.y_previous, call.dt_previous
+    dt_previous = None if dt_previous is None else dt_previous[:, None]
+    earlier = u[0] if call.before is None else call.before
+    out = []
+    for n, u_n in enumerate(u):
+        dt = step_of(call, n)
+        for q in range(call.substeps):
+            rate = rate_of(call, earlier, u_n, q)
+            if call.method.family != "two-step":
+                y = one_step(call.method, rate, dt, y)
+                continue
+            if previous is None or dt_previous is None:
+                after = one_step(MIDPOINT, rate, dt, y)
+            else:
+                after = memory_step(midpoint_weights(dt, dt_previous), rate, y, previous)
+            y, previous, dt_previous = after, y, dt
+            out.append(y)
+        if call.method.family != "two-step":
+            out.append(y)
+        earlier = u_n
+    return torch.stack(out), previous
+
+
+def step_of(call: Call, n: int) -> Tensor | float:
+    dt = call.dt
+    if isinstance(dt, Tensor) and dt.ndim:
+        dt = dt[n] if dt.ndim == 1 else dt[:, n, None]
+    return dt / call.substeps
+
+
+def rate_of(call: Call, earlier: Tensor, u: Tensor, q: int) -> Rate:
+    """The field in substep `q` of the interval from the control `earlier` to `u`."""
+
+    def rate(y: Tensor, source: Tensor, rows: slice, columns: slice, node: float) -> Tensor:
+        theta = 1.0 if call.hold == "zero-order" else (q + node) / call.substeps
+        control = earlier + theta * (u - earlier)
+        weight, units = call.weight, call.y0.shape[-1]
+        image = source @ weight.unflatten(0, (-1, units))[:, rows, columns].flatten(0, 1).T
+        return RATES[call.kind](image, control.unflatten(-1, (-1, units))[..., rows].flatten(-2))
+
+    return rate
+
+
+# ---- calls ---------------------------------------------------------------------------------------------------------
+
+
+def make_call(
+    method: Method,
+    *,
+    kind: Kind = "tanh",
+    squash: Squash = "identity",
+    batch: int = 3,
+    units: int = 6,
+    times: int = 7,
+    inputs: int = 2,
+    dt: str = "number",
+    hold: Hold = "zero-order",
+    substeps: int = 1,
+    before: bool = False,
+    memory: bool = False,
+    control_given: bool = False,
+    dtype: torch.dtype = torch.float64,
+) -> Call:
+    random = torch.Generator().manual_seed(batch * 1000 + units * 10 + times)
+
+    def normal(*shape: int, scale: float = 1.0) -> Tensor:
+        return (scale * torch.randn(*shape, generator=random, dtype=torch.float64)).to(dtype)
+
+    controls = 2 * units if kind == "gated-tanh" else units
+    number: float | Tensor = 0.2
+    if dt != "number":
+        shape = {"scalar": (), "time": (times,), "batch": (batch, times)}[dt]
+        number = (0.1 + 0.2 * torch.rand(shape, generator=random, dtype=torch.float64)).to(dtype)
+    return Call(
+        y0=normal(batch, units),
+        weight=normal(2 * units if kind == "linear-plus-tanh" else units, units, scale=units**-0.5),
+        samples=normal(times, batch, controls if control_given else inputs),
+        method=method,
+        dt=number,
+        input_weight=None if control_given else normal(controls, inputs),
+        bias=None if control_given else normal(controls),
+        kind=kind,
+        squash=squash,
+        hold=hold,
+        before=normal(batch, controls) if before else None,
+        substeps=substeps,
+        y_previous=normal(batch, units) if memory else None,
+        dt_previous=torch.full((batch,), 0.15, dtype=dtype) if memory else None,
+    )
+
+
+def compare(call: Call, bound: float) -> None:
+    """Forward and every gradient, for a loss on every kept state and for one on the last."""
+    fields = ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "y_previous", "dt_previous")
+    given = {f: t for f in fields if isinstance(t := getattr(call, f), Tensor)}
+    leaves = {f: t.detach().double().clone().requires_grad_() for f, t in given.items()}
+    expected, previous = reference(dataclasses.replace(call, **leaves))
+    solution, kept = native.solve(call, keep=True), kept_of(call)
+    assert_close(kept, expected, bound, "kept")
+    every = len(expected) // len(call.samples)
+    assert solution.trajectory is not None
+    assert torch.equal(solution.trajectory, kept[every - 1 :: every])
+    assert_close(solution.last, expected[-1], bound, "last")
+    random = torch.Generator().manual_seed(5)
+    weights = torch.randn(expected.shape, generator=random, dtype=torch.float64)
+    two = call.method.family == "two-step"
+    if two:
+        assert previous is not None
+        assert_close(solution.last_but_one, previous, bound, "last but one")
+    losses = {"kept_gradient": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
+    for name, loss in losses.items():
+        asked = {name: (weights if name == "kept_gradient" else weights[-1]).to(call.y0.dtype)}
+        if two and previous is not None:
+            loss = loss + (previous * weights[0]).sum()
+            asked["last_but_one"] = weights[0].to(call.y0.dtype)
+        wanted = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)
+        got = native.pull_back(call, kept, **asked, want_samples=True, want_dt="dt" in given)  # pyright: ignore
+        for field, want in zip(leaves, wanted, strict=True):
+            have = getattr(got, field)
+            assert have is not None, field
+            if field == "dt":
+                have = have.sum(0) if given["dt"].ndim == 1 else have.sum_to_size(given["dt"].shape)
+            assert_close(have, torch.zeros_like(leaves[field]) if want is None else want, bound, field)
+
+
+def kept_of(call: Call) -> Tensor:
+    """The states that a solution keeps."""
+    kept = native.solve(call, keep=True).kept
+    assert kept is not None
+    return kept
+
+
+def kinds(method: Method) -> tuple[Kind, ...]:
+    return ("tanh",) if method.family == "shears" else KINDS
+
+
+SHAPES = [(1, 16, 40), (3, 34, 1), (16, 20, 5), (29, 64, 9), (1, 2, 64), (3, 130, 70)]  # batch, units, times
+CASES = [(name, kind) for name, method in METHODS.items() for kind in kinds(method)]
+
+
+# ---- against autograd ----------------------------------------------------------------------------------------------
+
+HOLDS = [("zero-order", False), ("linear", False), ("linear", True)]  # and whether there is a control before
+STEPS = ("number", "scalar", "time", "batch")
+
+
+@crossed({"name, kind": CASES, "dt": STEPS, "hold, before": HOLDS, "substeps": [1, 3], "dtype": list(BOUND)})
+def test_every_scheme_hold_and_step(
+    name: str, kind: Kind, dt: str, hold: Hold, before: bool, substeps: int, dtype: torch.dtype
+) -> None:
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "dt": dt,
+        "hold": hold,
+        "before": before,
+        "substeps": substeps,
+        "dtype": dtype,
+    }
+    compare(make_call(METHODS[name], **facts), BOUND[dtype])
+
+
+@crossed({"name, kind": CASES, "shape": range(len(SHAPES)), "dtype": list(BOUND)})
+def test_every_shape(name: str, kind: Kind, shape: int, dtype: torch.dtype) -> None:
+    """Among them several blocks of time, several blocks of rows, and every width of register tile."""
+    batch, units, times = SHAPES[shape]
+    compare(make_call(METHODS[name], kind=kind, batch=batch, units=units, times=times, dtype=dtype), BOUND[dtype])
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_the_linear_hold_across_blocks_of_time(name: str, kind: Kind) -> None:
+    compare(make_call(METHODS[name], kind=kind, units=130, times=70, hold="linear", before=True), 1e-10)
+
+
+@crossed({"units": [1, 5, 17, 33], "kind": KINDS, "name": ["euler", "rk4", "two-step"]})
+def test_an_odd_number_of_units(name: str, kind: Kind, units: int) -> None:
+    compare(make_call(METHODS[name], kind=kind, units=units, inputs=3), 1e-10)
+
+
+@crossed({"name, kind": CASES, "inputs": [1, 17, 96], "control_given": [False, True]})
+def test_every_number_of_inputs(name: str, kind: Kind, inputs: int, control_given: bool) -> None:
+    compare(make_call(METHODS[name], kind=kind, inputs=inputs, control_given=control_given), 1e-10)
+
+
+@crossed({"name, kind": CASES, "hold, before": HOLDS, "several": [False, True]})
+def test_a_squashed_control(name: str, kind: Kind, hold: Hold, before: bool, several: bool) -> None:
+    """In one block of time with the last rows of padding, and in several."""
+    padded = 5 if METHODS[name].family != "shears" else 10
+    facts: dict[str, Any] = {"units": 130, "times": 70} if several else {"units": padded, "times": 7}
+    compare(make_call(METHODS[name], kind=kind, squash="tanh", dt="batch", hold=hold, before=before, **facts), 1e-10)
+
+
+@crossed({"kind": KINDS, "memory": [False, True], "substeps": [1, 2], "hold, before": HOLDS, "times": [1, 2, 9]})
+def test_the_two_step_method_with_and_without_its_memory(
+    kind: Kind, memory: bool, substeps: int, hold: Hold, before: bool, times: int
+) -> None:
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "substeps": substeps,
+        "times": times,
+        "hold": hold,
+        "before": before,
+        "memory": memory,
+    }
+    compare(make_call(two_step(), dt="batch", **facts), 1e-10)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_is_kept_unless_asked(method: str) -> None:
+    call = make_call(METHODS[method], substeps=2)
+    kept, thrown = native.solve(call, keep=True), native.solve(call, keep=False)
+    assert thrown.kept is None
+    assert thrown.trajectory is None
+    assert torch.equal(kept.last, thrown.last)
+
+
+# ---- arithmetic ----------------------------------------------------------------------------------------------------
+
+
+def elementary(kind: Kind, x: Tensor) -> Tensor:
+    """tanh(x), or sigmoid(x) as the gate of tanh(50) = 1, read off one Euler step of length one from zero."""
+    u = x[None, :, None]
+    u = u if kind == "tanh" else torch.cat((torch.full_like(u, 50.0), u), -1)
+    zero = torch.zeros(len(x), 1, dtype=x.dtype)
+    call = Call(zero, torch.zeros(1, 1, dtype=x.dtype), u.contiguous(), EULER, 1.0, kind=kind)
+    return native.solve(call, keep=False).last[:, 0]
+
+
+@pytest.mark.parametrize("kind", ["tanh", "gated-tanh"])
+def test_the_elementary_functions_are_off_by_three_units_in_the_last_place_at_most(kind: Kind) -> None:
+    x = torch.cat((torch.linspace(-90, 90, 200_001), torch.linspace(-1, 1, 200_001), torch.logspace(-30, 0, 50_001)))
+    exact = torch.tanh(x.double()) if kind == "tanh" else torch.sigmoid(x.double())
+    unit = 2.0 ** (torch.floor(torch.log2(exact.abs().clamp_min(2.0**-126))) - 23)
+    error = (elementary(kind, x).double() - exact).abs() / unit
+    if kind == "gated-tanh":
+        error = error[x > -87]  # below, the kernel stays at exp(-87)
+    assert float(error.max()) <= 3
+
+
+@pytest.mark.parametrize("kind", ["tanh", "gated-tanh"])
+def test_the_elementary_functions_in_double_precision(kind: Kind) -> None:
+    x = torch.linspace(-30, 30, 100_001, dtype=torch.float64)
+    exact = torch.tanh(x) if kind == "tanh" else torch.sigmoid(x)
+    error = ((elementary(kind, x) - exact) / exact).nan_to_num().abs().max()
+    assert float(error) < 8e-16  # 3.6 times 2^-52, torch's own error in it
+
+
+def test_what_is_not_a_number_stays_so() -> None:
+    x = torch.tensor([float("nan"), float("inf"), -float("inf"), 0.0, -0.0])
+    assert torch.isnan(elementary("tanh", x)[0])
+    assert elementary("tanh", x)[1:].tolist() == [1.0, -1.0, 0.0, 0.0]
+    assert torch.isnan(elementary("gated-tanh", x)[0])
+    assert elementary("gated-tanh", x)[1] == 1.0
+    assert elementary("gated-tanh", x)[2] < 2e-38
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_threads_change_nothing_but_the_order_of_sums(name: str) -> None:
+    call = make_call(METHODS[name], batch=13, units=32, times=20, dt="batch", dtype=torch.float32)
+    results = []
+    for threads in (1, 2, 2, 5):
+        torch.set_num_threads(threads)
+        kept = kept_of(call)
+        results.append((kept, native.pull_back(call, kept, kept_gradient=kept)))
+    first, reference_gradients = results[0]
+    for kept, gradients in results[1:]:
+        assert torch.equal(kept, first)
+        assert torch.equal(gradients.y0, reference_gradients.y0)
+        close = torch.allclose(gradients.weight, reference_gradients.weight, rtol=1e-4, atol=1e-4)
+        assert close  # sums of 260 terms of size ten
+    assert torch.equal(results[1][1].weight, results[2][1].weight)
+
+
+def test_rows_do_not_know_of_each_other() -> None:
+    call = make_call(EULER, batch=9, units=32, times=20)
+    alone = dataclasses.replace(call, y0=call.y0[4:5].contiguous(), samples=call.samples[:, 4:5].contiguous())
+    whole, one = kept_of(call), kept_of(alone)
+    assert torch.allclose(whole[:, 4:5], one, rtol=0, atol=1e-14)  # register tiles of one row may sum in another order
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_one_row_of_one_unit(name: str, kind: Kind) -> None:
+    units = 2 if METHODS[name].family == "shears" else 1
+    compare(make_call(METHODS[name], kind=kind, batch=1, units=units, hold="linear", substeps=2), 1e-10)
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_what_is_not_a_number_stays_in_its_row(name: str, kind: Kind) -> None:
+    call = make_call(METHODS[name], kind=kind, batch=9, units=34, dt="batch", hold="linear")
+    spoilt = dataclasses.replace(call, samples=call.samples.clone())
+    spoilt.samples[2, 4] = float("nan")
+    others = [0, 1, 2, 3, 5, 6, 7, 8]
+    results = []
+    for one in (call, spoilt):
+        kept = kept_of(one)
+        found = native.pull_back(one, kept, last=torch.ones_like(one.y0), want_samples=True, want_dt=True)
+        assert found.samples is not None
+        assert found.dt is not None
+        results.append((kept[:, others], found.y0[others], found.samples[:, others], found.dt[others]))
+        assert bool(torch.isnan(kept[-1, 4]).all()) == (one is spoilt)
+    assert all(map(torch.equal, *results))
+
+
+@pytest.mark.parametrize(("name", "kind"), CASES)
+def test_tensors_may_begin_at_any_number(name: str, kind: Kind) -> None:
+    """As slices of other tensors do: no alignment but that of their dtype is asked for."""
+
+    def moved(x: Tensor) -> Tensor:
+        room = x.new_empty(x.numel() + 1)
+        room[1:] = x.flatten()
+        return room[1:].view(x.shape)
+
+    call = make_call(METHODS[name], kind=kind, units=64, dt="time", dtype=torch.float32)
+    tensors = {
+        f: moved(x)
+        for f in ("y0", "weight", "samples", "input_weight", "bias", "dt")
+        if (x := getattr(call, f)) is not None
+    }
+    kept = kept_of(call)
+    elsewhere = dataclasses.replace(call, **tensors)
+    assert torch.equal(kept, kept_of(elsewhere))
+    wanted = native.pull_back(call, kept, kept_gradient=kept, want_samples=True)
+    found = native.pull_back(elsewhere, moved(kept), kept_gradient=moved(kept), want_samples=True)
+    assert all(
+        a is b is None or (a is not None and b is not None and a.equal(b)) for a, b in zip(wanted, found, strict=True)
+    )
+
+
+def test_results_do_not_share_memory() -> None:
+    call = make_call(EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
+    first, second = kept_of(call), kept_of(call)
+    assert first.data_ptr() != second.data_ptr()
+    copy = first.clone()
+    del second
+    native.solve(call, keep=True)
+    assert torch.equal(first, copy)
+    native.release_memory()
+
+
+# ---- the door ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error", "message"),
+    [
+        ("y0", torch.zeros(3, 6, dtype=torch.float16), TypeError, "`y0` has dtype"),
+        ("y0", torch.zeros(3), ValueError, "`y0` has shape"),
+        ("weight", torch.zeros(6, 5, dtype=torch.float64), ValueError, "`weight` has shape"),
+        ("weight", torch.zeros(6, 6), TypeError, "`weight` has dtype"),
+        ("weight", torch.zeros(6, 12, dtype=torch.float64)[:, ::2], ValueError, "`weight` is not contiguous"),
+        ("samples", torch.zeros(0, 3, 2, dtype=torch.float64), ValueError, "`samples` is an empty sequence"),
+        ("samples", torch.zeros(7, 3, 0, dtype=torch.float64), ValueError, "`samples` has no features"),
+        ("y0", torch.zeros(0, 6, dtype=torch.float64), ValueError, "`y0` has shape"),
+        ("y0", torch.zeros(3, 0, dtype=torch.float64), ValueError, "`y0` has shape"),
+        ("samples", torch.zeros(7, 4, 2, dtype=torch.float64), ValueError, "`samples` has shape"),
+        ("bias", None, ValueError, "give both `input_weight` and `bias`"),
+        ("bias", torch.zeros(5, dtype=torch.float64), ValueError, "`bias` has shape"),
+        ("before", torch.zeros(3, 5, dtype=torch.float64), ValueError, "`before` has shape"),
+        ("dt", torch.ones(6), ValueError, "`dt` has shape"),
+        ("dt", torch.ones(7, dtype=torch.int64), TypeError, "`dt` has dtype"),
+        ("kind", "relu", ValueError, "`kind` is 'relu'"),
+        ("squash", "relu", ValueError, "`squash` is 'relu'"),
+        ("hold", "cubic", ValueError, "`hold` is 'cubic'"),
+        ("substeps", 0, ValueError, "`substeps` is 0"),
+        ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
+        ("method", Method("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
+        ("method", Method("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
+        ("method", splitting((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
+    ],
+)
+def test_bad_arguments_are_named(field: str, value: object, error: type[Exception], message: str) -> None:
+    call = dataclasses.replace(make_call(EULER), **{field: value})
+    with pytest.raises(error, match=message):
+        native.solve(call, keep=False)
+
+
+def test_a_control_that_is_given_is_taken_as_it_is() -> None:
+    with pytest.raises(ValueError, match="`squash` is 'tanh' and there is no `input_weight`"):
+        native.solve(make_call(EULER, control_given=True, squash="tanh"), keep=False)
+
+
+@pytest.mark.parametrize("substeps", [1, 3])
+def test_a_gradient_belongs_to_every_kept_state(substeps: int) -> None:
+    call = make_call(two_step(), substeps=substeps)
+    kept = kept_of(call)
+    assert len(kept) == 7 * substeps
+    with pytest.raises(ValueError, match="`grad_kept` has shape"):
+        native.pull_back(call, kept, kept_gradient=kept[1:])
+
+
+def test_a_partitioned_scheme_needs_halves_and_tanh() -> None:
+    with pytest.raises(ValueError, match="even number"):
+        native.solve(make_call(LEAPFROG, units=5), keep=False)
+    for kind in set(KINDS) - {"tanh"}:
+        with pytest.raises(ValueError, match="partitioned methods take 'tanh'"):
+            native.solve(make_call(LEAPFROG, kind=kind), keep=False)
+
+
+def test_without_a_compiler_there_is_a_named_error() -> None:
+    code = (
+        "from odernn.engines import native\n"
+        "try:\n    native.load()\n"
+        "except native.NativeUnavailable as error:\n    print(error.reason)\n"
+    )
+    environment = {**os.environ, "CXX": "no-such-compiler", "PYTHONPATH": str(Path(__file__).parents[4])}
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert "no C++ compiler was found" in result.stdout

@@ -1,0 +1,90 @@
+"""The native kernels run on as many threads as torch has, with the compiler's OpenMP and without it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from odernn.engines import native
+from odernn.engines.native import build
+
+pytestmark = pytest.mark.kernels
+
+WITHOUT_OPENMP = """
+import pytest
+import torch
+from odernn.engines.native import build
+build._threading = lambda compiler: "-pthread"  # as with a compiler that does not know -fopenmp
+from odernn.engines import method as methods, native
+from odernn.engines.program import Call
+native.load()
+ops = torch.ops.odernn_native
+assert not ops.has_openmp()
+results = []
+for threads in (1, 2, 5):
+    torch.set_num_threads(threads)
+    assert ops.count_threads(13, -1) == threads
+    for part in range(threads):
+        with pytest.raises(ValueError, match=f"part {part} was told to fail"):
+            ops.count_threads(13, part)
+    torch.manual_seed(0)
+    y0, weight, samples = torch.randn(13, 8), torch.randn(8, 8), torch.randn(20, 13, 8)
+    call = Call(y0, weight, samples, methods.EULER, 0.1)
+    kept = native.solve(call, keep=True).kept
+    gradients = native.pull_back(call, kept, last=torch.ones(13, 8))
+    results.append((kept, gradients.y0))
+for result in results[1:]:
+    assert all(map(torch.equal, result, results[0]))
+print("all well")
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    """torch's number of threads is as before afterwards."""
+    native.load()
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_every_thread_of_torch_has_a_part(threads):
+    torch.set_num_threads(threads)
+    assert torch.ops.odernn_native.count_threads(13, -1) == threads
+    assert torch.ops.odernn_native.count_threads(2, -1) == min(threads, 2)  # a part has one row at least
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_in_a_part_reaches_the_caller(threads):
+    torch.set_num_threads(threads)
+    for part in range(threads):
+        with pytest.raises(ValueError, match=f"part {part} was told to fail"):
+            torch.ops.odernn_native.count_threads(13, part)
+    assert torch.ops.odernn_native.count_threads(13, -1) == threads
+
+
+@pytest.mark.parametrize(
+    ("platform", "takes", "flag"),
+    [("linux", True, "-fopenmp"), ("linux", False, "-pthread"), ("darwin", True, "-pthread")],
+)
+def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, takes, flag):
+    """On macOS no compiler's is, whatever it takes."""
+    monkeypatch.setattr(build, "sys", SimpleNamespace(platform=platform))
+    monkeypatch.setattr(build, "_accepts", lambda *arguments: takes)
+    assert build._threading("c++") == flag
+
+
+def test_without_openmp_there_are_threads_too():
+    """In a process of its own, which builds the kernels as Apple's compiler would, once: some twenty seconds."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
+    command = [sys.executable, "-c", WITHOUT_OPENMP]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "all well" in result.stdout

@@ -1,0 +1,192 @@
+"""Law: the registered operators keep torch's rules, their formulas are autograd's, and nothing waits for the device."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from odernn import FIELDS, ODERNN, DiscreteAdjoint
+from odernn.engines.formulas import FORMULAS
+from odernn.engines.method import exponential, runge_kutta, splitting, two_step
+from odernn.engines.operators import NATIVE, TORCH
+from odernn.engines.program import Call
+from odernn.engines.torch import operators as torch_solver
+from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, TANH, Activation
+from odernn.fields.field import ActivatedField
+from solvers import ETDRK2, make_solver
+from tests.fields import unregistered
+
+DOUBLE = torch.float64
+ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)
+METHODS = {
+    "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
+    "leapfrog": splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
+    "two-step": two_step(),
+    "exponential": exponential(
+        ETDRK2.tableau.flow_entries, ETDRK2.tableau.a_entries, ETDRK2.tableau.b_entries, ETDRK2.tableau.c
+    ),
+}
+
+
+def call(method: str, hold: str = "linear", *, memory: bool = False, number: bool = False) -> Call:
+    """Everything that an operator can be given, needing gradients."""
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
+
+    return Call(
+        y0=normal(3, 4),
+        weight=normal(4, 4),
+        samples=normal(5, 3, 2),
+        method=METHODS[method],
+        dt=0.1 if number else (0.1 + 0.1 * torch.rand(3, 5, dtype=DOUBLE)).requires_grad_(),
+        input_weight=normal(4, 2),
+        bias=normal(4),
+        hold=hold,
+        before=normal(3, 4) if hold == "linear" else None,
+        substeps=2,
+        y_previous=normal(3, 4) if memory else None,
+        dt_previous=(0.1 + 0.1 * torch.rand(3, dtype=DOUBLE)).requires_grad_() if memory else None,
+        blocks=normal(1, len(ETDRK2.tableau.functions), 2, 2, 2) if method == "exponential" else None,
+    )
+
+
+NAMESPACES = [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("hold", ["zero-order", "linear"])
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_opcheck(method: str, hold: str, namespace: str) -> None:
+    """Schema, fake shapes, autograd and tracing, as torch checks them."""
+    operator = getattr(torch.ops, namespace).solve.default
+    assert set(torch.library.opcheck(operator, (*call(method, hold).arguments(), True)).values()) == {"SUCCESS"}
+
+
+@pytest.mark.kernels
+def test_both_engines_have_one_schema() -> None:
+    for name in ("solve", "pull_back"):
+        ours, theirs = (getattr(getattr(torch.ops, namespace), name).default._schema for namespace in (TORCH, NATIVE))
+        assert str(ours).partition("(")[2] == str(theirs).partition("(")[2]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
+@pytest.mark.parametrize("kind", FORMULAS)
+@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_opcheck_of_every_kind(kind: str, keep: bool, namespace: str) -> None:
+    given = call("heun")
+    controls, images = (8 if kind == "gated-tanh" else 4), (8 if kind == "linear-plus-tanh" else 4)
+    changed = {"weight": torch.randn(images, 4, dtype=DOUBLE), "bias": torch.randn(controls, dtype=DOUBLE)}
+    changed |= {
+        "input_weight": torch.randn(controls, 2, dtype=DOUBLE),
+        "before": torch.randn(3, controls, dtype=DOUBLE),
+    }
+    tensors = {f: v.requires_grad_(keep) for f, v in changed.items()}
+    if not keep:
+        tensors |= {f: getattr(given, f).detach() for f in ("y0", "samples", "dt")}
+    arguments = replace(given, kind=kind, squash="tanh" if kind == "linear" else "identity", **tensors).arguments()
+    operator = getattr(torch.ops, namespace).solve.default
+    assert set(torch.library.opcheck(operator, (*arguments, keep)).values()) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("number", [False, True])
+@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_gradcheck_of_every_output(memory: bool, number: bool, namespace: str) -> None:
+    """The gradients by every kept state, the last and the last but one, of every argument that needs one."""
+    given = call("two-step", memory=memory, number=number).arguments()
+    places = [i for i, each in enumerate(given) if isinstance(each, Tensor) and each.requires_grad]
+
+    def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:
+        arguments = list(given)
+        for place, tensor in zip(places, tensors, strict=True):
+            arguments[place] = tensor
+        return getattr(torch.ops, namespace).solve(*arguments, True)
+
+    assert torch.autograd.gradcheck(outputs, tuple(given[place] for place in places), fast_mode=True)
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
+def test_without_kept_states_there_is_no_gradient_but_an_error(namespace: str) -> None:
+    with pytest.raises(RuntimeError, match="`keep` false"):
+        getattr(torch.ops, namespace).solve(*call("heun").arguments(), False)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda each: each.name)
+def test_a_formula_is_the_activation_and_its_derivatives(activation: Activation) -> None:
+    n, formula = 3, FORMULAS[activation.name]
+    groups = 2 if activation is LINEAR_PLUS_TANH else 1
+    p = torch.randn(5, groups * n, dtype=DOUBLE, requires_grad=True)
+    u = torch.randn(5, activation.controls * n, dtype=DOUBLE, requires_grad=True)
+    slope = activation.function(p, u)
+    by_image, by_control = torch.autograd.grad(slope.sum(), (p, u))
+    found = formula.linearise(p.detach().clone(), u.detach())
+    torch.testing.assert_close(formula.rate(p.detach().clone(), u.detach()), slope)
+    torch.testing.assert_close(found.slope, slope)
+    torch.testing.assert_close(found.by_image + torch.zeros_like(p), by_image)
+    shared = found.by_image[..., -u.shape[-1] :] if found.by_control is None else found.by_control
+    torch.testing.assert_close(shared + torch.zeros_like(u), by_control)
+    assert formula.by_control == (found.by_control is not None)
+
+
+def test_every_activation_of_the_registry_has_a_formula() -> None:
+    fields = [field(2, 4) for field in FIELDS.values()]
+    activations = {field.activation for field in fields if isinstance(field, ActivatedField)}
+    # that of the gated bank of oscillators is executed as what it adds to a linear part
+    assert {each.name for each in activations - {LINEAR_PLUS_GATED_TANH}} == set(FORMULAS)
+    assert LINEAR_PLUS_GATED_TANH.remainder is GATED_TANH
+
+
+class Watch(TorchDispatchMode):
+    """Counts what torch does, and refuses to read a value back into Python or to copy to another device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func)
+        assert "_local_scalar_dense" not in name, f"{name} waits for the device"
+        assert not any(part in name for part in ("is_nonzero", "nonzero", "aten.equal")), name
+        assert "_to_copy" not in name or "device" not in (kwargs or {}), f"{name} copies to another device"
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
+    """On tensors of a device of their own a read-back would stall it; a dt that came as a number is the host's."""
+    arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(method).arguments()]
+    with Watch() as watch:
+        kept, last, _ = torch_solver.solve(*arguments, True)
+        torch_solver.pull_back(kept, torch.ones_like(kept), last, None, *arguments, True, True)
+    assert watch.count > 50
+
+
+@pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
+def test_nothing_in_the_discrete_adjoint_waits_for_the_device(solver: str) -> None:
+    """The same of a field that no operator knows: from the layer's checks on, with divergence left alone."""
+    field = unregistered(FIELDS["hamiltonian"](2, 4))
+    rnn = ODERNN(field, make_solver(solver), dt=0.1, on_divergence="ignore", engine="torch")
+    assert rnn.choice(torch.randn(5, 3, 2)).adjoint == DiscreteAdjoint()
+    x = torch.randn(5, 3, 2)
+    run: Callable[[], Tensor] = lambda: rnn(x)[0].square().sum()  # noqa: E731
+    with Watch():
+        run().backward()
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 2), (7, 1, 2)])
+def test_the_torch_engine_runs_on_the_meta_device(shape: tuple[int, ...]) -> None:
+    """No value is looked at anywhere: shapes alone will do."""
+    field = FIELDS["gated-antisymmetric"](2, 4, device="meta")
+    rnn = ODERNN(field, make_solver("rk4"), dt=0.1, engine="torch", on_divergence="ignore")
+    output, y_n = rnn(torch.empty(*shape, device="meta"))
+    output.sum().backward()
+    assert output.shape == (*shape[:2], 4)
+    assert y_n.shape == (1, shape[1], 4)

@@ -1,0 +1,60 @@
+"""Few rows in place of a product: any two levels that meet in the product meet in one of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations, product
+from typing import Any
+
+import pytest
+
+Factors = Mapping[str, Sequence[Any]]
+
+
+def cover(rows: Sequence[tuple[int, ...]], strength: int = 2) -> list[tuple[int, ...]]:
+    """Some of the rows, in which every two entries of two columns meet that meet in any; the same ones every time.
+
+    Greedy: each next row is the first of those with the most pairs that are missing still. With strength 1 every entry
+    of a column is in one of the rows.
+    """
+    pairs = {row: set(combinations(enumerate(row), strength)) for row in rows}
+    missing = set().union(*pairs.values())
+    chosen = []
+    while missing:
+        chosen.append(max(rows, key=lambda row: len(pairs[row] & missing)))
+        missing -= pairs[chosen[-1]]
+    return chosen
+
+
+def crossed(
+    factors: Factors, *, strength: int = 2, where: Callable[..., bool] | None = None, full: Factors | None = None
+) -> pytest.MarkDecorator:
+    """Parametrise a test by pairs of the factors' levels; what the product has besides carries the marker `full`.
+
+    Args:
+        factors: the levels by the argument's name; of "field, solver" they are tuples. A level may be a pytest.param
+            with marks of its own.
+        strength: 2 for pairs; 1 for every level once.
+        where: which rows there are, of one level a factor; None: all.
+        full: more levels of some factors, for the full product only.
+    """
+    every = {**factors, **(full or {})}
+    whole = [row for row in product(*map(enumerate, every.values())) if where is None or where(*(v for _, v in row))]
+    levels = {tuple(i for i, _ in row): tuple(level for _, level in row) for row in whole}
+    known = [set(map(str, factor)) for factor in factors.values()]
+    common = [key for key, row in levels.items() if all(str(v) in k for v, k in zip(row, known, strict=True))]
+    few = set(cover(common, strength))
+    rows = [_row(row, *(() if key in few else (pytest.mark.full,))) for key, row in levels.items()]
+    return pytest.mark.parametrize(", ".join(factors), rows)
+
+
+def _row(levels: Sequence[Any], *marks: Any) -> Any:
+    """A row as pytest takes it, its tuples flattened."""
+    values: list[Any] = []
+    for level in levels:
+        if isinstance(level, _Marked):
+            marks = (*marks, *level.marks)
+            level = level.values
+        values += level if isinstance(level, tuple) else (level,)
+    return pytest.param(*values, id="-".join(str(each).removeprefix("torch.") for each in values), marks=marks)
+
+
+_Marked = type(pytest.param(0))

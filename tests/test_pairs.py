@@ -1,0 +1,57 @@
+"""The rows that stand in the place of a product: every pair is there, and few more rows than pairs ask for."""
+
+from itertools import combinations, product
+from typing import Any
+
+import pytest
+
+from tests.pairs import cover, crossed
+
+MARKED = pytest.param("native", marks=pytest.mark.kernels)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most"), [((31, 2, 2, 2, 2), 62), ((6, 3, 3, 3), 20), ((3, 3, 3, 3), 12), ((2, 5), 10)]
+)
+def test_every_pair_of_levels_meets(sizes: tuple[int, ...], most: int) -> None:
+    rows = cover(list(product(*map(range, sizes))))
+    for i, j in combinations(range(len(sizes)), 2):
+        assert {(row[i], row[j]) for row in rows} == set(product(range(sizes[i]), range(sizes[j])))
+    assert len(rows) <= most
+    assert rows == cover(list(product(*map(range, sizes))))
+
+
+def test_with_strength_one_every_level_is_there() -> None:
+    rows = cover(list(product(range(3), range(5), range(2))), strength=1)
+    assert len(rows) == 5
+    assert [{row[k] for row in rows} for k in range(3)] == [set(range(3)), set(range(5)), set(range(2))]
+
+
+def rows_of(*arguments: Any, **options: Any) -> dict[tuple[Any, ...], list[str]]:
+    """The rows of `crossed` with the names of their marks."""
+    _, rows = crossed(*arguments, **options).args
+    assert len({row.id for row in rows}) == len(rows)
+    return {row.values: [mark.name for mark in row.marks] for row in rows}
+
+
+def test_the_rest_of_the_product_is_marked() -> None:
+    rows = rows_of({"field, solver": [("a", "b"), ("c", "d")], "hold": "xyz", "dtype": "uv"})
+    assert rows["a", "b", "x", "u"] == []
+    assert sorted(map(len, rows.values())) == [0] * 6 + [1] * 6
+    assert {mark for marks in rows.values() for mark in marks} == {"full"}
+
+
+def test_there_are_no_rows_that_are_ruled_out() -> None:
+    rows = rows_of({"hold": "xyz", "dtype": "uv"}, where=lambda hold, dtype: hold + dtype != "xu")
+    assert ("x", "u") not in rows
+    assert len(rows) == 5
+
+
+def test_the_full_product_may_have_more_levels() -> None:
+    rows = rows_of({"hold": "xy", "dtype": "uv"}, full={"hold": "xyz"})
+    assert {row for row, marks in rows.items() if marks} == {("z", "u"), ("z", "v")}
+
+
+def test_a_level_keeps_its_marks() -> None:
+    rows = rows_of({"engine": ["torch", MARKED], "hold": "xy"})
+    assert rows == {("torch", "x"): [], ("torch", "y"): [], ("native", "x"): ["kernels"], ("native", "y"): ["kernels"]}
