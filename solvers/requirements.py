@@ -90,7 +90,7 @@ def required_diffusion(solver: Solver, f: RightHandSide) -> Diffusion:
 def _check_kick(solver: Solver, partition: Partition, name: str) -> None:
     if partition.kick_sees_p and not solver.takes_kick_of_p:
         raise ValueError(
-            f"`kick_sees_p` is true of {name}, and {type(solver).__name__} needs a kick of t and q alone: use "
+            f"`kick_sees_p` is true of {name}, and {type(solver).__name__} takes a kick of t and q only: use "
             "SymplecticEuler, which is semi-implicit Euler there, or a solver for any field"
         )
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .linear_part import LinearPart, apply_matrix
+from .checks import check_callable, check_flag, check_tensor, check_type
+from .linear_part import BlockDiagonal, LinearPart, apply_matrix
 
 Time = float | Tensor
 RightHandSide = Callable[[Time, Tensor], Tensor]
@@ -56,6 +57,12 @@ class Partition:
     kick: Callable[..., Tensor]
     kick_sees_p: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_callable("drift", self.drift, "(t, p) -> dq/dt")
+        check_callable("kick", self.kick, "(t, q) -> dp/dt, or (t, q, p) with `kick_sees_p`")
+        check_flag("kick_sees_p", self.kick_sees_p)
+
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n) with n even."""
         q, p = y.chunk(2, dim=-1)
@@ -78,6 +85,12 @@ class Semilinear:
     linear: LinearPart
     remainder: RightHandSide
 
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        if not isinstance(self.linear, BlockDiagonal):
+            check_tensor("linear", self.linear)
+        check_callable("remainder", self.remainder, "(t, y) -> dy/dt without A y")
+
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n)."""
         return apply_matrix(self.linear, y) + self.remainder(t, y)
@@ -94,6 +107,11 @@ class AffinePointwise:
 
     weight: Tensor
     pointwise: Callable[[Time, Tensor, Tensor], Tensor]
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_tensor("weight", self.weight)
+        check_callable("pointwise", self.pointwise, "(t, y, p) -> dy/dt")
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n)."""
@@ -117,6 +135,15 @@ class Diffusion:
     increments: Callable[[Time, Time, Tensor], Tensor] | None = None
     generator: torch.Generator | None = None
 
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_callable("g", self.g, "(t, y) -> the diagonal of the diffusion")
+        check_flag("active", self.active)
+        if self.increments is not None:
+            check_callable("increments", self.increments, "(t, dt, y) -> W(t + dt) - W(t)")
+        if self.generator is not None:
+            check_type("generator", self.generator, torch.Generator, "a torch.Generator")
+
 
 @dataclass(frozen=True, slots=True)
 class Structured:
@@ -130,6 +157,18 @@ class Structured:
     semilinear: Semilinear | None = None
     affine: AffinePointwise | None = None
     diffusion: Diffusion | None = None
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_callable("f", self.f, "(t, y) -> dy/dt")
+        for name, part, kind in (
+            ("partition", self.partition, Partition),
+            ("semilinear", self.semilinear, Semilinear),
+            ("affine", self.affine, AffinePointwise),
+            ("diffusion", self.diffusion, Diffusion),
+        ):
+            if part is not None:
+                check_type(name, part, kind, f"a {kind.__name__} or None")
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y`."""

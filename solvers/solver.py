@@ -99,3 +99,13 @@ class ReversibleSolver(Solver):
         Returns:
             The state and the memory at `t`.
         """
+
+
+def check_solver(value: object) -> None:
+    """An instance of a solver."""
+    if isinstance(value, type) and issubclass(value, Solver):
+        raise TypeError(f"`solver` is the class {value.__name__}; give an instance: {value.__name__}()")
+    if isinstance(value, str):
+        raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
+    if not isinstance(value, Solver):
+        raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")

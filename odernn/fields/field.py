@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -107,13 +107,13 @@ class PartitionedField(Protocol):
     def drift(
         self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dq/dt, of p, the time and the whole control alone."""
+        """dq/dt, of p, the time and the whole control only."""
         ...
 
     def kick(
         self, t: Time, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dp/dt, of q, the time and the whole control alone; see `DampedPartitionedField` for one that sees p."""
+        """dp/dt, of q, the time and the whole control only; see `DampedPartitionedField` for one that sees p."""
         ...
 
 
@@ -132,7 +132,7 @@ class DampedPartitionedField(Protocol):
     def drift(
         self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dq/dt, of p, the time and the whole control alone."""
+        """dq/dt, of p, the time and the whole control only."""
         ...
 
     def kick(
@@ -169,6 +169,6 @@ def is_partitioned(field: VectorField) -> bool:
     return isinstance(field, PartitionedField) and field.partitioned and not is_damped_partitioned(field)
 
 
-def is_damped_partitioned(field: VectorField) -> bool:
+def is_damped_partitioned(field: VectorField) -> TypeGuard[DampedPartitionedField]:
     """Whether the field says that its state is (q, p) and that the kick sees p too."""
     return isinstance(field, DampedPartitionedField) and field.partitioned and field.kick_sees_p

@@ -99,7 +99,7 @@ def _semilinear(field: SemilinearField) -> Callable[[Control], Semilinear]:
 
 def _partition(field: VectorField) -> Callable[[Control], Partition] | None:
     """What makes the partition that the field declares, or None."""
-    if isinstance(field, DampedPartitionedField) and is_damped_partitioned(field):
+    if is_damped_partitioned(field):
         return _damped_partition(field)
     if isinstance(field, PartitionedField) and is_partitioned(field):
         return _undamped_partition(field)

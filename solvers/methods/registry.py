@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import torch
 
-from ..checks import check_choice, check_solver
-from ..solver import Solver
+from ..checks import check_choice
+from ..solver import Solver, check_solver
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
 from .implicit.average_vector_field import AverageVectorField

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import check_flag, check_number, complex_numbers
 from ..requirements import refuse_inverse, required_partition
 from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Memory, ReversibleSolver
@@ -28,6 +29,12 @@ class Shear:
     kick: bool
     share: float
     node: float
+
+    def __post_init__(self) -> None:
+        """Check the facts."""
+        check_flag("kick", self.kick)
+        check_number("share", self.share)
+        check_number("node", self.node)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ class SplittingMethod(ReversibleSolver):
         A kick multiplies (q, p) by [[1, 0], [s z, 1]] and a drift by [[1, s z], [0, 1]]. The product has determinant 1,
         so its eigenvalues are r and 1 / r with the trace r + 1 / r.
         """
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         one, zero = torch.ones_like(z), torch.zeros_like(z)
         (a, b), (c, d) = (one, zero), (zero, one)
         for shear in self.shears:

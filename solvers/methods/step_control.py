@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,8 @@ Tolerance = float | Tensor
 
 MAX_NUM_STEPS = 10_000
 """Inner steps, accepted or not, that an adaptive method may try between two times."""
+MOST_NUM_STEPS = 2**31 - 1
+"""What torchdiffeq counts to."""
 
 CALLBACKS = ("callback_step", "callback_accept_step", "callback_reject_step")
 """What torchdiffeq calls on a right-hand side that has it, with (t, y, dt)."""
@@ -92,7 +94,9 @@ def steps_exceeded(error: AssertionError) -> bool:
     return str(error).startswith("max_num_steps exceeded")
 
 
-def step_limit_error(method: str, limit: int, rtol: Tolerance, atol: Tolerance) -> ArithmeticError:
+def step_limit_error(
+    method: str, limit: int, rtol: Tolerance | Sequence[Tolerance], atol: Tolerance | Sequence[Tolerance]
+) -> ArithmeticError:
     """The error for an adaptive method that used up its inner steps."""
     return ArithmeticError(
         f"{method!r} tried {limit} inner steps, its `max_num_steps`, and did not reach the next time with `rtol` = "
@@ -101,5 +105,7 @@ def step_limit_error(method: str, limit: int, rtol: Tolerance, atol: Tolerance) 
     )
 
 
-def _shown(tolerance: Tolerance) -> str:
-    return f"{tolerance:.3g}" if isinstance(tolerance, float | int) else "a tensor"
+def _shown(tolerance: Tolerance | Sequence[Tolerance]) -> str:
+    if isinstance(tolerance, float | int):
+        return f"{tolerance:.3g}"
+    return "a tensor" if isinstance(tolerance, Tensor) else "one a part"

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from ..checks import check_choice, check_count, check_positive
+from ..checks import check_choice, check_count, check_positive, complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Memory, Solver
-from .step_control import MAX_NUM_STEPS, check_full_precision, step_limit_error, steps_exceeded, watched
+from .step_control import MAX_NUM_STEPS, MOST_NUM_STEPS, check_full_precision, step_limit_error, steps_exceeded, watched
 
 Flow = Callable[[Tensor, Tensor], Tensor]
 """dy/ds = flow(s, y), s running from 0 to 1 over one solver step."""
@@ -110,7 +110,7 @@ class TorchdiffeqSolver(Solver):
         check_positive("rtol", self.rtol)
         check_positive("atol", self.atol)
         check_count("steps", self.steps)
-        check_count("max_num_steps", self.max_num_steps)
+        check_count("max_num_steps", self.max_num_steps, most=MOST_NUM_STEPS)
         self._check_steps()
         method = _METHODS[self.method]
         evals = method.stages * self.steps
@@ -178,7 +178,7 @@ class TorchdiffeqSolver(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|exp(z)| of an adaptive method, to its tolerance; that of the inner steps themselves of a fixed-step one."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         if self.adaptive:
             return torch.exp(z.real)
         return self.cross(lambda s, y: z * y, torch.ones_like(z)).abs()

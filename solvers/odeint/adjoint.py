@@ -11,7 +11,7 @@ from torch import Tensor
 from ..methods.torchdiffeq import torchdiffeq_package
 from .arguments import Event, Func, Tolerance, checked_event, checked_start, checked_tolerance
 from .fixed_steps import check_event_step
-from .handed_on import check_dtype, checked_options, guarded, torchdiffeq_errors
+from .handed_on import check_dtype, checked_options, guarded, torchdiffeq_errors, with_norm
 from .methods import checked_method
 from .packing import State
 
@@ -92,7 +92,7 @@ def odeint_adjoint(
             rtol=rtol,
             atol=atol,
             method=method,
-            options=chosen,
+            options=with_norm(chosen, start),
             event_fn=None if event_fn is None else checked_event(event_fn),
             **tolerances,
             adjoint_method=backward,

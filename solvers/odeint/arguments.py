@@ -48,6 +48,8 @@ def checked_start(func: object, y0: State, t: Tensor, event_fn: object) -> Start
     if event_fn is not None:
         if not callable(event_fn):
             raise TypeError(f"`event_fn` is {type(event_fn).__name__}; give a callable (t, y) -> the event's tensor")
+        if y.numel() == 0:
+            raise ValueError("`y0` is empty and `event_fn` is given; give a state that an event can be told by")
         if len(times) != 2:
             raise ValueError(
                 f"`t` has {len(times)} times and `event_fn` is given; give two, the start and any on the side to go to"

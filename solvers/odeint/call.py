@@ -10,7 +10,7 @@ from torch import Tensor
 from ..methods.torchdiffeq import torchdiffeq_package
 from .arguments import Event, Func, Tolerance, checked_event, checked_start, checked_tolerance
 from .fixed_steps import check_event_step, with_fixed_steps
-from .handed_on import checked_options, guarded, torchdiffeq_errors
+from .handed_on import checked_options, guarded, torchdiffeq_errors, with_norm
 from .methods import ADAPTIVE, IMPLICIT, checked_method
 from .options import read_options
 from .packing import State
@@ -80,10 +80,10 @@ def odeint(
     """
     method = checked_method("method", method)
     start = checked_start(func, y0, t, event_fn)
-    if start.y.numel() == 0 and method in (*ADAPTIVE, *IMPLICIT):
-        method, options = "euler", None  # an error has no size there: any method takes it
     if method in (*ADAPTIVE, *IMPLICIT):
         chosen = checked_options("options", options, method)
+        if start.y.numel() == 0:  # an error has no size there: any method takes it
+            return odeint(func, y0, t, rtol=rtol, atol=atol, method="euler")
         if event_fn is not None:
             check_event_step(method, chosen)
         watching = guarded(func, start, method, rtol, atol)
@@ -95,7 +95,7 @@ def odeint(
                 rtol=rtol,
                 atol=atol,
                 method=method,
-                options=chosen,
+                options=with_norm(chosen, start),
                 event_fn=None if event_fn is None else checked_event(event_fn),
             )
     for name, value in (("rtol", rtol), ("atol", atol)):

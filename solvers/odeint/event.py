@@ -70,6 +70,7 @@ def march_to_event(
             before(t, y, dt.abs())
         end = t + dt
         y1, slope = stepper.step(func, t, end, y, perturb)
+        _check_finite(end, y1)
         if _sign(event, end, y1) != sign:
             return _located(func, Step(t, end, y, y1, slope), event, sign, interp, tolerance)
         t, y = end, y1
@@ -79,17 +80,22 @@ def march_to_event(
     )
 
 
-@torch.no_grad()
-def _sign(event: Func, t: Tensor, y: Tensor) -> float:
-    value = float(event(t, y))
-    if value != value:
+def _check_finite(t: Tensor, y: Tensor) -> None:
+    if not bool(torch.isfinite(y.detach()).all()):
         raise DivergenceError(
-            f"`event_fn` is not a number at t = {float(t):.6g}: the state stopped being finite before the event; use "
-            "a smaller `step_size`",
+            f"the state stopped being finite at t = {float(t):.6g}, before the event of `event_fn`: give a smaller "
+            "`step_size`, or an event that comes earlier",
             None,
             float(t),
             None,
         )
+
+
+@torch.no_grad()
+def _sign(event: Func, t: Tensor, y: Tensor) -> float:
+    value = float(event(t, y))
+    if value != value:
+        raise ValueError(f"`event_fn` is not a number at t = {float(t):.6g}, in a finite state: give one that is")
     return (value > 0) - (value < 0)
 
 

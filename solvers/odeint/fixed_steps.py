@@ -54,7 +54,8 @@ def with_fixed_steps(
 
 def _signed_step(options: Options, times: Tensor) -> Tensor:
     assert options.step_size is not None
-    return torch.as_tensor(options.step_size).reshape(()).to(times) * torch.sign(times.detach().diff()).squeeze()
+    step = torch.as_tensor(options.step_size, dtype=times.dtype, device=times.device).reshape(())
+    return step * torch.sign(times.detach().diff()).squeeze()
 
 
 def _stepper(method: str, options: Options) -> Stepper:

@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from ..checks import check_count, check_positive, is_half
 from ..divergence import DivergenceError
 from ..methods.step_control import (
     ADJOINT_CALLBACKS,
     CALLBACKS,
     MAX_NUM_STEPS,
+    MOST_NUM_STEPS,
     check_full_precision,
     step_limit_error,
     steps_exceeded,
@@ -23,19 +26,10 @@ from .arguments import Start, Tolerance, checked_tolerance
 from .methods import ADAMS, ADAPTIVE, IMPLICIT
 from .options import read_options
 
-CONTROLLED = (
-    "min_step",
-    "max_step",
-    "first_step",
-    "step_t",
-    "jump_t",
-    "safety",
-    "ifactor",
-    "dfactor",
-    "max_num_steps",
-    "dtype",
-    "norm",
-)
+POSITIVE = ("first_step", "safety", "ifactor", "dfactor")
+LIMITS = ("min_step", "max_step")
+TIMES = ("step_t", "jump_t")
+CONTROLLED = (*LIMITS, *POSITIVE, *TIMES, "max_num_steps", "dtype", "norm")
 """The options of an adaptive method in torchdiffeq."""
 
 
@@ -51,11 +45,38 @@ def checked_options(name: str, options: Mapping[str, Any] | None, method: str) -
     if method not in ADAPTIVE:
         own = {"max_iters", "norm"} if method in IMPLICIT else {"norm"}
         read_options({k: v for k, v in given.items() if k not in own}, ADAMS if method in IMPLICIT else method, name)
-        return given
-    for key in given:
-        if key not in CONTROLLED:
+    for key, value in given.items():
+        if method in ADAPTIVE and key not in CONTROLLED:
             raise ValueError(f"`{name}` has {key!r}, which has no effect on {method!r}; it may have {list(CONTROLLED)}")
-    return {"max_num_steps": MAX_NUM_STEPS} | given
+        _check_option(key, value, seminorm=name == "adjoint_options")
+    return {"max_num_steps": MAX_NUM_STEPS} | given if method in ADAPTIVE else given
+
+
+def _check_option(name: str, value: object, *, seminorm: bool) -> None:
+    """An option of torchdiffeq's own, whatever the method; the others are `Options`."""
+    if name in ("max_num_steps", "max_iters"):
+        check_count(name, value, most=MOST_NUM_STEPS)
+    elif name in POSITIVE and value is not None:
+        check_positive(name, float(value.detach()) if isinstance(value, Tensor) and value.numel() == 1 else value)
+    elif name in LIMITS and not (isinstance(value, float | int) and value >= 0 and not isinstance(value, bool)):
+        raise ValueError(f"`{name}` is {value!r}; give a length in the units of t, from zero")
+    elif name in TIMES and not (value is None or (isinstance(value, Tensor) and value.is_floating_point())):
+        raise TypeError(f"`{name}` is {type(value).__name__}; give a floating tensor of times")
+    elif name == "dtype" and not (isinstance(value, torch.dtype) and value.is_floating_point and not is_half(value)):
+        raise TypeError(f"`dtype` is {value!r}; give the dtype of the times, torch.float64 or torch.float32")
+    elif name == "norm" and not (callable(value) or (seminorm and value == "seminorm")):
+        raise TypeError(f"`norm` is {value!r}; give a callable (state) -> a tensor of one number")
+
+
+def with_norm(options: dict[str, Any], start: Start) -> dict[str, Any]:
+    """The options, with a norm for a tuple state that has an empty part: torchdiffeq's is not a number there."""
+    sizes = [shape.numel() for shape in start.packing.shapes or ()]
+    return {"norm": _norm_of_parts} | options if 0 in sizes else options
+
+
+def _norm_of_parts(parts: tuple[Tensor, ...]) -> Tensor:
+    """The largest of the root mean squares of the parts that have entries, as torchdiffeq takes it of all."""
+    return torch.stack([part.abs().square().mean().sqrt() for part in parts if part.numel()]).max()
 
 
 def guarded(
@@ -98,8 +119,7 @@ def torchdiffeq_errors(method: str, options: Mapping[str, Any], rtol: Tolerance,
         yield
     except AssertionError as error:
         if steps_exceeded(error):
-            limit, tolerances = options["max_num_steps"], [x if isinstance(x, float) else 0.0 for x in (rtol, atol)]
-            raise step_limit_error(method, limit, *tolerances) from error
+            raise step_limit_error(method, options["max_num_steps"], rtol, atol) from error
         if not is_lost(error):
             raise
         raise DivergenceError(

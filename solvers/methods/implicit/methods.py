@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...arithmetic import advance
-from ...checks import check_choice, check_count, check_positive, is_half
+from ...checks import check_choice, check_count, check_positive, complex_numbers, is_half
 from ...right_hand_side import RightHandSide, Time
 from ...solver import Memory, Solver
 from .convergence import Limits, fixed_point
@@ -153,7 +153,7 @@ class BackwardEuler(ImplicitSolver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|1 / (1 - z)|."""
-        return 1 / (1 - torch.as_tensor(z, dtype=torch.complex128)).abs()
+        return 1 / (1 - complex_numbers("z", z)).abs()
 
 
 @final
@@ -219,5 +219,5 @@ class Trapezoidal(ImplicitSolver):
 
 def cayley(z: complex | Tensor) -> Tensor:
     """|(1 + z/2) / (1 - z/2)|, the amplification of the implicit midpoint rule: one on the imaginary axis."""
-    z = torch.as_tensor(z, dtype=torch.complex128)
+    z = complex_numbers("z", z)
     return (2 + z).abs() / (2 - z).abs()
