@@ -87,6 +87,8 @@ class _Equation:
 
 
 def _checked_times(ts: object, y0: Tensor) -> Tensor:
+    if isinstance(ts, Tensor) and ts.is_complex():
+        raise TypeError(f"`ts` has dtype {ts.dtype}; give real times")
     try:
         times = torch.as_tensor(ts, dtype=y0.dtype, device=y0.device)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

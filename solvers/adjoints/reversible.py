@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, final
 
 import torch
@@ -80,7 +80,7 @@ class Reversible(Adjoint):
     def __post_init__(self) -> None:
         """Check the arguments; a tolerance of infinity is allowed."""
         check_count("chunk", self.chunk)
-        if self.tolerance is not None and self.tolerance != float("inf"):
+        if self.tolerance is not None and not (isinstance(self.tolerance, float) and self.tolerance == inf):
             check_positive("tolerance", self.tolerance)
 
     def solve(self, problem: Problem, save: Save) -> Solved:

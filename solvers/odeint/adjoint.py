@@ -76,6 +76,7 @@ def odeint_adjoint(
         method, backward, chosen, of_adjoint = "euler", "euler", {}, {}
     if event_fn is not None:
         check_event_step(method, chosen)
+    watching = guarded(func, start, method, rtol, atol)
     tolerances = {
         "adjoint_rtol": rtol if adjoint_rtol is None else adjoint_rtol,
         "adjoint_atol": atol if adjoint_atol is None else adjoint_atol,
@@ -83,7 +84,6 @@ def odeint_adjoint(
     for name, value in tolerances.items():
         checked_tolerance(name, value, start.packing)
     check_dtype(backward, start)
-    watching = guarded(func, start, method, rtol, atol)
     with torchdiffeq_errors(method, chosen, rtol, atol):
         return torchdiffeq_package().odeint_adjoint(
             watching,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_flag, check_tensor
+from ..checks import check_flag, check_number, check_tensor
 from .arguments import Event, Func, Tolerance, checked_event, checked_start
 from .call import odeint
 from .event import combined, with_event_gradient
@@ -65,6 +65,7 @@ def odeint_event(
     check_tensor("t0", t0)
     if t0.numel() != 1 or not t0.is_floating_point():
         raise ValueError(f"`t0` has shape {tuple(t0.shape)} and dtype {t0.dtype}; give one floating number")
+    check_number("t0", float(t0.detach()))
     check_flag("reverse_time", reverse_time)
     first = t0.reshape(1)
     times = torch.cat((first, first.detach() + (-1 if reverse_time else 1)))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..checks import check_count, check_positive, is_half
+from ..checks import check_count, check_not_negative, check_positive, is_half
 from ..divergence import DivergenceError
 from ..methods.step_control import (
     ADJOINT_CALLBACKS,
@@ -58,8 +59,8 @@ def _check_option(name: str, value: object, *, seminorm: bool) -> None:
         check_count(name, value, most=MOST_NUM_STEPS)
     elif name in POSITIVE and value is not None:
         check_positive(name, float(value.detach()) if isinstance(value, Tensor) and value.numel() == 1 else value)
-    elif name in LIMITS and not (isinstance(value, float | int) and value >= 0 and not isinstance(value, bool)):
-        raise ValueError(f"`{name}` is {value!r}; give a length in the units of t, from zero")
+    elif name in LIMITS and not (isinstance(value, float) and value == inf):
+        check_not_negative(name, value)
     elif name in TIMES and not (value is None or (isinstance(value, Tensor) and value.is_floating_point())):
         raise TypeError(f"`{name}` is {type(value).__name__}; give a floating tensor of times")
     elif name == "dtype" and not (isinstance(value, torch.dtype) and value.is_floating_point and not is_half(value)):

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -93,8 +93,8 @@ def test_the_adjoint_reaches_the_parameters_that_are_named() -> None:
 
 
 def test_a_tensor_step_size_has_a_gradient() -> None:
-    results = []
-    for solve in (odeint, torchdiffeq.odeint):
+    results, both = [], cast(tuple[Callable[..., Any], ...], (odeint, torchdiffeq.odeint))
+    for solve in both:
         step = torch.tensor(0.07, dtype=DOUBLE, requires_grad=True)
         path = solve(Net(), torch.ones(1, 3, dtype=DOUBLE), EVEN, method="heun2", options={"step_size": step})
         results.append(torch.autograd.grad(path.sum(), step))
@@ -263,7 +263,11 @@ def test_events_are_those_of_torchdiffeq(further: dict[str, Any], sign: int, tup
 
 def test_an_event_by_the_adjoint_is_that_of_torchdiffeq() -> None:
     results = []
-    for module in ((odeint_event, odeint_adjoint), (torchdiffeq.odeint_event, torchdiffeq.odeint_adjoint)):
+    modules: list[tuple[Callable[..., Any], Any]] = [
+        (odeint_event, odeint_adjoint),
+        (torchdiffeq.odeint_event, torchdiffeq.odeint_adjoint),
+    ]
+    for module in modules:
         rate = torch.tensor(1.3, dtype=DOUBLE, requires_grad=True)
         y0 = torch.ones(2, dtype=DOUBLE, requires_grad=True)
         event_t, states = module[0](

@@ -91,8 +91,8 @@ def test_a_tuple_is_a_state(method: str) -> None:
     def f(time: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return state[1] * state[0].cos(), state[0].sum() - time
 
-    ours = odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
-    theirs = torchdiffeq.odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
+    ours: Any = odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
+    theirs: Any = torchdiffeq.odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
     assert isinstance(ours, tuple)
     assert isinstance(theirs, tuple)
     for got, wanted in zip(ours, theirs, strict=True):
