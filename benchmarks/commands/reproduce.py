@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 def plan(args: argparse.Namespace) -> list[RunSpec]:
     """The runs that the arguments ask for, seed by seed, so that a first row of each comes early."""
     names = rows_of(tasks_of(args.tasks), args.rows)
-    seeds = args.seeds or (1 if args.budget == "smoke" else 2)
+    seeds = args.seeds or (1 if args.budget == "smoke" else 3)
     count = functools.cache(functools.partial(_count_samples, args.data))
     return [_request(name, args.first_seed + index, args, count) for index in range(seeds) for name in names]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, final
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -101,10 +102,12 @@ class TorchStepper:
     def __init__(self, scheme: Discretisation) -> None:
         self._scheme = scheme
         self._control = affine_control_of(scheme.field)[0] or scheme.field.control
-        self._weight = scheme.field.weight() if isinstance(scheme.field, AffinePointwiseField) else None
+        with torch.no_grad():
+            self._weight = scheme.field.weight() if isinstance(scheme.field, AffinePointwiseField) else None
         self._make: Callable[[Control], RightHandSide] | None = None
         self._looked = False
 
+    @torch.no_grad()  # a function put into the field may close over parameters that the copy does not have
     def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         scheme = self._scheme

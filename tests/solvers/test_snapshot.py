@@ -27,7 +27,7 @@ class Module(nn.Module):
         self.part: nn.Module = nn.Identity()
 
     def forward(self, t: object, y: Tensor) -> Tensor:
-        return torch.tanh(self.part(self.linear(y))) * self.scale - self.damping * y
+        return torch.tanh(self.part(self.linear(y))) * self.get_buffer("scale") - self.damping * y
 
 
 def by_itself(module: Module) -> Callable[[object, Tensor], Tensor]:

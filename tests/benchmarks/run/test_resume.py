@@ -9,6 +9,7 @@ import pytest
 
 from tests.benchmarks.run.killed_runs import (
     ARGS,
+    EPOCHS,
     KILLED,
     Starter,
     assert_same_run,
@@ -96,7 +97,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_command_killed_from_outside_goes_on(run: Starter, tmp_path: Path) -> None:
     out, reference = tmp_path / "killed", tmp_path / "reference"
-    command = [sys.executable, "-c", COMMAND, "train", *ARGS, "--out", str(out)]
+    command = [sys.executable, "-c", COMMAND, "train", *ARGS, "--epochs", str(EPOCHS), "--out", str(out)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         said = process.stdout.readline()

@@ -332,7 +332,7 @@ def test_auto_says_what_it_picks(caplog: pytest.LogCaptureFixture) -> None:
         rnn = layer("antisymmetric", solver, "auto")
         assert rnn.choice(x).adjoint == picked
         rnn(x)
-        assert f"{picked!r}: there is no operator for Unregistered" in caplog.text
+        assert f"{picked!r}: there is no operator: Unregistered is not a registered field" in caplog.text
 
 
 def test_every_adjoint_has_a_name() -> None:
