@@ -89,7 +89,7 @@ def half_rounding(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).eps / 2
 
 
-def steps_exceeded(error: AssertionError) -> bool:
+def steps_exceeded(error: Exception) -> bool:
     """Whether this is how torchdiffeq reports that it tried as many inner steps as it may."""
     return str(error).startswith("max_num_steps exceeded")
 

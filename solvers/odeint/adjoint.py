@@ -84,7 +84,7 @@ def odeint_adjoint(
     for name, value in tolerances.items():
         checked_tolerance(name, value, start.packing)
     check_dtype(backward, start)
-    with torchdiffeq_errors(method, chosen, rtol, atol):
+    with torchdiffeq_errors(method, chosen, rtol, atol, event=event_fn is not None):
         return torchdiffeq_package().odeint_adjoint(
             watching,
             y0,
@@ -108,11 +108,16 @@ def _parameters(func: Func, given: Iterable[Tensor] | None) -> tuple[Tensor, ...
                 f"`func` is {type(func).__name__} and no torch.nn.Module, so `adjoint_params` is needed: give the "
                 "tensors that gradients flow to, or () for none"
             )
-        return tuple(func.parameters())
+        return _with_entries(func.parameters())
     if isinstance(given, Tensor) or not isinstance(given, Iterable):
         raise TypeError(f"`adjoint_params` is {type(given).__name__}; give a tuple of tensors")
     parameters = tuple(given)
     for each in parameters:
         if not isinstance(each, Tensor):
             raise TypeError(f"`adjoint_params` has a {type(each).__name__}; give tensors")
-    return parameters
+    return _with_entries(parameters)
+
+
+def _with_entries(parameters: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    """The parameters that are not empty: the error that torchdiffeq's adjoint measures has no size in the others."""
+    return tuple(each for each in parameters if each.numel())

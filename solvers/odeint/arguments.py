@@ -81,11 +81,8 @@ def checked_tolerance(name: str, value: Tolerance, packing: Packing) -> float | 
     Raises:
         TypeError, ValueError: something else.
     """
-    if isinstance(value, tuple | list):
-        if packing.shapes is None or len(value) != len(packing.shapes):
-            raise ValueError(f"`{name}` has {len(value)} parts, and `y0` has others; give a number, or one a part")
-        parts = [torch.as_tensor(checked_tolerance(name, part, packing)) for part in value]
-        return torch.cat([p.expand(shape.numel()) for p, shape in zip(parts, packing.shapes, strict=True)])
+    if isinstance(value, tuple | list) or (packing.shapes is not None and isinstance(value, Tensor) and value.ndim):
+        return _tolerances_of_parts(name, tuple(value), packing)
     if not isinstance(value, Tensor):
         check_not_negative(name, value)
         return float(value)
@@ -98,6 +95,19 @@ def checked_tolerance(name: str, value: Tolerance, packing: Packing) -> float | 
     if not bool((torch.isfinite(value) & (value >= 0)).all()):
         raise ValueError(f"`{name}` has an entry that is negative or not finite; give tolerances from zero")
     return value
+
+
+def _tolerances_of_parts(name: str, values: tuple[float | Tensor, ...], packing: Packing) -> Tensor:
+    """One tolerance for each part of a tuple state, end to end."""
+    shapes = packing.shapes
+    if shapes is None or len(values) != len(shapes):
+        raise ValueError(f"`{name}` has {len(values)} parts, and `y0` has others; give a number, or one a part")
+    parts = []
+    for value, shape in zip(values, shapes, strict=True):
+        flat = torch.Size([shape.numel()])
+        part = checked_tolerance(name, value, Packing(None, flat))
+        parts.append(torch.as_tensor(part, dtype=torch.float64, device="cpu").expand(flat))
+    return torch.cat(parts)
 
 
 def checked_event(event_fn: Callable[[Tensor, Any], Tensor]) -> Callable[[Tensor, Any], Tensor]:

@@ -41,7 +41,7 @@ def odeint(
     "explicit_adams" is Adams-Bashforth with weights for even steps: two steps of the 3/8 rule, then order 3, 4, ... up
     to `max_order` - 1, one evaluation a step. The one step of order 3 leaves an error of order 4, so that a finite time
     converges at order 4 whatever the highest order is. The default reaches order 11, which is stable on the negative
-    axis to |z| = 0.0034 alone: give a `max_order` of 5 or 6 to any field that is not sampled that finely. torchdiffeq
+    axis to |z| = 0.0034 only: give a `max_order` of 5 or 6 to any field that is not sampled that finely. torchdiffeq
     keeps these weights on uneven grids, a shorter last step among them, and loses the order in silence; here such a
     grid is an error.
 
@@ -58,8 +58,8 @@ def odeint(
             against y0, or for a tuple y0 one of these for each part. Fixed steps have no tolerance and ignore it.
         atol: the absolute error allowed, likewise; also how exactly the time of an event is located.
         method: "dopri5" (None), "dopri8", "bosh3", "fehlberg2" or "adaptive_heun", which are adaptive; "euler",
-            "midpoint", "heun2", "heun3", "rk4" (the 3/8 rule), "explicit_adams" or "implicit_adams", whose steps are
-            fixed.
+            "midpoint", "heun2", "heun3", "rk4" (the 3/8 rule), "explicit_adams" or "implicit_adams" (its old name is
+            "fixed_adams"), whose steps are fixed.
         options: of fixed steps: step_size, the length of a step in the units of t, a number or a tensor of one; or
             grid_constructor, (func, y0, t) -> the grid, from t[0] to t[-1], where a tuple state is one vector; perturb,
             whether the ends of a step are evaluated just inside of it, for a func that jumps there; interp, "linear" or
@@ -87,7 +87,7 @@ def odeint(
         if event_fn is not None:
             check_event_step(method, chosen)
         watching = guarded(func, start, method, rtol, atol)
-        with torchdiffeq_errors(method, chosen, rtol, atol):
+        with torchdiffeq_errors(method, chosen, rtol, atol, event=event_fn is not None):
             return torchdiffeq_package().odeint(
                 watching,
                 y0,

@@ -72,7 +72,7 @@ def _callback(func: Func, method: str, packing: Packing) -> Callable[[Tensor, Te
                 f"`func` has a `{name}`, which is never called: {method!r} has fixed steps, which are neither accepted "
                 "nor rejected; use `callback_step`",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
     callback = getattr(func, CALLBACKS[0], None)
     return None if callback is None else lambda time, state, dt: callback(time, packing.unpack(state), dt)

@@ -32,6 +32,8 @@ LIMITS = ("min_step", "max_step")
 TIMES = ("step_t", "jump_t")
 CONTROLLED = (*LIMITS, *POSITIVE, *TIMES, "max_num_steps", "dtype", "norm")
 """The options of an adaptive method in torchdiffeq."""
+_NO_EVENT = "Reached maximum number of iterations"
+"""How torchdiffeq reports that fixed steps met no event."""
 
 
 def checked_options(name: str, options: Mapping[str, Any] | None, method: str) -> dict[str, Any]:
@@ -114,11 +116,20 @@ def check_dtype(method: str, start: Start) -> None:
 
 
 @contextmanager
-def torchdiffeq_errors(method: str, options: Mapping[str, Any], rtol: Tolerance, atol: Tolerance) -> Iterator[None]:
-    """torchdiffeq's assertions about its steps as errors of ours."""
+def torchdiffeq_errors(
+    method: str, options: Mapping[str, Any], rtol: Tolerance, atol: Tolerance, *, event: bool
+) -> Iterator[None]:
+    """torchdiffeq's assertions about its steps as errors of ours; `event` is whether it looks for an event."""
     try:
         yield
-    except AssertionError as error:
+    except (AssertionError, RuntimeError) as error:
+        if event and (steps_exceeded(error) or str(error).startswith(_NO_EVENT)):
+            raise ArithmeticError(
+                f"`event_fn` did not change its sign in as many steps of {method!r} as are tried "
+                f"({options.get('max_num_steps', 20_000)}): is the event on this side of the start?"
+            ) from error
+        if isinstance(error, RuntimeError):
+            raise
         if steps_exceeded(error):
             raise step_limit_error(method, options["max_num_steps"], rtol, atol) from error
         if not is_lost(error):

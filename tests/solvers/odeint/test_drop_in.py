@@ -1,9 +1,11 @@
 """odeint() and its kin where torchdiffeq.odeint is expected: numbers, gradients, dtypes, callbacks, events."""
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -193,8 +195,9 @@ def test_callbacks_of_adaptive_methods_are_called(solve: str, rtol: float) -> No
 
 def test_fixed_steps_say_that_none_is_accepted_or_rejected() -> None:
     net = Recorder()
-    with pytest.warns(UserWarning, match="`callback_(accept|reject)_step`, which is never called"):
+    with pytest.warns(UserWarning, match="`callback_(accept|reject)_step`, which is never called") as warned:
         odeint(net, torch.ones(1, 3, dtype=DOUBLE), EVEN, method="rk4")
+    assert {warning.filename for warning in warned} == {__file__}  # the line that called
     assert [kind for kind, *_ in net.calls] == ["step"] * 5
 
 
@@ -326,6 +329,31 @@ def test_an_event_that_does_not_come_is_told(func: Any, event_fn: Any, error: ty
         odeint(func, y0, EVEN[[0, 5]], method="euler", options=options, event_fn=event_fn)
 
 
+def test_an_adaptive_method_looks_for_an_event_so_far_only() -> None:
+    span, options = torch.tensor([0.0, 1.0]), {"max_num_steps": 30}
+    with pytest.raises(ArithmeticError, match="`event_fn` did not change its sign"):
+        odeint(lambda t, y: torch.sin(t) * y, torch.ones(1), span, options=options, event_fn=lambda t, y: y + 1)
+
+
+@pytest.mark.parametrize(
+    "atol", [1e-3, (1e-3, 1e-8), torch.tensor([1e-3, 1e-8]), (1e-3, torch.full((3,), 1e-8))], ids=str
+)
+def test_a_tuple_state_takes_a_tolerance_for_each_part(atol: Any) -> None:
+    y0 = (torch.ones(2, dtype=DOUBLE), torch.ones(3, dtype=DOUBLE))
+    paths = [
+        solve(lambda t, y: (torch.cos(9 * y[0]), y[0].sum() * y[1]), y0, EVEN, rtol=1e-20, atol=atol)
+        for solve in (odeint, torchdiffeq.odeint)
+    ]
+    assert_same(*paths)
+
+
+def test_empty_parameters_are_left_out_of_the_adjoint() -> None:
+    net = Net()
+    net.none = nn.Parameter(torch.zeros(0, dtype=DOUBLE))
+    path = odeint_adjoint(net, torch.ones(1, 3, dtype=DOUBLE), EVEN)
+    assert torch.autograd.grad(path.sum(), net.outer.bias)[0].isfinite().all()
+
+
 def test_an_adaptive_method_that_loses_the_solution_says_so() -> None:
     with pytest.raises(ArithmeticError, match="'dopri5' lost the solution"):
         odeint(lambda t, y: y * y, torch.ones(1, dtype=DOUBLE), torch.tensor([0.0, 2.0], dtype=DOUBLE))
@@ -399,3 +427,12 @@ def test_what_has_no_meaning_for_an_event_is_refused(change: dict[str, Any], mes
     arguments: dict[str, Any] = {"func": lambda t, y: -y, "y0": Y0, "t0": torch.zeros(()), "event_fn": lambda t, y: y}
     with pytest.raises((TypeError, ValueError), match=message):
         odeint_event(**(arguments | change))
+
+
+def test_the_page_of_the_documentation_runs(repository: Path) -> None:
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (repository / "docs" / "odeint.md").read_text(encoding="utf-8"), re.S
+    )
+    names: dict[str, Any] = {}
+    exec(compile(example, "docs/odeint.md", "exec"), names)
+    assert float(names["when"]) == pytest.approx(math.log(2), abs=1e-6)  # float32
