@@ -110,6 +110,12 @@ def is_half(dtype: torch.dtype) -> bool:
     return dtype in HALF
 
 
+def check_arithmetic(name: str, dtype: torch.dtype) -> None:
+    """A dtype that torch adds and multiplies in: the eight-bit ones only store numbers."""
+    if dtype.itemsize < 2:
+        raise TypeError(f"`{name}` has dtype {dtype}, in which torch does not add; give float32, as `{name}.float()`")
+
+
 def check_flag(name: str, value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):
@@ -156,5 +162,6 @@ def check_state(name: str, value: object) -> None:
     assert isinstance(value, Tensor)
     if not (value.is_floating_point() or value.is_complex()):
         raise TypeError(f"`{name}` has dtype {value.dtype}; give a floating dtype, as `{name}.float()`")
+    check_arithmetic(name, value.dtype)
     if value.numel() == 0:
         raise ValueError(f"`{name}` has shape {tuple(value.shape)} and so no elements; give at least one")

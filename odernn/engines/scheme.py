@@ -22,7 +22,7 @@ from solvers import (
 from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
-from ..fields.field import BlockLinearField, VectorField, is_damped_partitioned
+from ..fields.field import BlockLinearField, VectorField
 from .block_tableau import block_entries
 from .formulas import FORMULAS
 from .method import Method, exponential, kicks_and_drifts, runge_kutta, two_step
@@ -62,8 +62,6 @@ def unsupported_scheme(
         return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
     if isinstance(solver, ExponentialRungeKutta):
         return _why_not_euler(on, activation, solver, dt)
-    if isinstance(solver, SplittingMethod) and is_damped_partitioned(field):
-        return f"there is no operator for {name} on {on}, whose kick sees its own half"
     if activation.name not in FORMULAS or _method(solver) is None:
         return f"there is no operator for {name} on {on}"
     return None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import check_not_negative, check_tensor
+from ..checks import check_arithmetic, check_not_negative, check_tensor
 from .packing import Packing, State
 
 Func = Callable[[Tensor, Any], Any]
@@ -44,6 +44,7 @@ def checked_start(func: object, y0: State, t: Tensor, event_fn: object) -> Start
     y = packing.pack(y0)
     if not (y.is_floating_point() or y.is_complex()):
         raise TypeError(f"`y0` has dtype {y.dtype}; give a floating dtype, as `y0.float()`")
+    check_arithmetic("y0", y.dtype)
     times = checked_times(t).to(y.device)
     if event_fn is not None:
         if not callable(event_fn):

@@ -72,7 +72,7 @@ FUNCTIONS = ([], {}, object(), 1j, slice(3), 3, "f", None, torch.zeros(2), nan)
 RETURNS = tuple(lambda *_, value=value: value for value in (None, 3.0, "y", [1.0, 2.0], torch.ones(3, dtype=DOUBLE)))
 """Functions whose value is not like the state."""
 NO_TENSOR = ([], {}, object(), 1j, slice(3), 3.0, None, "y", [Y0])
-STATES = (*NO_TENSOR, torch.ones(2, dtype=torch.int64), torch.ones(2, dtype=torch.bool))
+STATES = (*NO_TENSOR, *(torch.ones(2).to(kind) for kind in (torch.int64, torch.bool, torch.float8_e4m3fn)))
 MATRICES = (*NO_TENSOR, Y0, torch.zeros(2, 3), torch.zeros(3, 2))
 TIME = (*NO_TENSOR, torch.tensor(1), torch.ones(2, 2), torch.zeros(0), torch.tensor([1j]))
 STAMPS = (*TIME, torch.tensor([0.0, 1.0, 0.5]), torch.zeros(2), torch.tensor([0.0, nan]), torch.tensor([0.0, inf]))

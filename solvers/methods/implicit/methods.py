@@ -99,7 +99,7 @@ class ImplicitSolver(Solver):
     def _check_dtype(self, dtype: torch.dtype) -> None:
         if is_half(dtype):
             raise TypeError(
-                f"`y` is {dtype}, and {type(self).__name__} solves an equation, for which half precision is too "
+                f"`y0` is {dtype}, and {type(self).__name__} solves an equation, for which half precision is too "
                 "coarse: give the state and the right-hand side in torch.float32, or use an explicit solver"
             )
         if self.tolerance is not None:
