@@ -158,10 +158,16 @@ def test_an_empty_part_changes_nothing_for_the_others(method: str, solve: Callab
     for empty in ((), (torch.zeros(0, 3, dtype=DOUBLE),)):
         y0 = torch.ones(2, dtype=DOUBLE, requires_grad=True)
         paths = solve(
-            lambda t, y: (torch.sin(y[0] + t), *y[1:]), (y0, *empty), EVEN, method=method, options=options, rtol=1e-5
+            lambda t, y: tuple(torch.sin(part + t) for part in y),
+            (*empty, y0, *empty),
+            EVEN,
+            method=method,
+            options=options,
+            rtol=1e-5,
         )
-        assert [path.shape[1:] for path in paths[1:]] == [part.shape for part in empty]
-        results.append((paths[0], *torch.autograd.grad(paths[0].sum(), y0)))
+        assert all(path.shape == (6, 0, 3) for path in (*paths[: len(empty)], *paths[len(empty) + 1 :]))
+        path = paths[len(empty)]
+        results.append((path, *torch.autograd.grad(path.sum(), y0)))
     assert_same(*results)
 
 

@@ -73,7 +73,7 @@ def test_events_are_those_of_torchdiffeq(further: dict[str, Any], sign: int, tup
             return slope if tuples else torch.stack(slope)
 
         def event(t: Tensor, y: Any) -> Tensor:
-            return torch.stack((y[0] - 0.1, 3 + sign * (0.3 - t)))
+            return torch.stack((y[0] - 0.1 * torch.cos(t), 3 + sign * (0.3 - t)))
 
         state = tuple(y0.unbind()) if tuples else y0
         event_t, states = solve(f, state, t0, event_fn=event, reverse_time=sign < 0, **further)
