@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     budget = "smoke: a glance, minutes; short: about an hour a run on two cores; paper: the paper's iterations"
     add("--budget", choices=BUDGETS, help=f"{budget} (default: each file's epochs)")
     add("--rows", type=_names, metavar="ROW,ROW", help="only these rows, as their files in configs/ are called")
-    add("--seeds", type=_count, metavar="N", help="runs a row (default 2, with --budget smoke 1)")
+    add("--seeds", type=_count, metavar="N", help="runs a row (default 3, with --budget smoke 1)")
     add("--first-seed", type=int, default=0, metavar="N", help="the first of the seeds (default 0)")
     add("--epochs", type=_count, metavar="N", help="instead of each file's number, or of the budget's")
     add("--data", type=Path, metavar="DIR", help="folder with the data files of the tasks")
