@@ -99,7 +99,8 @@ ROWS = (*NEVER, 3, None, "a", nan, ((), (), ()), (1,), ((),), (nan, nan), (None,
 
 WRONG: dict[str, Sequence[Any]] = {
     **dict.fromkeys(("dt", "limit", "tolerance"), POSITIVE),
-    **dict.fromkeys(("max_iterations", "nodes", "max_num_steps", "points", "every", "chunk", "order"), COUNTS),
+    **dict.fromkeys(("max_iterations", "max_num_steps", "every", "chunk", "order"), COUNTS),
+    **dict.fromkeys(("nodes", "points"), (*COUNTS, 10**8)),
     **dict.fromkeys(("t0", "t1", "share", "node"), NUMBERS),
     **dict.fromkeys(("kick_sees_p", "active", "reverse_time", "perturb"), FLAGS),
     **dict.fromkeys(("method", "solver", "adjoint", "save", "on_divergence", "calculus", "interp"), NAMES),
@@ -194,7 +195,7 @@ CALLABLES: list[tuple[Callable[..., Any], dict[str, Any], dict[str, Sequence[Any
     options_of("rk4", grid_constructor=lambda f, y, t: t),
     options_of("explicit_adams", max_order=4),
     (phi_functions, {"matrix": torch.eye(2), "highest": 1}, {}),
-    (imaginary_stability, {"solver": RK4(), "points": 10}, {"points": COUNTS, "solver": (*NAMES, "rk4")}),
+    (imaginary_stability, {"solver": RK4(), "points": 10}, {"solver": (*NAMES, "rk4")}),
     (make_solver, {"solver": "rk4"}, {}),
     (make_adjoint, {"adjoint": "autograd"}, {}),
     (sde_paths, PATHS, {"f": (*FUNCTIONS, f, Structured(f)), "y0": (*STATES, Y0), "seed": WRONG["seed"]}),
