@@ -43,7 +43,8 @@ def watched(
 
     A tolerance of half a rounding or more holds for any state; then nothing is looked at. Callbacks of `func` stay.
     """
-    if float(torch.as_tensor(rtol).min()) >= half_rounding(dtype):
+    least = float(rtol.min()) if isinstance(rtol, Tensor) else rtol
+    if least >= half_rounding(dtype):
         return func
     before = getattr(func, CALLBACKS[0], None)
 

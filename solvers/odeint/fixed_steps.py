@@ -35,7 +35,8 @@ def with_fixed_steps(
         )
         return packing.unpack(torch.stack(path), leading=1)
     check_event_step(method, {"step_size": options.step_size, "grid_constructor": options.grid_constructor})
-    tolerance = float(torch.as_tensor(checked_tolerance("atol", atol, packing)).min())
+    allowed = checked_tolerance("atol", atol, packing)
+    tolerance = float(allowed.min()) if isinstance(allowed, Tensor) else allowed
     event = combined(checked_event(event_fn), start.times[0], start.y, packing)
     event_t, y = march_to_event(
         stepper,
