@@ -6,22 +6,26 @@ from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
+    CoRNNField,
     GatedAntisymmetricField,
     GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
+    LEMField,
     LinearAntisymmetricField,
     LipschitzField,
     OscillatorField,
+    UnICORNNField,
     UnstructuredField,
     UnstructuredOscillatorField,
 )
-from .fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from .fields.field import AffinePointwiseField, DampedPartitionedField, PartitionedField, SemilinearField, VectorField
 from .fields.noise import NoisyField
 from .fields.parametrise import SkewSymmetric
 from .fields.registry import FIELDS
 from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
+from .layer.oscillatory import LEM, CoRNN, UnICORNN
 from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
@@ -31,12 +35,16 @@ __all__ = [
     "ENGINES",
     "FIELDS",
     "HOLDS",
+    "LEM",
     "ODERNN",
     "AffinePointwiseField",
     "AntisymmetricField",
     "AntisymmetricRNN",
     "Auto",
     "Choice",
+    "CoRNN",
+    "CoRNNField",
+    "DampedPartitionedField",
     "DiscreteAdjoint",
     "Discretisation",
     "EngineWarning",
@@ -45,6 +53,7 @@ __all__ = [
     "GatedUnstructuredField",
     "HamiltonianField",
     "Hold",
+    "LEMField",
     "LinearAntisymmetricField",
     "LinearHold",
     "LipschitzField",
@@ -55,6 +64,8 @@ __all__ = [
     "SemilinearField",
     "SkewSymmetric",
     "Stream",
+    "UnICORNN",
+    "UnICORNNField",
     "UnstructuredField",
     "UnstructuredOscillatorField",
     "VectorField",

@@ -21,6 +21,7 @@ Every solver of the registry. This page is made by `python -m odernn.catalogue`;
 - **needs**: of the field; any callable f(t, y) will do where nothing stands.
 - **adjoints**: besides `autograd`, `checkpointed` and `auto`, which take every solver. `discrete` also takes every
   solver, step by step; it is named where it runs in parallel over time, on an affine-pointwise field.
+- **caution**: what to know before taking the method, with a measured case.
 
 """
 COLUMNS = (
@@ -35,6 +36,7 @@ COLUMNS = (
     "symplectic",
     "needs",
     "adjoints",
+    "caution",
     "source",
 )
 NEEDS = {None: "", Need.PARTITION: "a partition", Need.LINEAR_PART: "a linear part", Need.DIFFUSION: "a diffusion"}
@@ -60,6 +62,7 @@ def _row(name: str, solver: Solver) -> tuple[str, ...]:
         _mark(solver.symplectic),
         NEEDS[solver.needs],
         ", ".join(_adjoints(solver)),
+        solver.caution,
         source(type(solver)),
     )
 

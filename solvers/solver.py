@@ -37,6 +37,10 @@ class Solver(ABC):
     """Whether a step on a Hamiltonian system is a symplectic map."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
+    takes_own_half: ClassVar[bool] = False
+    """Whether a method for partitioned systems takes a kick(t, q, p) and a drift(t, q, p) that see their own half."""
+    caution: ClassVar[str] = ""
+    """What to know before taking the method, in one line for the tables; empty where there is nothing."""
 
     @abstractmethod
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
@@ -95,3 +99,13 @@ class ReversibleSolver(Solver):
         Returns:
             The state and the carry at `t`.
         """
+
+
+def check_solver(value: object) -> None:
+    """An instance of a solver."""
+    if isinstance(value, type) and issubclass(value, Solver):
+        raise TypeError(f"`solver` is the class {value.__name__}; give an instance: {value.__name__}()")
+    if isinstance(value, str):
+        raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
+    if not isinstance(value, Solver):
+        raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from odernn import AffinePointwiseField, NoisyField, PartitionedField, SemilinearField, VectorField
+from odernn.fields.field import is_damped_partitioned
 from solvers.extend import Time
 
 
@@ -39,6 +40,23 @@ class UnregisteredPartitioned(Unregistered):
         return cast(PartitionedField, self.inner).kick(t, q, u)
 
 
+class UnregisteredDamped(Unregistered):
+    """The same of a field whose kick sees p, and perhaps its drift q."""
+
+    partitioned = True
+    kick_sees_p = True
+
+    def __init__(self, inner: AffinePointwiseField) -> None:
+        super().__init__(inner)
+        self.drift_sees_q = inner.drift_sees_q
+
+    def drift(self, t: Time, *given: Tensor) -> Tensor:
+        return cast(Any, self.inner).drift(t, *given)
+
+    def kick(self, t: Time, *given: Tensor) -> Tensor:
+        return cast(Any, self.inner).kick(t, *given)
+
+
 class UnregisteredSemilinear(Unregistered):
     """The same of a field with a linear part."""
 
@@ -51,6 +69,8 @@ def unregistered(field: VectorField) -> VectorField:
     if isinstance(field, NoisyField):
         return NoisyField(unregistered(field.field), additive=field.additive, multiplicative=field.multiplicative)
     assert isinstance(field, AffinePointwiseField)
+    if is_damped_partitioned(field):
+        return UnregisteredDamped(field)
     if isinstance(field, PartitionedField):
         return UnregisteredPartitioned(field)
     return UnregisteredSemilinear(field) if isinstance(field, SemilinearField) else Unregistered(field)

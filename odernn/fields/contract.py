@@ -134,8 +134,8 @@ def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) 
 
 def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> bool:
     """Whether the halves of a partitioned field do not move along `pointwise` of y K^T, each by its own entries."""
-    if not isinstance(field, PartitionedField) or not is_partitioned(field):
-        return False
+    if not isinstance(field, PartitionedField) or not is_partitioned(field) or given[1].shape[-1] != field.hidden_size:
+        return False  # with several preactivations a unit no method moves the halves along `pointwise`
     n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
     y, _, u = given
     p = y @ weight().T

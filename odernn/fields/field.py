@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,7 +30,10 @@ class VectorField(nn.Module, ABC):
     Attributes:
         input_size: features of an input sample.
         hidden_size: units of the state.
+        drift_sees_q: whether the drift of a field whose kick sees p is given q, as drift(t, q, p, u).
     """
+
+    drift_sees_q: ClassVar[bool] = False
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -110,13 +113,44 @@ class PartitionedField(Protocol):
     def drift(
         self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dq/dt, of p, the time and the whole control alone."""
+        """dq/dt, of p, the time and the whole control only."""
         ...
 
     def kick(
         self, t: Time, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dp/dt, of q, the time and the whole control alone."""
+        """dp/dt, of q, the time and the whole control only; see `DampedPartitionedField` for one that sees p."""
+        ...
+
+
+@runtime_checkable
+class DampedPartitionedField(Protocol):
+    """A partitioned field whose kick sees its own half too, as with friction: SymplecticEuler takes it.
+
+    With `drift_sees_q` its drift does so too, and is called as drift(t, q, p, u).
+
+    Attributes:
+        partitioned: whether its state is (q, p).
+        kick_sees_p: whether `kick` is given p, as kick(t, q, p, u).
+    """
+
+    partitioned: ClassVar[bool]
+    kick_sees_p: ClassVar[bool]
+
+    def drift(
+        self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dq/dt, of p, the time and the whole control only."""
+        ...
+
+    def kick(
+        self,
+        t: Time,
+        q: Float[Tensor, "*batch half"],
+        p: Float[Tensor, "*batch half"],
+        u: Float[Tensor, "*batch control"],
+    ) -> Float[Tensor, "*batch half"]:
+        """dp/dt, of q, p, the time and the whole control."""
         ...
 
 
@@ -131,13 +165,30 @@ class SemilinearField(Protocol):
 
 @runtime_checkable
 class BlockLinearField(Protocol):
-    """An affine-pointwise field whose linear part is block-diagonal: K is that, dense, above the remainder's weight."""
+    """An affine-pointwise field whose linear part is block-diagonal: K is that, dense, above the remainder's weight.
+
+    If it is partitioned too, the remainder of the first half is zero: q is driven by the linear part only.
+    """
 
     def linear_blocks(self) -> BlockDiagonal:
         """The linear part A."""
         ...
 
 
+@runtime_checkable
+class ScaledRemainderField(BlockLinearField, Protocol):
+    """A block-linear field whose remainder is its activation's, each unit multiplied by a number of its own."""
+
+    def remainder_scale(self) -> Float[Tensor, " hidden"]:
+        """The numbers."""
+        ...
+
+
 def is_partitioned(field: VectorField) -> bool:
-    """Whether the field says that its state is (q, p)."""
-    return isinstance(field, PartitionedField) and field.partitioned
+    """Whether the field says that its state is (q, p), each half driven by the other only."""
+    return isinstance(field, PartitionedField) and field.partitioned and not is_damped_partitioned(field)
+
+
+def is_damped_partitioned(field: VectorField) -> TypeGuard[DampedPartitionedField]:
+    """Whether the field says that its state is (q, p) and that the kick sees p too."""
+    return isinstance(field, DampedPartitionedField) and field.partitioned and field.kick_sees_p

@@ -14,7 +14,7 @@ from solvers.checks import check_not_negative
 from ..control.input_map import AffineControl
 from .activation import TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import Unconstrained, input_map
+from .parametrise import Unconstrained, check_even, input_map
 
 
 @final
@@ -54,10 +54,7 @@ class HamiltonianField(AffinePointwiseField):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        if hidden_size % 2:
-            raise ValueError(
-                f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
-            )
+        check_even("hidden_size", hidden_size)
         check_not_negative("sigma_w", sigma_w)
         self.recurrent = Unconstrained(hidden_size // 2, sigma_w, device=device, dtype=dtype)
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)

@@ -18,7 +18,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import SkewSymmetric, Unconstrained, input_map
+from .parametrise import SkewSymmetric, Unconstrained, check_even, input_map
 
 
 class OscillatorBank(AffinePointwiseField):
@@ -71,10 +71,7 @@ class OscillatorBank(AffinePointwiseField):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        if hidden_size % 2:
-            raise ValueError(
-                f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
-            )
+        check_even("hidden_size", hidden_size)
         check_not_negative("sigma_w", sigma_w)
         check_not_negative("lowest_frequency", lowest_frequency)
         check_not_negative("highest_frequency", highest_frequency)

@@ -34,7 +34,9 @@ def _registered(*names: str) -> _Functions:
 
 _CONTROL = _registered("control", "affine_control")
 _SLOPE = _registered("pointwise", "forward")
-_PARTS = _registered("pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks")
+_PARTS = _registered(
+    "pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks", "remainder_scale"
+)
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
 

@@ -115,6 +115,22 @@ def input_map(
     return linear
 
 
+def check_even(name: str, size: int) -> None:
+    """Refuse a state that is not two equal halves."""
+    if size % 2:
+        raise ValueError(f"`{name}` is {size}; the state is two equal halves (q, p): give an even number")
+
+
+def into_second_half(x: Float[Tensor, "*batch half"]) -> Float[Tensor, "*batch whole"]:
+    """(0, x)."""
+    return torch.cat((torch.zeros_like(x), x), dim=-1)
+
+
+def under_zeros(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "twice columns"]:
+    """The matrix below as many rows of zeros."""
+    return torch.cat((torch.zeros_like(matrix), matrix))
+
+
 def damped(weight: Float[Tensor, "size size"], damping: float) -> Float[Tensor, "size size"]:
     """The weight minus damping I."""
     if damping == 0:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..checks import check_count
 from ..loop import Interval, Problem
 from ..methods.runge_kutta import RK38, Euler, Heun, Heun3, Midpoint
+from ..methods.step_control import step_limit_error, steps_exceeded
 from ..methods.torchdiffeq import Flow, TorchdiffeqSolver, is_lost, scaled
 from ..right_hand_side import Need
 from ..solver import Carry, Solver
@@ -83,6 +84,7 @@ class Continuous(Adjoint):
             return Autograd().solve(problem, save)
         refuse_transforms("continuous", problem)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
+        backward.check_dtype(problem.y0.dtype)
         differentiable, snapshot = differentiable_inputs(problem), snapshot_of(problem, "continuous")
         run = _Run(problem, differentiable, backward, save, self.chunk, snapshot)
         y, trajectory = _Continuous.apply(run, problem.y0, *run.differentiable.originals)
@@ -248,6 +250,8 @@ def _crossed_back(
             end = backward.cross_by_adjoint(flow, sources[0], sources[1:])
         return torch.autograd.grad(end, sources, gradient, allow_unused=True)
     except AssertionError as error:
+        if steps_exceeded(error):
+            raise step_limit_error(backward.method, backward.max_num_steps, backward.rtol, backward.atol) from error
         if not is_lost(error):
             raise
         raise ArithmeticError(

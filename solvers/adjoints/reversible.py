@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, final
 
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..checks import check_count, check_positive
 from ..loop import Problem
-from ..right_hand_side import RightHandSide, Time
+from ..requirements import refuse_inverse
+from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Carry, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_chunks
@@ -79,7 +80,7 @@ class Reversible(Adjoint):
     def __post_init__(self) -> None:
         """Check the arguments; a tolerance of infinity is allowed."""
         check_count("chunk", self.chunk)
-        if self.tolerance is not None and self.tolerance != float("inf"):
+        if self.tolerance is not None and not (isinstance(self.tolerance, float) and self.tolerance == inf):
             check_positive("tolerance", self.tolerance)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
@@ -91,6 +92,8 @@ class Reversible(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
+        if problem.solver.needs is Need.PARTITION:
+            refuse_inverse(problem.solver, problem.first().f)
         refuse_transforms("reversible", problem)
         run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype), self.chunk)
         run.snapshot = snapshot = snapshot_of(problem, "reversible")  # after the start, where noise draws its seed

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import combine
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Carry, Solver
 from .tableau import ButcherTableau
@@ -40,6 +41,6 @@ class ExplicitRungeKutta(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|R(z)|, R(z) = 1 + sum_i b_i z k_i with k_i = 1 + z sum_j a_ij k_j: the method itself on y' = z y."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         one = torch.ones_like(z)
         return self.step(lambda t, y: z * y, 0.0, 1.0, one, ())[0].abs()

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import complex_numbers
 from ..linear_part import BlockDiagonal, LinearPart, apply_matrix, tensor_of
 from ..requirements import required_semilinear
 from ..right_hand_side import Need, RightHandSide, Time
@@ -62,7 +63,7 @@ class ExponentialRungeKutta(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|exp(z)|: all of the test equation is linear part."""
-        return torch.as_tensor(z, dtype=torch.complex128).real.exp()
+        return complex_numbers("z", z).real.exp()
 
 
 def functions_of(tableau: ExponentialTableau, linear: LinearPart, dt: Time) -> list[Tensor]:

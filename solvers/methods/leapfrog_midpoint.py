@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Carry, ReversibleSolver
-from .characteristic import quadratic_radius
+from .characteristic import WEAK_INSTABILITY, quadratic_radius
 
 
 @final
@@ -40,6 +41,7 @@ class LeapfrogMidpoint(ReversibleSolver):
     order = 2
     stages = 1
     num_evals = 1
+    caution = WEAK_INSTABILITY
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step starts the method."""
@@ -74,7 +76,7 @@ class LeapfrogMidpoint(ReversibleSolver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The largest modulus of the roots of r^2 - 2 z r - 1 = 0."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         return quadratic_radius(-2 * z, -torch.ones_like(z))
 
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Carry, ReversibleSolver
-from .characteristic import quadratic_radius
+from .characteristic import WEAK_INSTABILITY, quadratic_radius
 
 
 @final
@@ -46,6 +47,7 @@ class ReversibleHeun(ReversibleSolver):
     order = 2
     stages = 2
     num_evals = 2
+    caution = WEAK_INSTABILITY
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The second state, which starts as the first."""
@@ -98,6 +100,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
     order = 2
     stages = 1
     num_evals = 1
+    caution = WEAK_INSTABILITY
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The velocity f(t, y): one evaluation, once."""
@@ -128,7 +131,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
 def _neutral_radius(z: complex | Tensor) -> Tensor:
     """The larger root of r^2 - 2 z r - 1 = 0, the polynomial of the two-step midpoint rule."""
-    z = torch.as_tensor(z, dtype=torch.complex128)
+    z = complex_numbers("z", z)
     return quadratic_radius(-2 * z, -torch.ones_like(z))
 
 

@@ -30,10 +30,15 @@ class SymplecticEuler(SplittingMethod):
 
     p <- p + dt kick(t, q); q <- q + dt drift(t, p), with the new p.
 
+    Of a `Partition` whose kick sees p (friction, say) it is the semi-implicit Euler method: p <- p + dt kick(t, q, p)
+    with the old p, and where the drift sees q, q <- q + dt drift(t, q, p) with the old q. That is of order 1 too, but
+    neither symplectic nor undone in closed form.
+
     Source: Hairer, Lubich & Wanner, Geometric Numerical Integration, sec. I.1.2, eq. (1.9).
     """
 
     order = 1
+    takes_own_half = True
     shears = (kick(1, 0), drift(1, 0))
 
 

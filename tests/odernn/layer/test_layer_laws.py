@@ -17,6 +17,7 @@ from odernn import (
     SemilinearField,
     VectorField,
 )
+from odernn.fields.field import is_damped_partitioned
 from solvers import RK4, SOLVERS, AverageVectorField, Euler, Need, TorchdiffeqSolver, make_solver
 from solvers.extend import Time
 from tests.pairs import crossed
@@ -31,8 +32,10 @@ def compatible(field: str, solver: str) -> bool:
     needs = make_solver(solver).needs
     if needs is Need.DIFFUSION:
         return False  # no field of the registry has noise: see test_noisy_field.py
-    needed = NEEDED[needs]
-    return needed is None or isinstance(FIELDS[field](2, 4), needed)
+    needed, made = NEEDED[needs], FIELDS[field](2, 4)
+    if needs is Need.PARTITION and is_damped_partitioned(made) and not SOLVERS[solver].takes_own_half:
+        return False
+    return needed is None or isinstance(made, needed)
 
 
 def stepped(solver: str) -> bool:
