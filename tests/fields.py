@@ -41,20 +41,22 @@ class UnregisteredPartitioned(Unregistered):
 
 
 class UnregisteredDamped(Unregistered):
-    """The same of a field whose kick sees p, and perhaps its drift q."""
+    """The same of a field whose kick sees p."""
 
     partitioned = True
     kick_sees_p = True
-
-    def __init__(self, inner: AffinePointwiseField) -> None:
-        super().__init__(inner)
-        self.drift_sees_q = inner.drift_sees_q
 
     def drift(self, t: Time, *given: Tensor) -> Tensor:
         return cast(Any, self.inner).drift(t, *given)
 
     def kick(self, t: Time, *given: Tensor) -> Tensor:
         return cast(Any, self.inner).kick(t, *given)
+
+
+class UnregisteredOfOwnHalves(UnregisteredDamped):
+    """The same of a field whose drift sees q too."""
+
+    drift_sees_q = True
 
 
 class UnregisteredSemilinear(Unregistered):
@@ -70,7 +72,7 @@ def unregistered(field: VectorField) -> VectorField:
         return NoisyField(unregistered(field.field), additive=field.additive, multiplicative=field.multiplicative)
     assert isinstance(field, AffinePointwiseField)
     if is_damped_partitioned(field):
-        return UnregisteredDamped(field)
+        return UnregisteredOfOwnHalves(field) if field.drift_sees_q else UnregisteredDamped(field)
     if isinstance(field, PartitionedField):
         return UnregisteredPartitioned(field)
     return UnregisteredSemilinear(field) if isinstance(field, SemilinearField) else Unregistered(field)

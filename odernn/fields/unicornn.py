@@ -29,7 +29,8 @@ class UnICORNNField(AffinePointwiseField):
         input_size: m, features of an input sample.
         hidden_size: n, units of the state, an even number: n / 2 oscillators.
         alpha: the square of their frequency before s, at least zero.
-        sigma_v: V is drawn from N(0, sigma_v^2 / m). b is zero; w is drawn evenly from 0 to 1, c from -0.1 to 0.1.
+        sigma_w: w is drawn evenly from 0 to sigma_w, and c from -0.1 to 0.1.
+        sigma_v: V is drawn from N(0, sigma_v^2 / m). b is zero.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -49,6 +50,7 @@ class UnICORNNField(AffinePointwiseField):
         hidden_size: int,
         *,
         alpha: float = 1.0,
+        sigma_w: float = 1.0,
         sigma_v: float = 1.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -56,8 +58,9 @@ class UnICORNNField(AffinePointwiseField):
         super().__init__(input_size, hidden_size)
         check_even("hidden_size", hidden_size)
         check_not_negative("alpha", alpha)
+        check_not_negative("sigma_w", sigma_w)
         self.alpha = alpha
-        self.w = nn.Parameter(torch.empty(hidden_size // 2, device=device, dtype=dtype).uniform_(0, 1))
+        self.w = nn.Parameter(torch.empty(hidden_size // 2, device=device, dtype=dtype).uniform_(0, sigma_w))
         self.c = nn.Parameter(torch.empty_like(self.w).uniform_(-0.1, 0.1))
         self.input_map = input_map(input_size, hidden_size // 2, sigma_v, device=device, dtype=dtype)
 

@@ -15,7 +15,15 @@ from odernn.engines.method import exponential, runge_kutta, splitting, two_step
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.torch import operators as torch_solver
-from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, TANH, Activation
+from odernn.fields.activation import (
+    GATED_TANH,
+    LINEAR,
+    LINEAR_PLUS_GATED_TANH,
+    LINEAR_PLUS_SCALED_TANH,
+    LINEAR_PLUS_TANH,
+    TANH,
+    Activation,
+)
 from odernn.fields.field import ActivatedField
 from solvers import ETDRK2, make_solver
 from tests.fields import unregistered
@@ -138,8 +146,10 @@ def test_a_formula_is_the_activation_and_its_derivatives(activation: Activation)
 def test_every_activation_of_the_registry_has_a_formula() -> None:
     fields = [field(2, 4) for field in FIELDS.values()]
     activations = {field.activation for field in fields if isinstance(field, ActivatedField)}
-    # that of the gated bank of oscillators is executed as what it adds to a linear part
-    assert {each.name for each in activations - {LINEAR_PLUS_GATED_TANH}} == set(FORMULAS)
+    # those of the gated bank of oscillators and of UnICORNN are executed as what they add to a linear part
+    in_blocks = {LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_SCALED_TANH}
+    assert {each.name for each in activations - in_blocks} == set(FORMULAS)
+    assert LINEAR_PLUS_SCALED_TANH.remainder is TANH
     assert LINEAR_PLUS_GATED_TANH.remainder is GATED_TANH
 
 
