@@ -41,7 +41,7 @@ class Operator(Adjoint):
         previous, dt_previous = _before(problem)
         call = lower(
             *(problem.field, problem.hold, problem.solver, problem.y0, weight, span.samples, problem.control),
-            dt=_steps(span.dt),
+            dt=steps_of(span.dt),
             before=span.before,
             substeps=problem.substeps,
             y_previous=previous,
@@ -49,7 +49,7 @@ class Operator(Adjoint):
         )
         arguments = call.arguments()
         saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(
-            *arguments, save == "trajectory" or _needs_gradient(arguments)
+            *arguments, save == "trajectory" or needs_gradient(arguments)
         )
         if call.method.family != "two-step":
             return Solved(saved if save == "trajectory" else None, last, problem.carry or ())
@@ -57,7 +57,8 @@ class Operator(Adjoint):
         return Solved(trajectory, last, final_carry(problem, last_but_one))
 
 
-def _needs_gradient(arguments: tuple[object, ...]) -> bool:
+def needs_gradient(arguments: tuple[object, ...]) -> bool:
+    """Whether a gradient may be asked for of what the operator returns."""
     tensors = [each for each in arguments if isinstance(each, Tensor)]
     return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
 
@@ -72,7 +73,7 @@ def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     return previous.contiguous(), step_of_rows(dt, previous)
 
 
-def _steps(dt: float | Tensor) -> float | Tensor:
+def steps_of(dt: float | Tensor) -> float | Tensor:
     """The steps as the operators take them: a number, (time,) or (batch, time)."""
     if not isinstance(dt, Tensor):
         return dt

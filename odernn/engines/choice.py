@@ -24,6 +24,7 @@ from .operators import NATIVE, TORCH
 from .problem import RecurrentProblem
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
 from .torch.sweep import one_by_one
+from .traced.operator import FieldOperator, why_no_field_operator
 from .warning import EngineWarning
 
 Engine = Literal["auto", "torch", "native"]
@@ -143,6 +144,10 @@ class OnEngine(Adjoint):
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         if torch.compiler.is_compiling():
             return Choice("torch", self._without_parallel(), missing)
+        of_field = self._of_field(problem)
+        if of_field is None:
+            return Choice("native", _OF_FIELD, "the kernels that were compiled for the field take method and state")
+        missing = f"{missing}; {of_field}"
         if not supports_parallel(problem):
             picked, broken = self._without_parallel(), problem.why_not_parallel()
             return Choice("torch", picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
@@ -154,8 +159,12 @@ class OnEngine(Adjoint):
             "native", replace(picked, recursion=run_backward), f"{missing}; the kernels do the backward recursion"
         )
 
+    def _of_field(self, problem: RecurrentProblem) -> str | None:
+        """Why the kernels that were compiled for the field do not run the problem, or None."""
+        return why_no_field_operator(problem) or why_not_native(self.engine, problem.y0)
 
-_ON_TORCH, _ON_NATIVE = Operator(TORCH), Operator(NATIVE)
+
+_ON_TORCH, _ON_NATIVE, _OF_FIELD = Operator(TORCH), Operator(NATIVE), FieldOperator()
 
 
 def _with_control(problem: RecurrentProblem, reason: str) -> str:

@@ -23,7 +23,7 @@ def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tens
         return f"there is no operator: {reason}"
     if not isinstance(field, ActivatedField):
         return f"there is no operator for {type(field).__name__}"
-    if _hold_name(hold) is None:
+    if hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
     return unsupported_scheme(field, field.activation, solver, dt)
 
@@ -48,7 +48,7 @@ def lower(
     The `control` is that of the samples.
     """
     assert isinstance(field, ActivatedField)
-    name = _hold_name(hold)
+    name = hold_name(hold)
     assert name is not None
     lowered = scheme_of(field, field.activation, solver, weight, dt, substeps)
     bias = control.bias
@@ -84,7 +84,7 @@ def misfit(field: VectorField, y0: Tensor, samples: Tensor, control: AffineContr
     return None
 
 
-def _hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
+def hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
     """The hold as the operators know it, or None."""
     if isinstance(hold, ZeroOrderHold):
         return "zero-order"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal
 
@@ -13,7 +13,7 @@ from solvers.extend import Entry
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A discretisation, as the kernels know it. Made by `runge_kutta`, `exponential`, `splitting` or `two_step`."""
+    """A discretisation, as the kernels know it. Made by the functions of this file."""
 
     family: Literal["runge-kutta", "exponential", "shears", "two-step"]
     a: tuple[float, ...] = ()
@@ -57,6 +57,13 @@ def splitting(moved: Sequence[int], coefficients: Sequence[float], nodes: Sequen
         nodes: where in the step the control is taken, 0 at its start, 1 at its end.
     """
     return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(moved))
+
+
+def moves(shears: Sequence[Shear]) -> Method:
+    """Kicks and drifts as a tableau whose stages move one half of the state each, along a rate of all of it."""
+    shares = [s.share for s in shears]
+    tableau = runge_kutta([shares[:i] for i in range(len(shares))], shares, [s.node for s in shears])
+    return replace(tableau, moved=tuple(int(s.kick) for s in shears))
 
 
 def kicks_and_drifts(shears: Sequence[Shear]) -> Method:

@@ -33,7 +33,7 @@ class Call:
         bias: b, or None.
         kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;
             "linear-plus-tanh": p_1 + tanh(p_2 + u) with p = (p_1, p_2), so K has twice as many rows as columns.
-            Partitioned methods take "tanh" alone.
+            Partitioned methods take "tanh" only. "traced": the operators of a field of one's own, which know no other.
         squash: "identity", or "tanh", which the control goes through at the samples, before the hold. A control that
             is given (no `input_weight`) is taken as it is, and refuses "tanh".
         hold: "zero-order": the sample's control throughout; "linear": from the sample before to the sample.
@@ -51,7 +51,7 @@ class Call:
     dt: float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
     input_weight: Float[Tensor, "control input"] | None = None
     bias: Float[Tensor, " control"] | None = None
-    kind: Kind = "tanh"
+    kind: Kind | Literal["traced"] = "tanh"
     squash: Squash = "identity"
     hold: Hold = "zero-order"
     before: Float[Tensor, "batch control"] | None = None

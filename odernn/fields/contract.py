@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import final
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .field import REMEMBERED, AffinePointwiseField, PartitionedField, VectorField, is_partitioned
+from .field import (
+    KERNELS,
+    REMEMBERED,
+    AffinePointwiseField,
+    PartitionedField,
+    VectorField,
+    is_damped_partitioned,
+    is_partitioned,
+)
 
 _PLAIN = (bool, int, str, type(None))
 
@@ -88,6 +96,19 @@ def undisturbed(field: VectorField, like: Tensor) -> Iterator[list[Tensor]]:
         parametrize._cache_enabled = cached
         for store, values in zip(stores, before, strict=True):
             store.update(values)
+
+
+def halves_agree(field: AffinePointwiseField, like: Tensor) -> bool:
+    """Whether the field's state is (q, p), and its drift and kick are the halves of dy/dt, as far as a try tells."""
+    damped, parts = is_damped_partitioned(field), cast(Any, field)
+    if parts.hidden_size % 2 or not (damped or is_partitioned(parts)):
+        return False
+    with undisturbed(parts, like):
+        y, u = _wave(like, parts.hidden_size), parts.control(_wave(like, parts.input_size))
+        q, p = y.chunk(2, dim=-1)
+        drift = parts.drift(0.0, *((q, p) if damped and parts.drift_sees_q else (p,)), u)
+        kick = parts.kick(0.0, *((q, p) if damped else (q,)), u)
+        return _close(torch.cat((drift, kick), dim=-1), parts(0.0, y, u))
 
 
 def _tried(field: AffinePointwiseField, preactivations: int, controls: int, like: Tensor) -> str | None:
@@ -187,7 +208,8 @@ def _parts(field: nn.Module) -> list[object]:
     found: list[object] = []
     for module in field.modules():
         found.append(module)
-        found.extend(value for key, value in vars(module).items() if key != REMEMBERED and not isinstance(value, float))
+        known = (REMEMBERED, KERNELS)
+        found.extend(v for key, v in vars(module).items() if key not in known and not isinstance(v, float))
     return found
 
 

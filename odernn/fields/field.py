@@ -19,6 +19,8 @@ from .activation import Activation
 
 REMEMBERED = "_contract"
 """The attribute of a field that remembers which promises it keeps; no copy and no file has it."""
+KERNELS = "_kernels"
+"""The attribute of a field that remembers the kernels that were compiled for it; likewise."""
 
 
 class VectorField(nn.Module, ABC):
@@ -44,7 +46,7 @@ class VectorField(nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, object]:
         """All but what is remembered of this very object."""
-        return {key: value for key, value in vars(self).items() if key != REMEMBERED}
+        return {key: value for key, value in vars(self).items() if key not in (REMEMBERED, KERNELS)}
 
     @abstractmethod
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
@@ -132,10 +134,12 @@ class DampedPartitionedField(Protocol):
     Attributes:
         partitioned: whether its state is (q, p).
         kick_sees_p: whether `kick` is given p, as kick(t, q, p, u).
+        drift_sees_q: whether `drift` is given q, as drift(t, q, p, u).
     """
 
     partitioned: ClassVar[bool]
     kick_sees_p: ClassVar[bool]
+    drift_sees_q: ClassVar[bool]
 
     def drift(
         self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]

@@ -17,6 +17,7 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, steps_between, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
+from ..engines.traced.kernels import compile_kernels
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
 from ..fields.parametrise import built_once
@@ -253,6 +254,19 @@ class ODERNN(nn.Module):
         with undisturbed(self.field, samples):
             problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
         return choice_of(on_engine(self.adjoint, self.engine), problem)
+
+    def compile_kernels(self) -> None:
+        """Build native kernels of a field of one's own, at once: half a minute or so, the first time on a machine.
+
+        From then on the native engine runs this field, in any layer, as it runs a registered one: forward and back in
+        C++, under explicit Runge-Kutta methods. It does so as long as nothing but the values of parameters and buffers
+        changes in the field; a copy of it is without. A registered field has its kernels already.
+
+        Raises:
+            ValueError: the field's `pointwise` has no kernels; the message says which operator, or what else.
+            NativeUnavailable: there is no compiler, or it fails.
+        """
+        compile_kernels(self.field)
 
     def with_solver(
         self, solver: Solver | str, *, substeps: int | None = None, hold: Hold | str | None = None

@@ -3,14 +3,20 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include "traced.h"
+
 namespace odernn {
 namespace {
 
 constexpr KindFacts kKinds[] = {
+#ifdef ODERNN_POINTWISE
+    {"traced", Kind::kTraced, Traced::kPreactivations, Traced::kControls},
+#else
     {"tanh", Kind::kTanh, 1, 1},                       // tanh(p + u)
     {"gated-tanh", Kind::kGatedTanh, 1, 2},            // sigmoid(p + u_2) tanh(p + u_1)
     {"linear", Kind::kLinear, 1, 1},                   // p + u
     {"linear-plus-tanh", Kind::kLinearPlusTanh, 2, 1}  // p_1 + tanh(p_2 + u)
+#endif
 };
 
 bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
@@ -28,8 +34,20 @@ void check_names(const Arguments& x) {
   TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
 }
 
+void check_moved(const Arguments& x, int64_t columns) {
+  const size_t stages = x.b.size();
+  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
+                    "; give as many");
+  for (const int64_t half : x.moved)
+    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
+                      "; 0 moves the first half of the state, 1 the second");
+  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
+}
+
 void check_scheme(const Arguments& x, int64_t columns) {
   const size_t stages = x.b.size();
+  TORCH_CHECK_VALUE(!kIsTraced || x.family == "runge-kutta", "`family` is '", x.family,
+                    "'; a traced field takes 'runge-kutta'");
   if (x.family == "two-step") return;
   TORCH_CHECK_VALUE(stages >= 1 && x.c.size() == stages, "`b` has ", stages, " entries and `c` ", x.c.size(),
                     "; give as many of each, at least one");
@@ -41,15 +59,11 @@ void check_scheme(const Arguments& x, int64_t columns) {
       for (size_t j = i; j < stages; ++j)
         TORCH_CHECK_VALUE(x.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
                           "); give an explicit tableau");
+    if (kIsTraced && !x.moved.empty()) check_moved(x, columns);
     return;
   }
-  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
-                    "; give as many");
-  for (const int64_t half : x.moved)
-    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
-                      "; 0 moves the first half of the state, 1 the second");
+  check_moved(x, columns);
   TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
-  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
 
 void check_blocks(const Arguments& x, int64_t columns) {
@@ -208,7 +222,8 @@ void check_arguments(const Arguments& x) {
 const KindFacts& kind_facts(c10::string_view name) {
   for (const KindFacts& facts : kKinds)
     if (name == facts.name) return facts;
-  TORCH_CHECK_VALUE(false, "`kind` is '", name, "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
+  TORCH_CHECK_VALUE(false, "`kind` is '", name,
+                    kIsTraced ? "'; give 'traced'" : "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
 }
 
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
@@ -260,6 +275,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
     p.a.assign(x.a.begin(), x.a.end());
     p.b.assign(x.b.begin(), x.b.end());
     p.c.assign(x.c.begin(), x.c.end());
+    if (kIsTraced) p.moved.assign(x.moved.begin(), x.moved.end());
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);

@@ -52,20 +52,20 @@ class Block {
   // (and `by_gate`) get the derivatives if asked, else `by_preactivation` is working space. `rate` may be null if
   // derivatives are asked.
   void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count,
-                T* by_preactivation, T* by_gate, bool derivative, T* rate) {
+                T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
-    const bool whole =
-        gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
+    const bool whole = kIsTraced || gated() ||
+                       problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
       multiply(source, count, coupling.forward, u, control.stride(), by_preactivation, preactivation_columns());
     }
-    compute_rates<T>(
-        problem.kind,
-        {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate, columns()},
-        derivative);
+    compute_rates<T>(problem.kind,
+                     {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate,
+                      columns(), source, window},
+                     derivative);
   }
 
   // The same from a preactivation that was computed without the control (ungated).
@@ -98,7 +98,8 @@ class Pullback {
     const Problem<T>& p = block.problem;
     earlier_ = block.control.earlier();
     const bool one_step = p.family == Family::kRungeKutta || p.family == Family::kExponential;
-    shared_ = one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.preactivation.groups == 1;
+    shared_ =
+        !kIsTraced && one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.preactivation.groups == 1;
     const int64_t slots = (block.most + earlier_) * block.rows;
     if (wanted_ && !shared_) control_ = block.arena.template take_zeros<T>(slots * stride());
     if (wanted_ && earlier_) carried_ = block.arena.template take_zeros<T>(block.rows * stride());
@@ -135,6 +136,36 @@ class Pullback {
         return cotangent_of<Kind::kLinear>(coupling, theta, c, by_preactivation, by_gate, step, sum);
       case Kind::kLinearPlusTanh:
         return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kTraced:
+        return;
+    }
+  }
+
+  // Of a traced field, whose `preactivation` becomes its cotangent. What comes back to the rows `source` of the state
+  // itself is stored in `state`, or added where it is a part of the sum.
+  void traced_cotangent(T theta, int64_t c, const T* const* source, T* preactivation, const T* step,
+                        const Combination<T>& sum, Window window, bool add_to_state, T* state) {
+    const int64_t rows = block_.rows, columns = block_.columns();
+    const T* control = block_.control.at(theta, c * rows, rows);
+    T* own = wanted_ ? control_ + ((c + earlier_) * rows) * stride() : nullptr;
+    T* before = wanted_ && earlier_ ? own - rows * stride() : nullptr;
+    const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
+    for (int64_t r = 0; r < rows; ++r) {
+      const Vector<T> factor = splat<T>(step[r]);
+      T* p = preactivation + r * block_.preactivation_columns();
+      for (int64_t i = 0; i < columns; i += kLanes<T>) {
+        const TracedOperands<T> x(source[r], p, control + r * stride(), columns, i);
+        TracedOperands<T> by = x;
+        const Vector<T> kappa = factor * combined(sum, r, i);
+        by.y = window.template cut<T>(Traced::pull_back<T>(kappa, x.y, x.p, x.u, by.p, by.u), i);
+        for (int64_t g = 0; g < Traced::kPreactivations; ++g)
+          store(p + g * columns + i, window.template cut<T>(by.p[g], i));
+        if (own != nullptr)
+          for (int64_t g = 0; g < Traced::kControls; ++g)
+            add(own, before, r * stride() + g * columns + i, window.template cut<T>(by.u[g], i), late, early);
+        T* to = state + r * columns + i;
+        store(to, add_to_state ? load(to) + by.y : by.y);
+      }
     }
   }
 

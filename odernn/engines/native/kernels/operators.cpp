@@ -11,6 +11,10 @@
 #include "parallel.h"
 #include "results.h"
 
+#ifndef ODERNN_NAMESPACE
+#define ODERNN_NAMESPACE odernn_native
+#endif
+
 namespace odernn {
 namespace {
 
@@ -190,14 +194,14 @@ int64_t pool_bytes() {
 }  // namespace odernn
 
 // The schemas of `solve` and `pull_back` are Python's, which knows them before anything is built.
-TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
+TORCH_LIBRARY_FRAGMENT(ODERNN_NAMESPACE, m) {
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);
   m.def("empty_pool() -> ()", &odernn::empty_pool);
 }
 
-TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
+TORCH_LIBRARY_IMPL(ODERNN_NAMESPACE, CPU, m) {
   m.impl("solve", &odernn::solve);
   m.impl("pull_back", &odernn::pull_back);
 }

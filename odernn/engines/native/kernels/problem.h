@@ -10,11 +10,11 @@ namespace odernn {
 constexpr size_t kMostTerms = 16;  // of a sum of stages and states
 
 // dy/dt from the preactivation p and the control u: see arguments.cpp, which names them.
-enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh };
+enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh, kTraced };
 enum class Family { kRungeKutta, kExponential, kShears, kTwoStep };
 
 // A row of `groups` equal groups of columns, each padded to whole vectors in working memory. Padding holds zeros
-// throughout: the preactivation of zero is zero and every kind maps zero to zero.
+// throughout: the preactivation of zero is zero and every kind maps zero to zero, or, where it is traced, is cut off.
 struct Layout {
   int64_t groups = 1, width = 0, padded = 0;
 
@@ -85,7 +85,8 @@ struct Problem {
   int64_t substeps = 1;
 
   int64_t stages = 1;
-  std::vector<T> a, b, c;  // Runge-Kutta
+  std::vector<T> a, b, c;      // Runge-Kutta
+  std::vector<int64_t> moved;  // traced: the half of the state that each stage moves; empty: all of it
   std::vector<Entry<T>> flows, rows,
       weights;                     // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
   const T* blocks = nullptr;       // (steps, matrices, 2, 2, half), one set for all samples or one each
