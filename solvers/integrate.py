@@ -62,7 +62,7 @@ def integrate(
         t1: the end time; before `t0` to go back in time.
         dt: the length of a step, positive. Where it does not divide the span, the last step is shorter.
         solver: the method, a Solver or its name in SOLVERS.
-        save: "trajectory" for every state, or "end" for the last alone.
+        save: "trajectory" for every state, or "end" for only the last.
         adjoint: how gradients flow, an Adjoint or its name.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore" (reads nothing back from the device; `Solution.finite` tells).

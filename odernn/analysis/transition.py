@@ -36,7 +36,7 @@ class Place:
     carried: tuple[int, ...] = ()
 
     def parts(self) -> tuple[Tensor, ...]:
-        """Y, then what is carried, each (batch, hidden)."""
+        """The state y, then what is carried, each (batch, hidden)."""
         return self.state.y, *carried_parts(self.state, self.carried)
 
 

@@ -63,7 +63,7 @@ class AffinePointwiseField(VectorField):
 
     @abstractmethod
     def weight(self) -> Float[Tensor, "preactivation hidden"]:
-        """K, made from the parameters; `preactivation` is a multiple of `hidden`."""
+        """The matrix K, made from the parameters; `preactivation` is a multiple of `hidden`."""
 
     @abstractmethod
     def pointwise(
@@ -110,13 +110,13 @@ class PartitionedField(Protocol):
     def drift(
         self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dq/dt, of p, the time and the whole control alone."""
+        """Return dq/dt, a function of p, the time and the whole control."""
         ...
 
     def kick(
         self, t: Time, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dp/dt, of q, the time and the whole control alone."""
+        """Return dp/dt, a function of q, the time and the whole control."""
         ...
 
 
@@ -125,7 +125,7 @@ class SemilinearField(Protocol):
     """A field with a declared linear part: dy/dt = A y + remainder(t, y, u)."""
 
     def semilinear(self) -> tuple[LinearPart, Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A and the remainder, made from the parameters; the layer asks once a call."""
+        """The matrix A and the remainder, made from the parameters; the layer asks once a call."""
         ...
 
 

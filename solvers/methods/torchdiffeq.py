@@ -138,7 +138,7 @@ class TorchdiffeqSolver(Solver):
         return y * nan
 
     def cross_by_adjoint(self, flow: Flow, y: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-        """As `cross`, differentiable by torchdiffeq's adjoint equation: with respect to `y` and `parameters` alone."""
+        """As `cross`, differentiable by torchdiffeq's adjoint equation, only with respect to `y` and `parameters`."""
         ends = _unit_interval(y)
         options = self._attempts(ends)[-1]
         backward = options | {"step_t": ends[:1]} if self.adaptive else options

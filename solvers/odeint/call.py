@@ -43,7 +43,7 @@ def odeint(
     "explicit_adams" is Adams-Bashforth with weights for even steps: two steps of the 3/8 rule, then order 3, 4, ... up
     to `max_order` - 1, one evaluation a step. The one step of order 3 leaves an error of order 4, so that a finite time
     converges at order 4 whatever the highest order is. The default reaches order 11, which is stable on the negative
-    axis to |z| = 0.0034 alone: give a `max_order` of 5 or 6 to any field that is not sampled that finely. torchdiffeq
+    axis only to |z| = 0.0034: give a `max_order` of 5 or 6 to any field that is not sampled that finely. torchdiffeq
     keeps these weights on uneven grids, a shorter last step among them, and loses the order in silence; here such a
     grid is an error. "implicit_adams" is not offered.
 

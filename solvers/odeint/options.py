@@ -99,7 +99,7 @@ def check_even(grid: Tensor) -> None:
 
 
 def _even_grid(t: Tensor, step_size: float) -> Tensor:
-    """t[0], then a point each step, and t[-1] in the place of the last. Gradients flow to both ends of `t`."""
+    """t[0], then a point each step, and t[-1] in place of the last. Gradients flow to both ends of `t`."""
     span = float(t[-1].detach()) - float(t[0].detach())
     quotient = abs(span) / step_size
     rounding = max(WHOLE, 4 * torch.finfo(t.dtype).eps) * quotient
