@@ -26,8 +26,8 @@ class Solution:
     """The answer of `integrate`.
 
     Attributes:
-        t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for the end alone.
-        y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for the end alone.
+        t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for only the end.
+        y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for only the end.
         carry: what the solver carries besides y.
         num_evals: evaluations of f, the solver's nominal number a step.
         finite: a bool tensor (), whether the end is finite; always true unless divergence was asked not to raise.
