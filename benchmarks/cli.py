@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         return MISUSED
     except KeyboardInterrupt:
         again = " ".join(["python -m benchmarks", *argv])
-        print(f"\ninterrupted; the same command goes on from the last finished epoch:\n  {again}", file=sys.stderr)
+        print(f"\ninterrupted; the same command continues from the last finished epoch:\n  {again}", file=sys.stderr)
         return INTERRUPTED
 
 

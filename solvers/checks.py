@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 
 def check_number(name: str, value: object) -> None:
-    """A finite real number that is no bool."""
+    """Check that `value` is a finite real number; a bool is not."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a real number")
     if isinstance(value, int) and not -sys.float_info.max <= value <= sys.float_info.max:
@@ -24,14 +24,14 @@ def check_number(name: str, value: object) -> None:
 
 
 def check_positive(name: str, value: object) -> None:
-    """A finite real number above zero."""
+    """Check that `value` is a finite real number above zero."""
     check_number(name, value)
     if not value > 0:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"`{name}` is {value}; give a number above zero")
 
 
 def check_not_negative(name: str, value: object) -> None:
-    """A finite real number from zero."""
+    """Check that `value` is a finite real number, zero or above."""
     check_number(name, value)
     if value < 0:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"`{name}` is {value}; give zero or a number above it")
@@ -151,13 +151,13 @@ def complex_numbers(name: str, value: object) -> Tensor:
 
 
 def check_tensor(name: str, value: object) -> None:
-    """A tensor."""
+    """Check that `value` is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` is {type(value).__name__}; give a torch.Tensor")
 
 
 def check_state(name: str, value: object) -> None:
-    """A tensor with at least one element, of a floating or complex dtype."""
+    """Check that `value` is a tensor with at least one element, of a floating or complex dtype."""
     check_tensor(name, value)
     assert isinstance(value, Tensor)
     if not (value.is_floating_point() or value.is_complex()):

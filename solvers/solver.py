@@ -30,7 +30,7 @@ class Solver(ABC):
     stages: ClassVar[int]
     """Stages a step."""
     num_evals: ClassVar[float]
-    """Evaluations of f a step; a kick or a drift alone is half of one."""
+    """Evaluations of f a step; a single kick or drift is half of one."""
     family: ClassVar[str]
     """The kind of method, for the tables."""
     symplectic: ClassVar[bool] = False

@@ -52,7 +52,7 @@ class TrainedNetwork:
         """The network of the epoch with the best validation accuracy.
 
         Raises:
-            UserError: it is a layer of torch, which is no vector field.
+            UserError: it is a layer of torch, which is not a vector field.
         """
         rnn = self.moments[BEST]
         if isinstance(rnn, ODERNN):

@@ -22,7 +22,7 @@ DEAREST = 4
 """The most substeps of a method that iterates."""
 
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
-"""What an adaptive method turns in the place of substeps."""
+"""What an adaptive method turns in place of substeps."""
 
 MOST = 40
 """Samples of a run's task."""

@@ -33,7 +33,7 @@ class Call:
         bias: b, or None.
         kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;
             "linear-plus-tanh": p_1 + tanh(p_2 + u) with p = (p_1, p_2), so K has twice as many rows as columns.
-            Partitioned methods take "tanh" alone.
+            Partitioned methods take only "tanh".
         squash: "identity", or "tanh", which the control goes through at the samples, before the hold. A control that
             is given (no `input_weight`) is taken as it is, and refuses "tanh".
         hold: "zero-order": the sample's control throughout; "linear": from the sample before to the sample.

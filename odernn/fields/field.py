@@ -63,7 +63,7 @@ class AffinePointwiseField(VectorField):
 
     @abstractmethod
     def weight(self) -> Float[Tensor, "preactivation hidden"]:
-        """K, made from the parameters; `preactivation` is a multiple of `hidden`."""
+        """The matrix K, made from the parameters; `preactivation` is a multiple of `hidden`."""
 
     @abstractmethod
     def pointwise(
@@ -154,7 +154,7 @@ class SemilinearField(Protocol):
     """A field with a declared linear part: dy/dt = A y + remainder(t, y, u)."""
 
     def semilinear(self) -> tuple[LinearPart, Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A and the remainder, made from the parameters; the layer asks once a call."""
+        """The matrix A and the remainder, made from the parameters; the layer asks once a call."""
         ...
 
 

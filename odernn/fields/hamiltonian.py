@@ -33,7 +33,7 @@ class HamiltonianField(AffinePointwiseField):
         dtype: of the parameters.
 
     Raises:
-        TypeError: a size that is no whole number, a scale that is no number.
+        TypeError: a size that is not a whole number, a scale that is not a number.
         ValueError: an odd `hidden_size`, a size below 1, a scale below zero or not finite.
 
     Source: Chang et al., Reversible architectures for arbitrarily deep residual neural networks (AAAI 2018), eq. (7),

@@ -49,7 +49,7 @@ class OscillatorBank(AffinePointwiseField):
         ValueError: an odd `hidden_size`, a size below 1, a scale or a frequency below zero or not finite, a damping or
             a unit that is not above zero.
 
-    Source: of the idea that a linear part is integrated exactly, Hochbruck & Ostermann, Exponential integrators, Acta
+    Source of the idea that a linear part is integrated exactly: Hochbruck & Ostermann, Exponential integrators, Acta
     Numerica 19 (2010), 209-286; the field is our own.
     """
 
@@ -99,12 +99,12 @@ class OscillatorBank(AffinePointwiseField):
         return self.log_damping.exp()
 
     def linear_blocks(self) -> BlockDiagonal:
-        """A, the blocks [[-g, -omega], [omega, -g]]."""
+        """The matrix A of the blocks [[-g, -omega], [omega, -g]]."""
         decay, turn = -self.dampings(), self.frequencies()
         return BlockDiagonal(torch.stack((decay, -turn, turn, decay)).unflatten(0, (2, 2)))
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
-        """V x + b; of a gated field the candidate's, then the gate's."""
+        """Return V x + b; of a gated field the candidate's, then the gate's."""
         return self.input_map(x)
 
     def affine_control(self) -> AffineControl:
@@ -112,7 +112,7 @@ class OscillatorBank(AffinePointwiseField):
         return AffineControl(self.input_map.weight, self.input_map.bias, squashed=False)
 
     def weight(self) -> Float[Tensor, "twice hidden"]:
-        """A above M."""
+        """Stack A above M."""
         return torch.cat((self.linear_blocks().dense(), self.recurrent()))
 
     def pointwise(
@@ -122,7 +122,7 @@ class OscillatorBank(AffinePointwiseField):
         return self.activation.function(p, u)
 
     def semilinear(self) -> tuple[BlockDiagonal, Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A, and the activation of M y and u."""
+        """Return A and the remainder, the activation of M y and u."""
         m, remainder = self.recurrent(), self.activation.remainder
         assert remainder is not None
         return self.linear_blocks(), lambda t, y, u: remainder.function(F.linear(y, m), u)

@@ -47,7 +47,7 @@ class SkewSymmetric(nn.Module):
         nn.init.normal_(self.upper, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:
-        """W - W^T.
+        """Return W - W^T.
 
         The indices are made here, not kept as buffers: they are a function of the size, and what casts, averages,
         empties or replaces a module's buffers must not change them.
@@ -88,7 +88,7 @@ class Unconstrained(nn.Module):
         nn.init.normal_(self.matrix, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:
-        """W."""
+        """Return the matrix W."""
         return self.matrix
 
     def extra_repr(self) -> str:
@@ -104,7 +104,7 @@ def input_map(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Linear:
-    """V x + b with V drawn from N(0, sigma^2 / input_size) and b zero; the paper's sigma is 1.
+    """The map V x + b, with V drawn from N(0, sigma^2 / input_size) and b zero; the paper's sigma is 1.
 
     Source: Chang et al., AntisymmetricRNN (2019), sec. 4.
     """

@@ -29,7 +29,7 @@ class TanhField(AffinePointwiseField):
         dtype: of the parameters.
 
     Raises:
-        TypeError: a size that is no whole number, a scale that is no number.
+        TypeError: a size that is not a whole number, a scale that is not a number.
         ValueError: a size below 1, a scale or a damping below zero or not finite.
     """
 
@@ -56,7 +56,7 @@ class TanhField(AffinePointwiseField):
         self.input_map = input_map(input_size, controls, sigma_v, device=device, dtype=dtype)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
-        """V x + b; of a gated field the candidate's, then the gate's."""
+        """Return V x + b; of a gated field the candidate's, then the gate's."""
         return self.input_map(x)
 
     def affine_control(self) -> AffineControl:

@@ -17,7 +17,7 @@ from .state import RecurrentState
 
 
 def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor, "time batch input"]:
-    """`x` checked, and laid out as (time, batch, input); an unbatched (time, input) gets a batch of one.
+    """Return `x`, checked, as (time, batch, input); an unbatched (time, input) gets a batch of one.
 
     Raises:
         TypeError: `x` is no tensor, or not floating.
@@ -74,14 +74,14 @@ def initial_state(
 def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
     """The state that a chunk continues from, checked against the chunk, the field and the solver.
 
-    A one-step method has no carry, so any solver goes on from it: one that has a carry starts there.
+    A one-step method has no carry, so any solver continues from it: one that has a carry starts there.
 
     Args:
         name: what to call the state in a message.
         state: the state.
         batch: sequences of the chunk, or None if the state says how many there are.
         field: the field.
-        solver: the solver that goes on, as `RecurrentState.solver` has it.
+        solver: the solver that continues, as `RecurrentState.solver` has it.
 
     Raises:
         TypeError: not a RecurrentState, or a part of it that is not what it should be.
@@ -106,7 +106,7 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
     if state.carry and state.solver not in (None, solver):
         raise ValueError(
             f"`{name}` holds the carry of {state.solver} and the layer steps with {solver}; "
-            f"go on with {state.solver}, or start {solver} from that state: "
+            f"continue with {state.solver}, or start {solver} from that state: "
             f"RecurrentState({name}.y, {name}.t, control={name}.control)"
         )
     return replace(state, y=state.y.to(like.dtype), carry=state.carry or None)

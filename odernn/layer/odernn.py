@@ -32,7 +32,7 @@ class ODERNN(nn.Module):
     """A recurrent network: `solver` steps `field`, driven by the input, from sample to sample.
 
     Output n is the state after sample n. Sample n drives the interval that ends there, so the network is causal.
-    The shapes are those of a one-layer torch.nn.RNN, with y in the place of the hidden state.
+    The shapes are those of a one-layer torch.nn.RNN, with y in place of the hidden state.
 
     Args:
         field: dy/dt = f(t, y, u), a module with the parameters.
@@ -154,10 +154,10 @@ class ODERNN(nn.Module):
             timestamps: the times of the samples instead of steps, (time,) or (batch, time), increasing. The interval
                 before the first sample runs from the time of `y0` if that is a RecurrentState; otherwise it is the
                 layer's dt, which must be a number then.
-            save: "trajectory" for the output at every sample, "end" for the last state alone.
+            save: "trajectory" for the output at every sample, "end" for the last state only.
 
         Returns:
-            (output, y_n): output as x with `hidden` in the place of `input`, or None if only the end was asked;
+            (output, y_n): output as x with `hidden` in place of `input`, or None if only the end was asked;
             y_n like y0: a tensor, or a RecurrentState if y0 was one.
 
         Raises:

@@ -1,4 +1,4 @@
-"""A sequence as an initial value problem: the field, the hold and the samples laid out for the loop."""
+"""A sequence as an initial value problem: the field, the hold and the samples, as the loop takes them."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class RecurrentState:
         t: the time, a number or a tensor of shape () or (batch, 1); a layer gives a tensor.
         carry: what a multi-step or reversible solver carries besides y; None before its start.
         control: the control of the last sample, (batch, control), which the linear hold needs; None at the start.
-        solver: the solver that made `carry`, with its hyperparameters. Another one refuses to go on from it; from
+        solver: the solver that made `carry`, with its hyperparameters. Another one refuses to continue from it; from
             `RecurrentState(state.y, state.t, control=state.control)` it starts at that state.
     """
 

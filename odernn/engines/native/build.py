@@ -122,7 +122,7 @@ def _ninja_folder() -> str | None:
 
 
 def _flags(compiler: tuple[str, ...]) -> tuple[str, ...]:
-    """The compiler's flags, with the name it has for the processor at hand."""
+    """The compiler's flags, with the name that it has for this processor."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
     flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
     return (*flags, _threading(compiler), *(() if native is None else (native,)))

@@ -93,7 +93,7 @@ def test_full_disk_is_named_and_nothing_is_lost(tmp_path: Path) -> None:
     (said,) = log.read_text().splitlines()
     assert said.startswith(f"error: the output folder {tmp_path / FOLDER} cannot be written to: ")
     assert "last.ckpt" in said
-    assert "goes on from the last finished epoch" in said
+    assert "continues from the last finished epoch" in said
     assert sorted(path.name for path in (tmp_path / FOLDER).iterdir()) == [
         ".owner-1.free",
         "config.yaml",
@@ -175,4 +175,4 @@ def test_ctrl_c_while_waiting_for_another_process_says_how_to_go_on(
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started with it ignored
     command = ["reproduce", "digits", "--rows", "antisymmetric", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]
     assert main(command) == 130
-    assert "the same command goes on from the last finished epoch" in capsys.readouterr().err
+    assert "the same command continues from the last finished epoch" in capsys.readouterr().err

@@ -214,7 +214,7 @@ def test_checkpointed_by_default_takes_parts_of_the_square_root() -> None:
 @pytest.mark.parametrize("of_end", [True, False])
 @pytest.mark.parametrize("adjoint", [Reversible(), BY_MIDPOINT], ids=["reversible", "continuous"])
 def test_the_output_is_all_that_is_held_of_an_interval(adjoint: Adjoint, of_end: bool) -> None:
-    """Whether the loss looks at it, the gradient of a sum being one number that is expanded, or at the end alone."""
+    """Whether the loss looks at it, the gradient of a sum being one number that is expanded, or at the end only."""
     growth = slope(Leapfrog(), adjoint, field=HamiltonianField, save="trajectory", of_end=of_end)
     assert growth == pytest.approx(1, rel=0.02)
 

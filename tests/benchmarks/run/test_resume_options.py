@@ -88,7 +88,7 @@ def test_the_rows_hold_every_option_in_what_is_kept(run: Starter, tmp_path: Path
     state = load(tmp_path)
     best = state["callbacks"]["RunHistory"]["best"]
     for name, value in best.items():
-        # The average is what was evaluated and kept; the weights that training goes on with are others.
+        # The average is what was evaluated and kept; the weights that training continues with are others.
         assert torch.equal(value, state["state_dict"][f"average.module.{name}"])
         assert value.dtype == torch.float64
     assert not all(torch.equal(value, state["state_dict"][f"network.{name}"]) for name, value in best.items())

@@ -244,7 +244,7 @@ def test_who_fails_while_being_timed_says_so(at: int) -> None:
 
 def test_a_substitute_is_not_timed_under_our_engines_name() -> None:
     (measurement,) = measured(replace(SMALL, field="lipschitz", solver="exponential-euler"), "native")
-    assert "in the place of the native one" in measurement.note
+    assert "in place of the native one" in measurement.note
     assert measurement.seconds == ()
 
 

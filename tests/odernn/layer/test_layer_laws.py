@@ -198,7 +198,7 @@ def test_every_solver_sees_the_control_of_the_time_and_interval_that_it_is_in(so
     field = NoisyField(witness, additive=0.1) if method.needs is Need.DIFFUSION else witness
     rnn = ODERNN(field, method, dt=0.6, substeps=2, hold=hold)
     # Rounding of the time: an adaptive method does not look ahead either. Yoshida's middle part goes back by 0.352 of a
-    # step and beyond its ends; there the line of the interval goes on.
+    # step and beyond its ends; there the line of the interval continues.
     reach = 0.18 if solver == "yoshida4" else 1e-12
     before, state = 1.0, RecurrentState(torch.tensor([[0.3, -0.2]], dtype=DOUBLE))
     for n, sample in enumerate((1.0, 4.0, 7.0)):
