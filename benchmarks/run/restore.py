@@ -98,14 +98,12 @@ def _weights(checkpoint: Mapping[str, Any], path: Path) -> dict[str, Mapping[str
     histories = [state for state in checkpoint.get("callbacks", {}).values() if "best" in state]
     if not histories:
         raise UserError(f"the checkpoint {path} holds no best weights; train the run with this version")
-    prefix = "network."
-    last = {key.removeprefix(prefix): value for key, value in checkpoint["state_dict"].items() if key.startswith(prefix)}
+    states, prefix = checkpoint["state_dict"], "network."
+    last = {key.removeprefix(prefix): states[key] for key in states if key.startswith(prefix)}
     return {START: None, LAST: last, BEST: histories[0]["best"]}
 
 
-def _network(
-    settings: Settings, task: Task, weights: Mapping[str, Tensor] | None, path: Path
-) -> SequenceNetwork:
+def _network(settings: Settings, task: Task, weights: Mapping[str, Tensor] | None, path: Path) -> SequenceNetwork:
     network = build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed)
     if settings.trainer.precision == "64-true":
         network.double()

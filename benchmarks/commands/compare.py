@@ -1,0 +1,79 @@
+"""`python -m benchmarks compare`: one network under many schemes, or one run trained by each at the same cost."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from benchmarks.commands.arguments import count, counts, make_folder, unwritable
+from benchmarks.compare.document import Document
+from benchmarks.compare.lookup import folder_of
+from benchmarks.compare.measure import compare
+from benchmarks.compare.origin import origin
+from benchmarks.compare.same_weights import document_of
+from benchmarks.compare.schemes import DEFAULT, SUBSTEPS, choose, refusal_of, solver_names
+from benchmarks.compare.subject import read_subject
+from benchmarks.compare.write import show_document, write_document
+from benchmarks.support.errors import OK
+from benchmarks.tasks.samples import Part
+
+SUMMARY = "compare discretisation schemes: the same weights under each, or each trained at the same cost"
+DESCRIPTION = """
+Run one trained network, with the same weights, under many solvers and steps, and compare what comes out: the task's
+metric, evaluations, time, distance to the flow, stability, gradients, energy. The result is a table in the terminal, a
+page that a browser opens (comparison.html), Markdown, CSV, JSON, and the pictures as PNG and SVG. Nothing is trained
+unless `--train` asks for it.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compares, writes and shows."""
+    args = _parser().parse_args(argv)
+    return _same_weights(args, argv)
+
+
+def _same_weights(args: argparse.Namespace, argv: Sequence[str]) -> int:
+    names = solver_names(args.solvers)
+    folder = folder_of(args.run, args.out, args.seed)
+    subject = read_subject(folder, args.data, args.part, args.samples, args.sequences)
+    write = args.write or folder / "compare"
+    make_folder(write)
+    schemes, left_out = choose(subject.own, names, args.substeps, refusal_of(subject.rnn))
+    found = compare(subject, schemes, left_out, length=args.length, repeats=args.repeats, tell=_tell)
+    _finish(document_of(found, origin(argv)), write)
+    return OK
+
+
+def _finish(document: Document, folder: Path) -> None:
+    try:
+        page, *_ = write_document(folder, document)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    show_document(document)
+    print(f"written to {page}, with .md, .json, .csv and the pictures beside it")
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks compare", description=DESCRIPTION, allow_abbrev=False)
+    add = parser.add_argument
+    add("run", metavar="RUN", help="folder of a run, <task>/<row>/seed-<n>, or its name, <task>/<row>, beneath --out")
+    add("--solvers", default=",".join(DEFAULT), metavar="NAME,NAME", help="or all (default: some of each family)")
+    shown = ",".join(map(str, SUBSTEPS))
+    add("--substeps", type=counts, default=list(SUBSTEPS), metavar="N,N", help=f"of each solver (default {shown})")
+    add("--part", choices=get_args(Part), default="val", help="of the data that is scored (default val)")
+    add("--samples", type=count, default=1000, metavar="N", help="that are scored, the first ones (default 1000)")
+    add("--sequences", type=count, default=16, metavar="N", help="that are looked at closely and timed (default 16)")
+    add("--length", type=count, metavar="N", help="samples of these to look at (default: all)")
+    add("--repeats", type=count, default=5, metavar="N", help="of the timing (default 5)")
+    add("--data", type=Path, metavar="DIR", help="folder with the data files of the run's task")
+    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder above the run folders (default runs)")
+    add("--seed", type=int, default=0, metavar="N", help="of the run, where it is named (default 0)")
+    add("--write", type=Path, metavar="DIR", help="folder for the results (default: compare in the run's folder)")
+    return parser

@@ -1,0 +1,91 @@
+"""A comparison as files and in the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich.table
+from rich.console import Console
+from rich.text import Text
+
+from benchmarks.compare.document import Document, Section, Table, to_csv, to_json
+from benchmarks.compare.page import to_html
+from benchmarks.support.atomic import write_atomically, write_text
+from benchmarks.support.markdown import markdown_table
+from benchmarks.support.plotting import to_png, to_svg
+
+NAME = "comparison"
+WIDEST = 24
+"""Letters of a cell that a narrow terminal does not break."""
+
+
+def write_document(folder: Path, document: Document) -> list[Path]:
+    """Writes the page, the Markdown, the numbers and the pictures, each whole or not at all; the page comes first.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    pages = [folder / f"{NAME}.{kind}" for kind in ("html", "md", "json")]
+    for path, make in zip(pages, (to_html, to_markdown, to_json), strict=True):
+        write_text(path, make(document))
+    for table in document.tables:
+        write_text(folder / f"{table.name}.csv", to_csv(table))
+    for drawing in document.drawings:
+        for kind, make in (("png", to_png), ("svg", to_svg)):
+            content = make(drawing.figure)
+            path = folder / f"{drawing.name}.{kind}"
+            write_atomically(path, lambda stream, content=content: [stream.write(content)].clear())
+    return pages
+
+
+def to_markdown(document: Document) -> str:
+    """The document in Markdown; its pictures are the files beside it."""
+    facts = "\n".join(f"- **{name}**: {_plain(fact)}" for name, fact in document.facts.items())
+    parts = [f"# {_plain(document.title)}", _plain(document.lead), facts]
+    for section in document.sections:
+        parts += _section(section)
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    parts = [f"## {_plain(section.heading)}", *map(_plain, section.paragraphs)]
+    if section.table is not None:
+        table = section.table
+        heads = [_plain(column.head) for column in table.columns]
+        left = {_plain(column.head) for column in table.columns if column.left}
+        parts.append(markdown_table(heads, [[_plain(cell.text) for cell in row] for row in table.rows], left))
+        if table.explained:
+            parts.append("\n".join(f"- *{_plain(each.head)}*: {_plain(each.said)}" for each in table.explained))
+    if section.drawing is not None:
+        parts.append(f"![{_plain(section.drawing.title)}]({section.drawing.name}.png)")
+    return parts
+
+
+def _plain(text: str) -> str:
+    """A text that Markdown shows as it is: no mark-up of HTML, no line of its own."""
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def show_document(document: Document) -> None:
+    """The tables in the terminal, with what came out above them."""
+    console = Console()
+    console.print(Text(document.title, style="bold"))
+    for section in document.sections[:1]:
+        for paragraph in section.paragraphs:
+            console.print(Text(paragraph))
+    for section in document.sections:
+        if section.table is not None:
+            console.print(_terminal_table(section.heading, section.table))
+
+
+def _terminal_table(title: str, table: Table) -> rich.table.Table:
+    shown = rich.table.Table(title=title, title_justify="left")
+    places = [index for index, column in enumerate(table.columns) if not column.detail]
+    for index in places:
+        column = table.columns[index]
+        widest = max((len(row[index].text) for row in table.rows), default=0)
+        shown.add_column(column.head, justify="left" if column.left else "right", min_width=min(widest, WIDEST))
+    for row in table.rows:
+        # Text and not str: a name in brackets is no markup.
+        shown.add_row(*(Text(row[index].text) for index in places))
+    return shown
