@@ -42,13 +42,22 @@ def table_of(comparison: Comparison) -> Table:
 
 def _names() -> list[_Shown]:
     return [
-        _Shown(Column("solver", "solver", "Its name in the registry.", left=True), lambda row: words(row.scheme.name)),
         _Shown(
-            Column("trained_by", "trained by", "The scheme that the network was trained by.", left=True, detail=True),
+            Column(
+                "scheme",
+                "scheme",
+                "A solver of the registry, and how many of its steps fill a sample.",
+                left=True,
+                brief="scheme",
+            ),
+            lambda row: words(row.scheme.label),
+        ),
+        _Shown(
+            Column("trained_by", "trained by", "The scheme that the network was trained by.", left=True),
             lambda row: words(OWN if row.scheme.own else ""),
         ),
-        _Shown(Column("family", "family", left=True, detail=True), lambda row: words(row.scheme.solver.family)),
-        _Shown(Column("order", "order", detail=True), lambda row: whole(row.scheme.solver.order)),
+        _Shown(Column("family", "family", left=True), lambda row: words(row.scheme.solver.family)),
+        _Shown(Column("order", "order"), lambda row: whole(row.scheme.solver.order)),
         _Shown(
             Column("substeps", "substeps", "Steps from one sample to the next."),
             lambda row: whole(row.scheme.substeps),
@@ -63,10 +72,10 @@ def _quality(objective: Objective) -> list[_Shown]:
         )
 
     metrics = [
-        _Shown(Column(metric.name, metric.label), score(metric.name, metric.factor, metric.style))
+        _Shown(Column(metric.name, metric.label, brief=metric.label), score(metric.name, metric.factor, metric.style))
         for metric in objective.metrics
     ]
-    loss = Column("loss", "loss", f"The {objective.loss_title}.", detail=True)
+    loss = Column("loss", "loss", f"The {objective.loss_title}.")
     return [*metrics, _Shown(loss, score("loss", 1.0, ".4g"))]
 
 
@@ -77,6 +86,7 @@ def _work() -> list[_Shown]:
                 "evaluations",
                 "evaluations a sample",
                 "Evaluations of the field from one sample to the next; where a scheme iterates they are counted.",
+                brief="evals",
             ),
             lambda row: number(row.evaluations, ".4g"),
         ),
@@ -85,18 +95,19 @@ def _work() -> list[_Shown]:
                 "milliseconds",
                 "ms a sequence",
                 "The median of the repeats, all schemes in turn: a forward pass to the last state.",
+                brief="ms",
             ),
             lambda row: number(1e3 * statistics.median(row.seconds), ".3g"),
         ),
         _Shown(
-            Column("milliseconds_lowest", "lowest", "The shortest of the repeats, ms a sequence.", detail=True),
+            Column("milliseconds_lowest", "lowest", "The shortest of the repeats, ms a sequence."),
             lambda row: number(1e3 * min(row.seconds), ".3g"),
         ),
         _Shown(
-            Column("milliseconds_highest", "highest", "The longest of the repeats, ms a sequence.", detail=True),
+            Column("milliseconds_highest", "highest", "The longest of the repeats, ms a sequence."),
             lambda row: number(1e3 * max(row.seconds), ".3g"),
         ),
-        _Shown(Column("engine", "engine", "What executes it.", left=True, detail=True), lambda row: words(row.engine)),
+        _Shown(Column("engine", "engine", "What executes it.", left=True), lambda row: words(row.engine)),
     ]
 
 
@@ -108,6 +119,7 @@ def _dynamics() -> list[_Shown]:
                 "distance to the flow",
                 "Of the states at all samples to those of the reference, root mean square over sequences, samples and "
                 "units, relative to the reference's. Float64.",
+                brief="distance",
             ),
             lambda row: number(row.dynamics.distance, ".2g", DIVERGED),
         ),
@@ -117,11 +129,12 @@ def _dynamics() -> list[_Shown]:
                 "inside the region (%)",
                 "Of the eigenvalues of df/dy along the network's own trajectory, times the step: how many have "
                 "|R(z)| ≤ 1. Of an exponential method R is that of its linear part.",
+                brief="inside %",
             ),
             lambda row: number(100 * row.dynamics.inside, ".1f"),
         ),
         _Shown(
-            Column("growth", "largest |R(z)|", "By how much one step multiplies the fastest mode.", detail=True),
+            Column("growth", "largest |R(z)|", "By how much one step multiplies the fastest mode."),
             lambda row: number(row.dynamics.growth, ".4g"),
         ),
         _Shown(
@@ -130,6 +143,7 @@ def _dynamics() -> list[_Shown]:
                 "condition",
                 "Of the end-to-end Jacobian, the derivative of the last state by the first, of the first sequence: the "
                 "largest singular value over the smallest. 1 would keep every direction's length.",
+                brief="condition",
             ),
             lambda row: _condition(row.dynamics.condition),
         ),
@@ -138,7 +152,6 @@ def _dynamics() -> list[_Shown]:
                 "stretch",
                 "largest stretch",
                 "Its largest singular value: how much a small change can grow.",
-                detail=True,
             ),
             lambda row: number(row.dynamics.stretch, ".2g", DIVERGED),
         ),
@@ -151,6 +164,7 @@ def _energy() -> list[_Shown]:
         "energy drift",
         "Under a constant input: how far the energy is off that of the flow, the largest along the way, relative "
         "to the first.",
+        brief="drift",
     )
     return [_Shown(drift, lambda row: number(row.dynamics.drift, ".2g", DIVERGED))]
 

@@ -25,14 +25,14 @@ class Column:
         head: what people read above it.
         said: what it means, a sentence or two; empty where the head says it.
         left: set to the left, as text is.
-        detail: left out where there is little room: in a terminal.
+        brief: a short head for where there is little room, a terminal; the column is left out there if it is empty.
     """
 
     key: str
     head: str
     said: str = ""
     left: bool = False
-    detail: bool = False
+    brief: str = ""
 
 
 @dataclass(frozen=True)

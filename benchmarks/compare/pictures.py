@@ -7,23 +7,21 @@ from collections.abc import Callable, Sequence
 from math import isfinite
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.compare.document import Drawing
 from benchmarks.compare.measure import Comparison
 from benchmarks.compare.measured import Measured
 from benchmarks.figures.moduli import Line, draw_by_solver
 from benchmarks.figures.regions import draw_panels
-from benchmarks.support.plotting import COLOURS, clear_frame, new_figure
+from benchmarks.support.plotting import clear_frame, log_ticks, new_figure, signs
 
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 FAR = 10.0
 """Distances from here on are drawn here: nothing of the flow is left."""
 
 POINTS = 161
 """Points a side of the grid on which a stability region is drawn."""
 
-MODULI = (1e-8, 1e4)
+MODULI = (1e-6, 1e3)
 """What is drawn of the moduli; those of schemes that diverge lie far outside."""
 
 
@@ -41,7 +39,7 @@ def draw_work(comparison: Comparison) -> Drawing:
         lambda row: row.evaluations,
         lambda row: 1e3 * statistics.median(row.seconds),
     )
-    for (name, rows), (colour, marker) in zip(_by_solver(comparison.rows).items(), _signs(), strict=False):
+    for (name, rows), (colour, marker) in zip(_by_solver(comparison.rows).items(), signs(), strict=False):
         for column, work in enumerate(works):
             good = [row for row in rows if row.scores is not None]
             values = [metric.factor * row.scores[metric.name] for row in good if row.scores is not None]
@@ -70,7 +68,7 @@ def draw_work(comparison: Comparison) -> Drawing:
 
 def draw_regions(comparison: Comparison) -> Drawing:
     """The stability region of each solver with the network's eigenvalues times its longest step."""
-    solvers = {name: rows[0].scheme.solver for name, rows in sorted(_by_solver(comparison.rows).items())}
+    solvers = {name: rows[0].scheme.solver for name, rows in _by_solver(comparison.rows).items()}
     fewest = min(row.scheme.substeps for row in comparison.rows)
     title = f"{comparison.subject.run.title}, {fewest} substep{'s' if fewest > 1 else ''} a sample"
     picture = draw_panels(solvers, comparison.reference.z / fewest, title, POINTS)
@@ -102,26 +100,12 @@ def _by_solver(rows: Sequence[Measured]) -> dict[str, list[Measured]]:
     return {name: found[name] for name in dict.fromkeys(row.scheme.name for row in rows)}
 
 
-def _signs() -> list[tuple[str, str]]:
-    """Colours with markers, no two alike before all pairs are used."""
-    count = len(COLOURS) * len(MARKERS)  # 7 and 9 have no common factor
-    return [(COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]) for index in range(count)]
-
-
 def _mark(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, marker: str, label: str) -> None:
     axes.plot(x, y, color=colour, marker=marker, markersize=6, linewidth=0.9, alpha=0.9, label=label)
 
 
 def _ring(axes: Axes, x: float, y: float) -> None:
     axes.plot([x], [y], marker="o", markersize=14, markerfacecolor="none", markeredgecolor="black", linestyle="")
-
-
-def log_ticks(axes: Axes) -> None:
-    """A logarithmic axis whose ticks are plain numbers: 1, 2, 5, 10."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _label(grid: Sequence[Sequence[Axes]], metric: str) -> None:

@@ -102,5 +102,5 @@ def _score(row: Measured, comparison: Comparison) -> str:
 
 
 def _left_out(comparison: Comparison) -> Table:
-    columns = [Column("scheme", "scheme", left=True), Column("reason", "why", left=True)]
+    columns = [Column("scheme", "scheme", left=True, brief="scheme"), Column("reason", "why", left=True, brief="why")]
     return Table("left-out", columns, [(words(each.name), words(each.reason)) for each in comparison.left_out])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import rich.box
 import rich.table
 from rich.console import Console
 from rich.text import Text
@@ -15,7 +16,7 @@ from benchmarks.support.markdown import markdown_table
 from benchmarks.support.plotting import to_png, to_svg
 
 NAME = "comparison"
-WIDEST = 24
+WIDEST = 22
 """Letters of a cell that a narrow terminal does not break."""
 
 
@@ -79,12 +80,14 @@ def show_document(document: Document) -> None:
 
 
 def _terminal_table(title: str, table: Table) -> rich.table.Table:
-    shown = rich.table.Table(title=title, title_justify="left")
-    places = [index for index, column in enumerate(table.columns) if not column.detail]
+    shown = rich.table.Table(
+        title=title, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    places = [index for index, column in enumerate(table.columns) if column.brief]
     for index in places:
         column = table.columns[index]
         widest = max((len(row[index].text) for row in table.rows), default=0)
-        shown.add_column(column.head, justify="left" if column.left else "right", min_width=min(widest, WIDEST))
+        shown.add_column(column.brief, justify="left" if column.left else "right", min_width=min(widest, WIDEST))
     for row in table.rows:
         # Text and not str: a name in brackets is no markup.
         shown.add_row(*(Text(row[index].text) for index in places))
