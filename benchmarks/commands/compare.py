@@ -52,19 +52,19 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _same_weights(args: argparse.Namespace, argv: Sequence[str]) -> int:
-    names = solver_names(args.solvers)
+    names, source = solver_names(args.solvers), origin(argv)
     folder = folder_of(args.run, args.out, args.seed)
     subject = read_subject(folder, args.data, args.part, args.samples, args.sequences)
     write = args.write or folder / "compare"
     make_folder(write)
     schemes, left_out = choose(subject.own, names, args.substeps, refusal_of(subject.rnn))
     found = compare(subject, schemes, left_out, length=args.length, repeats=args.repeats, tell=_tell)
-    _finish(same_weights.document_of(found, origin(argv)), write)
+    _finish(same_weights.document_of(found, source), write)
     return OK
 
 
 def _same_cost(args: argparse.Namespace, rest: Sequence[str], argv: Sequence[str]) -> int:
-    names = solver_names(args.solvers)
+    names, source = solver_names(args.solvers), origin(argv)
     spec = _spec(args, rest)
     write = args.write or args.out / "compare" / args.train / spec.name.task / spec.name.row
     make_folder(write)
@@ -72,7 +72,7 @@ def _same_cost(args: argparse.Namespace, rest: Sequence[str], argv: Sequence[str
         found = train_schemes(spec, args.train, names, args.substeps, write, args.jobs)
     except WriteError as error:
         raise unwritable(write, error) from error
-    _finish(same_cost.document_of(found, origin(argv)), write)
+    _finish(same_cost.document_of(found, source), write)
     return OK if all(run.result.status == "finished" for run in found.runs) else FAILED
 
 

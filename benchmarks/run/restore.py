@@ -87,8 +87,15 @@ def _read_settings(path: Path) -> Settings:
     try:
         model = plain["model"]
         kind = BaselineSettings if "kind" in model else ODESettings
-        parts = {name: section(**plain[name]) for name, section in SECTIONS.items()}
-        return Settings(**(plain | parts | {"model": kind(**model)}))
+        parts: dict[str, Any] = {name: section(**plain[name]) for name, section in SECTIONS.items()}
+        return Settings(
+            title=plain["title"],
+            epochs=plain["epochs"],
+            seed=plain["seed"],
+            task=plain["task"],
+            model=kind(**model),
+            **parts,
+        )
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is of another version of this program: {error}") from error
 
