@@ -91,6 +91,14 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Rendered:
+    """A picture as the contents of its files."""
+
+    png: bytes
+    svg: bytes
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a document: a heading, and beneath it paragraphs, a table, a picture, or some of them."""
 

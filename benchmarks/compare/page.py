@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
-from benchmarks.compare.document import Document, Drawing
-from benchmarks.support.plotting import to_png, to_svg
+from benchmarks.compare.document import Document, Rendered
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "page.js"
@@ -20,15 +20,20 @@ HEAVY = 100_000
 """Bytes from which on a picture is drawn as a PNG on the page."""
 
 
-def to_html(document: Document) -> str:
-    """The page. Every text in it is escaped; its policy lets no script run but its own, and nothing be loaded."""
+def to_html(document: Document, pictures: Mapping[str, Rendered]) -> str:
+    """The page. Every text in it is escaped; its policy lets no script run but its own, and nothing be loaded.
+
+    Args:
+        document: what it says.
+        pictures: its drawings, by their names.
+    """
     loader = jinja2.FileSystemLoader(HERE)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     script = SCRIPT.read_text(encoding="utf-8")
     return environment.get_template(TEMPLATE).render(
         document=document,
         policy=_policy(script),
-        pictures={drawing.name: _inline(drawing) for drawing in document.drawings},
+        pictures={name: _inline(picture) for name, picture in pictures.items()},
         script=Markup(script),
     )
 
@@ -39,8 +44,7 @@ def _policy(script: str) -> str:
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
-def _inline(drawing: Drawing) -> str:
+def _inline(picture: Rendered) -> str:
     """A picture as an address; an SVG that is an image of its own shares its names with no other."""
-    svg = to_svg(drawing.figure)
-    kind, content = ("svg+xml", svg) if len(svg) < HEAVY else ("png", to_png(drawing.figure))
+    kind, content = ("svg+xml", picture.svg) if len(picture.svg) < HEAVY else ("png", picture.png)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -71,14 +72,15 @@ class Subject:
 
     @torch.no_grad()
     def score(self, rnn: ODERNN) -> dict[str, float] | None:
-        """The loss and the metrics of the samples with `rnn` for the layer; None where an output is not finite."""
+        """The loss and the metrics of the samples with `rnn` for the layer; None where they are not finite."""
         recurrence, means = ODERecurrence(rnn, self.objective.read_from), RunningMeans()
         for batch in self.batches():
             output = self.readout(recurrence(batch.x.to(self.x)))
             if not bool(torch.isfinite(output).all()):
-                return None
+                return None  # of which classification would make an accuracy all the same
             means.add(self.objective.score(output, batch.target), batch.mask)
-        return means.close()
+        scores = means.close()
+        return scores if all(map(isfinite, scores.values())) else None
 
 
 def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, sequences: int) -> Subject:

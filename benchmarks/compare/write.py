@@ -9,7 +9,7 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.compare.document import Document, Section, Table, to_csv, to_json
+from benchmarks.compare.document import Document, Drawing, Rendered, Section, Table, to_csv, to_json
 from benchmarks.compare.page import to_html
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.markdown import markdown_table
@@ -26,17 +26,27 @@ def write_document(folder: Path, document: Document) -> list[Path]:
     Raises:
         OSError: the folder cannot be written to.
     """
+    pictures = {drawing.name: _render(drawing) for drawing in document.drawings}
     pages = [folder / f"{NAME}.{kind}" for kind in ("html", "md", "json")]
-    for path, make in zip(pages, (to_html, to_markdown, to_json), strict=True):
-        write_text(path, make(document))
+    texts = to_html(document, pictures), to_markdown(document), to_json(document)
+    for path, text in zip(pages, texts, strict=True):
+        write_text(path, text)
     for table in document.tables:
         write_text(folder / f"{table.name}.csv", to_csv(table))
-    for drawing in document.drawings:
-        for kind, make in (("png", to_png), ("svg", to_svg)):
-            content = make(drawing.figure)
-            path = folder / f"{drawing.name}.{kind}"
-            write_atomically(path, lambda stream, content=content: [stream.write(content)].clear())
+    for name, picture in pictures.items():
+        _write(folder / f"{name}.png", picture.png)
+        _write(folder / f"{name}.svg", picture.svg)
     return pages
+
+
+def _render(drawing: Drawing) -> Rendered:
+    png = to_png(drawing.figure)
+    drawing.figure.set_layout_engine("none")  # it has done its work, which is most of the time that drawing takes
+    return Rendered(png, to_svg(drawing.figure))
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda stream: [stream.write(content)].clear())
 
 
 def to_markdown(document: Document) -> str:
