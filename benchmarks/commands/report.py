@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.report.curves import draw_curves
+from benchmarks.report.embedded import embed
 from benchmarks.report.render import show, to_markdown
 from benchmarks.report.result import FILE, RunResult, find_results
 from benchmarks.report.table import build_table, group_results, notes
@@ -18,6 +19,8 @@ SUMMARY = "the same table from the run folders that exist"
 DESCRIPTION = """
 Read every result.json beneath a folder, show the table paper | ours | parameters | time for each task, and write it
 as Markdown, with the learning curves as PNG. Runs that have not ended are listed before it. Nothing is trained.
+With `--into FILE` the tables take the place of those that FILE has between `<!-- table of TASK -->` and
+`<!-- end of table -->`, as this project's README does.
 """
 
 
@@ -32,7 +35,19 @@ def main(argv: Sequence[str]) -> int:
     for line in unfinished(args.out):
         print(line)
     write_report(results, sorted({result.task for result in results}), args.write or args.out)
+    if args.into is not None:
+        _embed(results, args.into)
     return OK
+
+
+def _embed(results: Sequence[RunResult], path: Path) -> None:
+    tasks = {result.task for result in results}
+    tables = {task: to_markdown(build_table(task, [each for each in results if each.task == task])) for task in tasks}
+    try:
+        write_text(path, embed(path.read_text(encoding="utf-8"), tables))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"`--into` is {path}, which cannot be read or written: {error}") from error
+    print(f"written into {path}")
 
 
 def write_report(results: Sequence[RunResult], tasks: Sequence[str], folder: Path) -> None:
@@ -67,4 +82,5 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--out", type=Path, default=Path("runs"), metavar="DIR", help="folder with run folders in it (default runs)")
     add("--write", type=Path, metavar="DIR", help="folder for report.md and the pictures (default: that of --out)")
+    add("--into", type=Path, metavar="FILE", help="a text whose marked tables are brought up to date")
     return parser

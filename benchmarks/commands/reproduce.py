@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
 def plan(args: argparse.Namespace) -> list[RunSpec]:
     """The runs that the arguments ask for, seed by seed, so that a first row of each comes early."""
     names = rows_of(tasks_of(args.tasks), args.rows)
-    seeds = args.seeds or (1 if args.budget == "smoke" else 2)
+    seeds = args.seeds or (1 if args.budget == "smoke" else 3)
     count = functools.cache(functools.partial(_count_samples, args.data))
     return [_request(name, args.first_seed + index, args, count) for index in range(seeds) for name in names]
 
@@ -112,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     budget = "smoke: a glance, minutes; short: about an hour a run on two cores; paper: the paper's iterations"
     add("--budget", choices=BUDGETS, help=f"{budget} (default: each file's epochs)")
     add("--rows", type=_names, metavar="ROW,ROW", help="only these rows, as their files in configs/ are called")
-    add("--seeds", type=_count, metavar="N", help="runs a row (default 2, with --budget smoke 1)")
+    add("--seeds", type=_count, metavar="N", help="runs a row (default 3, with --budget smoke 1)")
     add("--first-seed", type=int, default=0, metavar="N", help="the first of the seeds (default 0)")
     add("--epochs", type=_count, metavar="N", help="instead of each file's number, or of the budget's")
     add("--data", type=Path, metavar="DIR", help="folder with the data files of the tasks")

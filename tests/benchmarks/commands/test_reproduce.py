@@ -61,8 +61,11 @@ def test_other_settings_are_refused_before_any_run(reproduced: Path, capsys: pyt
 
 
 def test_report_is_the_same_table(reproduced: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "--out", str(reproduced), "--write", str(tmp_path / "new")]) == OK
-    assert (tmp_path / "new" / "report.md").is_file()
+    text = tmp_path / "TEXT.md"
+    text.write_text("<!-- table of digits -->\n<!-- end of table -->\n")
+    assert main(["report", "--out", str(reproduced), "--write", str(tmp_path / "new"), "--into", str(text)]) == OK
+    table = next(part for part in (tmp_path / "new" / "report.md").read_text().split("\n\n") if part[0] == "|")
+    assert table in text.read_text()
     shown = capsys.readouterr().out
     assert all(result.title in shown for result in find_results(reproduced) if len(result.title) < 20)
 
