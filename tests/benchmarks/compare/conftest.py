@@ -9,14 +9,8 @@ from benchmarks.commands.compare import main
 from benchmarks.commands.train import parse
 from benchmarks.run.train import train
 from benchmarks.support.errors import OK
+from tests.benchmarks.compare.tiny import RUN, TINY, VALIDATION
 
-RUN = "adding/hamiltonian-leapfrog"
-VALIDATION = 24
-TINY = (
-    *("--task.sequence_length", "12", "--task.train_size", "48"),
-    *("--task.val_size", str(VALIDATION), "--task.test_size", "8"),
-    *("--model.hidden_size", "6", "--trainer.threads", "1", "--trainer.accelerator", "cpu"),
-)
 STEP = ("--model.dt", "0.2")
 SOLVERS = "euler,rk4,leapfrog,implicit-midpoint,lawson-euler"
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.cli import main
 from benchmarks.report.result import read_result
 from benchmarks.support.errors import MISUSED
-from tests.benchmarks.compare.conftest import RUN
+from tests.benchmarks.compare.tiny import RUN
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from benchmarks.compare import training
 from benchmarks.compare.plan import Cost, Plan, make_plan, read_plan, write_plan
 from benchmarks.support.errors import INTERRUPTED, MISUSED, OK, UserError
 from solvers import SOLVERS
-from tests.benchmarks.compare.conftest import RUN, TINY
+from tests.benchmarks.compare.tiny import RUN, TINY
 
 COSTS = {"euler": Cost(0.1, 100.0), "rk4": Cost(0.25, 400.0), "heun ×2": Cost(0.15, 400.0)}
 

@@ -11,7 +11,7 @@ from benchmarks.compare.subject import read_subject
 from benchmarks.report.result import read_result
 from odernn.analysis import conditioning, end_to_end_jacobian, scaled_spectrum
 from solvers import SOLVERS
-from tests.benchmarks.compare.conftest import RUN, VALIDATION
+from tests.benchmarks.compare.tiny import RUN, VALIDATION
 
 Record = dict[str, str | float | None]
 
