@@ -97,15 +97,15 @@ def _work() -> list[_Shown]:
                 "The median of the repeats, all schemes in turn: a forward pass to the last state.",
                 brief="ms",
             ),
-            lambda row: number(1e3 * statistics.median(row.seconds), ".3g"),
+            lambda row: _milliseconds(statistics.median(row.seconds)),
         ),
         _Shown(
             Column("milliseconds_lowest", "lowest", "The shortest of the repeats, ms a sequence."),
-            lambda row: number(1e3 * min(row.seconds), ".3g"),
+            lambda row: _milliseconds(min(row.seconds)),
         ),
         _Shown(
             Column("milliseconds_highest", "highest", "The longest of the repeats, ms a sequence."),
-            lambda row: number(1e3 * max(row.seconds), ".3g"),
+            lambda row: _milliseconds(max(row.seconds)),
         ),
         _Shown(Column("engine", "engine", "What executes it.", left=True), lambda row: words(row.engine)),
     ]
@@ -167,6 +167,10 @@ def _energy() -> list[_Shown]:
         brief="drift",
     )
     return [_Shown(drift, lambda row: number(row.dynamics.drift, ".2g", DIVERGED))]
+
+
+def _milliseconds(seconds: float) -> Cell:
+    return number(1e3 * seconds, ".3g" if seconds < 1 else ",.0f")
 
 
 def _condition(value: float | None) -> Cell:

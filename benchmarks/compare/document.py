@@ -83,11 +83,13 @@ class Drawing:
         name: of its files.
         title: what it shows, which is also its text for those who cannot see it.
         figure: as matplotlib draws it.
+        said: what to know of it, a sentence or two; empty where the picture says it.
     """
 
     name: str
     title: str
     figure: Figure
+    said: str = ""
 
 
 @dataclass(frozen=True)

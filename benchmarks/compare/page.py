@@ -16,9 +16,6 @@ HERE = Path(__file__).parent
 SCRIPT = HERE / "page.js"
 TEMPLATE = "page.html.jinja"
 
-HEAVY = 100_000
-"""Bytes from which on a picture is drawn as a PNG on the page."""
-
 
 def to_html(document: Document, pictures: Mapping[str, Rendered]) -> str:
     """The page. Every text in it is escaped; its policy lets no script run but its own, and nothing be loaded.
@@ -45,6 +42,6 @@ def _policy(script: str) -> str:
 
 
 def _inline(picture: Rendered) -> str:
-    """A picture as an address; an SVG that is an image of its own shares its names with no other."""
-    kind, content = ("svg+xml", picture.svg) if len(picture.svg) < HEAVY else ("png", picture.png)
+    """A picture as an address, in its lighter form; as an image of its own an SVG shares its names with no other."""
+    kind, content = min(("svg+xml", picture.svg), ("png", picture.png), key=lambda form: len(form[1]))
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

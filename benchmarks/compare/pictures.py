@@ -86,7 +86,8 @@ def draw_moduli(comparison: Comparison) -> Drawing:
     figure = draw_by_solver(lines, f"{comparison.subject.run.title}, the first sequence").figure
     for axes in figure.axes:
         axes.set_xlim(*MODULI)
-    return Drawing("moduli", "Moduli of the eigenvalues of the end-to-end Jacobian", figure)
+    said = "What lies beyond the right edge belongs to schemes that diverge."
+    return Drawing("moduli", "Moduli of the eigenvalues of the end-to-end Jacobian", figure, said)
 
 
 def _distance(row: Measured) -> float:

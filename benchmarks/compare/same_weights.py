@@ -37,7 +37,7 @@ def document_of(comparison: Comparison, origin: Mapping[str, str]) -> Document:
         Section("Every scheme", (), table_of(comparison)),
         *([Section("Left out", (), _left_out(comparison))] if comparison.left_out else []),
         Section("How to read it", READING),
-        *(Section(drawing.title, drawing=drawing) for drawing in drawings_of(comparison)),
+        *(Section(each.title, (each.said,) if each.said else (), drawing=each) for each in drawings_of(comparison)),
     ]
     return Document(
         f"{comparison.subject.run.title}: {len(comparison.rows)} schemes, the same weights",
@@ -59,7 +59,7 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     solver, substeps = subject.own
     return {
         "network": f"{subject.run.title}, seed {subject.result.seed}: {subject.result.field} by {solver}, "
-        f"dt {subject.result.dt:g}, {substeps} substeps a sample, {subject.result.parameters:,} parameters; best epoch "
+        f"dt {subject.result.dt:g}, {substeps} substep{'s' if substeps > 1 else ''} a sample, {subject.result.parameters:,} parameters; best epoch "
         f"{subject.result.best_epoch} of {subject.result.epochs}{trained}{by}",
         "scored on": f"{subject.samples:,} samples of the {part} part, the first ones",
         "timed on": f"{comparison.batch} sequences of {subject.run.task.length:,} samples at once",
