@@ -57,10 +57,11 @@ def _facts(comparison: Comparison) -> dict[str, str]:
     commit = subject.result.commit.id
     by = "" if commit is None else f", trained at commit {commit[:12]}"
     solver, substeps = subject.own
+    steps = "1 substep" if substeps == 1 else f"{substeps} substeps"
+    result = subject.result
     return {
-        "network": f"{subject.run.title}, seed {subject.result.seed}: {subject.result.field} by {solver}, "
-        f"dt {subject.result.dt:g}, {substeps} substep{'s' if substeps > 1 else ''} a sample, {subject.result.parameters:,} parameters; best epoch "
-        f"{subject.result.best_epoch} of {subject.result.epochs}{trained}{by}",
+        "network": f"{subject.run.title}, seed {result.seed}: {result.field} by {solver}, dt {result.dt:g}, {steps} a "
+        f"sample, {result.parameters:,} parameters; best epoch {result.best_epoch} of {result.epochs}{trained}{by}",
         "scored on": f"{subject.samples:,} samples of the {part} part, the first ones",
         "timed on": f"{comparison.batch} sequences of {subject.run.task.length:,} samples at once",
         "dynamics of": f"{sequences} sequences, their first {length:,} samples, float64 (Jacobian: the first sequence)",
