@@ -11,7 +11,7 @@ from benchmarks.compare import training
 from benchmarks.compare.plan import Cost, Plan, make_plan, read_plan, write_plan
 from benchmarks.support.errors import INTERRUPTED, MISUSED, OK, UserError
 from solvers import SOLVERS
-from tests.benchmarks.compare.tiny import RUN, TINY
+from tests.benchmarks.compare.tiny import LENGTH, RUN, TINY, TRAINING
 
 COSTS = {"euler": Cost(0.1, 100.0), "rk4": Cost(0.25, 400.0), "heun ×2": Cost(0.15, 400.0)}
 
@@ -48,9 +48,9 @@ def test_a_plan_leaves_out_what_costs_more_than_all() -> None:
 def test_every_scheme_trains_at_the_cost_of_the_own_one(trained: Path) -> None:
     rows = {row["scheme"]: row for row in content(trained)["training"]}
     assert {name: row["epochs"] for name, row in rows.items()} == {"leapfrog": 3, "euler": 4, "rk4": 1}
-    budget = 3 * 48 * 12 * SOLVERS["leapfrog"].num_evals  # epochs, samples, steps
+    budget = 3 * TRAINING * LENGTH * SOLVERS["leapfrog"].num_evals  # epochs, samples, steps
     for name, row in rows.items():
-        assert row["evaluations"] == row["epochs"] * 48 * 12 * SOLVERS[name].num_evals <= budget
+        assert row["evaluations"] == row["epochs"] * TRAINING * LENGTH * SOLVERS[name].num_evals <= budget
         assert row["seconds"] > 0
 
 
@@ -63,7 +63,7 @@ def test_the_curves_are_in_the_csv(trained: Path) -> None:
     with (trained / "epochs.csv").open(encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["scheme"] == "euler"]
     assert [int(row["epoch"]) for row in rows] == [1, 2, 3, 4]
-    assert [float(row["evaluations"]) for row in rows] == [epoch * 48 * 12 for epoch in (1, 2, 3, 4)]
+    assert [float(row["evaluations"]) for row in rows] == [epoch * TRAINING * LENGTH for epoch in (1, 2, 3, 4)]
     seconds = [float(row["seconds"]) for row in rows]
     assert seconds == sorted(seconds)
     assert (trained / "curves.png").exists()
