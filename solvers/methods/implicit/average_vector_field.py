@@ -12,7 +12,7 @@ from torch.nn import functional
 from ...arithmetic import combine
 from ...checks import check_count
 from ...right_hand_side import AffinePointwise, RightHandSide, Structured, Time, affine_of
-from ...solver import Memory
+from ...solver import Carry
 from .methods import ImplicitSolver, cayley
 from .quadrature import Rule, gauss_legendre
 from .stage import ImplicitStage
@@ -57,9 +57,9 @@ class AverageVectorField(ImplicitSolver):
         check_count("nodes", self.nodes)
         object.__setattr__(self, "rule", gauss_legendre(self.nodes))
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The equation itself, with the mean of f in the place of f."""
-        return self.solve(ImplicitStage(_mean(f, y, self.rule), t + 0.5 * dt, dt, y), y), memory
+        return self.solve(ImplicitStage(_mean(f, y, self.rule), t + 0.5 * dt, dt, y), y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|(1 + z/2) / (1 - z/2)|: on a linear system this is the implicit midpoint rule."""
@@ -80,13 +80,13 @@ def _mean(f: RightHandSide, start: Tensor, rule: Rule) -> RightHandSide:
 
 
 def _mean_affine(affine: AffinePointwise, start: Tensor, rule: Rule) -> AffinePointwise:
-    """The same of an affine-pointwise f, all nodes at once: its image runs in a straight line too."""
+    """The same of an affine-pointwise f, all nodes at once: its preactivation runs in a straight line too."""
     nodes, weights = torch.tensor(rule, dtype=start.dtype, device=start.device).T
     nodes = nodes.reshape(-1, *[1] * start.ndim)
-    image = functional.linear(start, affine.weight)
+    preactivation = functional.linear(start, affine.weight)
 
     def mean(t: Time, end: Tensor, p: Tensor) -> Tensor:
-        slopes = affine.pointwise(t, torch.lerp(start, end, nodes), torch.lerp(image, p, nodes))
+        slopes = affine.pointwise(t, torch.lerp(start, end, nodes), torch.lerp(preactivation, p, nodes))
         return torch.tensordot(weights, slopes, dims=1)
 
     return AffinePointwise(affine.weight, mean)
