@@ -75,10 +75,9 @@ def run() -> Starter:
 def test_run_killed_in_the_middle_ends_as_one_never_killed(run: Starter, tmp_path: Path, row: Row) -> None:
     options = options_of(row)
     reference, out = tmp_path / "reference", tmp_path / "killed"
-    assert run(reference, never, epochs=3, options=options) == 0
-    assert run(out, in_step, 2, 3, epochs=3, options=options) == KILLED
-    assert run(out, in_step, 3, 2, epochs=3, options=options) == KILLED
-    assert run(out, never, epochs=3, options=options) == 0
+    assert run(reference, never, epochs=2, options=options) == 0
+    assert run(out, in_step, 2, 3, epochs=2, options=options) == KILLED
+    assert run(out, never, epochs=2, options=options) == 0
     assert_same_run(out, reference)
 
 
