@@ -12,7 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from .adjoints.adjoint import Solved
 from .checks import unwrapped
 from .loop import Problem, steps
-from .solver import Memory
+from .solver import Carry
 
 OnDivergence = Literal["raise", "warn", "ignore"]
 POLICIES: tuple[OnDivergence, ...] = ("raise", "warn", "ignore")
@@ -43,14 +43,14 @@ class DivergenceWarning(RuntimeWarning):
     """The state of an integration stopped being finite, and the caller asked to be told, not stopped."""
 
 
-def finite(y: Tensor, memory: Memory) -> Tensor:
-    """Whether the state and the memory are finite: a bool tensor of shape (), on the device of `y`.
+def finite(y: Tensor, carry: Carry) -> Tensor:
+    """Whether the state and the carry are finite: a bool tensor of shape (), on the device of `y`.
 
-    Every method adds to the state of the step before, or of the one before that, which its memory keeps. So what is
+    Every method adds to the state of the step before, or of the one before that, which its carry keeps. So what is
     not finite once stays so, and the end shows it.
     """
     ok = torch.isfinite(y).all()
-    for part in memory:
+    for part in carry:
         if isinstance(part, Tensor):
             ok = ok & torch.isfinite(part).all()
     return ok
@@ -67,7 +67,7 @@ def check_divergence(problem: Problem, solved: Solved, policy: OnDivergence) -> 
     """
     if policy == "ignore":
         return
-    ok = finite(solved.y, solved.memory)
+    ok = finite(solved.y, solved.carry)
     if torch.compiler.is_compiling():
         if policy == "raise":
             torch._assert_async(ok, "the state stopped being finite")  # pyright: ignore[reportPrivateImportUsage]

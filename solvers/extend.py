@@ -17,16 +17,16 @@ from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time, time_tensor
-from .solver import Memory
+from .solver import Carry
 from .user_function import check_slope
 
 __all__ = [
     "POLICIES",
+    "Carry",
     "Entry",
     "Inputs",
     "Interval",
     "LinearPart",
-    "Memory",
     "OnDivergence",
     "Problem",
     "RightHandSide",

@@ -17,7 +17,7 @@ from .loop import Interval, problem_of
 from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide
-from .solver import Memory, Solver
+from .solver import Carry, Solver
 from .user_function import prepared
 
 
@@ -28,14 +28,14 @@ class Solution:
     Attributes:
         t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for the end alone.
         y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for the end alone.
-        memory: what the solver carries on, besides y.
+        carry: what the solver carries besides y.
         num_evals: evaluations of f, the solver's nominal number a step.
         finite: a bool tensor (), whether the end is finite; always true unless divergence was asked not to raise.
     """
 
     t: Tensor
     y: Tensor
-    memory: Memory
+    carry: Carry
     num_evals: float
     finite: Tensor
 
@@ -84,9 +84,9 @@ def integrate(
     return Solution(
         t=torch.tensor(times if save == "trajectory" else times[-1], dtype=torch.float64, device="cpu"),
         y=solved.y if solved.trajectory is None else torch.cat((y0.unsqueeze(0), solved.trajectory)),
-        memory=solved.memory,
+        carry=solved.carry,
         num_evals=solver.num_evals * len(grid),
-        finite=finite(solved.y, solved.memory),
+        finite=finite(solved.y, solved.carry),
     )
 
 

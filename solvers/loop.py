@@ -9,7 +9,7 @@ from typing import Self
 from torch import Tensor
 
 from .right_hand_side import RightHandSide, Time
-from .solver import Memory, Solver
+from .solver import Carry, Solver
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Problem:
         length: how many intervals there are.
         substeps: solver steps that fill an interval.
         y0: the state at the start (..., n).
-        memory: the solver's memory at the start, or None to start it afresh.
+        carry: the solver's carry at the start, or None to start it afresh.
         parameters: gives the leaf tensors that the right-hand sides close over; None if they are not known.
         origin: the number of the first interval, which is not 0 for a part of a longer problem.
         roots: the functions or modules that the right-hand sides are made of, besides the inputs.
@@ -57,7 +57,7 @@ class Problem:
     length: int
     substeps: int
     y0: Tensor
-    memory: Memory | None = None
+    carry: Carry | None = None
     parameters: Callable[[], tuple[Tensor, ...]] | None = None
     origin: int = 0
     roots: tuple[object, ...] = ()
@@ -70,14 +70,14 @@ class Problem:
         """The first interval, made anew."""
         return self.layout(self.inputs, self.origin, self.origin + 1, 0)[0]
 
-    def segment(self, start: int, stop: int, y: Tensor, memory: Memory | None) -> Self:
+    def segment(self, start: int, stop: int, y: Tensor, carry: Carry | None) -> Self:
         """The part from its interval `start` to `stop`, from the state `y`."""
-        return replace(self, length=stop - start, y0=y, memory=memory, origin=self.origin + start)
+        return replace(self, length=stop - start, y0=y, carry=carry, origin=self.origin + start)
 
-    def start(self) -> Memory:
-        """The memory before the first step."""
-        if self.memory is not None:
-            return self.memory
+    def start(self) -> Carry:
+        """The carry before the first step."""
+        if self.carry is not None:
+            return self.carry
         first = self.first()
         return self.solver.init(first.f, first.t, first.dt / self.substeps, self.y0)
 
@@ -92,19 +92,19 @@ def problem_of(solver: Solver, intervals: Sequence[Interval], y0: Tensor) -> Pro
     )
 
 
-def steps(problem: Problem) -> Iterator[tuple[Time, Tensor, Memory]]:
-    """Step through the problem, yielding (time at the end, state, memory) after every solver step."""
-    y, memory = problem.y0, problem.start()
+def steps(problem: Problem) -> Iterator[tuple[Time, Tensor, Carry]]:
+    """Step through the problem, yielding (time at the end, state, carry) after every solver step."""
+    y, carry = problem.y0, problem.start()
     for interval in problem.intervals():
         dt = interval.dt / problem.substeps
         for k in range(problem.substeps):
             t = interval.t + k * dt if k else interval.t
-            y, memory = problem.solver.step(interval.f, t, dt, y, memory)
-            yield t + dt, y, memory
+            y, carry = problem.solver.step(interval.f, t, dt, y, carry)
+            yield t + dt, y, carry
 
 
-def states(problem: Problem) -> Iterator[tuple[Tensor, Memory]]:
-    """Step through the problem, yielding (state, memory) at the end of every interval."""
-    for count, (_, y, memory) in enumerate(steps(problem), start=1):
+def states(problem: Problem) -> Iterator[tuple[Tensor, Carry]]:
+    """Step through the problem, yielding (state, carry) at the end of every interval."""
+    for count, (_, y, carry) in enumerate(steps(problem), start=1):
         if count % problem.substeps == 0:
-            yield y, memory
+            yield y, carry

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .right_hand_side import Need, RightHandSide, Time
 
-Memory = tuple[Tensor | float, ...]
+Carry = tuple[Tensor | float, ...]
 """What a method carries from step to step besides y: () for a one-step method and before a multi-step one starts."""
 
 
@@ -21,7 +21,7 @@ class Solver(ABC):
     Laws, each a test over the registry:
         - order: the error at a fixed time falls as dt^order on a smooth nonlinear non-autonomous problem;
         - one step on y' = z y / dt multiplies a mode by a factor of modulus `amplification(z)`, in the long run for a
-          method that carries memory;
+          method with a carry;
         - a step is a pure function: the same arguments give the same result, and nothing of them is changed.
     """
 
@@ -39,11 +39,11 @@ class Solver(ABC):
     """The structure the method needs of f, or None if any callable serves."""
 
     @abstractmethod
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
-        """The memory before the first step from `y` at time `t`."""
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
+        """The carry before the first step from `y` at time `t`."""
 
     @abstractmethod
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """One step from `t` to `t + dt`.
 
         Args:
@@ -51,10 +51,10 @@ class Solver(ABC):
             t: the time at the start of the step, a number or a tensor that broadcasts against `y`.
             dt: the step, negative to go back in time, a number or a tensor that broadcasts against `y`.
             y: the state (..., n).
-            memory: what `init` or the step before returned.
+            carry: what `init` or the step before returned.
 
         Returns:
-            The state at `t + dt` and the memory to hand to the next step.
+            The state at `t + dt` and the carry to hand to the next step.
         """
 
     @abstractmethod
@@ -80,8 +80,8 @@ class ReversibleSolver(Solver):
 
     @abstractmethod
     def inverse_step(
-        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
-    ) -> tuple[Tensor, Memory]:
+        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry, dt_before: Time | None
+    ) -> tuple[Tensor, Carry]:
         """Undo the step from `t` to `t + dt`.
 
         Args:
@@ -89,9 +89,9 @@ class ReversibleSolver(Solver):
             t: the time at the start of the step, to which this returns.
             dt: the step that is undone.
             y: the state at `t + dt`.
-            memory: the memory at `t + dt`.
+            carry: the carry at `t + dt`.
             dt_before: the step before the one that is undone, or None if that was the method's first.
 
         Returns:
-            The state and the memory at `t`.
+            The state and the carry at `t`.
         """

@@ -19,7 +19,7 @@ MIDPOINT = runge_kutta([[], [0.5]], [0.0, 1.0], [0.0, 0.5])
 
 
 def one_step(method: Method, rate: Rate, dt: Tensor | float, y: Tensor) -> Tensor:
-    """The state after a step of a method without memory."""
+    """The state after a step of a method without a carry."""
     return shear_step(method, rate, dt, y) if method.family == "shears" else tableau_step(method, rate, dt, y)
 
 
@@ -45,7 +45,7 @@ def shear_step(method: Method, rate: Rate, dt: Tensor | float, y: Tensor) -> Ten
     return torch.cat(state, -1)
 
 
-def memory_step(weights: tuple[Tensor | float, ...], rate: Rate, y: Tensor, previous: Tensor) -> Tensor:
+def midpoint_step(weights: tuple[Tensor | float, ...], rate: Rate, y: Tensor, previous: Tensor) -> Tensor:
     """y_next = e y_previous + w y + s f(y)."""
     e, w, s = weights
     return e * previous + w * y + s * rate(y, y, EVERY, EVERY, 0.0)

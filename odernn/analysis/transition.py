@@ -25,11 +25,11 @@ ENTRIES = 2**24
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a layer stands, and which entries of its solver's memory depend on where it started.
+    """Where a layer stands, and which entries of its solver's carry depend on where it started.
 
     Attributes:
         state: the state, without gradients.
-        carried: indices into the memory of the entries (batch, hidden) that are part of the whole state.
+        carried: indices into the carry of the entries (batch, hidden) that are part of the whole state.
     """
 
     state: RecurrentState
@@ -49,7 +49,7 @@ def advance(subject: Subject, place: Place, first: int, last: int) -> Place:
     """Where the samples from `first` to `last` lead."""
     end = _run(subject, _tracked(_lean(place)), first, last)
     carried = tuple(
-        index for index, part in enumerate(end.memory or ()) if isinstance(part, Tensor) and part.requires_grad
+        index for index, part in enumerate(end.carry or ()) if isinstance(part, Tensor) and part.requires_grad
     )
     return Place(end.detach(), carried)
 
@@ -64,7 +64,7 @@ def transition(
         place: where it stands at `first`.
         first: the first sample.
         last: after the last sample.
-        carried: the entries of the memory at the end that are differentiated too, after y.
+        carried: the entries of the carry at the end that are differentiated too, after y.
     """
     size = subject.rnn.field.hidden_size
     rows = size * (1 + len(carried))
@@ -77,9 +77,9 @@ def transition(
 
 
 def carried_parts(state: RecurrentState, carried: Sequence[int]) -> list[Tensor]:
-    """The entries of the memory that are part of the whole state."""
-    memory = state.memory or ()
-    return [part for index in carried if isinstance(part := memory[index], Tensor)]
+    """The entries of the carry that are part of the whole state."""
+    carry = state.carry or ()
+    return [part for index in carried if isinstance(part := carry[index], Tensor)]
 
 
 def _rows(
@@ -105,17 +105,17 @@ def _run(subject: Subject, begin: Place, first: int, last: int, repeats: int = 1
 
 
 def _lean(place: Place) -> Place:
-    """Without a memory that holds nothing of the state: matrices that a one-step method keeps to save work."""
-    return place if place.carried else replace(place, state=replace(place.state, memory=None))
+    """Without a carry that holds nothing of the state: matrices that a one-step method keeps to save work."""
+    return place if place.carried else replace(place, state=replace(place.state, carry=None))
 
 
 def _repeated(place: Place, count: int) -> Place:
     """Every sequence `count` times, one copy beside the other."""
     state, batch = place.state, len(place.state.y)
-    memory = None if state.memory is None else tuple(_repeat(part, batch, count) for part in state.memory)
+    carry = None if state.carry is None else tuple(_repeat(part, batch, count) for part in state.carry)
     control = None if state.control is None else state.control.repeat_interleave(count, dim=0)
     y = state.y.repeat_interleave(count, dim=0)
-    return replace(place, state=RecurrentState(y, _repeat(state.t, batch, count), memory, control))
+    return replace(place, state=RecurrentState(y, _repeat(state.t, batch, count), carry, control))
 
 
 def _repeat(part: Time, batch: int, count: int) -> Time:
@@ -128,10 +128,10 @@ def _repeat(part: Time, batch: int, count: int) -> Time:
 def _tracked(place: Place) -> Place:
     """With gradients flowing to y and to what is carried."""
     state = place.state
-    memory = None
-    if state.memory is not None:
-        memory = tuple(_leaf(part) if index in place.carried else part for index, part in enumerate(state.memory))
-    return replace(place, state=replace(state, y=state.y.detach().requires_grad_(), memory=memory))
+    carry = None
+    if state.carry is not None:
+        carry = tuple(_leaf(part) if index in place.carried else part for index, part in enumerate(state.carry))
+    return replace(place, state=replace(state, y=state.y.detach().requires_grad_(), carry=carry))
 
 
 def _leaf(part: Time) -> Time:

@@ -52,7 +52,7 @@ class Operator(Adjoint):
             *arguments, save == "trajectory" or _needs_gradient(arguments)
         )
         if call.method.family != "two-step":
-            return Solved(kept if save == "trajectory" else None, last, problem.memory or ())
+            return Solved(kept if save == "trajectory" else None, last, problem.carry or ())
         trajectory = at_samples(kept, problem.substeps) if save == "trajectory" else None
         return Solved(trajectory, last, final_carry(problem, last_but_one))
 
@@ -64,7 +64,7 @@ def _needs_gradient(arguments: tuple[object, ...]) -> bool:
 
 def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
-    if not problem.memory:
+    if not problem.carry:
         return None, None
     previous, dt = previous_step(problem)
     if previous is None or dt is None:

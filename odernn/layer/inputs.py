@@ -74,7 +74,7 @@ def initial_state(
 def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
     """The state that a chunk continues from, checked against the chunk, the field and the solver.
 
-    A one-step method has no memory, so any solver goes on from it: one that has a memory starts there.
+    A one-step method has no carry, so any solver goes on from it: one that has a carry starts there.
 
     Args:
         name: what to call the state in a message.
@@ -85,7 +85,7 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
 
     Raises:
         TypeError: not a RecurrentState, or a part of it that is not what it should be.
-        ValueError: a shape, dtype or device is not that of the input and the field, or another solver made the memory.
+        ValueError: a shape, dtype or device is not that of the input and the field, or another solver made the carry.
     """
     if not isinstance(state, RecurrentState):
         raise TypeError(
@@ -102,14 +102,14 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
     _check_kind(f"{name}.y", state.y, like)
     _check_time(f"{name}.t", state.t, state.y)
     _check_control(f"{name}.control", state.control, state.y, like)
-    _check_memory(f"{name}.memory", state.memory, state.y)
-    if state.memory and state.solver not in (None, solver):
+    _check_carry(f"{name}.carry", state.carry, state.y)
+    if state.carry and state.solver not in (None, solver):
         raise ValueError(
-            f"`{name}` carries the memory of {state.solver} and the layer steps with {solver}; "
+            f"`{name}` holds the carry of {state.solver} and the layer steps with {solver}; "
             f"go on with {state.solver}, or start {solver} from that state: "
             f"RecurrentState({name}.y, {name}.t, control={name}.control)"
         )
-    return replace(state, y=state.y.to(like.dtype), memory=state.memory or None)
+    return replace(state, y=state.y.to(like.dtype), carry=state.carry or None)
 
 
 def _check_time(name: str, t: object, y: Float[Tensor, "batch hidden"]) -> None:
@@ -134,12 +134,12 @@ def _check_control(name: str, control: object, y: Float[Tensor, "batch hidden"],
     _check_kind(name, control, like)
 
 
-def _check_memory(name: str, memory: object, y: Float[Tensor, "batch hidden"]) -> None:
-    if memory is None:
+def _check_carry(name: str, carry: object, y: Float[Tensor, "batch hidden"]) -> None:
+    if carry is None:
         return
-    if not isinstance(memory, tuple):
-        raise TypeError(f"`{name}` is {type(memory).__name__}; give the tuple that the solver made, or None")
-    for i, part in enumerate(memory):
+    if not isinstance(carry, tuple):
+        raise TypeError(f"`{name}` is {type(carry).__name__}; give the tuple that the solver made, or None")
+    for i, part in enumerate(carry):
         if not isinstance(part, Tensor):
             check_number(f"{name}[{i}]", part)
             continue

@@ -148,7 +148,7 @@ class ODERNN(nn.Module):
         Args:
             x: (time, batch, input), or (batch, time, input) if `batch_first`, or (time, input) unbatched.
             y0: the state before the first sample, (1, batch, hidden), unbatched (1, hidden); zero if None. Or the
-                RecurrentState of the chunk before, which carries the solver's memory, the time and the hold too:
+                RecurrentState of the chunk before, which holds the solver's carry, the time and the control too:
                 then any split of a sequence gives the same output. A tensor restarts a multi-step solver.
             dt: overrides the layer's dt in this call.
             timestamps: the times of the samples instead of steps, (time,) or (batch, time), increasing. The interval
@@ -298,7 +298,7 @@ class ODERNN(nn.Module):
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             check_divergence(problem, solved, self.on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
-        after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.memory, control, self._made_by)
+        after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def _built_weights(self) -> AbstractContextManager[None]:

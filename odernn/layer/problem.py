@@ -67,7 +67,7 @@ def initial_value_problem(
         samples.shape[0],
         substeps,
         state.y,
-        state.memory,
+        state.carry,
         parameters=lambda: tuple(field.parameters()),
         roots=(field,),
         field=field,

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils._pytree import GetAttrKey, register_pytree_node
 
-from solvers.extend import Memory, Time
+from solvers.extend import Carry, Time
 
 _Part = TypeVar("_Part", Tensor, float, Tensor | float)
 
@@ -26,15 +26,15 @@ class RecurrentState:
     Attributes:
         y: the state of the field, (batch, hidden).
         t: the time, a number or a tensor of shape () or (batch, 1); a layer gives a tensor.
-        memory: what a multi-step or reversible solver carries besides y; None before its start.
+        carry: what a multi-step or reversible solver carries besides y; None before its start.
         control: the control of the last sample, (batch, control), which the linear hold needs; None at the start.
-        solver: the solver that made `memory`, with its hyperparameters. Another one refuses to go on from it; from
+        solver: the solver that made `carry`, with its hyperparameters. Another one refuses to go on from it; from
             `RecurrentState(state.y, state.t, control=state.control)` it starts at that state.
     """
 
     y: Float[Tensor, "batch hidden"]
     t: Time = 0.0
-    memory: Memory | None = None
+    carry: Carry | None = None
     control: Float[Tensor, "batch control"] | None = None
     solver: str | None = None
 
@@ -48,7 +48,7 @@ class RecurrentState:
 
     def without_aliases_of(self, other: RecurrentState) -> Self:
         """The same state, what it shares with another one in memory of its own: neither changes with the other."""
-        theirs = (other.y, other.t, *(other.memory or ()), other.control)
+        theirs = (other.y, other.t, *(other.carry or ()), other.control)
         return self._mapped(lambda part: part.clone() if any(part is each for each in theirs) else part)
 
     def to(self, device: torch.device | str | torch.dtype | None = None, dtype: torch.dtype | None = None) -> Self:
@@ -67,12 +67,12 @@ class RecurrentState:
         return replace(self._mapped(moved), t=t)
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> Self:
-        memory = self.memory
+        carry = self.carry
         return replace(
             self,
             y=function(self.y),
             t=_applied(function, self.t),
-            memory=None if memory is None else tuple(_applied(function, part) for part in memory),
+            carry=None if carry is None else tuple(_applied(function, part) for part in carry),
             control=None if self.control is None else function(self.control),
         )
 
@@ -81,7 +81,7 @@ def _applied(function: Callable[[Tensor], Tensor], part: _Part) -> _Part:
     return function(part) if isinstance(part, Tensor) else part  # pyright: ignore[reportReturnType]
 
 
-_CHILDREN = ("y", "t", "memory", "control")
+_CHILDREN = ("y", "t", "carry", "control")
 
 
 def _flatten(state: RecurrentState) -> tuple[list[Any], str | None]:

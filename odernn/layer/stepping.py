@@ -12,7 +12,7 @@ from torch import Tensor
 
 from solvers import Solver
 from solvers.checks import check_positive, check_solver
-from solvers.extend import Memory, RightHandSide, Time
+from solvers.extend import Carry, RightHandSide, Time
 
 from ..control.hold import Control, Hold, control_of
 from ..control.input_map import GIVEN
@@ -36,13 +36,13 @@ class StepResult(NamedTuple):
 
     Attributes:
         y: the state after it.
-        memory: what the solver carries.
+        carry: what the solver carries.
         control: the sample's, for a hold that looks back; else None.
         is_finite: whether all of `y` is; None where that was not looked at, as a device would be waited for.
     """
 
     y: Float[Tensor, "batch hidden"]
-    memory: Memory
+    carry: Carry
     control: Float[Tensor, "batch control"] | None
     is_finite: bool | None
 
@@ -55,7 +55,7 @@ class SampleStepper(Protocol):
         x: Float[Tensor, "batch input"],
         y: Float[Tensor, "batch hidden"],
         t: Time,
-        memory: Memory | None,
+        carry: Carry | None,
         before: Float[Tensor, "batch control"] | None,
     ) -> StepResult:
         """One sample on."""
@@ -108,7 +108,7 @@ class TorchStepper:
         self._looked = False
 
     @torch.no_grad()  # a function put into the field may close over parameters that the copy does not have
-    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
+    def __call__(self, x: Tensor, y: Tensor, t: Time, carry: Carry | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         scheme = self._scheme
         u = self._control(x)
@@ -119,10 +119,10 @@ class TorchStepper:
         f, dt = self._make(self._held(u, before, t)), scheme.dt / scheme.substeps
         if not self._looked:
             f, self._looked = looked_at(scheme.field, f), True
-        memory = scheme.solver.init(f, t, dt, y) if memory is None else memory
+        carry = scheme.solver.init(f, t, dt, y) if carry is None else carry
         for k in range(scheme.substeps):
-            y, memory = scheme.solver.step(f, t + k * dt if k else t, dt, y, memory)
-        return StepResult(y, memory, None if scheme.hold.jumps else u, None)
+            y, carry = scheme.solver.step(f, t + k * dt if k else t, dt, y, carry)
+        return StepResult(y, carry, None if scheme.hold.jumps else u, None)
 
     def _held(self, u: Tensor, before: Tensor | None, t: Time) -> Control:
         """The control in the interval that ends with the sample's."""
@@ -156,18 +156,18 @@ class NativeStepper:
         self._two_step = call.method.family == "two-step"
         self._dt = scheme.dt / scheme.substeps
 
-    def __call__(self, x: Tensor, y: Tensor, t: Time, memory: Memory | None, before: Tensor | None) -> StepResult:
+    def __call__(self, x: Tensor, y: Tensor, t: Time, carry: Carry | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         u = None if self._control is None else self._control(x).expand(self._shape).contiguous()
-        previous, dt_previous = self._before(memory) if memory and self._two_step else (None, None)
+        previous, dt_previous = self._before(carry) if carry and self._two_step else (None, None)
         y, last_but_one, is_finite = self._advance(x if u is None else u, y, before, previous, dt_previous)
         return StepResult(
             y, (last_but_one, self._dt) if self._two_step else (), u if self._carries else None, is_finite
         )
 
-    def _before(self, memory: Memory) -> tuple[Tensor, Tensor | None]:
+    def _before(self, carry: Carry) -> tuple[Tensor, Tensor | None]:
         """The state before and the step from it, where that is not the stream's own."""
-        previous, dt = memory
+        previous, dt = carry
         assert isinstance(previous, Tensor)
         own = isinstance(dt, float) and dt == self._dt
         return previous.contiguous(), None if own else step_of_rows(dt, previous)

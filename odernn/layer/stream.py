@@ -65,7 +65,7 @@ class Stream:
         scheme = replace(discretisation, field=copy.deepcopy(field, _not_copied(field)).requires_grad_(False))
         self._made_by = repr(scheme.solver)
         begin = inputs.continuing("state", state, None, field, self._made_by).detach().clone()
-        self._y, self._t, self._memory, self._before = begin.y, as_number(begin.t), begin.memory, begin.control
+        self._y, self._t, self._carry, self._before = begin.y, as_number(begin.t), begin.carry, begin.control
         self._dt = scheme.dt
         reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
@@ -81,7 +81,7 @@ class Stream:
     @property
     def state(self) -> RecurrentState:
         """Where the stream stands, to go on from elsewhere. Writing into it does not move the stream."""
-        return RecurrentState(self._y, as_tensor(self._t), self._memory, self._before, self._made_by).clone()
+        return RecurrentState(self._y, as_tensor(self._t), self._carry, self._before, self._made_by).clone()
 
     def __call__(self, x: Float[Tensor, "batch input"]) -> Float[Tensor, "batch hidden"]:
         """The state after the sample `x`.
@@ -102,10 +102,10 @@ class Stream:
         if self._checks_input:
             inputs.check_finite_input(x.unsqueeze(0))
         x = x.detach() if x.requires_grad else x
-        y, memory, before, is_finite = self._advance(x, self._y, self._t, self._memory, self._before)
+        y, carry, before, is_finite = self._advance(x, self._y, self._t, self._carry, self._before)
         if self._policy != "ignore" and not (_is_finite(y) if is_finite is None else is_finite):
             _tell(self._t, self._policy)
-        self._y, self._t, self._memory, self._before = y, self._t + self._dt, memory, before
+        self._y, self._t, self._carry, self._before = y, self._t + self._dt, carry, before
         return y.clone()
 
 

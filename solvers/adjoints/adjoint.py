@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..loop import Problem, states
-from ..solver import Memory
+from ..solver import Carry
 
 Save = Literal["trajectory", "end"]
 
@@ -23,12 +23,12 @@ class Solved:
     Attributes:
         trajectory: the states at the ends of the intervals, (intervals, *shape of y), or None if not asked for.
         y: the state at the end of the last interval.
-        memory: the solver's memory there.
+        carry: the solver's carry there.
     """
 
     trajectory: Tensor | None
     y: Tensor
-    memory: Memory
+    carry: Carry
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Autograd(Adjoint):
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run the loop under autograd."""
         if save == "end":
-            ((y, memory),) = deque(states(problem), maxlen=1)
-            return Solved(None, y, memory)
-        visited, memories = zip(*states(problem), strict=True)
-        return Solved(torch.stack(visited), visited[-1], memories[-1])
+            ((y, carry),) = deque(states(problem), maxlen=1)
+            return Solved(None, y, carry)
+        visited, carries = zip(*states(problem), strict=True)
+        return Solved(torch.stack(visited), visited[-1], carries[-1])

@@ -12,12 +12,12 @@ from torch.utils.checkpoint import checkpoint
 
 from ..checks import check_count
 from ..loop import Problem
-from ..solver import Memory
+from ..solver import Carry
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .snapshot import Mark, Snapshot, snapshot_of
 
-Outcome = tuple[Tensor | None, Tensor, Memory]
-"""The trajectory if it is wanted, the state at the end, the solver's memory there."""
+Outcome = tuple[Tensor | None, Tensor, Carry]
+"""The trajectory if it is wanted, the state at the end, the solver's carry there."""
 
 
 @final
@@ -53,18 +53,18 @@ class Checkpointed(Adjoint):
         if not torch.is_grad_enabled():
             return self.within.solve(problem, save)
         size = max(1, isqrt(problem.length)) if self.every == "sqrt" else self.every
-        y, memory = problem.y0, problem.start()  # made once: a stochastic method draws its seed there
+        y, carry = problem.y0, problem.start()  # made once: a stochastic method draws its seed there
         snapshot, mark = snapshot_of(problem, "checkpointed"), None
         parts: list[Tensor] = []
         for start in range(0, problem.length, size):
             mark = None if snapshot is None else snapshot.marked(mark)
             part = _Part(self.within, problem, start, min(start + size, problem.length), save, snapshot, mark)
-            trajectory, y, memory = _checkpointed(part, y, memory)
+            trajectory, y, carry = _checkpointed(part, y, carry)
             if trajectory is not None:
                 parts.append(trajectory)
         if snapshot is not None:
             snapshot.settle(replays=True)
-        return Solved(torch.cat(parts) if parts else None, y, memory)
+        return Solved(torch.cat(parts) if parts else None, y, carry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +79,22 @@ class _Part:
     snapshot: Snapshot | None
     mark: Mark | None
 
-    def run(self, y: Tensor, memory: Memory) -> Outcome:
+    def run(self, y: Tensor, carry: Carry) -> Outcome:
         """Run them from a state."""
         if self.snapshot is None or not self.snapshot.settled:
-            return self._run(y, memory)
+            return self._run(y, carry)
         with self.snapshot.restored(self.mark):
-            return self._run(y, memory)
+            return self._run(y, carry)
 
-    def _run(self, y: Tensor, memory: Memory) -> Outcome:
-        solved = self.within.solve(self.problem.segment(self.start, self.stop, y, memory), self.save)
-        return solved.trajectory, solved.y, solved.memory
+    def _run(self, y: Tensor, carry: Carry) -> Outcome:
+        solved = self.within.solve(self.problem.segment(self.start, self.stop, y, carry), self.save)
+        return solved.trajectory, solved.y, solved.carry
 
 
-def _checkpointed(part: _Part, y: Tensor, memory: Memory) -> Outcome:
+def _checkpointed(part: _Part, y: Tensor, carry: Carry) -> Outcome:
     """A part, none of whose intermediate tensors are kept."""
     try:
-        outcome = checkpoint(part.run, y, memory, use_reentrant=False, preserve_rng_state=True)
+        outcome = checkpoint(part.run, y, carry, use_reentrant=False, preserve_rng_state=True)
     except RuntimeError as error:
         if "saved tensor hooks" not in str(error):
             raise

@@ -15,7 +15,7 @@ from ..loop import Interval, Problem
 from ..methods.runge_kutta import RK38, Euler, Heun, Heun3, Midpoint
 from ..methods.torchdiffeq import Flow, TorchdiffeqSolver, is_lost, scaled
 from ..right_hand_side import Need
-from ..solver import Memory, Solver
+from ..solver import Carry, Solver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .closure import ClosureConverted
 from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
@@ -88,7 +88,7 @@ class Continuous(Adjoint):
         y, trajectory = _Continuous.apply(run, problem.y0, *run.differentiable.originals)
         if run.snapshot is not None:
             run.snapshot.settle()
-        return Solved(trajectory, y, run.memory)
+        return Solved(trajectory, y, run.carry)
 
 
 def _counterpart(solver: Solver, substeps: int) -> TorchdiffeqSolver:
@@ -120,7 +120,7 @@ class _Run:
         self.save = save
         self.chunk = chunk
         self.snapshot = snapshot
-        self.memory: Memory = ()
+        self.carry: Carry = ()
         self.flow(problem.first(), problem.y0.detach())
 
     def flow(self, interval: Interval, y: Tensor) -> _Seen:
@@ -149,7 +149,7 @@ class _Continuous(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0: Tensor, *originals: Tensor) -> tuple[Tensor, Tensor | None]:
         """The solver's states, without a tape."""
         visited = y0.new_empty(run.problem.length, *y0.shape)
-        y, run.memory = run_in_parts(run.problem, visited.__setitem__, run.chunk)
+        y, run.carry = run_in_parts(run.problem, visited.__setitem__, run.chunk)
         ctx.run = run
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y0, visited, *originals)  # the last for torch's check that nobody has written into them

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..loop import Interval, Problem, states
 from ..right_hand_side import Partition, RightHandSide, Time, partition_of
-from ..solver import Memory
+from ..solver import Carry
 from .closure import ClosureConverted
 
 CHUNK = 64
@@ -91,21 +91,21 @@ def differentiable_inputs(problem: Problem) -> DifferentiableInputs:
     return DifferentiableInputs(problem, inputs + parameters, parameters)
 
 
-def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object], size: int) -> tuple[Tensor, Memory]:
-    """Run through a problem part by part: the state at the end and the memory; `keep` sees every state.
+def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object], size: int) -> tuple[Tensor, Carry]:
+    """Run through a problem part by part: the state at the end and the carry; `keep` sees every state.
 
     Args:
         problem: the problem.
         keep: (n, the state at the end of interval n), for every interval.
         size: intervals a part.
     """
-    y, memory = problem.y0, problem.start()
+    y, carry = problem.y0, problem.start()
     for start in range(0, problem.length, size):
-        part = problem.segment(start, min(start + size, problem.length), y, memory)
+        part = problem.segment(start, min(start + size, problem.length), y, carry)
         for n, state in enumerate(states(part), start):
-            y, memory = state
+            y, carry = state
             keep(n, y)
-    return y, memory
+    return y, carry
 
 
 def _build_cached(problem: Problem) -> None:

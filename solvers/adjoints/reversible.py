@@ -14,7 +14,7 @@ from torch import Tensor
 from ..checks import check_count, check_positive
 from ..loop import Problem
 from ..right_hand_side import RightHandSide, Time
-from ..solver import Memory, ReversibleSolver
+from ..solver import Carry, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
 from .reconstruction import Comparison, Sizes
@@ -94,7 +94,7 @@ class Reversible(Adjoint):
         refuse_transforms("reversible", problem)
         run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype), self.chunk)
         run.snapshot = snapshot = snapshot_of(problem, "reversible")  # after the start, where noise draws its seed
-        y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.memory), *run.differentiable.originals)
+        y, *rest = _Reversible.apply(run, problem.y0, *tensors_of(run.carry), *run.differentiable.originals)
         if snapshot is not None:
             snapshot.settle()
         trajectory = rest.pop() if save == "trajectory" else None
@@ -106,15 +106,15 @@ class Reversible(Adjoint):
         return TOLERANCE.get(dtype, sqrt(torch.finfo(dtype).eps))
 
 
-def tensors_of(memory: Memory) -> list[Tensor]:
-    """The parts of a memory that are tensors."""
-    return [part for part in memory if isinstance(part, Tensor)]
+def tensors_of(carry: Carry) -> list[Tensor]:
+    """The parts of a carry that are tensors."""
+    return [part for part in carry if isinstance(part, Tensor)]
 
 
-def refilled(memory: Memory, tensors: Sequence[Tensor]) -> Memory:
-    """The memory with other tensors in the places of its own."""
+def refilled(carry: Carry, tensors: Sequence[Tensor]) -> Carry:
+    """The carry with other tensors in the places of its own."""
     given = iter(tensors)
-    return tuple(next(given) if isinstance(part, Tensor) else part for part in memory)
+    return tuple(next(given) if isinstance(part, Tensor) else part for part in carry)
 
 
 class _Run:
@@ -129,13 +129,13 @@ class _Run:
         self.tolerance = tolerance
         self.chunk = chunk
         self.snapshot: Snapshot | None = None
-        self.memory = problem.start()
-        self.final: Memory = ()
+        self.carry = problem.start()
+        self.final: Carry = ()
         self.sizes = Sizes(problem.y0.detach())
 
 
 class _Reversible(torch.autograd.Function):
-    """(y0, memory, what the right-hand sides are made of) -> (y, memory, the trajectory if asked for)."""
+    """(y0, carry, what the right-hand sides are made of) -> (y, carry, the trajectory if asked for)."""
 
     @staticmethod
     def forward(ctx: Any, run: _Run, y0: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
@@ -147,18 +147,18 @@ class _Reversible(torch.autograd.Function):
             if trajectory is not None:
                 trajectory[n] = y
 
-        y, run.final = run_in_parts(replace(run.problem, y0=y0, memory=run.memory), keep, run.chunk)
+        y, run.final = run_in_parts(replace(run.problem, y0=y0, carry=run.carry), keep, run.chunk)
         carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run = run
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y0, *tensors_of(run.memory), y.clone(), *carried)  # the caller may write into its y
+        ctx.save_for_backward(y0, *tensors_of(run.carry), y.clone(), *carried)  # the caller may write into its y
         return (y, *carried) if trajectory is None else (y, *carried, trajectory)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
         refuse_second_derivative("reversible")
         run: _Run = ctx.run
-        started = 1 + len(tensors_of(run.memory))
+        started = 1 + len(tensors_of(run.carry))
         kept = ctx.saved_tensors
         *of_state, last = gradients if run.save == "trajectory" else (*gradients, None)
         walk = BackwardPass(run, kept[:started], kept[started:], of_state, last)
@@ -182,7 +182,7 @@ class BackwardPass:
         self.comparison = Comparison(run.sizes)
         self.start = start
         self.state = list(end)
-        self.memory = run.final
+        self.carry = run.final
         self.gradients = [torch.zeros_like(x) if g is None else g for x, g in zip(end, gradients, strict=True)]
         self.of_trajectory = of_trajectory
         self.sums = GradientSums(run.differentiable)
@@ -213,26 +213,26 @@ class BackwardPass:
         leaves = differentiable.sources(windows)
         for k in reversed(range(problem.substeps)):
             if n == 0 and k == 0:
-                before = self.start[0], self.run.memory
+                before = self.start[0], self.run.carry
             else:
                 before = self._undo(interval.f, times[k], dt, dt if k else earlier[0].dt / problem.substeps)
             self._differentiate(interval.f, times[k], dt, before, leaves, low)
 
-    def _undo(self, f: RightHandSide, t: Time, dt: Time, dt_before: Time) -> tuple[Tensor, Memory]:
+    def _undo(self, f: RightHandSide, t: Time, dt: Time, dt_before: Time) -> tuple[Tensor, Carry]:
         solver = self.run.problem.solver
         assert isinstance(solver, ReversibleSolver)
-        memory = refilled(self.memory, self.state[1:])
-        return solver.inverse_step(f, t, dt, self.state[0], memory, dt_before)
+        carry = refilled(self.carry, self.state[1:])
+        return solver.inverse_step(f, t, dt, self.state[0], carry, dt_before)
 
     def _differentiate(
-        self, f: RightHandSide, t: Time, dt: Time, before: tuple[Tensor, Memory], leaves: list[Tensor], low: int
+        self, f: RightHandSide, t: Time, dt: Time, before: tuple[Tensor, Carry], leaves: list[Tensor], low: int
     ) -> None:
         """Make one step again from the state `before` it, and pull the gradients back through it."""
-        y, memory = before
-        carried = tensors_of(memory)
+        y, carry = before
+        carried = tensors_of(carry)
         state = [x.detach().requires_grad_(x.is_floating_point() or x.is_complex()) for x in (y, *carried)]
         with torch.enable_grad():
-            end, after = self.run.problem.solver.step(f, t, dt, state[0], refilled(memory, state[1:]))
+            end, after = self.run.problem.solver.step(f, t, dt, state[0], refilled(carry, state[1:]))
         outcome = (end, *tensors_of(after))
         if y is self.start[0]:
             self._check(end.detach())
@@ -243,7 +243,7 @@ class BackwardPass:
             torch.zeros_like(x) if g is None else g for x, g in zip(state, found[: len(state)], strict=True)
         ]
         self.sums.add(found[len(state) :], low)
-        self.state, self.memory = [x.detach() for x in state], memory
+        self.state, self.carry = [x.detach() for x in state], carry
 
     def _check(self, end: Tensor) -> None:
         """Compare the state after the first step, `end`, with the one that was reached by stepping back."""

@@ -44,7 +44,7 @@ class Snapshot:
         self._adjoint = adjoint
         self._roots = problem.roots
         self._device = problem.y0.device
-        given = (problem.y0, *problem.inputs, *(problem.memory or ()))
+        given = (problem.y0, *problem.inputs, *(problem.carry or ()))
         self._tensors = [(x, version(x), "an input or a state") for x in given if isinstance(x, Tensor)]
         self._reach = reach_of(self._roots)
         self._drawn = _generator_states(self._device, self._reach)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..arithmetic import advance, combine
 from ..right_hand_side import RightHandSide, Time
-from ..solver import Memory, Solver
+from ..solver import Carry, Solver
 from .characteristic import largest_root, quadratic_radius
 from .runge_kutta import Heun, Kutta3
 from .tableau import ButcherTableau
@@ -22,7 +22,7 @@ class AdamsBashforth2(Solver):
     """The two-step Adams-Bashforth method: order 2, one evaluation a step.
 
     y_next = y + dt ((1 + r/2) f_n - r/2 f_{n-1}), r = dt_n / dt_{n-1}: 3/2 and -1/2 for even steps. The first step is
-    one of Heun's method. Its memory is (f_{n-1}, dt_{n-1}).
+    one of Heun's method. Its carry is (f_{n-1}, dt_{n-1}).
 
     Order 2 wants a right-hand side that is smooth from one step to the next. Where the control jumps (zero-order hold),
     f_{n-1} is of the control before, and the step is off by r dt/2 times the jump: order 1. A kink (linear hold) leaves
@@ -36,16 +36,16 @@ class AdamsBashforth2(Solver):
     stages = 1
     num_evals = 1
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step starts the method."""
         return ()
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The integral of the line through two slopes; Heun's method where there is only one."""
         slope = f(t, y)
-        if not memory:
+        if not carry:
             return _start(Heun.tableau, f, t, dt, y, slope), (slope, dt)
-        before, dt_before = memory
+        before, dt_before = carry
         ratio = dt / dt_before
         y = advance(y, dt * (1 + 0.5 * ratio), slope)
         return advance(y, -0.5 * dt * ratio, _tensor(before)), (slope, dt)
@@ -64,7 +64,7 @@ class AdamsBashforth3(Solver):
     The parabola through f_n, f_{n-1}, f_{n-2}, in Newton's form: with the steps d = dt_n, d1 = dt_{n-1}, d2 = dt_{n-2},
     F1 = (f_n - f_{n-1}) / d1 and F2 = (F1 - (f_{n-1} - f_{n-2}) / d2) / (d1 + d2),
     y_next = y + d f_n + d^2/2 F1 + (d^3/3 + d^2 d1/2) F2: 23/12, -16/12 and 5/12 for even steps. The first two steps
-    are of Kutta's method of order 3. Its memory is (f_{n-1}, dt_{n-1}, f_{n-2}, dt_{n-2}).
+    are of Kutta's method of order 3. Its carry is (f_{n-1}, dt_{n-1}, f_{n-2}, dt_{n-2}).
 
     Order 3 wants a right-hand side that is smooth over three steps. Where the control jumps (zero-order hold) the
     earlier slopes are of the controls before: order 1; where it has a kink (linear hold): order 2. Stable on the
@@ -78,16 +78,16 @@ class AdamsBashforth3(Solver):
     stages = 1
     num_evals = 1
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first two steps start the method."""
         return ()
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The integral of the parabola through three slopes; Kutta's method where there are fewer."""
         slope = f(t, y)
-        if len(memory) < 4:
-            return _start(Kutta3.tableau, f, t, dt, y, slope), (slope, dt, *memory)
-        first, d1, second, d2 = memory
+        if len(carry) < 4:
+            return _start(Kutta3.tableau, f, t, dt, y, slope), (slope, dt, *carry)
+        first, d1, second, d2 = carry
         one, two, three = _weights(dt, d1, d2)
         y = advance(y, one, slope)
         y = advance(y, two, _tensor(first))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..arithmetic import combine
 from ..right_hand_side import RightHandSide, Time
-from ..solver import Memory, Solver
+from ..solver import Carry, Solver
 from .tableau import ButcherTableau
 
 
@@ -27,16 +27,16 @@ class ExplicitRungeKutta(Solver):
         cls.stages = cls.tableau.stages
         cls.num_evals = cls.tableau.stages
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing: a one-step method."""
         return ()
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """Y_i = y + dt sum_j a_ij k_j, k_i = f(t + c_i dt, Y_i), y + dt sum_i b_i k_i."""
         slopes: list[Tensor] = []
         for row, node in zip(self.tableau.a, self.tableau.c, strict=True):
             slopes.append(f(t if node == 0 else t + node * dt, combine(y, dt, row, slopes)))
-        return combine(y, dt, self.tableau.b, slopes), memory
+        return combine(y, dt, self.tableau.b, slopes), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|R(z)|, R(z) = 1 + sum_i b_i z k_i with k_i = 1 + z sum_j a_ij k_j: the method itself on y' = z y."""

@@ -1,6 +1,6 @@
 """One step of any exponential Runge-Kutta tableau, for a right-hand side dy/dt = A y + remainder(t, y).
 
-Its matrices, functions of dt A, are made in the first step and kept in the memory, which is
+Its matrices, functions of dt A, are made in the first step and kept in the carry, which is
 (A, dt, stamp, function, function, ...). They are made again as soon as A or dt is another: another number dt, another
 tensor object, the same tensor changed in place (the stamp counts that), or gradients wanted of matrices that were made
 without. A layer builds A once a call, so it makes the matrices once a call for a number dt and once an interval for a
@@ -21,7 +21,7 @@ from ..arithmetic import advance
 from ..linear_part import BlockDiagonal, LinearPart, apply_matrix, tensor_of
 from ..requirements import required_semilinear
 from ..right_hand_side import Need, RightHandSide, Time
-from ..solver import Memory, Solver
+from ..solver import Carry, Solver
 from .exponential_tableau import Entry, ExponentialTableau
 from .phi import phi_of
 
@@ -43,22 +43,22 @@ class ExponentialRungeKutta(Solver):
         cls.stages = cls.tableau.stages
         cls.num_evals = cls.tableau.stages
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step makes the matrices."""
         return ()
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The stages in their order, each from the flow of `y` and the remainders of those before."""
         system = required_semilinear(self, f)
         tableau = self.tableau
-        memory = _current(memory, system.linear, dt, tableau)
-        matrices = _matrices(memory, system.linear)
+        carry = _current(carry, system.linear, dt, tableau)
+        matrices = _matrices(carry, system.linear)
         flows = [_flowed(entry, matrices, y) for entry in tableau.flow_entries]
         slopes: list[Tensor] = []
         for flow, row, node in zip(flows, tableau.a_entries, tableau.c, strict=False):
             state = _combined(flow, dt, row, matrices, slopes)
             slopes.append(system.remainder(t if node == 0 else t + node * dt, state))
-        return _combined(flows[-1], dt, tableau.b_entries, matrices, slopes), memory
+        return _combined(flows[-1], dt, tableau.b_entries, matrices, slopes), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|exp(z)|: all of the test equation is linear part."""
@@ -93,16 +93,16 @@ def _combined(
     return y
 
 
-def _current(memory: Memory, linear: LinearPart, dt: Time, tableau: ExponentialTableau) -> Memory:
-    """The memory if it was made of this A and this dt as they are now, else one that is."""
+def _current(carry: Carry, linear: LinearPart, dt: Time, tableau: ExponentialTableau) -> Carry:
+    """The carry if it was made of this A and this dt as they are now, else one that is."""
     entries = tensor_of(linear)
-    if len(memory) == 3 + len(tableau.functions) and _is_current(memory, entries, dt):
-        return memory
+    if len(carry) == 3 + len(tableau.functions) and _is_current(carry, entries, dt):
+        return carry
     return (entries, dt, _stamp(entries, dt), *functions_of(tableau, linear, dt))
 
 
-def _is_current(memory: Memory, entries: Tensor, dt: Time) -> bool:
-    known, step, stamp, function, *_ = memory
+def _is_current(carry: Carry, entries: Tensor, dt: Time) -> bool:
+    known, step, stamp, function, *_ = carry
     if known is not entries or not _same(step, dt) or stamp != _stamp(entries, dt):
         return False
     assert isinstance(function, Tensor)
@@ -128,7 +128,7 @@ def _wants_gradient(entries: Tensor, dt: Time) -> bool:
     return torch.is_grad_enabled() and (entries.requires_grad or (isinstance(dt, Tensor) and dt.requires_grad))
 
 
-def _matrices(memory: Memory, linear: LinearPart) -> list[LinearPart]:
-    """The functions that the memory holds, as what A is."""
-    tensors = [part for part in memory[3:] if isinstance(part, Tensor)]
+def _matrices(carry: Carry, linear: LinearPart) -> list[LinearPart]:
+    """The functions that the carry holds, as what A is."""
+    tensors = [part for part in carry[3:] if isinstance(part, Tensor)]
     return [BlockDiagonal(tensor) for tensor in tensors] if isinstance(linear, BlockDiagonal) else list(tensors)

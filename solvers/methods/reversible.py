@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..arithmetic import advance
 from ..right_hand_side import RightHandSide, Time
-from ..solver import Memory, ReversibleSolver
+from ..solver import Carry, ReversibleSolver
 from .characteristic import quadratic_radius
 
 
@@ -26,7 +26,7 @@ class ReversibleHeun(ReversibleSolver):
     With s the second state, which starts as y, and the slopes k = f(t, s), k_next = f(t + dt, s_next) of one step:
     s_next = 2 y - s + dt k, y_next = y + dt/2 (k + k_next).
 
-    Its memory is (s,). The paper carries k_next too, and so takes one evaluation a step where f stays the same. Where f
+    Its carry is (s,). The paper carries k_next too, and so takes one evaluation a step where f stays the same. Where f
     changes between two steps, y, s and an old slope are three vectors that a step maps to two free ones (the new slope
     follows from s_next): no inverse exists, and the old slope makes an error of dt/2 times the jump, which is order 1.
     Here both slopes are those of the step's own f: the step is reversible whatever f does between steps, and order 2
@@ -47,22 +47,22 @@ class ReversibleHeun(ReversibleSolver):
     stages = 2
     num_evals = 2
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The second state, which starts as the first."""
         return (y,)
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """A reflection of the second state, then the trapezoidal rule along it."""
-        second = _tensor(memory)
+        second = _tensor(carry)
         slope = f(t, second)
         reflected = advance(2 * y - second, dt, slope)
         return advance(y, 0.5 * dt, slope + f(t + dt, reflected)), (reflected,)
 
     def inverse_step(
-        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
-    ) -> tuple[Tensor, Memory]:
+        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry, dt_before: Time | None
+    ) -> tuple[Tensor, Carry]:
         """The step with the sign of time turned: s = 2 y_next - s_next - dt k_next, y = y_next - dt/2 (k + k_next)."""
-        reflected = _tensor(memory)
+        reflected = _tensor(carry)
         slope = f(t + dt, reflected)
         second = advance(2 * y - reflected, -dt, slope)
         return advance(y, -0.5 * dt, slope + f(t, second)), (second,)
@@ -78,7 +78,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
     """The asynchronous leapfrog method: order 2, one evaluation a step, undone in closed form for any right-hand side.
 
     With v a velocity, which starts as f(t, y): middle = y + dt/2 v; v_next = 2 f(t + dt/2, middle) - v;
-    y_next = middle + dt/2 v_next. Its memory is (v,).
+    y_next = middle + dt/2 v_next. Its carry is (v,).
 
     The one slope of a step is taken inside it, by its own f: the step is reversible whatever f does between steps. But
     v is a velocity of the f before: a jump J of f leaves v - f = -J, which changes its sign every step and is never
@@ -99,23 +99,23 @@ class AsynchronousLeapfrog(ReversibleSolver):
     stages = 1
     num_evals = 1
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The velocity f(t, y): one evaluation, once."""
         return (f(t, y),)
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """Half a step with the old velocity, half a step with the reflected one."""
-        velocity = _tensor(memory)
+        velocity = _tensor(carry)
         half = 0.5 * dt
         middle = advance(y, half, velocity)
         velocity = 2 * f(t + half, middle) - velocity
         return advance(middle, half, velocity), (velocity,)
 
     def inverse_step(
-        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
-    ) -> tuple[Tensor, Memory]:
+        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry, dt_before: Time | None
+    ) -> tuple[Tensor, Carry]:
         """The same three lines with the sign of time turned."""
-        velocity = _tensor(memory)
+        velocity = _tensor(carry)
         half = 0.5 * dt
         middle = advance(y, -half, velocity)
         velocity = 2 * f(t + half, middle) - velocity
@@ -132,7 +132,7 @@ def _neutral_radius(z: complex | Tensor) -> Tensor:
     return quadratic_radius(-2 * z, -torch.ones_like(z))
 
 
-def _tensor(memory: Memory) -> Tensor:
-    (carried,) = memory
+def _tensor(carry: Carry) -> Tensor:
+    (carried,) = carry
     assert isinstance(carried, Tensor)
     return carried

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..arithmetic import advance
 from ..requirements import required_partition
 from ..right_hand_side import Need, RightHandSide, Time
-from ..solver import Memory, ReversibleSolver
+from ..solver import Carry, ReversibleSolver
 from .characteristic import quadratic_radius
 
 
@@ -49,19 +49,19 @@ class SplittingMethod(ReversibleSolver):
         cls.stages = sum(not shear.kick for shear in cls.shears)
         cls.num_evals = len(cls.shears) / 2
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing: a one-step method."""
         return ()
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The shears in their order."""
-        return self._compose(self.shears, 1.0, f, t, dt, y), memory
+        return self._compose(self.shears, 1.0, f, t, dt, y), carry
 
     def inverse_step(
-        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory, dt_before: Time | None
-    ) -> tuple[Tensor, Memory]:
+        self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry, dt_before: Time | None
+    ) -> tuple[Tensor, Carry]:
         """The shears from the last to the first, with the opposite sign."""
-        return self._compose(self.shears[::-1], -1.0, f, t, dt, y), memory
+        return self._compose(self.shears[::-1], -1.0, f, t, dt, y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The spectral radius of the step on q' = z p, p' = z q, whose modes are exp(+-z t).

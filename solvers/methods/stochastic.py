@@ -12,7 +12,7 @@ from torch import Tensor
 from ..arithmetic import advance, combine
 from ..requirements import required_diffusion
 from ..right_hand_side import Diffusion, Need, RightHandSide, Time
-from ..solver import Memory, Solver
+from ..solver import Carry, Solver
 from .runge_kutta import Euler, Heun
 
 _EULER = Euler()
@@ -25,10 +25,10 @@ _SEEDS = 2**52
 class StochasticSolver(Solver):
     """What the stochastic methods share: where the noise comes from. Abstract.
 
-    The memory is (seed, steps taken). `init` draws the seed, from the diffusion's generator or torch's global one on
+    The carry is (seed, steps taken). `init` draws the seed, from the diffusion's generator or torch's global one on
     the CPU; the noise of a step is a function of seed and count. So a step is a pure function still: an adjoint that
-    repeats it meets the same noise, and a state that carries its memory on goes on with the same path, however a
-    sequence is split. Where the increments are given, or the diffusion is not active, the memory is ().
+    repeats it meets the same noise, and a state that keeps its carry continues on the same path, however a
+    sequence is split. Where the increments are given, or the diffusion is not active, the carry is ().
 
     The noise of a batch is drawn as one tensor: the rows of a batch of one are not those of a batch of eight.
 
@@ -41,7 +41,7 @@ class StochasticSolver(Solver):
     needs = Need.DIFFUSION
     strong_order: ClassVar[float]
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The seed of the noise, and no steps yet."""
         diffusion = required_diffusion(self, f)
         return _seeded(diffusion) if diffusion.active and diffusion.increments is None else ()
@@ -63,13 +63,13 @@ class EulerMaruyama(StochasticSolver):
     num_evals = 1
     strong_order = 0.5
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """One Euler step and the noise."""
         diffusion = required_diffusion(self, f)
         if not diffusion.active:
-            return _EULER.step(f, t, dt, y, ())[0], memory
-        noise, memory = _increments(diffusion, t, dt, y, memory)
-        return advance(y, dt, f(t, y)) + diffusion.g(t, y) * noise, memory
+            return _EULER.step(f, t, dt, y, ())[0], carry
+        noise, carry = _increments(diffusion, t, dt, y, carry)
+        return advance(y, dt, f(t, y)) + diffusion.g(t, y) * noise, carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|1 + z|, of the equation without noise."""
@@ -96,35 +96,35 @@ class StochasticHeun(StochasticSolver):
     num_evals = 2
     strong_order = 1.0
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """A step of Euler-Maruyama as predictor, then the trapezoidal rule in drift and diffusion."""
         diffusion = required_diffusion(self, f)
         if not diffusion.active:
-            return _HEUN.step(f, t, dt, y, ())[0], memory
-        noise, memory = _increments(diffusion, t, dt, y, memory)
+            return _HEUN.step(f, t, dt, y, ())[0], carry
+        noise, carry = _increments(diffusion, t, dt, y, carry)
         slope, scale = f(t, y), diffusion.g(t, y)
         ahead = advance(y, dt, slope) + scale * noise
         mean = combine(y, dt, (0.5, 0.5), (slope, f(t + dt, ahead)))
-        return mean + 0.5 * (scale + diffusion.g(t + dt, ahead)) * noise, memory
+        return mean + 0.5 * (scale + diffusion.g(t + dt, ahead)) * noise, carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|1 + z + z^2/2|, of the equation without noise."""
         return _HEUN.amplification(z)
 
 
-def _seeded(diffusion: Diffusion) -> Memory:
+def _seeded(diffusion: Diffusion) -> Carry:
     generator = diffusion.generator
     device = "cpu" if generator is None else generator.device
     return (float(torch.randint(_SEEDS, (), generator=generator, device=device)), 0.0)
 
 
-def _increments(diffusion: Diffusion, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
-    """W(t + dt) - W(t), of the shape of `y`, and the memory after it."""
+def _increments(diffusion: Diffusion, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
+    """W(t + dt) - W(t), of the shape of `y`, and the carry after it."""
     if not isinstance(dt, Tensor) and dt < 0:
         raise ValueError(f"`dt` is {dt}; a stochastic equation runs forward in time: give an end after the start")
     if diffusion.increments is not None:
-        return diffusion.increments(t, dt, y), memory
-    seed, count = memory or _seeded(diffusion)
+        return diffusion.increments(t, dt, y), carry
+    seed, count = carry or _seeded(diffusion)
     generator = torch.Generator(device=y.device).manual_seed(_mixed(int(seed) + int(count)))
     normal = torch.randn(y.shape, generator=generator, dtype=y.dtype, device=y.device)
     return normal * (dt.sqrt() if isinstance(dt, Tensor) else sqrt(dt)), (seed, count + 1)

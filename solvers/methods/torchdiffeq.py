@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..checks import check_choice, check_count, check_positive
 from ..right_hand_side import RightHandSide, Time
-from ..solver import Memory, Solver
+from ..solver import Carry, Solver
 
 Flow = Callable[[Tensor, Tensor], Tensor]
 """dy/ds = flow(s, y), s running from 0 to 1 over one solver step."""
@@ -116,13 +116,13 @@ class TorchdiffeqSolver(Solver):
         """Whether the method chooses its inner steps by the tolerances."""
         return _METHODS[self.method].adaptive
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing: every step starts the method anew."""
         return ()
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The state at s = 1, or NaN where step-size control lost the solution."""
-        return self.cross(scaled(f, t, dt), y), memory
+        return self.cross(scaled(f, t, dt), y), carry
 
     def cross(self, flow: Flow, y: Tensor) -> Tensor:
         """The state at s = 1 from `y` at s = 0, differentiable through the inner steps."""

@@ -51,10 +51,10 @@ Y = torch.zeros(BATCH, HIDDEN, dtype=DOUBLE)
 STATES = (
     *(*NEVER, 0.5, "state", Y[:, :1], _state(Y[:, :1]), _state(Y.float())),
     *(_state(None), _state(Y, "now"), _state(Y, nan), _state(Y, torch.zeros(2, 1))),
-    *(_state(Y, torch.tensor(1)), _state(Y, memory=3), _state(Y, memory=("a",))),
-    *(_state(Y, memory=(nan,)), _state(Y, control=2), _state(Y, control=Y[0])),
+    *(_state(Y, torch.tensor(1)), _state(Y, carry=3), _state(Y, carry=("a",))),
+    *(_state(Y, carry=(nan,)), _state(Y, control=2), _state(Y, control=Y[0])),
     *(_state(Y.to("meta")), _state(Y, control=Y.to("meta"))),
-    _state(Y, memory=(Y, 0.1), solver="AdamsBashforth2()"),
+    _state(Y, carry=(Y, 0.1), solver="AdamsBashforth2()"),
 )
 STAMPS = (
     *(*NEVER, 3.0, "now", torch.tensor(1.0), torch.tensor(True), torch.ones(TIME, dtype=torch.bool)),

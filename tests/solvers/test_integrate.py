@@ -164,7 +164,7 @@ def test_divergence_may_be_flagged_instead() -> None:
     assert not quiet.finite
 
 
-def test_divergence_of_a_two_step_method_is_seen_in_its_memory() -> None:
+def test_divergence_of_a_two_step_method_is_seen_in_its_carry() -> None:
     """One state of two is infinite: the last looks well."""
 
     def spike(t: float, y: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Solution(NamedTuple):
 
     Attributes:
         kept: the states that the adjoint needs, None if they were not asked for. With one solver step a sample, and
-            for every method without memory, this is the trajectory. The two-step method keeps the states between
+            for every method without a carry, this is the trajectory. The two-step method keeps the states between
             samples too: its trajectory is `trajectory`.
         last: the state after the last sample.
         last_but_one: two-step method: the state one solver step before `last`; else None.

@@ -12,7 +12,7 @@ from torch import Tensor
 from solvers import Adjoint, Autograd, Checkpointed, LeapfrogMidpoint, SplittingMethod
 from solvers.checks import check_count
 from solvers.extend import (
-    Memory,
+    Carry,
     Problem,
     Save,
     Snapshot,
@@ -127,17 +127,17 @@ def supports_parallel(problem: Problem) -> bool:
 
 def previous_step(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
     """The state before the initial one and the step from it, of a two-step method that goes on."""
-    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.memory:
+    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.carry:
         return None, None
-    previous, dt = problem.memory
+    previous, dt = problem.carry
     assert isinstance(previous, Tensor)
     return previous, dt
 
 
-def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Memory:
+def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Carry:
     """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
-        return problem.memory or ()
+        return problem.carry or ()
     dt = problem.span.dt
     last = dt[-1] if isinstance(dt, Tensor) else dt
     return last_but_one, last / problem.substeps

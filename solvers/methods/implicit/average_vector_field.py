@@ -12,7 +12,7 @@ from torch.nn import functional
 from ...arithmetic import combine
 from ...checks import check_count
 from ...right_hand_side import AffinePointwise, RightHandSide, Structured, Time, affine_of
-from ...solver import Memory
+from ...solver import Carry
 from .methods import ImplicitSolver, cayley
 from .quadrature import Rule, gauss_legendre
 from .stage import ImplicitStage
@@ -57,9 +57,9 @@ class AverageVectorField(ImplicitSolver):
         check_count("nodes", self.nodes)
         object.__setattr__(self, "rule", gauss_legendre(self.nodes))
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The equation itself, with the mean of f in the place of f."""
-        return self.solve(ImplicitStage(_mean(f, y, self.rule), t + 0.5 * dt, dt, y), y), memory
+        return self.solve(ImplicitStage(_mean(f, y, self.rule), t + 0.5 * dt, dt, y), y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|(1 + z/2) / (1 - z/2)|: on a linear system this is the implicit midpoint rule."""

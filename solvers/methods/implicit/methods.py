@@ -11,7 +11,7 @@ from torch import Tensor
 from ...arithmetic import advance
 from ...checks import check_choice, check_count, check_positive
 from ...right_hand_side import RightHandSide, Time
-from ...solver import Memory, Solver
+from ...solver import Carry, Solver
 from .convergence import Limits, fixed_point
 from .gradient import attach_factors, attach_iteration, refuse_tangents, refuse_transforms
 from .root import find_root
@@ -81,7 +81,7 @@ class ImplicitSolver(Solver):
             check_tolerance(self.tolerance, torch.float64)
         check_count("max_iterations", self.max_iterations)
 
-    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Memory:
+    def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing: a one-step method."""
         return ()
 
@@ -149,9 +149,9 @@ class BackwardEuler(ImplicitSolver):
     stages = 1
     num_evals = 1
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """The equation itself."""
-        return self.solve(ImplicitStage(f, t + dt, dt, y), y), memory
+        return self.solve(ImplicitStage(f, t + dt, dt, y), y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|1 / (1 - z)|."""
@@ -179,11 +179,11 @@ class ImplicitMidpoint(ImplicitSolver):
     stages = 1
     num_evals = 1
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """Half a step of backward Euler to the middle, then as far again in a straight line."""
         half = 0.5 * dt
         middle = self.solve(ImplicitStage(f, t + half, half, y), y)
-        return 2 * middle - y, memory
+        return 2 * middle - y, carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|(1 + z/2) / (1 - z/2)|."""
@@ -209,10 +209,10 @@ class Trapezoidal(ImplicitSolver):
     stages = 2
     num_evals = 2
 
-    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
         """Half a step of Euler, then half a step of backward Euler."""
         half = 0.5 * dt
-        return self.solve(ImplicitStage(f, t + dt, half, advance(y, half, f(t, y))), y), memory
+        return self.solve(ImplicitStage(f, t + dt, half, advance(y, half, f(t, y))), y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|(1 + z/2) / (1 - z/2)|."""

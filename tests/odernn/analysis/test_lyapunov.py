@@ -119,7 +119,7 @@ def test_their_sum_is_the_determinant(every: int, solver: Solver) -> None:
 
 
 @pytest.mark.parametrize(("solver", "parts"), [(AdamsBashforth3(), 3), (ReversibleHeun(), 2)], ids=str)
-def test_a_solver_with_memory_has_the_exponents_of_its_whole_state(solver: Solver, parts: int) -> None:
+def test_a_solver_with_a_carry_has_the_exponents_of_its_whole_state(solver: Solver, parts: int) -> None:
     """Those of its roots, log |r| / dt: the field's, and the parasitic ones that belong to no mode of it."""
     omega, dt = 2.0, 0.1
     z = 1j * dt * omega

@@ -32,7 +32,7 @@ METHODS = {
 }
 
 
-def call(method: str, hold: str = "linear", *, memory: bool = False, number: bool = False) -> Call:
+def call(method: str, hold: str = "linear", *, carry: bool = False, number: bool = False) -> Call:
     """Everything that an operator can be given, needing gradients."""
 
     def normal(*shape: int) -> Tensor:
@@ -49,8 +49,8 @@ def call(method: str, hold: str = "linear", *, memory: bool = False, number: boo
         hold=hold,
         before=normal(3, 4) if hold == "linear" else None,
         substeps=2,
-        y_previous=normal(3, 4) if memory else None,
-        dt_previous=(0.1 + 0.1 * torch.rand(3, dtype=DOUBLE)).requires_grad_() if memory else None,
+        y_previous=normal(3, 4) if carry else None,
+        dt_previous=(0.1 + 0.1 * torch.rand(3, dtype=DOUBLE)).requires_grad_() if carry else None,
         blocks=normal(1, len(ETDRK2.tableau.functions), 2, 2, 2) if method == "exponential" else None,
     )
 
@@ -96,11 +96,11 @@ def test_opcheck_of_every_kind(kind: str, keep: bool, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("number", [False, True])
-@pytest.mark.parametrize("memory", [False, True])
+@pytest.mark.parametrize("carry", [False, True])
 @pytest.mark.parametrize("namespace", NAMESPACES)
-def test_gradcheck_of_every_output(memory: bool, number: bool, namespace: str) -> None:
+def test_gradcheck_of_every_output(carry: bool, number: bool, namespace: str) -> None:
     """The gradients by every kept state, the last and the last but one, of every argument that needs one."""
-    given = call("two-step", memory=memory, number=number).arguments()
+    given = call("two-step", carry=carry, number=number).arguments()
     places = [i for i, each in enumerate(given) if isinstance(each, Tensor) and each.requires_grad]
 
     def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:

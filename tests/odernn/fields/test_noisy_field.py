@@ -83,8 +83,8 @@ def test_any_split_meets_the_same_noise(method: str) -> None:
     # one product over all times against several: the library may sum in another order
     torch.testing.assert_close(torch.cat(parts), whole, rtol=0, atol=1e-13)
     assert isinstance(state, RecurrentState)
-    assert state.memory is not None
-    assert state.memory[1] == 18  # steps taken
+    assert state.carry is not None
+    assert state.carry[1] == 18  # steps taken
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -204,7 +204,7 @@ def test_stacked_layers(adjoint: str) -> None:
 
 @pytest.mark.parametrize("adjoint", EXACT)
 def test_chunks_with_their_state_handed_on(adjoint: str) -> None:
-    """Backpropagation through two calls, the solver's memory between them."""
+    """Backpropagation through two calls, the solver's carry between them."""
 
     def found(chosen: Adjoint) -> list[Tensor]:
         rnn = layer("antisymmetric", "leapfrog-midpoint", chosen)

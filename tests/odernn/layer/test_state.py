@@ -38,15 +38,15 @@ def tensors(state: RecurrentState) -> list[Tensor]:
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_another_solver_starts_there_or_names_both(first: str, second: str) -> None:
-    """One that has no memory to hand on can be followed by any; a memory is for the solver that made it."""
+    """One that has no carry to hand on can be followed by any; a carry is for the solver that made it."""
     rnn, x = layer(first), torch.randn(4, 3, 2, dtype=DOUBLE)
     other = rnn.with_solver(second)
     _, state = rnn(x[:2], rnn.initial_state(3))
     if first == second:
         other(x[2:], state)
-    elif state.memory:
+    elif state.carry:
         for run in (other, other.stream):
-            with pytest.raises(ValueError, match="carries the memory of") as caught:
+            with pytest.raises(ValueError, match="holds the carry of") as caught:
                 run(x[2:], state) if run is other else run(state)  # pyright: ignore[reportCallIssue, reportArgumentType]
             assert repr(rnn.solver) in str(caught.value)
             assert repr(other.solver) in str(caught.value)
@@ -58,7 +58,7 @@ def test_another_solver_starts_there_or_names_both(first: str, second: str) -> N
 def test_hyperparameters_are_part_of_the_solver() -> None:
     rnn = layer("adams-bashforth2")
     _, state = rnn.step(torch.ones(3, 2, dtype=DOUBLE))
-    with pytest.raises(ValueError, match=r"carries the memory of AdamsBashforth2\(\)"):
+    with pytest.raises(ValueError, match=r"holds the carry of AdamsBashforth2\(\)"):
         layer("adams-bashforth3").step(torch.ones(3, 2, dtype=DOUBLE), state)
 
 
@@ -70,8 +70,8 @@ def test_hyperparameters_are_part_of_the_solver() -> None:
         ({"t": "now"}, r"`state\.t` is 'now'"),
         ({"t": torch.tensor(True)}, r"`state\.t` has dtype torch.bool"),
         ({"t": torch.zeros(2, 1)}, r"`state\.t` has shape \(2, 1\)"),
-        ({"memory": 3}, r"`state\.memory` is int"),
-        ({"memory": ("a",)}, r"`state\.memory\[0\]` is 'a'"),
+        ({"carry": 3}, r"`state\.carry` is int"),
+        ({"carry": ("a",)}, r"`state\.carry\[0\]` is 'a'"),
         ({"control": 1.0}, r"`state\.control` is float"),
         ({"control": torch.zeros(4, dtype=DOUBLE)}, r"`state\.control` has shape \(4,\)"),
         ({"control": torch.zeros(3, 4, dtype=DOUBLE, device="meta")}, r"`state\.control` is on meta"),

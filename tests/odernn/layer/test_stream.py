@@ -77,7 +77,7 @@ def test_it_goes_on_from_a_state_and_its_state_goes_on_elsewhere(engine: Engine)
 def test_the_two_step_rule_goes_on_from_a_step_of_another_length(last_step: float | torch.Tensor) -> None:
     rnn = ODERNN(FIELDS["antisymmetric"](2, 4, dtype=DOUBLE), make_solver("leapfrog-midpoint"), dt=0.2)
     y, previous, x = (torch.randn(2, n, dtype=DOUBLE) for n in (4, 4, 2))
-    state = RecurrentState(y, memory=(previous, last_step))
+    state = RecurrentState(y, carry=(previous, last_step))
     expected, _ = rnn.step(x, state)
     torch.testing.assert_close(rnn.stream(state)(x), expected.detach(), **ROUNDING)
 

@@ -325,7 +325,7 @@ def test_a_field_that_counts_its_calls_is_replayed() -> None:
     agree(found(Checkpointed(every=2)), found("autograd"), "checkpointed")
 
 
-INPUTS = ["x", "y0", "dt", "timestamps", "state.y", "state.control", "state.memory"]
+INPUTS = ["x", "y0", "dt", "timestamps", "state.y", "state.control", "state.carry"]
 
 
 @pytest.mark.parametrize("given", INPUTS)
@@ -345,7 +345,7 @@ def test_an_input_that_is_written_into(field: str, name: str, given: str) -> Non
             with torch.no_grad():
                 _, state = rnn(x, RecurrentState(y0[0]))
             tensors |= {"state.y": state.y, "state.control": state.control}
-            tensors["state.memory"] = state.memory[0] if state.memory else state.y
+            tensors["state.carry"] = state.carry[0] if state.carry else state.y
             loss = rnn(x, state)[0].square().sum()
         elif given == "timestamps":
             loss = rnn(x, y0, timestamps=tensors["timestamps"])[0].square().sum()

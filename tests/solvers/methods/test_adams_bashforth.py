@@ -13,9 +13,9 @@ METHODS = [AdamsBashforth2(), AdamsBashforth3()]
 def test_exact_for_polynomials_on_uneven_steps(solver: Solver) -> None:
     # The slope is a polynomial in time of the degree that the method interpolates: no error on any grid.
     degree = solver.order - 1
-    t, y, memory = 0.0, torch.zeros(1, dtype=torch.float64), ()
+    t, y, carry = 0.0, torch.zeros(1, dtype=torch.float64), ()
     for dt in (0.3, 0.1, 0.7, 0.25, 0.25, 0.4):
-        y, memory = solver.step(lambda t, y: torch.full_like(y, t**degree), t, dt, y, memory)
+        y, carry = solver.step(lambda t, y: torch.full_like(y, t**degree), t, dt, y, carry)
         t += dt
     assert float(y) == pytest.approx(t ** (degree + 1) / (degree + 1), rel=1e-14)
 
@@ -26,8 +26,8 @@ def test_exact_for_polynomials_on_uneven_steps(solver: Solver) -> None:
 )
 def test_weights_on_even_steps(solver: Solver, weights: tuple[float, ...]) -> None:
     one, *slopes = torch.eye(len(weights), dtype=torch.float64)
-    memory = tuple(part for slope in slopes for part in (slope, 0.1))
-    y, _ = solver.step(lambda t, y: one, 0.0, 0.1, torch.zeros_like(one), memory)
+    carry = tuple(part for slope in slopes for part in (slope, 0.1))
+    y, _ = solver.step(lambda t, y: one, 0.0, 0.1, torch.zeros_like(one), carry)
     assert (y / 0.1).tolist() == pytest.approx(weights, rel=1e-14)
 
 
@@ -40,10 +40,10 @@ def test_weights_on_even_steps(solver: Solver, weights: tuple[float, ...]) -> No
 )
 def test_start_up(solver: Solver, times: list[float]) -> None:
     seen: list[float] = []
-    y, memory = START, solver.init(driven, 0.0, 1.0, START)
-    assert memory == ()
+    y, carry = START, solver.init(driven, 0.0, 1.0, START)
+    assert carry == ()
     for t in (0.0, 1.0, 2.0, 3.0):
-        y, memory = solver.step(lambda t, y: seen.append(float(t)) or -y, t, 1.0, y, memory)
+        y, carry = solver.step(lambda t, y: seen.append(float(t)) or -y, t, 1.0, y, carry)
     assert seen == pytest.approx(times)
 
 

@@ -45,10 +45,10 @@ def test_growth_a_step_is_the_amplification(name: str, z: complex) -> None:
     solver = make_solver(name)
     f = linear(z, solver)
     y = torch.tensor([[0.6 + 0.1j, 0.3 - 0.4j]], dtype=torch.complex128)
-    memory = solver.init(f, 0.0, 1.0, y)
+    carry = solver.init(f, 0.0, 1.0, y)
     norms = []
     for n in range(400):
-        y, memory = solver.step(f, float(n), 1.0, y, memory)
+        y, carry = solver.step(f, float(n), 1.0, y, carry)
         norms.append(torch.linalg.vector_norm(y))
     growth = (norms[-1] / norms[199]) ** (1 / 200)
     # The other roots of a multi-step or partitioned method have died out to below 1e-8 by then; an adaptive method

@@ -21,7 +21,7 @@ from solvers import (
     integrate,
     phi_functions,
 )
-from solvers.extend import Memory, Time
+from solvers.extend import Carry, Time
 from solvers.methods import phi as phi_module
 
 METHODS = [LinearlyExactEuler(), ExponentialEuler(), LawsonEuler(), StrangSplitting(), ETDRK2()]
@@ -187,34 +187,34 @@ def test_matrices_are_new_after_an_optimiser_step(solver: Solver, field: VectorF
     output, state = layer(x[:3], layer.initial_state(2))
     output.sum().backward()
     optimiser.step()
-    # The memory as it was, not detached: what it holds of before must not be used.
+    # The carry as it was, not detached: what it holds of before must not be used.
     carried = replace(state, y=state.y.detach())
-    restarted = replace(carried, memory=None)
+    restarted = replace(carried, carry=None)
     assert torch.equal(layer(x[3:], carried)[0], layer(x[3:], restarted)[0])
 
 
-def two_steps(solver: Solver, system: Semilinear, dt: Time, memory: Memory) -> tuple[Tensor, Memory]:
-    y, memory = solver.step(system, 0.0, dt, START, memory)
-    return solver.step(system, dt, dt, y, memory)
+def two_steps(solver: Solver, system: Semilinear, dt: Time, carry: Carry) -> tuple[Tensor, Carry]:
+    y, carry = solver.step(system, 0.0, dt, START, carry)
+    return solver.step(system, dt, dt, y, carry)
 
 
 @pytest.mark.parametrize("solver", METHODS)
 def test_matrices_follow_a_linear_part_changed_in_place(solver: Solver) -> None:
     system = Semilinear(LINEAR.clone(), remainder)
-    _, memory = two_steps(solver, system, 0.1, ())
+    _, carry = two_steps(solver, system, 0.1, ())
     assert isinstance(system.linear, Tensor)
     system.linear.mul_(2)
     fresh = two_steps(solver, system, 0.1, ())[0]
-    assert torch.equal(two_steps(solver, system, 0.1, memory)[0], fresh)
+    assert torch.equal(two_steps(solver, system, 0.1, carry)[0], fresh)
 
 
 @pytest.mark.parametrize("solver", METHODS)
 def test_matrices_follow_the_step(solver: Solver) -> None:
     length = torch.tensor(0.1, dtype=torch.float64)
-    _, memory = two_steps(solver, DRIVEN, length, ())
+    _, carry = two_steps(solver, DRIVEN, length, ())
     length.mul_(3)
     for dt in (length, 0.25, 0.5, torch.tensor([[0.1], [0.4]], dtype=torch.float64), 0.3):
-        y, memory = two_steps(solver, DRIVEN, dt, memory)
+        y, carry = two_steps(solver, DRIVEN, dt, carry)
         fresh, _ = two_steps(solver, DRIVEN, dt, ())
         assert torch.equal(y, fresh)
 
@@ -223,8 +223,8 @@ def test_matrices_follow_the_step(solver: Solver) -> None:
 def test_matrices_made_without_gradients_are_not_used_with_them(solver: Solver) -> None:
     system = Semilinear(LINEAR.clone().requires_grad_(), remainder)
     with torch.no_grad():
-        _, memory = two_steps(solver, system, 0.1, ())
-    y, _ = two_steps(solver, system, 0.1, memory)
+        _, carry = two_steps(solver, system, 0.1, ())
+    y, _ = two_steps(solver, system, 0.1, carry)
     fresh, _ = two_steps(solver, system, 0.1, ())
     (gradient,) = torch.autograd.grad(y.sum(), system.linear)
     assert torch.equal(gradient, torch.autograd.grad(fresh.sum(), system.linear)[0])

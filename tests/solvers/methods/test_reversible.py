@@ -18,7 +18,7 @@ from solvers import (
     Solver,
     integrate,
 )
-from solvers.extend import Memory, RightHandSide, Time
+from solvers.extend import Carry, RightHandSide, Time
 from tests.problems import START, driven
 
 METHODS = [ReversibleHeun(), AsynchronousLeapfrog()]
@@ -45,13 +45,13 @@ def test_asynchronous_leapfrog_is_the_two_step_midpoint_rule_of_its_middles() ->
     # v_next + v = 2 f(middle), so middle_{n+1} - middle_{n-1} = dt (v_{n+1} + v_n) = 2 dt f(middle_n).
     dt, y = 0.1, START
     solver = AsynchronousLeapfrog()
-    memory = solver.init(driven, 0.0, dt, y)
+    carry = solver.init(driven, 0.0, dt, y)
     middles = []
     for n in range(8):
-        (velocity,) = memory
+        (velocity,) = carry
         assert isinstance(velocity, Tensor)
         middles.append(y + 0.5 * dt * velocity)
-        y, memory = solver.step(driven, n * dt, dt, y, memory)
+        y, carry = solver.step(driven, n * dt, dt, y, carry)
     for n in range(1, 7):
         expected = middles[n - 1] + 2 * dt * driven((n + 0.5) * dt, middles[n])
         assert torch.allclose(middles[n + 1], expected, rtol=0, atol=1e-14)
@@ -72,9 +72,9 @@ def test_evaluations_a_step(solver: Solver) -> None:
         count[0] += 1
         return driven(t, y)
 
-    memory = solver.init(counted, 0.0, 0.1, START)
+    carry = solver.init(counted, 0.0, 0.1, START)
     before = count[0]
-    solver.step(counted, 0.0, 0.1, START, memory)
+    solver.step(counted, 0.0, 0.1, START, carry)
     assert count[0] - before == solver.num_evals
 
 
@@ -101,21 +101,21 @@ def right_hand_sides(solver: Solver, count: int, size: int) -> list[RightHandSid
 
 def there_and_back(
     solver: ReversibleSolver, fs: Sequence[RightHandSide], grid: Sequence[tuple[Time, Time]], y0: Tensor
-) -> tuple[Tensor, Memory, Tensor, Memory]:
-    """The state and memory at the start, and what comes back of them."""
-    y, memory = y0, solver.init(fs[0], *grid[0], y0)
-    started = memory
+) -> tuple[Tensor, Carry, Tensor, Carry]:
+    """The state and carry at the start, and what comes back of them."""
+    y, carry = y0, solver.init(fs[0], *grid[0], y0)
+    started = carry
     for f, (t, dt) in zip(fs, grid, strict=True):
-        y, memory = solver.step(f, t, dt, y, memory)
+        y, carry = solver.step(f, t, dt, y, carry)
     for n in reversed(range(len(fs))):
-        y, memory = solver.inverse_step(fs[n], *grid[n], y, memory, grid[n - 1][1] if n else None)
-    return y0, started, y, memory
+        y, carry = solver.inverse_step(fs[n], *grid[n], y, carry, grid[n - 1][1] if n else None)
+    return y0, started, y, carry
 
 
-def largest_difference(run: tuple[Tensor, Memory, Tensor, Memory]) -> float:
-    y0, started, y, memory = run
-    assert len(memory) == len(started)
-    pairs = [(y0, y), *zip(started, memory, strict=True)]
+def largest_difference(run: tuple[Tensor, Carry, Tensor, Carry]) -> float:
+    y0, started, y, carry = run
+    assert len(carry) == len(started)
+    pairs = [(y0, y), *zip(started, carry, strict=True)]
     return max(float((torch.as_tensor(a) - torch.as_tensor(b)).abs().max()) for a, b in pairs)
 
 
@@ -188,16 +188,16 @@ def test_amplification_is_the_spectral_radius_and_the_measured_growth(solver: So
 
     columns = []
     for y, carried in torch.eye(2, dtype=torch.complex128).unbind(0):
-        y, memory = solver.step(f, 0.0, 1.0, y, (carried,))
-        columns.append(torch.stack((y, torch.as_tensor(memory[0]))))
+        y, carry = solver.step(f, 0.0, 1.0, y, (carried,))
+        columns.append(torch.stack((y, torch.as_tensor(carry[0]))))
     matrix = torch.stack(columns, dim=-1)
     radius = float(solver.amplification(z))
     assert radius == pytest.approx(float(torch.linalg.eigvals(matrix).abs().max()), rel=1e-12)
 
-    y, memory = torch.ones(1, dtype=torch.complex128), (torch.full((1,), 0.3, dtype=torch.complex128),)
+    y, carry = torch.ones(1, dtype=torch.complex128), (torch.full((1,), 0.3, dtype=torch.complex128),)
     sizes = []
     for _ in range(400):
-        y, memory = solver.step(f, 0.0, 1.0, y, memory)
-        sizes.append(float(torch.stack((y, torch.as_tensor(memory[0]))).norm()))
+        y, carry = solver.step(f, 0.0, 1.0, y, carry)
+        sizes.append(float(torch.stack((y, torch.as_tensor(carry[0]))).norm()))
     # Two roots of the same modulus beat: within a factor of about 4 after 200 steps, 4^(1/200) = 1.007.
     assert (sizes[399] / sizes[199]) ** (1 / 200) == pytest.approx(radius, rel=8e-3)

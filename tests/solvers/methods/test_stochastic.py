@@ -107,14 +107,14 @@ def test_without_noise_it_is_the_deterministic_method_to_the_bit(name: str) -> N
     y0 = torch.randn(3, 2, dtype=DOUBLE)
     ours = integrate(silent, y0, t1=1.0, dt=0.1, solver=make_solver(name))
     assert torch.equal(ours.y, integrate(drift, y0, t1=1.0, dt=0.1, solver=plain).y)
-    assert ours.memory == ()
+    assert ours.carry == ()
     z = torch.tensor([0.3 + 1j, -2 + 0j], dtype=torch.complex128)
     assert torch.equal(make_solver(name).amplification(z), plain.amplification(z))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_seeds(name: str) -> None:
-    """The global generator or one's own; every run draws anew; a step is a pure function of its memory."""
+    """The global generator or one's own; every run draws anew; a step is a pure function of its carry."""
     solver, y0 = make_solver(name), torch.randn(3, 2, dtype=DOUBLE)
 
     def run(generator: torch.Generator | None = None) -> Tensor:
@@ -129,10 +129,10 @@ def test_seeds(name: str) -> None:
     own = run(torch.Generator().manual_seed(1))
     assert torch.equal(run(torch.Generator().manual_seed(1)), own)
     equation = Structured(drift, diffusion=Diffusion(multiplicative))
-    memory = solver.init(equation, 0.0, 0.1, y0)
-    once, twice = (solver.step(equation, 0.0, 0.1, y0, memory) for _ in range(2))
+    carry = solver.init(equation, 0.0, 0.1, y0)
+    once, twice = (solver.step(equation, 0.0, 0.1, y0, carry) for _ in range(2))
     assert torch.equal(once[0], twice[0])
-    assert once[1] == twice[1] != memory
+    assert once[1] == twice[1] != carry
 
 
 @pytest.mark.parametrize("name", NAMES)

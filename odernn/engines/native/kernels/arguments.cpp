@@ -184,7 +184,7 @@ void check_arguments(const Arguments& x) {
   check_blocks(x, columns);
   TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(), "give both `y_previous` and `dt_previous`, or neither");
   if (x.y_previous.has_value()) {
-    TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family, "'; only 'two-step' has a memory");
+    TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family, "'; only 'two-step' has a carry");
     check_tensor("y_previous", *x.y_previous, {batch, columns}, y0);
     check_tensor("dt_previous", *x.dt_previous, {batch}, y0);
   }

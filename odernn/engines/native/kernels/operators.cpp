@@ -116,7 +116,7 @@ Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTenso
   if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
 
-  const bool affine = input_weight.has_value(), memory = y_previous.has_value();
+  const bool affine = input_weight.has_value(), carry = y_previous.has_value();
   Tensor g_y0 = at::empty({batch, columns}, y0.options());
   Tensor g_weight = at::zeros(weight.sizes(), y0.options());
   Tensor g_input_weight = affine ? at::empty(input_weight->sizes(), y0.options()) : nothing(y0);
@@ -124,9 +124,9 @@ Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTenso
   Tensor g_samples = want_samples ? result(samples.sizes(), y0) : nothing(y0);
   Tensor g_before = before.has_value() ? at::zeros(before->sizes(), y0.options()) : nothing(y0);
   Tensor g_dt = want_dt ? at::zeros({times, batch}, y0.options()) : nothing(y0);
-  Tensor g_y_previous = memory ? at::empty({batch, columns}, y0.options()) : nothing(y0);
+  Tensor g_y_previous = carry ? at::empty({batch, columns}, y0.options()) : nothing(y0);
   Tensor g_blocks = blocks.has_value() ? at::empty(blocks->sizes(), y0.options()) : nothing(y0);
-  Tensor g_dt_previous = memory ? at::zeros({batch}, y0.options()) : nothing(y0);
+  Tensor g_dt_previous = carry ? at::zeros({batch}, y0.options()) : nothing(y0);
 
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::pull_back", [&] {
     Scratch scratch;

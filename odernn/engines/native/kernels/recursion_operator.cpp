@@ -49,7 +49,7 @@ void check_family(const Given& x) {
   TORCH_CHECK_VALUE(x.schedules.size() == schedules, "`dt` has ", x.schedules.size(), " parts; give ",
                     x.is("two-step") ? "the two-step method's weights (e, w, s)" : "the step alone");
   TORCH_CHECK_VALUE(!x.carried.has_value() || x.is("two-step"), "`carried` is given and `family` is '", x.family,
-                    "'; only 'two-step' has a memory");
+                    "'; only 'two-step' has a carry");
 }
 
 void check(const Given& x) {

@@ -19,7 +19,7 @@ from odernn.engines.program import Call, Hold, Kind, Squash
 from odernn.fields.activation import GATED_TANH, TANH
 from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
 from tests.pairs import crossed
-from tests.reference import MIDPOINT, Rate, assert_close, memory_step, midpoint_weights, one_step
+from tests.reference import MIDPOINT, Rate, assert_close, midpoint_step, midpoint_weights, one_step
 
 pytestmark = pytest.mark.kernels
 
@@ -64,7 +64,7 @@ def reference(call: Call) -> tuple[Tensor, Tensor | None]:
             if previous is None or dt_previous is None:
                 after = one_step(MIDPOINT, rate, dt, y)
             else:
-                after = memory_step(midpoint_weights(dt, dt_previous), rate, y, previous)
+                after = midpoint_step(midpoint_weights(dt, dt_previous), rate, y, previous)
             y, previous, dt_previous = after, y, dt
             out.append(y)
         if call.method.family != "two-step":
@@ -109,7 +109,7 @@ def make_call(
     hold: Hold = "zero-order",
     substeps: int = 1,
     before: bool = False,
-    memory: bool = False,
+    carry: bool = False,
     control_given: bool = False,
     dtype: torch.dtype = torch.float64,
 ) -> Call:
@@ -136,8 +136,8 @@ def make_call(
         hold=hold,
         before=normal(batch, controls) if before else None,
         substeps=substeps,
-        y_previous=normal(batch, units) if memory else None,
-        dt_previous=torch.full((batch,), 0.15, dtype=dtype) if memory else None,
+        y_previous=normal(batch, units) if carry else None,
+        dt_previous=torch.full((batch,), 0.15, dtype=dtype) if carry else None,
     )
 
 
@@ -241,9 +241,9 @@ def test_a_squashed_control(name: str, kind: Kind, hold: Hold, before: bool, sev
     compare(make_call(METHODS[name], kind=kind, squash="tanh", dt="batch", hold=hold, before=before, **facts), 1e-10)
 
 
-@crossed({"kind": KINDS, "memory": [False, True], "substeps": [1, 2], "hold, before": HOLDS, "times": [1, 2, 9]})
-def test_the_two_step_method_with_and_without_its_memory(
-    kind: Kind, memory: bool, substeps: int, hold: Hold, before: bool, times: int
+@crossed({"kind": KINDS, "carry": [False, True], "substeps": [1, 2], "hold, before": HOLDS, "times": [1, 2, 9]})
+def test_the_two_step_method_with_and_without_its_carry(
+    kind: Kind, carry: bool, substeps: int, hold: Hold, before: bool, times: int
 ) -> None:
     facts: dict[str, Any] = {
         "kind": kind,
@@ -251,7 +251,7 @@ def test_the_two_step_method_with_and_without_its_memory(
         "times": times,
         "hold": hold,
         "before": before,
-        "memory": memory,
+        "carry": carry,
     }
     compare(make_call(two_step(), dt="batch", **facts), 1e-10)
 

@@ -13,7 +13,7 @@ from odernn.engines import native
 from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting, two_step
 from odernn.engines.native import TwoStepWeights
 from tests.pairs import crossed
-from tests.reference import assert_close, memory_step, one_step
+from tests.reference import assert_close, midpoint_step, one_step
 
 pytestmark = pytest.mark.kernels
 
@@ -77,7 +77,7 @@ class Case:
             return self.evaluate(n, y, source, rows, columns)
 
         if self.method.family == "two-step":
-            return memory_step((dt, *others), rate, y, previous)
+            return midpoint_step((dt, *others), rate, y, previous)
         return one_step(self.method, rate, dt, y)
 
 

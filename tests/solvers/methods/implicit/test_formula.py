@@ -25,8 +25,8 @@ from tests.solvers.methods.implicit.formulas import DOUBLE, METHODS, ROUNDING, W
 def test_a_step_solves_the_formula(method, way: Method, dt: float, plain: bool, nonlinear: Structured, start) -> None:
     solver = method(method=way)
     f = (lambda t, y: nonlinear(t, y)) if plain else nonlinear
-    after, memory = solver.step(f, 0.3, dt, start, ())
-    assert memory == ()
+    after, carry = solver.step(f, 0.3, dt, start, ())
+    assert carry == ()
     assert residual(solver, nonlinear, 0.3, dt, start, after).abs().max() < ROUNDING
 
 
