@@ -1,0 +1,192 @@
+"""Sequences of several lengths, with resets, run in pieces of time by fewer and fewer rows: padding is not computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from solvers import DivergenceError
+from solvers.extend import OnDivergence, Save, Time
+
+from ..control.time_grid import Step, as_number
+from .rows import Rows
+from .segments import Segments, cuts, segments_of
+from .state import RecurrentState, joined
+
+Advance = Callable[[Tensor, RecurrentState, Step, Save, OnDivergence], tuple[Tensor | None, RecurrentState]]
+"""(samples (time, batch, input), state, step, save, policy) -> the trajectory or None, and the state at the end."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a batch of sequences.
+
+    Attributes:
+        step: a number, or a tensor of shape () or (time, batch), by the samples of `Rows`.
+        fresh: the time at which a sequence starts that starts afresh before a sample, likewise.
+    """
+
+    step: Step
+    fresh: float | Float[Tensor, "time batch"] = 0.0
+
+
+@dataclass
+class Run:
+    """What comes out of running a batch.
+
+    Attributes:
+        state: at the end of every sequence.
+        places: of the output's samples.
+        outputs: at these places, (places, hidden).
+    """
+
+    state: RecurrentState
+    places: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)
+
+    def storage(self, size: int) -> Float[Tensor, "places hidden"]:
+        """The output in a storage: zero at the places of no sample; what lies beyond the last place is dropped."""
+        y = self.state.y
+        if not self.outputs:
+            return y.new_zeros(size, y.shape[-1])
+        return y.new_zeros(size + 1, y.shape[-1]).index_copy(0, torch.cat(self.places), torch.cat(self.outputs))[:size]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences in a storage, to be run by a layer.
+
+    Attributes:
+        data: the storage (places, features).
+        rows: where the sequences lie in it.
+        steps: the steps from sample to sample.
+        whole: whether the whole state at the end is asked for, and not only y.
+        save: whether the trajectory is.
+        truncate: samples between two places where gradients stop, or None.
+    """
+
+    data: Float[Tensor, "places features"]
+    rows: Rows
+    steps: Steps
+    whole: bool
+    save: Save
+    truncate: int | None = None
+
+    def run(self, advance: Advance, state: RecurrentState, policy: OnDivergence) -> Run:
+        """Run from a state, by a function that runs a batch of sequences of one length.
+
+        Where the state stops being finite, that may be in a part that is thrown away: then it is run without such
+        parts.
+        """
+        if self._carries or policy == "ignore":
+            return self._run(advance, state, policy, exactly=self._carries)
+        try:
+            return self._run(advance, state, "raise", exactly=False)
+        except DivergenceError:
+            return self._run(advance, state, policy, exactly=True)
+
+    @property
+    def _carries(self) -> bool:
+        """Whether more than y is handed on from segment to segment, for which each must end where its state does."""
+        return self.whole or self.truncate is not None
+
+    def _run(self, advance: Advance, state: RecurrentState, policy: OnDivergence, *, exactly: bool) -> Run:
+        run = Run(state)
+        plain = not state.carry and state.control is None and _is_zero(state.t) and _is_zero(self.steps.fresh)
+        for number, groups in enumerate(segments_of(self.rows, self.truncate, together=plain and not self.truncate)):
+            if number:
+                run.state = run.state.detach()
+            ends = [self._run_group(advance, run, group, policy, exactly=exactly) for group in groups]
+            run.state = _last_of_each(run.state if self._carries else RecurrentState(run.state.y), groups, ends)
+        return run
+
+    def _run_group(
+        self, advance: Advance, run: Run, group: Segments, policy: OnDivergence, *, exactly: bool
+    ) -> RecurrentState:
+        """Run segments that are independent; their states at the end, in their order."""
+        state, ends, first = self._start(run.state, group), [], 0
+        for last in cuts(group.lengths, everywhere=exactly):
+            lengths = group.lengths[: len(state.y)]
+            at, row = _samples(group, first, last, len(lengths)), group.row[: len(lengths)]
+            places = self.rows.places[at, row]
+            samples = self.data.index_select(0, places.flatten()).unflatten(0, places.shape)
+            save: Save = "end" if lengths[-1] >= last else "trajectory"
+            save = "trajectory" if self.save == "trajectory" else save
+            trajectory, after = advance(samples, state, self._step(at, row), save, policy)
+            if self.save == "trajectory":
+                self._keep(run, trajectory, places, lengths, first)
+            going_on = sum(length > last for length in lengths)
+            if going_on < len(lengths):
+                end = _at_ends(trajectory, after, [length - first for length in lengths], going_on, last - first)
+                ends.append(end if self._carries else RecurrentState(end.y))
+                after = after.rows(slice(going_on))
+            state, first = after, last
+        return joined(ends[::-1])
+
+    def _start(self, state: RecurrentState, group: Segments) -> RecurrentState:
+        """The state before the first samples of segments."""
+        fresh = torch.tensor(group.fresh, device=state.y.device)
+        if not any(group.fresh):
+            return state.rows(group.row)
+        if not all(group.fresh):
+            return RecurrentState(state.y[group.row].masked_fill(fresh.unsqueeze(1), 0), state.t)
+        t = self.steps.fresh
+        if isinstance(t, Tensor):
+            t = t[group.start, group.row].unsqueeze(1)
+        return RecurrentState(state.y.new_zeros(len(group.row), state.y.shape[-1]), t)
+
+    def _step(self, at: Int[Tensor, "time parts"], row: Int[Tensor, " parts"]) -> Step:
+        step = self.steps.step
+        return step[at, row].T if isinstance(step, Tensor) and step.ndim else step
+
+    def _keep(self, run: Run, trajectory: Tensor | None, places: Tensor, lengths: Sequence[int], first: int) -> None:
+        """Keep a piece of the output; what lies beyond the end of a segment belongs to the place beyond the last."""
+        assert trajectory is not None
+        if lengths[-1] < first + len(places):
+            number = torch.arange(first, first + len(places), device=places.device).unsqueeze(1)
+            beyond = number >= torch.tensor(lengths, device=places.device)
+            places = places.masked_fill(beyond, len(self.data))
+        run.places.append(places.flatten())
+        run.outputs.append(trajectory.flatten(0, 1))
+
+
+def _samples(group: Segments, first: int, last: int, count: int) -> Int[Tensor, "time parts"]:
+    """The numbers of the samples of a piece; beyond the end of a segment that of its last."""
+    start = group.start[:count]
+    ends = start + torch.tensor(group.lengths[:count], device=start.device) - 1
+    return torch.minimum(start + torch.arange(first, last, device=start.device).unsqueeze(1), ends)
+
+
+def _at_ends(
+    trajectory: Tensor | None, after: RecurrentState, lengths: Sequence[int], first: int, last: int
+) -> RecurrentState:
+    """The states of the rows from `first` on, whose segments end within a piece, or with it."""
+    if lengths[-1] >= last:
+        return after.rows(slice(first, None))
+    assert trajectory is not None
+    rows = torch.arange(first, len(lengths), device=trajectory.device)
+    at = (torch.tensor(lengths[first:], device=trajectory.device) - 1) * len(lengths) + rows
+    return RecurrentState(trajectory.flatten(0, 1).index_select(0, at))
+
+
+def _last_of_each(state: RecurrentState, groups: Sequence[Segments], ends: Sequence[RecurrentState]) -> RecurrentState:
+    """The state of every sequence after its last segment, or its own if it has none."""
+    found: dict[int, tuple[int, int]] = {}
+    offset = 0
+    for group in groups:
+        for i, (row, start) in enumerate(zip(group.row.tolist(), group.start.tolist(), strict=True)):
+            found[row] = max(found.get(row, (-1, 0)), (start, offset + i))
+        offset += len(group.lengths)
+    rows = range(len(state.y))
+    states = list(ends) if len(found) == len(rows) else [*ends, state]
+    index = [found[row][1] if row in found else offset + row for row in rows]
+    return joined(states).rows(torch.tensor(index, device=state.y.device)) if states else state
+
+
+def _is_zero(t: Time) -> bool:
+    t = as_number(t)
+    return not isinstance(t, Tensor) and t == 0
