@@ -4,6 +4,7 @@
 #   make reproduce   install into .venv if need be, train the rows of the digits table and print it
 #   make setup       install only
 #   make lint        ruff and pyright
+#   make sanitize    the tests of the C++ kernels under the address and the undefined-behaviour sanitizer (GCC on Linux)
 #   make clean       remove .venv, caches and built packages; run folders stay
 #
 # Another Python: make test PYTHON=python3.12. A part of the tests: make test ARGS="tests/solvers -k order".
@@ -17,7 +18,7 @@ STAMP := $(VENV)/installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup test reproduce lint clean
+.PHONY: setup test reproduce lint sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -32,6 +33,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+sanitize: $(STAMP)
+	bash .ci/sanitize $(ARGS)
 
 # The stamp is written last and removed first: an installation that was interrupted leaves none and begins anew. torch goes
 # first and by its exact version, or another package would pull in a build of several gigabytes of its own choosing.

@@ -73,7 +73,7 @@ class Semilinear:
 
 @dataclass(frozen=True, slots=True)
 class AffinePointwise:
-    """A system that is elementwise in a linear image of its state: dy/dt = pointwise(t, y, y K^T).
+    """A system that is elementwise in a linear map of its state: dy/dt = pointwise(t, y, y K^T).
 
     Attributes:
         weight: K (P, n), P a multiple of n.

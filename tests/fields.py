@@ -57,7 +57,7 @@ def unregistered(field: VectorField) -> VectorField:
 
 
 class Damped(AffinePointwiseField):
-    """A field of its own that sees the state itself, has two images a unit and a parameter in its pointwise part."""
+    """A field of its own that sees the state itself, has two preactivations a unit and a parameter in `pointwise`."""
 
     def __init__(self) -> None:
         super().__init__(2, 4)

@@ -10,8 +10,8 @@ from torch import Tensor
 from odernn.engines.method import Method, runge_kutta
 
 Rate = Callable[[Tensor, Tensor, slice, slice, float], Tensor]
-"""(y, source, rows, columns, node) -> the rate of the units `rows`, whose state is `y` and whose image is made of
-`source`, the units `columns` of the state, at a node of the step, 0 at its start and 1 at its end."""
+"""(y, source, rows, columns, node) -> the rate of the units `rows`, whose state is `y` and whose preactivation is
+made of `source`, the units `columns` of the state, at a node of the step, 0 at its start and 1 at its end."""
 
 EVERY = slice(None)
 MIDPOINT = runge_kutta([[], [0.5]], [0.0, 1.0], [0.0, 0.5])
@@ -38,10 +38,10 @@ def shear_step(method: Method, rate: Rate, dt: Tensor | float, y: Tensor) -> Ten
     half = y.shape[-1] // 2
     halves = [slice(None, half), slice(half, None)]
     state = [y[:, each] for each in halves]
-    for part, coefficient, node in zip(method.parts, method.b, method.c, strict=True):
-        other = 1 - part
-        k = rate(torch.zeros_like(state[part]), state[other], halves[part], halves[other], node)
-        state[part] = state[part] + coefficient * dt * k
+    for moved, coefficient, node in zip(method.moved, method.b, method.c, strict=True):
+        other = 1 - moved
+        k = rate(torch.zeros_like(state[moved]), state[other], halves[moved], halves[other], node)
+        state[moved] = state[moved] + coefficient * dt * k
     return torch.cat(state, -1)
 
 

@@ -48,12 +48,12 @@ class Operator(Adjoint):
             dt_previous=dt_previous,
         )
         arguments = call.arguments()
-        kept, last, last_but_one = getattr(torch.ops, self.namespace).solve(
+        saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(
             *arguments, save == "trajectory" or _needs_gradient(arguments)
         )
         if call.method.family != "two-step":
-            return Solved(kept if save == "trajectory" else None, last, problem.carry or ())
-        trajectory = at_samples(kept, problem.substeps) if save == "trajectory" else None
+            return Solved(saved if save == "trajectory" else None, last, problem.carry or ())
+        trajectory = at_samples(saved, problem.substeps) if save == "trajectory" else None
         return Solved(trajectory, last, final_carry(problem, last_but_one))
 
 

@@ -18,14 +18,14 @@ class Linearised(NamedTuple):
 
     Attributes:
         slope: dy/dt (..., n).
-        by_image: its derivative by the image (..., P), a unit's by each of its own entries.
+        by_preactivation: its derivative by the preactivation (..., P), a unit's by each of its own entries.
         by_state: that by the state itself (..., n), or None if it does not enter.
-        by_control: that by the control (..., U), or None if it is the derivative by the last U entries of the image, or
-            if it is not asked for.
+        by_control: that by the control (..., U), or None if it is the derivative by the last U entries of the
+            preactivation, or if it is not asked for.
     """
 
     slope: Tensor
-    by_image: Tensor
+    by_preactivation: Tensor
     by_state: Tensor | None = None
     by_control: Tensor | None = None
 
@@ -78,13 +78,13 @@ def _linear_linearised(p: Tensor, u: Tensor) -> Linearised:
 
 
 def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
-    linear, image = p.chunk(2, dim=-1)
-    return image.add_(u).tanh_().add_(linear)
+    linear, preactivation = p.chunk(2, dim=-1)
+    return preactivation.add_(u).tanh_().add_(linear)
 
 
 def _linear_plus_tanh_linearised(p: Tensor, u: Tensor) -> Linearised:
-    linear, image = p.chunk(2, dim=-1)
-    tanh = torch.add(image, u).tanh_()
+    linear, preactivation = p.chunk(2, dim=-1)
+    tanh = torch.add(preactivation, u).tanh_()
     return Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), one_minus_square(tanh)), dim=-1))
 
 

@@ -19,7 +19,7 @@ class Method:
     a: tuple[float, ...] = ()
     b: tuple[float, ...] = ()
     c: tuple[float, ...] = ()
-    parts: tuple[int, ...] = ()
+    moved: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
 
 
@@ -47,15 +47,16 @@ def exponential(flows: Sequence[Entry], a: Sequence[Sequence[Entry]], b: Sequenc
     )
 
 
-def splitting(parts: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:
+def splitting(moved: Sequence[int], coefficients: Sequence[float], nodes: Sequence[float]) -> Method:
     """A partitioned method: move number i adds coefficients[i] * dt * rate to one half of the state.
 
     Args:
-        parts: 0 moves q, along tanh(p K_qp^T + u_q); 1 moves p, along tanh(q K_pq^T + u_p), the state being (q, p).
+        moved: of each move, 0 if it adds to q, along tanh(p K_qp^T + u_q); 1 if it adds to p, along
+            tanh(q K_pq^T + u_p). The state is (q, p).
         coefficients: of dt.
         nodes: where in the step the control is taken, 0 at its start, 1 at its end.
     """
-    return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(parts))
+    return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(moved))
 
 
 def kicks_and_drifts(shears: Sequence[Shear]) -> Method:

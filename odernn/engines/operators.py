@@ -17,11 +17,11 @@ TENSORS = 10
 COMMON = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
     "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
-    "float[] b, float[] c, int[] parts, int[] places, int substeps"
+    "float[] b, float[] c, int[] moved, int[] places, int substeps"
 )
-SOLVE = f"({COMMON}, bool keep) -> (Tensor, Tensor, Tensor)"
+SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor)"
 PULL_BACK = (
-    f"(Tensor kept, Tensor? grad_kept, Tensor? grad_last, Tensor? grad_last_but_one, {COMMON}, bool want_samples, "
+    f"(Tensor saved, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_last_but_one, {COMMON}, bool want_samples, "
     f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
 )
 
@@ -53,9 +53,9 @@ def register_rules(namespace: str) -> None:
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
     _check_devices(given)
-    y0, samples, family, substeps, keep = given[0], given[2], given[13], given[19], given[20]
+    y0, samples, family, substeps, save = given[0], given[2], given[13], given[19], given[20]
     two_step = family == "two-step"
-    shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if keep else (0,)
+    shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if save else (0,)
     return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
 
@@ -76,34 +76,34 @@ def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     _check_devices(given)
     want_samples, want_dt = given[-2:]
     nothing = y0.new_empty(0)
-    of_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
+    grad_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
-    found = (y0, weight, *like, of_dt, y_previous, dt_previous, blocks)
+    found = (y0, weight, *like, grad_dt, y_previous, dt_previous, blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 
 def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    *common, keep = inputs
-    if not keep:
-        raise RuntimeError("gradients are wanted of an operator that was called with `keep` false; give true")
+    *common, save = inputs
+    if not save:
+        raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
     ctx.facts = common[TENSORS:]
     ctx.set_materialize_grads(False)
-    kept, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*common[:TENSORS], kept)
+    saved, ctx.writes = counted(output[0])
+    ctx.save_for_backward(*common[:TENSORS], saved)
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, kept = ctx.saved_tensors
+        *tensors, saved = ctx.saved_tensors
         if ctx.writes is not None and ctx.writes.has_changed():
-            kept, *_ = getattr(torch.ops, namespace).solve(*tensors, *ctx.facts, True)
+            saved, *_ = getattr(torch.ops, namespace).solve(*tensors, *ctx.facts, True)
         asked = ctx.needs_input_grad[:TENSORS]
-        of_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
+        grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
         wants = (asked[2], asked[6] or asked[8])
-        found = getattr(torch.ops, namespace).pull_back(kept, *of_outputs, *tensors, *ctx.facts, *wants)
+        found = getattr(torch.ops, namespace).pull_back(saved, *grad_outputs, *tensors, *ctx.facts, *wants)
         y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
-        of_dt = _by_dt(dt, tensors[6]) if asked[6] else None
-        every = (y0, weight, samples, input_weight, bias, before, of_dt, y_previous, dt_previous, blocks)
+        grad_dt = _by_dt(dt, tensors[6]) if asked[6] else None
+        every = (y0, weight, samples, input_weight, bias, before, grad_dt, y_previous, dt_previous, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
         return (*wanted, *(None for _ in ctx.facts), None)
 

@@ -45,7 +45,7 @@ class Call:
     """
 
     y0: Float[Tensor, "batch state"]
-    weight: Float[Tensor, "image state"]
+    weight: Float[Tensor, "preactivation state"]
     samples: Float[Tensor, "time batch input"]
     method: Method
     dt: float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
@@ -67,7 +67,7 @@ class Call:
             *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before),
             *(as_step(self.dt), self.y_previous, self.dt_previous, self.blocks),
             *(self.kind, self.squash, self.hold),
-            *(method.family, method.a, method.b, method.c, method.parts, method.places, self.substeps),
+            *(method.family, method.a, method.b, method.c, method.moved, method.places, self.substeps),
         )
 
 

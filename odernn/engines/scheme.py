@@ -43,7 +43,7 @@ class Lowered(NamedTuple):
 
     method: Method
     kind: str
-    weight: Float[Tensor, "image hidden"]
+    weight: Float[Tensor, "preactivation hidden"]
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
 
 
@@ -71,7 +71,7 @@ def scheme_of(
     field: VectorField,
     activation: Activation,
     solver: Solver,
-    weight: Float[Tensor, "image hidden"],
+    weight: Float[Tensor, "preactivation hidden"],
     dt: float | Float[Tensor, " time"] | Float[Tensor, "batch time"],
     substeps: int,
 ) -> Lowered:
@@ -146,7 +146,7 @@ def _why_not_euler(
     return None
 
 
-def _as_euler(weight: Float[Tensor, "image hidden"], dt: float) -> Float[Tensor, "image hidden"]:
+def _as_euler(weight: Float[Tensor, "preactivation hidden"], dt: float) -> Float[Tensor, "preactivation hidden"]:
     """The weight with which a step of Euler's method is one of the linearly exact Euler method on `weight`.
 
     exp(dt A) y + dt remainder = y + dt (A' y + remainder) with A' = (exp(dt A) - I) / dt.

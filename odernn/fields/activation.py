@@ -12,14 +12,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """dy/dt as a function of the image p of the state and the control u.
+    """dy/dt as a function of the preactivation p of the state and the control u.
 
     Attributes:
         name: what the fast engines know it by.
         controls: entries of the control per unit.
         function: (p, u) -> dy/dt.
-        remainder: of an activation that adds the first half of the image to something, that something, as a function of
-            the second half; else None.
+        remainder: of an activation that adds the first half of the preactivation to something, that something, as a
+            function of the second half; else None.
     """
 
     name: str
@@ -40,15 +40,15 @@ def _gated_tanh(p: Float[Tensor, "*batch hidden"], u: Float[Tensor, "*batch twic
 def _linear_plus_tanh(
     p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch hidden"]
 ) -> Float[Tensor, "*batch hidden"]:
-    linear, image = p.chunk(2, dim=-1)
-    return linear + _tanh(image, u)
+    linear, preactivation = p.chunk(2, dim=-1)
+    return linear + _tanh(preactivation, u)
 
 
 def _linear_plus_gated_tanh(
     p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch twice"]
 ) -> Float[Tensor, "*batch hidden"]:
-    linear, image = p.chunk(2, dim=-1)
-    return linear + _gated_tanh(image, u)
+    linear, preactivation = p.chunk(2, dim=-1)
+    return linear + _gated_tanh(preactivation, u)
 
 
 TANH = Activation("tanh", 1, _tanh)

@@ -90,12 +90,12 @@ def undisturbed(field: VectorField, like: Tensor) -> Iterator[list[Tensor]]:
             store.update(values)
 
 
-def _tried(field: AffinePointwiseField, images: int, controls: int, like: Tensor) -> str | None:
+def _tried(field: AffinePointwiseField, preactivations: int, controls: int, like: Tensor) -> str | None:
     """Evaluate `pointwise` a few times on two times and two rows."""
     try:
         with undisturbed(field, like) as buffers:
             random, versions = _drawn(like), [each._version for each in buffers]
-            given = [_wave(like, width) for width in (field.hidden_size, images, controls)]
+            given = [_wave(like, width) for width in (field.hidden_size, preactivations, controls)]
             slope, again = _slope(field, given), _slope(field, given)
             if not torch.equal(random, _drawn(like)):
                 return "its `pointwise` draws random numbers"

@@ -65,21 +65,24 @@ class VectorField(nn.Module, ABC):
 
 
 class AffinePointwiseField(VectorField):
-    """A field that is elementwise in a linear image of the state: dy/dt = pointwise(y, y K^T, u).
+    """A field that is elementwise in a linear map of the state: dy/dt = pointwise(y, y K^T, u).
 
     A subclass implements `control`, `weight` and `pointwise`; `forward` follows. This structure is what lets the layer
     build K once a call and the fast adjoint treat all times at once. Time does not appear in it.
     """
 
     @abstractmethod
-    def weight(self) -> Float[Tensor, "image hidden"]:
-        """K, made from the parameters; `image` is a multiple of `hidden`."""
+    def weight(self) -> Float[Tensor, "preactivation hidden"]:
+        """K, made from the parameters; `preactivation` is a multiple of `hidden`."""
 
     @abstractmethod
     def pointwise(
-        self, y: Float[Tensor, "*batch hidden"], p: Float[Tensor, "*batch image"], u: Float[Tensor, "*batch control"]
+        self,
+        y: Float[Tensor, "*batch hidden"],
+        p: Float[Tensor, "*batch preactivation"],
+        u: Float[Tensor, "*batch control"],
     ) -> Float[Tensor, "*batch hidden"]:
-        """dy/dt from the state, its image p = y K^T and the control, each unit from its own entries of them.
+        """dy/dt from the state, its preactivation p = y K^T and the control, each unit from its own entries of them.
 
         Each row looks at itself, and an evaluation draws and changes nothing. The layer tries that once: a field that
         does otherwise, such as one with layer normalisation, goes by autograd step by step. As a plain `VectorField`

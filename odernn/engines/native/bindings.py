@@ -23,15 +23,15 @@ class Solution(NamedTuple):
     """What `solve` returns.
 
     Attributes:
-        kept: the states that the adjoint needs, None if they were not asked for. With one solver step a sample, and
+        saved: the states that the adjoint needs, None if they were not asked for. With one solver step a sample, and
             for every method without a carry, this is the trajectory. The two-step method keeps the states between
             samples too: its trajectory is `trajectory`.
         last: the state after the last sample.
         last_but_one: two-step method: the state one solver step before `last`; else None.
-        trajectory: the states after the samples, a view of `kept`.
+        trajectory: the states after the samples, a view of `saved`.
     """
 
-    kept: Float[Tensor, "steps batch state"] | None
+    saved: Float[Tensor, "steps batch state"] | None
     last: Float[Tensor, "batch state"]
     last_but_one: Float[Tensor, "batch state"] | None
     trajectory: Float[Tensor, "time batch state"] | None
@@ -41,7 +41,7 @@ class Gradients(NamedTuple):
     """What `pull_back` returns; None for what the call does not have or nobody asked for."""
 
     y0: Float[Tensor, "batch state"]
-    weight: Float[Tensor, "image state"]
+    weight: Float[Tensor, "preactivation state"]
     input_weight: Float[Tensor, "control input"] | None
     bias: Float[Tensor, " control"] | None
     samples: Float[Tensor, "time batch input"] | None
@@ -52,31 +52,31 @@ class Gradients(NamedTuple):
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None
 
 
-def solve(call: Call, *, keep: bool) -> Solution:
-    """Integrate. Without `keep` nothing but the state is stored.
+def solve(call: Call, *, save: bool) -> Solution:
+    """Integrate. Without `save` nothing but the state is stored.
 
     Raises:
         NativeUnavailable: the kernels cannot be built here.
         TypeError, ValueError: a tensor's dtype, shape or layout, or a method that is not explicit.
     """
     load()
-    kept, last, last_but_one = torch.ops.odernn_native.solve(*call.arguments(), keep)
+    saved, last, last_but_one = torch.ops.odernn_native.solve(*call.arguments(), save)
     every = call.substeps if call.method.family == "two-step" else 1
     return Solution(
-        kept if keep else None,
+        saved if save else None,
         last,
         last_but_one if last_but_one.numel() else None,
-        kept[every - 1 :: every] if keep else None,
+        saved[every - 1 :: every] if save else None,
     )
 
 
 def pull_back(
     call: Call,
-    kept: Float[Tensor, "steps batch state"],
+    saved: Float[Tensor, "steps batch state"],
     *,
-    kept_gradient: Float[Tensor, "steps batch state"] | None = None,
-    last: Float[Tensor, "batch state"] | None = None,
-    last_but_one: Float[Tensor, "batch state"] | None = None,
+    grad_saved: Float[Tensor, "steps batch state"] | None = None,
+    grad_last: Float[Tensor, "batch state"] | None = None,
+    grad_last_but_one: Float[Tensor, "batch state"] | None = None,
     want_samples: bool = False,
     want_dt: bool = False,
 ) -> Gradients:
@@ -84,11 +84,11 @@ def pull_back(
 
     Args:
         call: what was integrated.
-        kept: `solve(call, keep=True).kept`.
-        kept_gradient: the loss's gradient by every kept state. Where the two-step method keeps more than the
+        saved: `solve(call, save=True).saved`.
+        grad_saved: the loss's gradient by every saved state. Where the two-step method keeps more than the
             trajectory, the trajectory's gradient goes to the places [substeps - 1 :: substeps].
-        last: by the last state, beside what `kept_gradient` says of it.
-        last_but_one: two-step method: by the state one solver step before the last, likewise.
+        grad_last: by the last state, beside what `grad_saved` says of it.
+        grad_last_but_one: two-step method: by the state one solver step before the last, likewise.
         want_samples: compute the gradient by `call.samples`.
         want_dt: compute the gradient by dt, entry by entry; whoever gave a number or (time,) sums it.
 
@@ -97,7 +97,7 @@ def pull_back(
     """
     load()
     gradients = torch.ops.odernn_native.pull_back(
-        *(kept, kept_gradient, last, last_but_one, *call.arguments()), want_samples, want_dt
+        *(saved, grad_saved, grad_last, grad_last_but_one, *call.arguments()), want_samples, want_dt
     )
     y0, weight, *optional = gradients
     present: list[Tensor | None] = [gradient if gradient.numel() else None for gradient in optional]
@@ -119,7 +119,8 @@ class Recursion(NamedTuple):
 
     Attributes:
         lambda_: the gradient by the state before the first step.
-        image: D_p^T kappa: dL/dK is the sum of its products with the states that the images were made of.
+        preactivation: D_p^T kappa. dL/dK is the sum of its products with the states that the preactivations were
+            made of.
         kappa: the gradient by every rate. dL/du is the sum of D_u^T kappa, dL/ddt that of kappa . rate / dt, and of
             the two-step method kappa / s is the gradient by the state after the step.
         carried: two-step method: the gradient by the state one solver step before the first step's, as far as it does
@@ -127,15 +128,15 @@ class Recursion(NamedTuple):
     """
 
     lambda_: Float[Tensor, "batch state"]
-    image: Float[Tensor, "steps stages batch image"]
+    preactivation: Float[Tensor, "steps stages batch preactivation"]
     kappa: Float[Tensor, "steps stages batch moved"]
     carried: Float[Tensor, "batch state"] | None
 
 
 def recursion(
     lambda_: Float[Tensor, "batch state"],
-    weight: Float[Tensor, "images state"],
-    image_derivative: Float[Tensor, "steps stages batch image"],
+    weight: Float[Tensor, "preactivations state"],
+    preactivation_derivative: Float[Tensor, "steps stages batch preactivation"],
     dt: Schedule | TwoStepWeights,
     method: Method,
     *,
@@ -155,14 +156,15 @@ def recursion(
       (q, p); the nodes do not matter here.
     - two-step: kappa = s lambda; (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
 
-    K has g groups of `state` rows, `images` = g state: dy_i/dt depends on the entries i, i + state, ... of y K^T. Every
-    tensor is contiguous, on the CPU and of lambda's dtype; the schedules may be of another floating type.
+    K has g groups of `state` rows, `preactivations` = g state: dy_i/dt depends on the entries i, i + state, ... of
+    y K^T. Every tensor is contiguous, on the CPU and of lambda's dtype; the schedules may be of another floating type.
 
     Args:
         lambda_: the loss's gradient by the state after the last step, beside what `trajectory` says of it.
         weight: K.
-        image_derivative: D_p of every stage (or move) of every step, group after group. A stage has `image` = g state
-            columns, a move those of the half that it moves: `image` = g state / 2. The two-step method has one stage.
+        preactivation_derivative: D_p of every stage (or move) of every step, group after group. A stage has
+            `preactivation` = g state columns, a move those of the half that it moves: `preactivation` = g state / 2.
+            The two-step method has one stage.
         dt: of every step: a number, (steps,) or (batch, steps). The two-step method takes its weights in its place.
         method: an explicit tableau (of any number of stages), kicks and drifts, or the two-step method.
         state_derivative: D_y, or None where the field does not see the state itself. Kicks and drifts have none.
@@ -176,11 +178,11 @@ def recursion(
     """
     load()
     schedules = [as_step(one) for one in (dt if isinstance(dt, TwoStepWeights) else (dt,))]
-    found, image, kappa, out = torch.ops.odernn_native.recursion(
-        *(lambda_, carried, weight, image_derivative, state_derivative, trajectory, schedules),
-        *(method.family, method.a, method.b, method.parts, substeps),
+    found, preactivation, kappa, out = torch.ops.odernn_native.recursion(
+        *(lambda_, carried, weight, preactivation_derivative, state_derivative, trajectory, schedules),
+        *(method.family, method.a, method.b, method.moved, substeps),
     )
-    return Recursion(found, image, kappa, out if out.numel() else None)
+    return Recursion(found, preactivation, kappa, out if out.numel() else None)
 
 
 def release_memory() -> None:

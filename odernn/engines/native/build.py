@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 _SOURCES = (
-    "scratch.cpp",
+    "arena.cpp",
     "matmul.cpp",
     "solve.cpp",
     "pull_back.cpp",

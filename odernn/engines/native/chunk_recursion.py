@@ -14,35 +14,41 @@ from ..torch.two_step import TwoStepStepper
 from .bindings import Recursion, TwoStepWeights, recursion
 
 
-def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
+def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """As `solvers.parallel.one_by_one`, for tensors on the CPU in float32 or float64.
 
     The first interval of a two-step method that starts goes by torch: its first step is of another method.
     """
     first = 1 if isinstance(stepper, TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
-    if chunk.drive.length > first:
-        _by_kernel(stepper, chunk, adjoint, None if of_kept is None else of_kept[first * stepper.kept :], first)
+    if chunk.path.length > first:
+        _by_kernel(
+            stepper,
+            chunk,
+            adjoint,
+            None if grad_saved is None else grad_saved[first * stepper.saved_per_interval :],
+            first,
+        )
     if first:
-        own = None if of_kept is None else of_kept[: stepper.kept].unbind(0)
+        own = None if grad_saved is None else grad_saved[: stepper.saved_per_interval].unbind(0)
         stepper.reverse(chunk, 0, adjoint, own)
 
 
-def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None, first: int) -> None:
+def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None, first: int) -> None:
     """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
     method, weights, a_step = _method(stepper, chunk, first)
-    images = chunk.images[first:]
+    preactivations = chunk.preactivations[first:]
     found = recursion(
         adjoint[0],
         chunk.weight.contiguous(),
-        _by_step(images, a_step),
+        _by_step(preactivations, a_step),
         1.0 if weights is None else weights,
         method,
         state_derivative=_by_state(chunk, first, a_step),
-        trajectory=None if of_kept is None else of_kept.contiguous(),
-        substeps=stepper.evaluations // a_step // stepper.kept,
+        trajectory=None if grad_saved is None else grad_saved.contiguous(),
+        substeps=stepper.evaluations // a_step // stepper.saved_per_interval,
         carried=adjoint[1] if weights is not None else None,
     )
-    images.copy_(found.image.view_as(images))
+    preactivations.copy_(found.preactivation.view_as(preactivations))
     if chunk.kappas is not None:
         chunk.kappas[first:].copy_(found.kappa.view_as(chunk.kappas[first:]))
     _take(adjoint, found)
@@ -61,22 +67,22 @@ def _method(stepper: Stepper, chunk: Chunk, first: int) -> tuple[Method, TwoStep
 
 def _two_step_weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> TwoStepWeights:
     """r^2, 1 - r^2 and 1 + r of every solver step (batch, steps), r being 1 between the samples."""
-    rows = chunk.images.shape[2]
+    rows = chunk.preactivations.shape[2]
     ratios = torch.stack(
         [
             torch.as_tensor(stepper.ratio(chunk.start + n), dtype=torch.float64, device="cpu").reshape(-1).expand(rows)
-            for n in range(first, chunk.drive.length)
+            for n in range(first, chunk.path.length)
         ],
         dim=1,
     ).unsqueeze(-1)
-    ones = ratios.new_ones(1, 1, 1).expand(rows, ratios.shape[1], stepper.kept - 1)
+    ones = ratios.new_ones(1, 1, 1).expand(rows, ratios.shape[1], stepper.saved_per_interval - 1)
     r = torch.cat((ratios, ones), dim=-1).flatten(1)
     return TwoStepWeights((r * r).contiguous(), 1 - r * r, 1 + r)
 
 
-def _by_step(room: Tensor, evaluations: int) -> Tensor:
-    """A room (time, evaluations, ...) as (solver steps, evaluations of one, ...)."""
-    return room.reshape(-1, evaluations, *room.shape[2:])
+def _by_step(buffer: Tensor, evaluations: int) -> Tensor:
+    """A buffer (time, evaluations, ...) as (solver steps, evaluations of one, ...)."""
+    return buffer.reshape(-1, evaluations, *buffer.shape[2:])
 
 
 def _by_state(chunk: Chunk, first: int, evaluations: int) -> Tensor | None:

@@ -47,8 +47,8 @@ class AutogradDerivatives:
         self.parameters: list[Tensor | None] = [None] * len(parameters)
         self._leaf = self._before_leaf = recurrence.samples.new_empty(0)
 
-    def open(self, start: int, stop: int) -> ControlPath:
-        """The chunk's drive, its samples leaves of a graph of their own."""
+    def begin_chunk(self, start: int, stop: int) -> ControlPath:
+        """The chunk's control path, its samples leaves of a graph of their own."""
         whole = self.recurrence
         first = start if start == 0 or whole.scheme.jumps else start - 1
         self._leaf = whole.samples[first:stop].detach().requires_grad_(self.samples is not None)
@@ -59,10 +59,10 @@ class AutogradDerivatives:
         with torch.enable_grad():
             return control_path(part.segment(start - first, stop - first) if first < start else part, self.substeps)
 
-    def control_at(self, drive: ControlPath, fraction: float) -> Tensor:
+    def control_at(self, path: ControlPath, fraction: float) -> Tensor:
         """The control with its graph."""
         with torch.enable_grad():
-            return drive.at(fraction)
+            return path.at(fraction)
 
     def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
         """The slope keeps its graph to the control and the parameters."""
@@ -72,15 +72,15 @@ class AutogradDerivatives:
         if not slope.requires_grad:
             return Linearised(slope, torch.zeros_like(p))
         self._check_seen(slope, (y, p))
-        by_image, by_state = torch.autograd.grad(
+        by_preactivation, by_state = torch.autograd.grad(
             slope, (p, y), torch.ones_like(slope), retain_graph=True, allow_unused=True
         )
-        return Linearised(slope, torch.zeros_like(p) if by_image is None else by_image, by_state)
+        return Linearised(slope, torch.zeros_like(p) if by_preactivation is None else by_preactivation, by_state)
 
-    def close(self, drive: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
+    def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Through the control and the parameters, by the graph of the chunk."""
         asked = [leaf for leaf, total in self._leaves() if total is not None]
-        ends = [(s.linearised.slope, _scaled(s, drive)) for s in stages if s.linearised.slope.requires_grad]
+        ends = [(s.linearised.slope, _scaled(s, path)) for s in stages if s.linearised.slope.requires_grad]
         if not ends or not (asked or self.given):
             return
         slopes, kappas = zip(*ends, strict=True)
@@ -101,10 +101,10 @@ class AutogradDerivatives:
         return (self._leaf, self.samples), (self._before_leaf, self.before)
 
 
-def _scaled(stage: Stage, drive: ControlPath) -> Tensor:
+def _scaled(stage: Stage, path: ControlPath) -> Tensor:
     """dL/dslope."""
     assert stage.kappa is not None
-    return stage.kappa * drive.step_of_first(len(stage.kappa))
+    return stage.kappa * path.step_of_first(len(stage.kappa))
 
 
 def _sum(old: Tensor | None, new: Tensor | None) -> Tensor | None:

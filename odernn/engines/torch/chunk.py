@@ -19,11 +19,11 @@ class Derivatives(Protocol):
     wants_kappa: bool
     """Whether `close` needs the stages' kappa."""
 
-    def open(self, start: int, stop: int) -> ControlPath:
-        """The drive of the intervals from `start` to `stop`."""
+    def begin_chunk(self, start: int, stop: int) -> ControlPath:
+        """The control path of the intervals from `start` to `stop`."""
         ...
 
-    def control_at(self, drive: ControlPath, fraction: float) -> Tensor:
+    def control_at(self, path: ControlPath, fraction: float) -> Tensor:
         """The control at a fraction of every interval (time, batch, U)."""
         ...
 
@@ -31,7 +31,7 @@ class Derivatives(Protocol):
         """The right-hand side with its derivatives; `p` may be overwritten."""
         ...
 
-    def close(self, drive: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
+    def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Add the gradients by samples, control and parameters that the stages, filled in by the recursion, give."""
         ...
 
@@ -43,19 +43,20 @@ class Chunk:
     Attributes:
         start: the number of its first interval.
         weight: K (P, n), without a graph.
-        drive: control and steps.
+        path: control and steps.
         derivatives: where the derivatives come from.
-        images: room for the derivatives by the image of every evaluation (time, evaluations, batch, images).
-        kappas: room for kappa of every evaluation (time, evaluations, batch, units), or None.
+        preactivations: a buffer for the derivatives by the preactivation of every evaluation (time, evaluations, batch,
+            preactivations).
+        kappas: a buffer for kappa of every evaluation (time, evaluations, batch, units), or None.
         stages: the evaluations made so far.
         first_stages: those that are made in the first interval alone.
     """
 
     start: int
     weight: Tensor
-    drive: ControlPath
+    path: ControlPath
     derivatives: Derivatives
-    images: Tensor
+    preactivations: Tensor
     kappas: Tensor | None
     stages: list[Stage] = field(default_factory=list)
     first_stages: list[Stage] = field(default_factory=list)
@@ -65,21 +66,21 @@ class Chunk:
 
         Args:
             state: the entries of y of the units (time, batch, units).
-            source: what the image is made of (time, batch, sources).
+            source: what the preactivation is made of (time, batch, sources).
             fraction: where in the interval the control is taken.
-            half: 0 or 1 for the first or second half of the units of a partitioned field, whose image is made of the
-                other half of the state; None for all.
+            half: 0 or 1 for the first or second half of the units of a partitioned field, whose preactivation is made
+                of the other half of the state; None for all.
         """
         place = len(self.stages)
         kappa = None if self.kappas is None else self.kappas[:, place]
-        stage = self._evaluate(state, source, fraction, half, self.images[:, place], kappa)
+        stage = self._evaluate(state, source, fraction, half, self.preactivations[:, place], kappa)
         self.stages.append(stage)
         return stage
 
     def evaluate_first(self, state: Tensor, fraction: float) -> Stage:
         """The same in the first interval alone, in memory of its own; of all units."""
-        image = self.images.new_empty(1, *self.images.shape[2:])
-        stage = self._evaluate(state, state, fraction, None, image, torch.empty_like(state))
+        preactivation = self.preactivations.new_empty(1, *self.preactivations.shape[2:])
+        stage = self._evaluate(state, state, fraction, None, preactivation, torch.empty_like(state))
         self.first_stages.append(stage)
         return stage
 
@@ -95,22 +96,28 @@ class Chunk:
             total[: len(products)] += products
 
     def _evaluate(
-        self, state: Tensor, source: Tensor, fraction: float, half: int | None, image: Tensor, kappa: Tensor | None
+        self,
+        state: Tensor,
+        source: Tensor,
+        fraction: float,
+        half: int | None,
+        preactivation: Tensor,
+        kappa: Tensor | None,
     ) -> Stage:
         count = len(state)
         with torch.enable_grad():  # the control may have a graph, which a slice of it keeps
             rows, columns, control = self._part(half, fraction)
             control = control[:count]
-        step = self.drive.step_of_first(count)
+        step = self.path.step_of_first(count)
         weight = self.weight[rows, columns]
         found = self.derivatives.linearise(state, torch.matmul(source, weight.T), control)
-        torch.mul(found.by_image, step, out=image)
+        torch.mul(found.by_preactivation, step, out=preactivation)
         by_state = None if found.by_state is None else found.by_state * step
-        return Stage(source, weight, rows, columns, found, image, by_state, kappa, fraction)
+        return Stage(source, weight, rows, columns, found, preactivation, by_state, kappa, fraction)
 
     def _part(self, half: int | None, fraction: float) -> tuple[slice, slice, Tensor]:
         """Rows and columns of K, and the control, of all units or of one half of them."""
-        control = self.derivatives.control_at(self.drive, fraction)
+        control = self.derivatives.control_at(self.path, fraction)
         if half is None:
             return EVERY, EVERY, control
         n = self.weight.shape[-1] // 2

@@ -31,41 +31,41 @@ class ClosedFormDerivatives:
         self.before = None if recurrence.before is None else torch.zeros_like(recurrence.before)
         self._carried: Tensor | None = None
 
-    def open(self, start: int, stop: int) -> ControlPath:
-        """The chunk's drive."""
+    def begin_chunk(self, start: int, stop: int) -> ControlPath:
+        """The chunk's control path."""
         return control_path(self.recurrence.segment(start, stop), self.substeps)
 
-    def control_at(self, drive: ControlPath, fraction: float) -> Tensor:
+    def control_at(self, path: ControlPath, fraction: float) -> Tensor:
         """The control itself."""
-        return drive.at(fraction)
+        return path.at(fraction)
 
     def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
         """By the activation's formula."""
         return self.formula.linearise(p, u)
 
-    def close(self, drive: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
+    def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Each stage's dL/du, shared out to the two samples between which its control lay."""
         if self.recurrence.scheme.jumps:
-            gradient = self._at_samples(drive, stages)
+            gradient = self._at_samples(path, stages)
         else:
-            gradient = self._between_samples(drive, stages, start)
-        self.sums.add(start, stop, drive.controls, gradient)
+            gradient = self._between_samples(path, stages, start)
+        self.sums.add(start, stop, path.controls, gradient)
 
-    def _at_samples(self, drive: ControlPath, stages: list[Stage]) -> Tensor:
-        if len(stages) == 1 and stages[0].image.shape == drive.controls.shape:
-            return stages[0].image
-        gradient = torch.zeros_like(drive.controls)
+    def _at_samples(self, path: ControlPath, stages: list[Stage]) -> Tensor:
+        if len(stages) == 1 and stages[0].preactivation.shape == path.controls.shape:
+            return stages[0].preactivation
+        gradient = torch.zeros_like(path.controls)
         for stage in stages:
-            _part(gradient, stage).add_(_by_control(stage, drive))
+            _part(gradient, stage).add_(_by_control(stage, path))
         return gradient
 
-    def _between_samples(self, drive: ControlPath, stages: list[Stage], start: int) -> Tensor:
+    def _between_samples(self, path: ControlPath, stages: list[Stage], start: int) -> Tensor:
         """Slot n + 1 is sample n's of the chunk, slot 0 that of the sample before, which an earlier chunk has."""
-        slots = drive.controls.new_zeros(drive.length + 1, *drive.controls.shape[1:])
+        slots = path.controls.new_zeros(path.length + 1, *path.controls.shape[1:])
         if self._carried is not None:
             slots[-1] += self._carried
         for stage in stages:
-            by_control = _by_control(stage, drive)
+            by_control = _by_control(stage, path)
             _part(slots[1:], stage).add_(by_control, alpha=stage.fraction)
             _part(slots[:-1], stage).add_(by_control, alpha=1 - stage.fraction)
         self._carried = slots[0]
@@ -78,14 +78,18 @@ class ClosedFormDerivatives:
 
 def _part(whole: Tensor, stage: Stage) -> Tensor:
     """The control's gradient in the stage's intervals and for its units."""
-    return whole[: len(stage.image)][..., stage.rows] if stage.rows != slice(None) else whole[: len(stage.image)]
+    return (
+        whole[: len(stage.preactivation)][..., stage.rows]
+        if stage.rows != slice(None)
+        else whole[: len(stage.preactivation)]
+    )
 
 
-def _by_control(stage: Stage, drive: ControlPath) -> Tensor:
+def _by_control(stage: Stage, path: ControlPath) -> Tensor:
     """dL/du of a stage (time, batch, U or that of its half)."""
     by_control = stage.linearised.by_control
     if by_control is None:
-        return stage.image[..., -stage.linearised.slope.shape[-1] :]
+        return stage.preactivation[..., -stage.linearised.slope.shape[-1] :]
     assert stage.kappa is not None
-    kappa = stage.kappa * drive.step_of_first(len(stage.kappa))
+    kappa = stage.kappa * path.step_of_first(len(stage.kappa))
     return by_control * kappa.repeat(1, 1, by_control.shape[-1] // kappa.shape[-1])

@@ -70,7 +70,7 @@ class ControlPath:
 
 
 def control_path(recurrence: Recurrence, substeps: int) -> ControlPath:
-    """The drive of all intervals of a recurrence, its control made here."""
+    """The control path of all intervals of a recurrence, its control made here."""
     scheme = recurrence.scheme
     controls = earlier = scheme.control(recurrence.samples)
     if not scheme.jumps:

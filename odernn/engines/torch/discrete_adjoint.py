@@ -28,7 +28,7 @@ from ..recurrence import Recurrence
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .stepper import Stepper
-from .sweep import KeptStates, Recursion, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
+from .sweep import Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
 from .two_step import TwoStepStepper
 
 
@@ -37,15 +37,15 @@ from .two_step import TwoStepStepper
 class DiscreteAdjoint(Adjoint):
     """The exact gradient of the discrete recurrence, with no tape: memory is the trajectory.
 
-    The states at the samples are kept. From them the backward pass makes every stage of a chunk of time again at once,
+    The states at the samples are saved. From them the backward pass makes every stage of a chunk of time again at once,
     in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's
     transform is made anew chunk by chunk, so the control is never stored whole.
 
     It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
     the two-step midpoint rule, of which it keeps the states at the substeps too.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
-    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and what is kept is
-    the compiler's choice.
+    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and the
+    compiler chooses what is saved.
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
@@ -92,24 +92,24 @@ class DiscreteAdjoint(Adjoint):
         if snapshot is not None:
             snapshot.settle()
         assert isinstance(outcome, tuple)
-        last, last_but_one, *kept = outcome
+        last, last_but_one, *saved = outcome
         every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
-        trajectory = at_samples(kept[0], every) if kept else None
+        trajectory = at_samples(saved[0], every) if saved else None
         return Solved(trajectory, last, final_carry(problem, last_but_one))
 
 
-def at_samples(kept: Tensor, every: int) -> Tensor:
-    """Of the kept states those at the ends of the intervals: all of them, not a view, if there are no others."""
-    return kept if every == 1 else kept[every - 1 :: every]
+def at_samples(saved: Tensor, every: int) -> Tensor:
+    """Of the saved states those at the ends of the intervals: all of them, not a view, if there are no others."""
+    return saved if every == 1 else saved[every - 1 :: every]
 
 
 def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, chunk: int | None) -> Solved:
-    """Without gradients nothing but the state is kept, and the trajectory if it is wanted."""
+    """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
     previous, dt_previous = previous_step(problem)
     plan = _Plan(problem, recurrence, save, one_by_one, dt_previous, chunk)
     stepper = plan.stepper(recurrence, problem.y0, previous, None)
-    last, other, kept = _run(plan, recurrence, stepper, problem.y0, keep=save == "trajectory")
-    trajectory = None if kept is None else at_samples(kept, stepper.kept)
+    last, other, saved = _run(plan, recurrence, stepper, problem.y0, save=save == "trajectory")
+    trajectory = None if saved is None else at_samples(saved, stepper.saved_per_interval)
     return Solved(trajectory, last, final_carry(problem, other))
 
 
@@ -121,7 +121,7 @@ def supports_parallel(problem: Problem) -> bool:
         return False
     if not isinstance(problem.solver, SplittingMethod):
         return True
-    recurrence = problem.recurrence  # each half of a partition has one image, of the other half
+    recurrence = problem.recurrence  # each half of a partition has one preactivation, of the other half
     return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
 
 
@@ -162,24 +162,24 @@ class _Plan:
 
 
 def _run(
-    plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, keep: bool
+    plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """(the last state, of the two-step rule the one before, the kept states or None)."""
-    kept = y0.new_empty(recurrence.length * stepper.kept, *y0.shape) if keep else None
-    last = forward(recurrence, stepper, plan.problem.substeps, y0, kept, plan.chunk).clone()
+    """(the last state, of the two-step rule the one before, the saved states or None)."""
+    saved = y0.new_empty(recurrence.length * stepper.saved_per_interval, *y0.shape) if save else None
+    last = forward(recurrence, stepper, plan.problem.substeps, y0, saved, plan.chunk).clone()
     other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
-    return last, other, kept
+    return last, other, saved
 
 
 def _again(plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor) -> Tensor:
-    """The kept states, from a second forward pass."""
-    *_, kept = _run(plan, recurrence, stepper, y0, keep=True)
-    assert kept is not None
-    return kept
+    """The saved states, from a second forward pass."""
+    *_, saved = _run(plan, recurrence, stepper, y0, save=True)
+    assert saved is not None
+    return saved
 
 
 class _Discrete(torch.autograd.Function):
-    """The recurrence as one differentiable operation: (last state, the one before, the kept states if asked for)."""
+    """The recurrence as one differentiable operation: (last state, the one before, the saved states if asked for)."""
 
     @staticmethod
     def forward(
@@ -196,61 +196,63 @@ class _Discrete(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         recurrence = _recurrence(plan, weight, samples, before, dt)
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
-        last, other, kept = _run(plan, recurrence, stepper, y0, keep=True)
-        assert kept is not None
+        last, other, saved = _run(plan, recurrence, stepper, y0, save=True)
+        assert saved is not None
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
-        saved, ctx.writes = counted(kept)
-        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, saved, *parameters)
+        watched, ctx.writes = counted(saved)
+        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, watched, *parameters)
         ctx.set_materialize_grads(False)
-        return (last, other, kept) if plan.save == "trajectory" else (last, other)
+        return (last, other, saved) if plan.save == "trajectory" else (last, other)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
         refuse_second_derivative("discrete")
-        saved = ctx.saved_tensors  # once: checkpointing around it hands them out a single time
+        tensors = ctx.saved_tensors  # once: checkpointing around it hands them out a single time
         snapshot = ctx.plan.snapshot
-        with without_autocast(saved[0]), nullcontext() if snapshot is None else snapshot.restored():
-            return _Discrete._pull_back(ctx, saved, gradients)
+        with without_autocast(tensors[0]), nullcontext() if snapshot is None else snapshot.restored():
+            return _Discrete._pull_back(ctx, tensors, gradients)
 
     @staticmethod
     def _pull_back(
-        ctx: Any, saved: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
+        ctx: Any, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
     ) -> tuple[Tensor | None, ...]:
-        y0, previous, dt_previous, weight, samples, before, dt, kept, *_ = saved
+        y0, previous, dt_previous, weight, samples, before, dt, saved, *_ = tensors
         plan, parameters = ctx.plan, ctx.parameters
         _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
         stepper = plan.stepper(recurrence, y0, previous, dt_previous)
         if ctx.writes is not None and ctx.writes.has_changed():
-            kept = _again(plan, recurrence, plan.stepper(recurrence, y0, previous, dt_previous), y0)
+            saved = _again(plan, recurrence, plan.stepper(recurrence, y0, previous, dt_previous), y0)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
-        last, other, of_kept = (*gradients, None)[:3]
+        last, other, grad_saved = (*gradients, None)[:3]
         swept = backward(
             recurrence,
             stepper,
-            KeptStates(y0, kept, previous),
+            SavedStates(y0, saved, previous),
             derivatives,
-            [_room_of(g, y0) for g in (last, other)],
-            of_kept,
+            [_buffer_of(g, y0) for g in (last, other)],
+            grad_saved,
             Wanted(by_weight, by_dt or by_dt_previous),
             plan.recursion,
             plan.chunk,
         )
-        of_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
-        of_before = stepper.previous_step_gradient
-        if of_before is not None and dt_previous is not None:
-            of_before = of_before.unsqueeze(-1).sum_to_size(dt_previous.reshape(-1, 1).shape).view_as(dt_previous)
+        grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
+        grad_dt_previous = stepper.previous_step_gradient
+        if grad_dt_previous is not None and dt_previous is not None:
+            grad_dt_previous = (
+                grad_dt_previous.unsqueeze(-1).sum_to_size(dt_previous.reshape(-1, 1).shape).view_as(dt_previous)
+            )
         found = iter(derivatives.parameters)
         return (
-            *(None, swept.adjoint[0], None if previous is None else swept.adjoint[1], of_before),
-            *(swept.weight, derivatives.samples, derivatives.before, of_dt),
+            *(None, swept.adjoint[0], None if previous is None else swept.adjoint[1], grad_dt_previous),
+            *(swept.weight, derivatives.samples, derivatives.before, grad_dt),
             *(next(found) if asked else None for asked in by_parameters),
         )
 
 
-def _room_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
+def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
     """A contiguous copy of a gradient by a state, to be worked in; zeros if there is none."""
     if gradient is None or not gradient.numel():
         return y0.new_zeros(y0.shape)

@@ -94,8 +94,8 @@ class _Substep(NamedTuple):
     Attributes:
         start: the states before it (time, batch, n).
         stages: its evaluations.
-        end: room for dL by the states after it.
-        mus: for each stage room for what comes back through its state, or None if no matrix made that state.
+        end: a buffer for dL by the states after it.
+        mus: for each stage a buffer for what comes back through its state, or None if no matrix made that state.
     """
 
     start: Tensor
@@ -117,35 +117,35 @@ class ExponentialStepper:
         gradient: dL by the blocks, of the chunks that the recursion has gone through.
     """
 
-    kept = 1
+    saved_per_interval = 1
     previous_step_gradient = None
 
     def __init__(self, scheme: BlockScheme, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.scheme = scheme
         self.substeps = substeps
         self.evaluations = substeps * scheme.stages
-        self.images, self.units = recurrence.weight.shape
+        self.preactivations, self.units = recurrence.weight.shape
         self.gradient = torch.zeros_like(scheme.blocks)
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
-        self._room = [like.new_empty(*like.shape[:-1], self.images) for _ in range(scheme.stages)]
+        self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(scheme.stages)]
         self._steps: list[_Substep] = []
         self._transposed: list[list[Matrix]] = []
 
-    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
         places = [(k, i) for k in range(self.substeps) for i in range(self.scheme.stages)]
-        controls = {(k, i): drive.at(self._fraction(k, i)).unbind(0) for k, i in places}
-        each = self.scheme.matrices_of_each(start, start + drive.length)
-        for n, (dt, matrices, target) in enumerate(zip(drive.steps(), each, targets, strict=True)):
+        controls = {(k, i): path.at(self._fraction(k, i)).unbind(0) for k, i in places}
+        each = self.scheme.matrices_of_each(start, start + path.length)
+        for n, (dt, matrices, target) in enumerate(zip(path.steps(), each, targets, strict=True)):
             for k in range(self.substeps):
                 out = target if k + 1 == self.substeps else torch.empty_like(y)
                 y = self._step(y, dt, matrices, [controls[k, i][n] for i in range(self.scheme.stages)], out)
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every stage, for all times at once."""
-        start, stop = chunk.start, chunk.start + chunk.drive.length
-        y, dt = states.window(start, stop), chunk.drive.step
+        start, stop = chunk.start, chunk.start + chunk.path.length
+        y, dt = states.window(start, stop), chunk.path.step
         matrices = self.scheme.matrices(start, stop)
         self._steps, self._transposed = [], _transposed(self.scheme.matrices_of_each(start, stop))
         for k in range(self.substeps):
@@ -171,7 +171,7 @@ class ExponentialStepper:
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has; the blocks have gradients of their own."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.drive.length])
+        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
 
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.scheme.c[i]) / self.substeps
@@ -184,9 +184,9 @@ class ExponentialStepper:
     ) -> Tensor:
         """One solver step from `y` into `out`."""
         slopes: list[Tensor] = []
-        for flow, row, u, room in zip(self.scheme.flows[:-1], self.scheme.a, controls, self._room, strict=True):
+        for flow, row, u, buffer in zip(self.scheme.flows[:-1], self.scheme.a, controls, self._buffer, strict=True):
             state = _combined(_applied(flow, matrices, y), dt, row, matrices, slopes)
-            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=room), u))
+            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), u))
         flow = _applied(self.scheme.flows[-1], matrices, y)
         found = _combined(flow, dt, self.scheme.b, matrices, slopes, out)
         return found if found is out else out.copy_(found)
@@ -202,14 +202,14 @@ class ExponentialStepper:
             kappa = _scaled(scheme.b[i], transposed, gradient)
             for j, mu in returned.items():
                 kappa = _combined(kappa, 1.0, (scheme.a[j][i],), transposed, (mu,))
-            room = step.mus[i]
-            if i == 0 and room is None:
+            buffer = step.mus[i]
+            if i == 0 and buffer is None:
                 step.stages[0].pull_back_onto(n, kappa, found)
                 break
             returned[i] = mu = step.stages[i].pull_back(n, kappa)
             found.add_(_applied(scheme.flows[i], transposed, mu))
-            if room is not None:
-                room[n].copy_(mu)
+            if buffer is not None:
+                buffer[n].copy_(mu)
         return found
 
     def _add_gradient(self, step: _Substep, chunk: Chunk) -> None:
@@ -229,10 +229,10 @@ class ExponentialStepper:
         if entry.place < 0:
             return
         shared = len(self.gradient) == 1
-        result = result * chunk.drive.step if with_step else result
+        result = result * chunk.path.step if with_step else result
         dimensions = (0, 1) if shared else (1,)
         own, other = ((result * each).sum(dimensions) for each in (source, _swapped(source)))
-        total = self.gradient[0] if shared else self.gradient[chunk.start : chunk.start + chunk.drive.length]
+        total = self.gradient[0] if shared else self.gradient[chunk.start : chunk.start + chunk.path.length]
         blocks = total[..., entry.place, :, :, :].flatten(-3, -2)
         blocks[..., ::3, :] += own.unflatten(-1, (2, -1))
         blocks[..., 1:3, :] += other.unflatten(-1, (2, -1))
@@ -271,8 +271,8 @@ def _combined(
     if not pairs:
         return y
     applied = [_applied(entry, matrices, slope) for entry, slope in pairs]
-    room = torch.empty_like(y) if out is None else out
-    return combine_into(room, y, dt, [entry.coefficient for entry, _ in pairs], applied)
+    buffer = torch.empty_like(y) if out is None else out
+    return combine_into(buffer, y, dt, [entry.coefficient for entry, _ in pairs], applied)
 
 
 def _transposed(each: list[list[Matrix]]) -> list[list[Matrix]]:

@@ -21,7 +21,7 @@ from .input_gradients import InputGradients
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
-from .sweep import KeptStates, Wanted, backward, forward, one_by_one
+from .sweep import SavedStates, Wanted, backward, forward, one_by_one
 from .two_step import TwoStepStepper
 
 
@@ -57,7 +57,7 @@ class Arguments:
     a: Sequence[float]
     b: Sequence[float]
     c: Sequence[float]
-    parts: Sequence[int]
+    moved: Sequence[int]
     places: Sequence[int]
     substeps: int
 
@@ -84,7 +84,7 @@ class Arguments:
         if self.family == "exponential":
             return ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
         if self.family == "shears":
-            shears = [Shear(part == 1, *move) for part, *move in zip(self.parts, self.b, self.c, strict=True)]
+            shears = [Shear(half == 1, *move) for half, *move in zip(self.moved, self.b, self.c, strict=True)]
             return SplittingStepper(shears, recurrence, self.substeps, self.y0)
         dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
         return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
@@ -109,36 +109,36 @@ class Arguments:
 
 
 def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
-    """(kept states or nothing, the last, the last but one of the two-step scheme); arguments as the schema says."""
-    *common, keep = given
+    """(saved states or nothing, the last, the last but one of the two-step scheme); arguments as the schema says."""
+    *common, save = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
     y0 = arguments.y0
-    kept = y0.new_empty(len(arguments.samples) * stepper.kept, *y0.shape) if keep else None
-    last = forward(recurrence, stepper, arguments.substeps, y0, kept)
+    saved = y0.new_empty(len(arguments.samples) * stepper.saved_per_interval, *y0.shape) if save else None
+    last = forward(recurrence, stepper, arguments.substeps, y0, saved)
     two_step = isinstance(stepper, TwoStepStepper)
     other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
-    return y0.new_empty(0) if kept is None else kept, last.clone(), other
+    return y0.new_empty(0) if saved is None else saved, last.clone(), other
 
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:
     """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
-    kept, of_kept, of_last, of_other, *common, want_samples, want_dt = given
+    saved, grad_saved, grad_last, grad_last_but_one, *common, want_samples, want_dt = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
     y0 = arguments.y0
     sums = InputGradients(arguments.control, arguments.samples, bool(want_samples))
     derivatives = ClosedFormDerivatives(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
-    assert isinstance(kept, Tensor)
+    assert isinstance(saved, Tensor)
     swept = backward(
         recurrence,
         stepper,
-        KeptStates(y0, kept, arguments.y_previous),
+        SavedStates(y0, saved, arguments.y_previous),
         derivatives,
-        [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (of_last, of_other)],
-        of_kept if isinstance(of_kept, Tensor) else None,
+        [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (grad_last, grad_last_but_one)],
+        grad_saved if isinstance(grad_saved, Tensor) else None,
         Wanted(weight=True, step=bool(want_dt)),
         one_by_one,
     )

@@ -40,25 +40,25 @@ class Tableau(Protocol):
 class RungeKuttaStepper:
     """An explicit tableau as a Stepper."""
 
-    kept = 1
+    saved_per_interval = 1
     previous_step_gradient = None
 
     def __init__(self, tableau: Tableau, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.tableau = tableau
         self.substeps = substeps
         self.evaluations = substeps * tableau.stages
-        self.images, self.units = recurrence.weight.shape
+        self.preactivations, self.units = recurrence.weight.shape
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
         self._places = [(k, i) for k in range(substeps) for i in range(tableau.stages)]
-        self._room = [like.new_empty(*like.shape[:-1], self.images) for _ in range(tableau.stages)]
+        self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(tableau.stages)]
         self._stages = [torch.empty_like(like) for _ in range(tableau.stages)]
         self._middle = [torch.empty_like(like), torch.empty_like(like)]
 
-    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
-        controls = {(k, i): drive.at(self._fraction(k, i)).unbind(0) for k, i in self._places}
-        for n, (dt, target) in enumerate(zip(drive.steps(), targets, strict=True)):
+        controls = {(k, i): path.at(self._fraction(k, i)).unbind(0) for k, i in self._places}
+        for n, (dt, target) in enumerate(zip(path.steps(), targets, strict=True)):
             for k in range(self.substeps):
                 out = target if k + 1 == self.substeps else self._middle[k % 2]
                 self.one_step(y, dt, [controls[k, i][n] for i in range(self.tableau.stages)], out)
@@ -70,8 +70,8 @@ class RungeKuttaStepper:
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every stage, for all times at once."""
-        y = states.window(chunk.start, chunk.start + chunk.drive.length)
-        dt = chunk.drive.step
+        y = states.window(chunk.start, chunk.start + chunk.path.length)
+        dt = chunk.path.step
         for k in range(self.substeps):
             slopes: list[Tensor] = []
             for i, row in enumerate(self.tableau.a):
@@ -90,16 +90,16 @@ class RungeKuttaStepper:
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.drive.length])
+        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
 
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.tableau.c[i]) / self.substeps
 
     def _slopes(self, y: Tensor, dt: float | Tensor, controls: Sequence[Tensor]) -> list[Tensor]:
         slopes: list[Tensor] = []
-        for row, u, out, room in zip(self.tableau.a, controls, self._stages, self._room, strict=True):
+        for row, u, out, buffer in zip(self.tableau.a, controls, self._stages, self._buffer, strict=True):
             state = combine_into(out, y, dt, row, slopes)
-            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=room), u))
+            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), u))
         return slopes
 
     def _step_back(self, stages: Sequence[Stage], n: int, gradient: Tensor) -> None:

@@ -19,7 +19,7 @@ from .stepper import States
 class SplittingStepper:
     """A composition of kicks and drifts as a Stepper."""
 
-    kept = 1
+    saved_per_interval = 1
     previous_step_gradient = None
 
     def __init__(self, shears: Sequence[Shear], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
@@ -28,32 +28,32 @@ class SplittingStepper:
         self.half = like.shape[-1] // 2
         self.moves = [(k, shear) for k in range(substeps) for shear in shears]
         self.evaluations = len(self.moves)
-        self.images, self.units = len(recurrence.weight) // 2, self.half
+        self.preactivations, self.units = len(recurrence.weight) // 2, self.half
         self._pointwise = recurrence.scheme.pointwise
         n = self.half
         self._weights = [recurrence.weight[:n, n:].T, recurrence.weight[n:, :n].T]
-        self._room = like.new_empty(*like.shape[:-1], self.images)
+        self._buffer = like.new_empty(*like.shape[:-1], self.preactivations)
 
-    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every kick and drift in its turn, on a copy of the state."""
-        controls = [half_of(drive.at(self._fraction(k, s)), _half(s), self.half).unbind(0) for k, s in self.moves]
-        for n, (dt, target) in enumerate(zip(drive.steps(), targets, strict=True)):
+        controls = [half_of(path.at(self._fraction(k, s)), _half(s), self.half).unbind(0) for k, s in self.moves]
+        for n, (dt, target) in enumerate(zip(path.steps(), targets, strict=True)):
             halves = target.copy_(y).split(self.half, dim=-1)
             for (_, shear), control in zip(self.moves, controls, strict=True):
                 half = _half(shear)
-                image = torch.mm(halves[1 - half], self._weights[half], out=self._room)
-                slope = self._pointwise(halves[half], image, control[n])
+                preactivation = torch.mm(halves[1 - half], self._weights[half], out=self._buffer)
+                slope = self._pointwise(halves[half], preactivation, control[n])
                 combine_into(halves[half], halves[half], dt, (shear.share,), (slope,))
             y = target
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every kick and drift, for all times at once."""
-        halves = list(states.window(chunk.start, chunk.start + chunk.drive.length).split(self.half, dim=-1))
+        halves = list(states.window(chunk.start, chunk.start + chunk.path.length).split(self.half, dim=-1))
         for k, shear in self.moves:
             half = _half(shear)
             stage = chunk.evaluate(halves[half], halves[1 - half], self._fraction(k, shear), half)
-            slope, room = stage.linearised.slope.detach(), torch.empty_like(stage.linearised.slope)
-            halves[half] = combine_into(room, halves[half], chunk.drive.step, (shear.share,), (slope,))
+            slope, buffer = stage.linearised.slope.detach(), torch.empty_like(stage.linearised.slope)
+            halves[half] = combine_into(buffer, halves[half], chunk.path.step, (shear.share,), (slope,))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
         """The kicks and drifts from the last to the first."""
@@ -67,7 +67,7 @@ class SplittingStepper:
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.drive.length])
+        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
 
     def _fraction(self, k: int, shear: Shear) -> float:
         return (k + shear.node) / self.substeps

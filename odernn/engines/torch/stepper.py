@@ -12,7 +12,7 @@ from .control_path import ControlPath
 
 
 class States(Protocol):
-    """The states of a solution that was kept, by their number: state 0 is the initial one, -1 the one before it."""
+    """The states of a solution that was saved, by their number: state 0 is the initial one, -1 the one before it."""
 
     def window(self, first: int, stop: int) -> Tensor:
         """The states from number `first` to before `stop` (states, batch, n)."""
@@ -23,26 +23,26 @@ class Stepper(Protocol):
     """A method with its recurrence's weight and functions. Its arithmetic is in place and builds no graph.
 
     Attributes:
-        kept: states kept an interval, the last of which is the one at its end.
-        evaluations: evaluations of the right-hand side an interval, in a chunk's rooms.
+        saved_per_interval: states saved an interval, the last of which is the one at its end.
+        evaluations: evaluations of the right-hand side an interval, in a chunk's buffers.
         units: units that an evaluation moves.
-        images: entries of the image of an evaluation.
+        preactivations: entries of the preactivation of an evaluation.
     """
 
-    kept: int
+    saved_per_interval: int
     evaluations: int
     units: int
-    images: int
+    preactivations: int
 
     @property
     def previous_step_gradient(self) -> Tensor | None:
         """The gradient by the step before the first (batch,), where `add_step_gradient` has found one."""
         ...
 
-    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
-        """Step through the drive's intervals, which begin with number `start`, from `y`.
+    def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+        """Step through the path's intervals, which begin with number `start`, from `y`.
 
-        Each kept state is written into its target, which is not the state before it, but may be the one before that.
+        Each saved state is written into its target, which is not the state before it, but may be the one before that.
         A stepper with a carry goes on where it was.
         """
         ...
@@ -59,7 +59,7 @@ class Stepper(Protocol):
             n: the interval, counted in the chunk.
             adjoint: dL/dy at the end of the interval, then at its start, and dL by the state before that, which only a
                 two-step method has.
-            later: dL by each kept state of the interval itself, or None.
+            later: dL by each saved state of the interval itself, or None.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""The two sweeps over a sequence: forward with nothing kept but states, backward chunk by chunk."""
+"""The two sweeps over a sequence: forward with nothing saved but states, backward chunk by chunk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .stepper import Stepper
 from .two_step import TwoStepStepper
 
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
-"""(stepper, recorded chunk, adjoint, dL by each kept state of the chunk) goes back through the chunk, in place."""
+"""(stepper, recorded chunk, adjoint, dL by each saved state of the chunk) goes back through the chunk, in place."""
 
 Before = tuple[Tensor, float | Tensor] | None
 """The state one solver step before the initial one and the length of that step, a number or a tensor (rows, 1)."""
@@ -42,19 +42,19 @@ def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class KeptStates:
-    """The states of a solution by number: 0 is the initial one, -1 the one before it, the others were kept."""
+class SavedStates:
+    """The states of a solution by number: 0 is the initial one, -1 the one before it, the others were saved."""
 
     y0: Tensor
-    kept: Tensor
+    saved: Tensor
     previous: Tensor | None = None
 
     def window(self, first: int, stop: int) -> Tensor:
         """The states from number `first` to before `stop` (states, batch, n)."""
         if first > 0:
-            return self.kept[first - 1 : stop - 1]
+            return self.saved[first - 1 : stop - 1]
         early = [self.y0] if first == 0 or self.previous is None else [self.previous, self.y0]
-        return torch.cat((torch.stack(early[: stop - first]), self.kept[: max(stop - 1, 0)]))
+        return torch.cat((torch.stack(early[: stop - first]), self.saved[: max(stop - 1, 0)]))
 
 
 def forward(
@@ -62,26 +62,27 @@ def forward(
     stepper: Stepper,
     substeps: int,
     y0: Tensor,
-    kept: Tensor | None,
+    saved: Tensor | None,
     size: int | None = None,
 ) -> Tensor:
-    """The state at the end, which lies in `kept` if that is given.
+    """The state at the end, which lies in `saved` if that is given.
 
     Args:
         recurrence: what to solve, without a graph.
         stepper: the method on it, new.
         substeps: solver steps an interval.
         y0: the initial state (batch, n).
-        kept: room for the kept states (intervals * stepper.kept, batch, n), or None to keep nothing but the state.
+        saved: a buffer for the saved states (intervals * stepper.saved_per_interval, batch, n), or None to keep nothing
+            but the state.
         size: intervals a chunk, as `chunk_bounds` takes it.
     """
-    rotation = [torch.empty_like(y0) for _ in range(2)] if kept is None else []
+    rotation = [torch.empty_like(y0) for _ in range(2)] if saved is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0, size):
-        drive = control_path(recurrence.segment(start, stop), substeps)
-        first, last = start * stepper.kept, stop * stepper.kept
-        targets = [rotation[j % 2] for j in range(first, last)] if kept is None else kept[first:last].unbind(0)
-        stepper.advance(drive, start, y, targets)
+        path = control_path(recurrence.segment(start, stop), substeps)
+        first, last = start * stepper.saved_per_interval, stop * stepper.saved_per_interval
+        targets = [rotation[j % 2] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
+        stepper.advance(path, start, y, targets)
         y = targets[-1]
     return y
 
@@ -112,10 +113,10 @@ class Swept:
 def backward(
     recurrence: Recurrence,
     stepper: Stepper,
-    states: KeptStates,
+    states: SavedStates,
     derivatives: Derivatives,
     adjoint: list[Tensor],
-    of_kept: Tensor | None,
+    grad_saved: Tensor | None,
     wanted: Wanted,
     recursion: Recursion,
     size: int | None = None,
@@ -128,38 +129,42 @@ def backward(
         states: its states.
         derivatives: where derivatives come from, and where the gradients by control and parameters go.
         adjoint: dL by the last state, and for a two-step method by the one before; overwritten.
-        of_kept: dL by each kept state, or None.
+        grad_saved: dL by each saved state, or None.
         wanted: which gradients to add up.
         recursion: what does the sequential part.
         size: intervals a chunk, as `chunk_bounds` takes it.
     """
     weight = torch.zeros_like(recurrence.weight) if wanted.weight else None
     step = states.y0.new_zeros(recurrence.length, len(states.y0)) if wanted.step else None
-    rooms = _Rooms(stepper, wanted.step or derivatives.wants_kappa)
+    buffers = _Buffers(stepper, wanted.step or derivatives.wants_kappa)
     for start, stop in reversed(_bounds(recurrence, stepper, states.y0, size)):
-        drive = derivatives.open(start, stop)
-        chunk = Chunk(start, recurrence.weight, drive, derivatives, *rooms.of(stop - start, states.y0))
+        path = derivatives.begin_chunk(start, stop)
+        chunk = Chunk(start, recurrence.weight, path, derivatives, *buffers.of(stop - start, states.y0))
         stepper.record(chunk, states)
-        later = None if of_kept is None else of_kept[start * stepper.kept : stop * stepper.kept]
+        later = (
+            None
+            if grad_saved is None
+            else grad_saved[start * stepper.saved_per_interval : stop * stepper.saved_per_interval]
+        )
         recursion(stepper, chunk, adjoint, later)
         if weight is not None:
             _add_weight(chunk, weight)
         if step is not None:
             stepper.add_step_gradient(chunk, states, step)
-        derivatives.close(drive, chunk.every_stage(), start, stop)
+        derivatives.end_chunk(path, chunk.every_stage(), start, stop)
     return Swept(tuple(adjoint), weight, step)
 
 
-def one_by_one(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], of_kept: Tensor | None) -> None:
+def one_by_one(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """The recursion interval by interval, in torch."""
-    later = None if of_kept is None else of_kept.unbind(0)
-    for n in reversed(range(chunk.drive.length)):
-        own = None if later is None else later[n * stepper.kept : (n + 1) * stepper.kept]
+    later = None if grad_saved is None else grad_saved.unbind(0)
+    for n in reversed(range(chunk.path.length)):
+        own = None if later is None else later[n * stepper.saved_per_interval : (n + 1) * stepper.saved_per_interval]
         stepper.reverse(chunk, n, adjoint, own)
 
 
-class _Rooms:
-    """Room for the derivatives of a chunk, the same for every chunk."""
+class _Buffers:
+    """Buffers for the derivatives of a chunk, the same for every chunk."""
 
     def __init__(self, stepper: Stepper, with_kappa: bool) -> None:
         self.stepper = stepper
@@ -167,19 +172,19 @@ class _Rooms:
         self.taken: tuple[Tensor, Tensor | None] | None = None
 
     def of(self, length: int, y: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Rooms for images and kappas of a chunk of `length` intervals."""
+        """Buffers for preactivations and kappas of a chunk of `length` intervals."""
         if self.taken is None or len(self.taken[0]) < length:
             shape = (length, self.stepper.evaluations, len(y))
             kappas = y.new_empty(*shape, self.stepper.units) if self.with_kappa else None
-            self.taken = y.new_empty(*shape, self.stepper.images), kappas
-        images, kappas = self.taken
-        return images[:length], None if kappas is None else kappas[:length]
+            self.taken = y.new_empty(*shape, self.stepper.preactivations), kappas
+        preactivations, kappas = self.taken
+        return preactivations[:length], None if kappas is None else kappas[:length]
 
 
 def _add_weight(chunk: Chunk, total: Tensor) -> None:
     """dL/dK: one product an evaluation, over all times."""
     for stage in chunk.every_stage():
-        total[stage.rows, stage.columns].addmm_(stage.image.flatten(0, 1).T, stage.source.flatten(0, 1))
+        total[stage.rows, stage.columns].addmm_(stage.preactivation.flatten(0, 1).T, stage.source.flatten(0, 1))
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:

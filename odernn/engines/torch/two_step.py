@@ -2,7 +2,7 @@
 
 y_{j+1} = e_j y_{j-1} + w_j y_j + s_j f(y_j), where e = r^2, w = 1 - r^2 and s = d (1 + r) with r the ratio of the step
 d to the one before. Backward, with G_{j+1} = dL/dy_{j+1}: y_j gets w_j G_{j+1} + J_j^T (s_j G_{j+1}) and y_{j-1} gets
-e_j G_{j+1}. In the chunk's rooms, the derivatives carry the factor d and kappa the factor 1 + r.
+e_j G_{j+1}. In the chunk's buffers, the derivatives carry the factor d and kappa the factor 1 + r.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class TwoStepStepper:
         previous: Tensor | None = None,
         dt_previous: float | Tensor | None = None,
     ) -> None:
-        self.substeps = self.kept = self.evaluations = substeps
-        self.images, self.units = recurrence.weight.shape
+        self.substeps = self.saved_per_interval = self.evaluations = substeps
+        self.preactivations, self.units = recurrence.weight.shape
         self.previous = previous
         self.dt_previous = dt_previous
         self.previous_step_gradient: Tensor | None = None
@@ -50,7 +50,7 @@ class TwoStepStepper:
         self._starter = None if previous is not None else RungeKuttaStepper(Midpoint.tableau, recurrence, 1, like)
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
-        self._room = like.new_empty(*like.shape[:-1], self.images)
+        self._buffer = like.new_empty(*like.shape[:-1], self.preactivations)
         self._before = previous
 
     @property
@@ -64,27 +64,27 @@ class TwoStepStepper:
         """Whether the first step starts the method."""
         return self.previous is None
 
-    def advance(self, drive: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+    def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every step from the two states before it."""
-        controls = [drive.at(k / self.substeps).unbind(0) for k in range(self.substeps)]
-        steps = drive.steps()
+        controls = [path.at(k / self.substeps).unbind(0) for k in range(self.substeps)]
+        steps = path.steps()
         for place, target in enumerate(targets):
             n, k = divmod(place, self.substeps)
             if self._before is None:
-                self._start(drive, y, target)
+                self._start(path, y, target)
             else:
-                slope = self._pointwise(y, torch.mm(y, self._weight, out=self._room), controls[k][n])
+                slope = self._pointwise(y, torch.mm(y, self._weight, out=self._buffer), controls[k][n])
                 _two_step(self._before, y, slope, steps[n], 1.0 if k else self.ratio(start + n), target)
             self._before, y = y, target
 
     def record(self, chunk: Chunk, states: States) -> None:
         """The evaluation of every substep for all times at once, and that in the middle of the first step."""
         s = self.substeps
-        y = states.window(chunk.start * s, (chunk.start + chunk.drive.length) * s)
+        y = states.window(chunk.start * s, (chunk.start + chunk.path.length) * s)
         for k in range(s):
             chunk.evaluate(y[k::s], y[k::s], k / s)
         if self.cold and chunk.start == 0:
-            first, dt = chunk.stages[0].linearised.slope[:1].detach(), chunk.drive.step
+            first, dt = chunk.stages[0].linearised.slope[:1].detach(), chunk.path.step
             middle = y[:1] + 0.5 * (dt[:1] if isinstance(dt, Tensor) else dt) * first
             chunk.evaluate_first(middle, 0.5 / s)
 
@@ -100,7 +100,7 @@ class TwoStepStepper:
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A step enters by itself and by the two ratios that it is in; `total` is (time, batch)."""
-        start, stop = chunk.start, chunk.start + chunk.drive.length
+        start, stop = chunk.start, chunk.start + chunk.path.length
         chunk.add_slope_products(total[start:stop])
         first = 1 if self.cold and start == 0 else 0
         if first == stop - start:
@@ -119,12 +119,12 @@ class TwoStepStepper:
             return self._step(0) / self.dt_previous
         return self._step(n) / self._step(n - 1) if isinstance(self._steps, Tensor) else 1.0
 
-    def _start(self, drive: ControlPath, y: Tensor, target: Tensor) -> None:
+    def _start(self, path: ControlPath, y: Tensor, target: Tensor) -> None:
         """The explicit midpoint method over the first solver step."""
         assert self._starter is not None
         s = self.substeps
-        controls = [drive.at(0.0)[0], drive.at(0.5 / s)[0]]
-        self._starter.one_step(y, drive.steps()[0], controls, target)
+        controls = [path.at(0.0)[0], path.at(0.5 / s)[0]]
+        self._starter.one_step(y, path.steps()[0], controls, target)
 
     def _step_back(self, chunk: Chunk, n: int, k: int, adjoint: list[Tensor]) -> None:
         gradient, carried = adjoint
@@ -151,7 +151,7 @@ class TwoStepStepper:
         """From the chunk's interval `first` on: dL/dr, r, and the step before, each (time, batch)."""
         stage, s = chunk.stages[0], self.substeps
         assert stage.kappa is not None
-        start, stop = chunk.start + first, chunk.start + chunk.drive.length
+        start, stop = chunk.start + first, chunk.start + chunk.path.length
         ratio = torch.stack([_column(self.ratio(n), stage.kappa) for n in range(start, stop)])
         step = torch.stack([_column(self._step(n), stage.kappa) for n in range(start, stop)])
         gradient = stage.kappa[first:] / (1 + ratio).unsqueeze(-1)

@@ -80,13 +80,13 @@ def _mean(f: RightHandSide, start: Tensor, rule: Rule) -> RightHandSide:
 
 
 def _mean_affine(affine: AffinePointwise, start: Tensor, rule: Rule) -> AffinePointwise:
-    """The same of an affine-pointwise f, all nodes at once: its image runs in a straight line too."""
+    """The same of an affine-pointwise f, all nodes at once: its preactivation runs in a straight line too."""
     nodes, weights = torch.tensor(rule, dtype=start.dtype, device=start.device).T
     nodes = nodes.reshape(-1, *[1] * start.ndim)
-    image = functional.linear(start, affine.weight)
+    preactivation = functional.linear(start, affine.weight)
 
     def mean(t: Time, end: Tensor, p: Tensor) -> Tensor:
-        slopes = affine.pointwise(t, torch.lerp(start, end, nodes), torch.lerp(image, p, nodes))
+        slopes = affine.pointwise(t, torch.lerp(start, end, nodes), torch.lerp(preactivation, p, nodes))
         return torch.tensordot(weights, slopes, dims=1)
 
     return AffinePointwise(affine.weight, mean)

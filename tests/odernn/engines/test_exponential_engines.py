@@ -252,7 +252,7 @@ ONE = method_of(LinearlyExactEuler.tableau)
 )
 def test_bad_arguments_are_named(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        native.solve(replace(call("linearly-exact-euler", steps=1), **change), keep=False)
+        native.solve(replace(call("linearly-exact-euler", steps=1), **change), save=False)
 
 
 @pytest.mark.kernels
@@ -260,4 +260,4 @@ def test_an_odd_state_has_no_halves() -> None:
     shapes = {"y0": (3, 5), "weight": (5, 5), "input_weight": (5, 2), "bias": (5,)}
     odd = {name: torch.zeros(shape, dtype=DOUBLE) for name, shape in shapes.items()}
     with pytest.raises(ValueError, match="2 x 2 blocks need an even number"):
-        native.solve(replace(call("linearly-exact-euler", steps=1), **odd), keep=False)
+        native.solve(replace(call("linearly-exact-euler", steps=1), **odd), save=False)

@@ -77,29 +77,29 @@ def test_both_engines_have_one_schema() -> None:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
 @pytest.mark.parametrize("kind", FORMULAS)
-@pytest.mark.parametrize("keep", [True, False])
+@pytest.mark.parametrize("save", [True, False])
 @pytest.mark.parametrize("namespace", NAMESPACES)
-def test_opcheck_of_every_kind(kind: str, keep: bool, namespace: str) -> None:
+def test_opcheck_of_every_kind(kind: str, save: bool, namespace: str) -> None:
     given = call("heun")
-    controls, images = (8 if kind == "gated-tanh" else 4), (8 if kind == "linear-plus-tanh" else 4)
-    changed = {"weight": torch.randn(images, 4, dtype=DOUBLE), "bias": torch.randn(controls, dtype=DOUBLE)}
+    controls, preactivations = (8 if kind == "gated-tanh" else 4), (8 if kind == "linear-plus-tanh" else 4)
+    changed = {"weight": torch.randn(preactivations, 4, dtype=DOUBLE), "bias": torch.randn(controls, dtype=DOUBLE)}
     changed |= {
         "input_weight": torch.randn(controls, 2, dtype=DOUBLE),
         "before": torch.randn(3, controls, dtype=DOUBLE),
     }
-    tensors = {f: v.requires_grad_(keep) for f, v in changed.items()}
-    if not keep:
+    tensors = {f: v.requires_grad_(save) for f, v in changed.items()}
+    if not save:
         tensors |= {f: getattr(given, f).detach() for f in ("y0", "samples", "dt")}
     arguments = replace(given, kind=kind, squash="tanh" if kind == "linear" else "identity", **tensors).arguments()
     operator = getattr(torch.ops, namespace).solve.default
-    assert set(torch.library.opcheck(operator, (*arguments, keep)).values()) == {"SUCCESS"}
+    assert set(torch.library.opcheck(operator, (*arguments, save)).values()) == {"SUCCESS"}
 
 
 @pytest.mark.parametrize("number", [False, True])
 @pytest.mark.parametrize("carry", [False, True])
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_gradcheck_of_every_output(carry: bool, number: bool, namespace: str) -> None:
-    """The gradients by every kept state, the last and the last but one, of every argument that needs one."""
+    """The gradients by every saved state, the last and the last but one, of every argument that needs one."""
     given = call("two-step", carry=carry, number=number).arguments()
     places = [i for i, each in enumerate(given) if isinstance(each, Tensor) and each.requires_grad]
 
@@ -114,7 +114,7 @@ def test_gradcheck_of_every_output(carry: bool, number: bool, namespace: str) ->
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_without_kept_states_there_is_no_gradient_but_an_error(namespace: str) -> None:
-    with pytest.raises(RuntimeError, match="`keep` false"):
+    with pytest.raises(RuntimeError, match="`save` false"):
         getattr(torch.ops, namespace).solve(*call("heun").arguments(), False)
 
 
@@ -125,12 +125,12 @@ def test_a_formula_is_the_activation_and_its_derivatives(activation: Activation)
     p = torch.randn(5, groups * n, dtype=DOUBLE, requires_grad=True)
     u = torch.randn(5, activation.controls * n, dtype=DOUBLE, requires_grad=True)
     slope = activation.function(p, u)
-    by_image, by_control = torch.autograd.grad(slope.sum(), (p, u))
+    by_preactivation, by_control = torch.autograd.grad(slope.sum(), (p, u))
     found = formula.linearise(p.detach().clone(), u.detach())
     torch.testing.assert_close(formula.rate(p.detach().clone(), u.detach()), slope)
     torch.testing.assert_close(found.slope, slope)
-    torch.testing.assert_close(found.by_image + torch.zeros_like(p), by_image)
-    shared = found.by_image[..., -u.shape[-1] :] if found.by_control is None else found.by_control
+    torch.testing.assert_close(found.by_preactivation + torch.zeros_like(p), by_preactivation)
+    shared = found.by_preactivation[..., -u.shape[-1] :] if found.by_control is None else found.by_control
     torch.testing.assert_close(shared + torch.zeros_like(u), by_control)
     assert formula.by_control == (found.by_control is not None)
 
@@ -166,8 +166,8 @@ def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
     """On tensors of a device of their own a read-back would stall it; a dt that came as a number is the host's."""
     arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(method).arguments()]
     with Watch() as watch:
-        kept, last, _ = torch_solver.solve(*arguments, True)
-        torch_solver.pull_back(kept, torch.ones_like(kept), last, None, *arguments, True, True)
+        saved, last, _ = torch_solver.solve(*arguments, True)
+        torch_solver.pull_back(saved, torch.ones_like(saved), last, None, *arguments, True, True)
     assert watch.count > 50
 
 

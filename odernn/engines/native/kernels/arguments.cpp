@@ -42,9 +42,9 @@ void check_scheme(const Arguments& x, int64_t columns) {
                           "); give an explicit tableau");
     return;
   }
-  TORCH_CHECK_VALUE(x.parts.size() == stages, "`parts` has ", x.parts.size(), " entries and `b` ", stages, "; give as many");
-  for (const int64_t part : x.parts)
-    TORCH_CHECK_VALUE(part == 0 || part == 1, "`parts` has the entry ", part, "; 0 moves the first half of the state, 1 the second");
+  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages, "; give as many");
+  for (const int64_t half : x.moved)
+    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; 0 moves the first half of the state, 1 the second");
   TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
@@ -92,29 +92,29 @@ void check_control(const Arguments& x, int64_t batch, int64_t controls) {
 
 // The rows of `matrix` where the padded layout has them, zeros elsewhere.
 template <class T>
-const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Room& room) {
-  T* out = room.take_zeros<T>(layout.stride() * columns);
-  for (int64_t s = 0; s < layout.segments; ++s)
+const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Allocator& allocator) {
+  T* out = allocator.take_zeros<T>(layout.stride() * columns);
+  for (int64_t s = 0; s < layout.groups; ++s)
     std::copy(matrix + s * layout.width * columns, matrix + (s + 1) * layout.width * columns, out + s * layout.padded * columns);
   return out;
 }
 
-// All of K, whose image has several segments: each begins on a whole vector.
+// All of K, whose preactivation has several groups: each begins on a whole vector.
 template <class T>
-Coupling<T> coupling(const Tensor& weight, const Layout& image, Direction direction, Room& room) {
-  const int64_t n = weight.size(1), rows = image.stride();
-  const T* k = padded_rows(image, weight.const_data_ptr<T>(), n, room);
-  return {pack(k, int64_t(1), n, n, rows, room),
-          direction == Direction::kBoth ? pack(k, n, int64_t(1), rows, n, room) : Packed<T>{}, 0, 0};
+Coupling<T> coupling(const Tensor& weight, const Layout& preactivation, Direction direction, Allocator& allocator) {
+  const int64_t n = weight.size(1), rows = preactivation.stride();
+  const T* k = padded_rows(preactivation, weight.const_data_ptr<T>(), n, allocator);
+  return {pack(k, int64_t(1), n, n, rows, allocator),
+          direction == Direction::kBoth ? pack(k, n, int64_t(1), rows, n, allocator) : Packed<T>{}, 0, 0};
 }
 
-// The block of K from segment `source` to segment `target`.
+// The block of K from half `source` to half `target`.
 template <class T>
-Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction, Room& room) {
+Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction, Allocator& allocator) {
   const int64_t columns = state.columns(), n = state.width;
   const T* block = weight.const_data_ptr<T>() + target * n * columns + source * n;
-  return {pack(block, int64_t(1), columns, n, n, room),
-          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, room) : Packed<T>{}, source, target};
+  return {pack(block, int64_t(1), columns, n, n, allocator),
+          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, allocator) : Packed<T>{}, source, target};
 }
 
 // The moves of one sample. Neighbours that move the same half along the same rate are one move.
@@ -122,9 +122,9 @@ template <class T>
 std::vector<Shear<T>> sample_shears(const Arguments& x) {
   std::vector<Shear<T>> shears;
   for (int64_t q = 0; q < x.substeps; ++q)
-    for (size_t i = 0; i < x.parts.size(); ++i) {
+    for (size_t i = 0; i < x.moved.size(); ++i) {
       const double theta = (static_cast<double>(q) + x.c[i]) / static_cast<double>(x.substeps);
-      const Shear<T> shear{static_cast<int>(x.parts[i]), static_cast<T>(x.b[i]), static_cast<T>(theta)};
+      const Shear<T> shear{static_cast<int>(x.moved[i]), static_cast<T>(x.b[i]), static_cast<T>(theta)};
       const bool same = !shears.empty() && shears.back().coupling == shear.coupling &&
                         (x.hold == "zero-order" || shears.back().theta == shear.theta);
       if (same) {
@@ -144,7 +144,7 @@ Family family_of(c10::string_view name) {
 
 // The entries of an exponential tableau, and its matrices in memory of the problem's own.
 template <class T>
-void add_exponential(const Arguments& x, Problem<T>& p, Room& room) {
+void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
   const size_t stages = x.b.size();
   const int64_t* place = x.places.data();
   for (size_t i = 0; i < stages + 1; ++i) p.flows.push_back({T(1), *place++});
@@ -153,7 +153,7 @@ void add_exponential(const Arguments& x, Problem<T>& p, Room& room) {
   const Tensor& blocks = *x.blocks;
   p.block_numbers = blocks.numel();
   p.blocks_time = blocks.size(0) == 1 ? 0 : blocks.numel() / blocks.size(0);
-  T* copy = room.take<T>(p.block_numbers);
+  T* copy = allocator.take<T>(p.block_numbers);
   const T* source = blocks.const_data_ptr<T>();
   std::copy(source, source + p.block_numbers, copy);
   p.blocks = copy;
@@ -179,7 +179,7 @@ void check_arguments(const Arguments& x) {
   check_scheme(x, columns);
   check_tensor("y0", y0, {batch, columns}, y0);
   const KindFacts& kind = kind_facts(x.kind);
-  check_tensor("weight", x.weight, {kind.images * columns, columns}, y0);
+  check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
   TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(), "give both `y_previous` and `dt_previous`, or neither");
@@ -206,7 +206,7 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
 }
 
 template <class T>
-Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direction, Room& room) {
+Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direction, Allocator& allocator) {
   Problem<T> p;
   const int64_t columns = x.y0.size(1);
   p.times = x.samples.size(0);
@@ -218,7 +218,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   const int64_t halves = p.family == Family::kShears ? 2 : 1;
   p.state = Layout::of<T>(halves, columns);
   p.control = Layout::of<T>(halves * kind.controls, columns * kind.controls);
-  p.image = {kind.images, p.state.width, p.state.padded};
+  p.preactivation = {kind.preactivations, p.state.width, p.state.padded};
   p.linear_hold = x.hold == "linear";
 
   p.y0 = x.y0.const_data_ptr<T>();
@@ -226,10 +226,10 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.affine = x.input_weight.has_value();
   p.squash = x.squash == "tanh";
   if (p.affine) {
-    const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, room);
-    p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), room);
-    if (direction == Direction::kBoth) p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, room);
-    p.bias = padded_rows(p.control, x.bias->const_data_ptr<T>(), int64_t(1), room);
+    const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, allocator);
+    p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), allocator);
+    if (direction == Direction::kBoth) p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, allocator);
+    p.bias = padded_rows(p.control, x.bias->const_data_ptr<T>(), int64_t(1), allocator);
   }
   p.before = data_or_null<T>(x.before);
   p.dt = steps.values.const_data_ptr<T>();
@@ -237,7 +237,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.dt_row = steps.row;
   p.substeps = x.substeps;
 
-  if (p.family == Family::kExponential) add_exponential(x, p, room);
+  if (p.family == Family::kExponential) add_exponential(x, p, allocator);
   if (p.family == Family::kRungeKutta || p.family == Family::kExponential) {
     p.stages = static_cast<int64_t>(x.b.size());
     p.a.assign(x.a.begin(), x.a.end());
@@ -246,18 +246,18 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);
-    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, direction, room), coupling<T>(x.weight, p.state, 1, 0, direction, room)};
-  } else if (p.image.segments > 1) {
-    p.couplings = {coupling<T>(x.weight, p.image, direction, room)};
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, direction, allocator), coupling<T>(x.weight, p.state, 1, 0, direction, allocator)};
+  } else if (p.preactivation.groups > 1) {
+    p.couplings = {coupling<T>(x.weight, p.preactivation, direction, allocator)};
   } else {
-    p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, room)};
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, allocator)};
   }
   p.y_previous = data_or_null<T>(x.y_previous);
   p.dt_previous = data_or_null<T>(x.dt_previous);
   return p;
 }
 
-template Problem<float> make_problem<float>(const Arguments&, const Steps&, Direction, Room&);
-template Problem<double> make_problem<double>(const Arguments&, const Steps&, Direction, Room&);
+template Problem<float> make_problem<float>(const Arguments&, const Steps&, Direction, Allocator&);
+template Problem<double> make_problem<double>(const Arguments&, const Steps&, Direction, Allocator&);
 
 }  // namespace odernn

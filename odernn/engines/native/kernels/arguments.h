@@ -26,7 +26,7 @@ struct Arguments {
   const MaybeTensor &y_previous, &dt_previous, &blocks;
   c10::string_view kind, squash, hold, family;
   at::ArrayRef<double> a, b, c;
-  at::IntArrayRef parts, places;
+  at::IntArrayRef moved, places;
   int64_t substeps;
 };
 
@@ -34,15 +34,15 @@ struct Arguments {
 #define ODERNN_ARGUMENTS                                                                                              \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "          \
   "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "   \
-  "float[] b, float[] c, int[] parts, int[] places, int substeps"
+  "float[] b, float[] c, int[] moved, int[] places, int substeps"
 
 void check_arguments(const Arguments& arguments);
 
-// Columns of the image and of the control for each column of the state.
+// Columns of the preactivation and of the control for each column of the state.
 struct KindFacts {
   const char* name;
   Kind kind;
-  int64_t images, controls;
+  int64_t preactivations, controls;
 };
 const KindFacts& kind_facts(c10::string_view name);
 
@@ -59,8 +59,8 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
 // Which ways the problem will be gone: only the way back needs the weights' other packing.
 enum class Direction { kForward, kBoth };
 
-// `steps` and the tensors outlive the problem; what is packed lies in `room`.
+// `steps` and the tensors outlive the problem; what is packed lies in `allocator`.
 template <class T>
-Problem<T> make_problem(const Arguments& arguments, const Steps& steps, Direction direction, Room& room);
+Problem<T> make_problem(const Arguments& arguments, const Steps& steps, Direction direction, Allocator& allocator);
 
 }  // namespace odernn

@@ -9,10 +9,10 @@ namespace odernn {
 template <class T>
 struct Record {
   const T** source = nullptr;  // the rows that were multiplied
-  T* room = nullptr;           // where they lie, unless they are the caller's
-  T* first = nullptr;          // derivative through the candidate, then the cotangent of the image
-  T* second = nullptr;         // gated: derivative through the gate
-  T* rate = nullptr;           // kept if the step needs a gradient
+  T* buffer = nullptr;           // where they lie, unless they are the caller's
+  T* by_preactivation = nullptr;          // derivative through the candidate, then the cotangent of the preactivation
+  T* by_gate = nullptr;         // gated: derivative through the gate
+  T* rate = nullptr;           // saved if the step needs a gradient
 };
 
 // Row pointers into a padded buffer.
@@ -24,17 +24,17 @@ void point_at(T* rows, int64_t stride, int64_t count, P** out) {
 template <class T>
 class Block {
  public:
-  Block(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Scratch& scratch)
-      : problem(problem), begin(begin), rows(rows), most(most), scratch(scratch), control(problem, begin, rows, most, scratch) {
-    zeros = scratch.take_zeros<T>(std::max(problem.image.stride(), whole_vectors<T>(problem.inputs)));
-    step = scratch.take<T>(most * rows);
-    cotangents = scratch.take<const T*>(rows);
+  Block(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Arena& arena)
+      : problem(problem), begin(begin), rows(rows), most(most), arena(arena), control(problem, begin, rows, most, arena) {
+    zeros = arena.take_zeros<T>(std::max(problem.preactivation.stride(), whole_vectors<T>(problem.inputs)));
+    step = arena.take<T>(most * rows);
+    cotangents = arena.take<const T*>(rows);
   }
 
-  // Width and stride of one segment's working rows.
+  // Width and stride of one group's working rows.
   int64_t columns() const { return problem.state.padded; }
-  // The same of the image of one evaluation, which is also what `first` holds.
-  int64_t image_columns() const { return problem.image.stride(); }
+  // The same of the preactivation of one evaluation, which is also what `by_preactivation` holds.
+  int64_t preactivation_columns() const { return problem.preactivation.stride(); }
   bool gated() const { return problem.kind == Kind::kGatedTanh; }
 
   void fill(int64_t first, int64_t count) {
@@ -43,34 +43,34 @@ class Block {
       for (int64_t r = 0; r < rows; ++r) step[c * rows + r] = problem.step(first + c, begin + r);
   }
 
-  // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `first` (and `second`) get the
-  // derivatives if asked, else `first` is scratch. `rate` may be null if derivatives are asked.
-  void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count, T* first, T* second,
+  // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `by_preactivation` (and `by_gate`) get the
+  // derivatives if asked, else `by_preactivation` is working space. `rate` may be null if derivatives are asked.
+  void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count, T* by_preactivation, T* by_gate,
                 bool derivative, T* rate) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
-    const bool whole = gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the image
+    const bool whole = gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (whole) {
-      multiply(source, count, coupling.image, zeros, int64_t(0), first, image_columns());
+      multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
-      multiply(source, count, coupling.image, u, control.stride(), first, image_columns());
+      multiply(source, count, coupling.forward, u, control.stride(), by_preactivation, preactivation_columns());
     }
-    compute_rates<T>(problem.kind, {count, columns(), first, second, image_columns(), u, control.stride(), rate, columns()}, derivative);
+    compute_rates<T>(problem.kind, {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate, columns()}, derivative);
   }
 
-  // The same from an image that was computed without the control (ungated).
-  void evaluate_image(const T* image, const Coupling<T>& coupling, T theta, int64_t from, int64_t count, T* first, bool derivative,
+  // The same from a preactivation that was computed without the control (ungated).
+  void evaluate_preactivation(const T* preactivation, const Coupling<T>& coupling, T theta, int64_t from, int64_t count, T* by_preactivation, bool derivative,
                       T* rate) {
     const T* u = control.at(theta, from, count) + coupling.target * columns();
     for (int64_t r = 0; r < count; ++r)
       for (int64_t i = 0; i < columns(); i += kLanes<T>)
-        store(first + r * columns() + i, load(image + r * columns() + i) + load(u + r * control.stride() + i));
-    compute_rates<T>(problem.kind, {count, columns(), first, nullptr, columns(), u, control.stride(), rate, columns()}, derivative);
+        store(by_preactivation + r * columns() + i, load(preactivation + r * columns() + i) + load(u + r * control.stride() + i));
+    compute_rates<T>(problem.kind, {count, columns(), by_preactivation, nullptr, columns(), u, control.stride(), rate, columns()}, derivative);
   }
 
   const Problem<T>& problem;
   const int64_t begin, rows, most;
-  Scratch& scratch;
+  Arena& arena;
   Control<T> control;
   T* zeros;
   T* step;  // of every virtual row
@@ -86,15 +86,15 @@ class Pullback {
     const Problem<T>& p = block.problem;
     earlier_ = block.control.earlier();
     const bool one_step = p.family == Family::kRungeKutta || p.family == Family::kExponential;
-    shared_ = one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.image.segments == 1;
+    shared_ = one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.preactivation.groups == 1;
     const int64_t slots = (block.most + earlier_) * block.rows;
-    if (wanted_ && !shared_) control_ = block.scratch.template take_zeros<T>(slots * stride());
-    if (wanted_ && earlier_) carried_ = block.scratch.template take_zeros<T>(block.rows * stride());
+    if (wanted_ && !shared_) control_ = block.arena.template take_zeros<T>(slots * stride());
+    if (wanted_ && earlier_) carried_ = block.arena.template take_zeros<T>(block.rows * stride());
     if (wanted_) {
       sample_stride_ = p.inputs + 1;
-      if (p.affine) sample_room_ = block.scratch.template take<T>(slots * sample_stride_);
-      rows_ = block.scratch.template take<const T*>(slots);
-      result_ = block.scratch.template take<T>(std::max<int64_t>(1, slots * whole_vectors<T>(p.inputs)));
+      if (p.affine) sample_buffer_ = block.arena.template take<T>(slots * sample_stride_);
+      rows_ = block.arena.template take<const T*>(slots);
+      result_ = block.arena.template take<T>(std::max<int64_t>(1, slots * whole_vectors<T>(p.inputs)));
     }
   }
 
@@ -110,37 +110,37 @@ class Pullback {
     }
   }
 
-  // first := D^T (step * sum), the cotangent of the image of filled sample `c`, whose rows' derivatives `first` and `second` hold; the
+  // by_preactivation := D^T (step * sum), the cotangent of the preactivation of filled sample `c`, whose rows' derivatives `by_preactivation` and `by_gate` hold; the
   // control's cotangents are added up on the way.
-  void cotangent(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum) {
+  void cotangent(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step, const Combination<T>& sum) {
     switch (block_.problem.kind) {
-      case Kind::kTanh: return cotangent_of<Kind::kTanh>(coupling, theta, c, first, second, step, sum);
-      case Kind::kGatedTanh: return cotangent_of<Kind::kGatedTanh>(coupling, theta, c, first, second, step, sum);
-      case Kind::kLinear: return cotangent_of<Kind::kLinear>(coupling, theta, c, first, second, step, sum);
-      case Kind::kLinearPlusTanh: return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, first, second, step, sum);
+      case Kind::kTanh: return cotangent_of<Kind::kTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kGatedTanh: return cotangent_of<Kind::kGatedTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kLinear: return cotangent_of<Kind::kLinear>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kLinearPlusTanh: return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
     }
   }
 
-  // out = initial + first K.
-  void transpose(const Coupling<T>& coupling, T* first, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
-    point_at(first, block_.image_columns(), block_.rows, block_.cotangents);
+  // out = initial + preactivation_cotangent K.
+  void transpose(const Coupling<T>& coupling, T* preactivation_cotangent, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
+    point_at(preactivation_cotangent, block_.preactivation_columns(), block_.rows, block_.cotangents);
     multiply(block_.cotangents, block_.rows, coupling.pullback, initial, initial_stride, out, out_stride);
   }
 
   // Both.
-  void apply(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum,
+  void apply(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step, const Combination<T>& sum,
              const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
-    cotangent(coupling, theta, c, first, second, step, sum);
-    transpose(coupling, first, initial, initial_stride, out, out_stride);
+    cotangent(coupling, theta, c, by_preactivation, by_gate, step, sum);
+    transpose(coupling, by_preactivation, initial, initial_stride, out, out_stride);
   }
 
   // K's gradient from `rows` virtual rows.
-  void add_weights(int coupling, const T* first, const T* const* source, int64_t rows) {
+  void add_weights(int coupling, const T* preactivation_cotangent, const T* const* source, int64_t rows) {
     T* sum = sums_.couplings[static_cast<size_t>(coupling)];
     if (sum == nullptr) return;
     const Problem<T>& p = block_.problem;
-    const int64_t columns = block_.image_columns() - (p.image.padded - p.image.width);
-    add_outer(first, block_.image_columns(), columns, source, p.state.width, rows, sum, block_.columns());
+    const int64_t columns = block_.preactivation_columns() - (p.preactivation.padded - p.preactivation.width);
+    add_outer(preactivation_cotangent, block_.preactivation_columns(), columns, source, p.state.width, rows, sum, block_.columns());
   }
 
   // The gradients of the control's parameters and of the samples [first, first + count), after the recursion.
@@ -169,8 +169,8 @@ class Pullback {
 
  private:
   template <Kind kKind>
-  void cotangent_of(const Coupling<T>& coupling, T theta, int64_t c, T* first, T* second, const T* step, const Combination<T>& sum) {
-    const int64_t rows = block_.rows, columns = block_.columns(), width = block_.image_columns();
+  void cotangent_of(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step, const Combination<T>& sum) {
+    const int64_t rows = block_.rows, columns = block_.columns(), width = block_.preactivation_columns();
     const bool control = wanted_ && !shared_;
     T* own = control ? control_ + ((c + earlier_) * rows) * stride() + (kKind == Kind::kGatedTanh ? 0 : coupling.target * columns) : nullptr;
     T* before = control && earlier_ ? own - rows * stride() : nullptr;
@@ -180,9 +180,9 @@ class Pullback {
     };
     for (int64_t r = 0; r < rows; ++r) {
       const Vector<T> factor = splat<T>(step[r]);
-      const T* gate = kKind == Kind::kGatedTanh ? second + r * columns : nullptr;
+      const T* gate = kKind == Kind::kGatedTanh ? by_gate + r * columns : nullptr;
       for (int64_t i = 0; i < columns; i += kLanes<T>)
-        pull_back_rate<kKind>(r, i, columns, factor * combined(sum, r, i), first + r * width, gate, through);
+        pull_back_rate<kKind>(r, i, columns, factor * combined(sum, r, i), by_preactivation + r * width, gate, through);
     }
   }
 
@@ -196,13 +196,13 @@ class Pullback {
     const int64_t rows = block_.rows, n = count * rows;
     if (sums_.input != nullptr) {
       for (int64_t i = 0; i < n; ++i) {
-        T* row = sample_room_ + i * sample_stride_;
+        T* row = sample_buffer_ + i * sample_stride_;
         const T* source = p.samples_row(first + i / rows, block_.begin + i % rows);
         std::copy(source, source + p.inputs, row);
         row[p.inputs] = T(1);  // the bias
       }
       point_at(own, stride(), n, rows_);
-      add_outer(sample_room_, sample_stride_, p.inputs + 1, rows_, stride(), n, sums_.input, stride());
+      add_outer(sample_buffer_, sample_stride_, p.inputs + 1, rows_, stride(), n, sums_.input, stride());
     }
     if (g.samples != nullptr) {
       const int64_t width = p.input_pullback.columns;
@@ -218,7 +218,7 @@ class Pullback {
   Sums<T>& sums_;
   bool wanted_, shared_;
   int64_t earlier_, sample_stride_ = 0;
-  T *control_ = nullptr, *carried_ = nullptr, *sample_room_ = nullptr, *result_ = nullptr;
+  T *control_ = nullptr, *carried_ = nullptr, *sample_buffer_ = nullptr, *result_ = nullptr;
   const T** rows_ = nullptr;
 };
 

@@ -11,12 +11,12 @@ template <class T>
 class Control {
  public:
   // At most `most` samples at a time of rows [begin, begin + rows) of the batch.
-  Control(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Scratch& scratch)
+  Control(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Arena& arena)
       : problem_(problem), begin_(begin), rows_(rows), earlier_(problem.linear_hold ? 1 : 0) {
     const int64_t total = (most + earlier_) * rows;
-    values_ = scratch.take<T>(total * stride());
-    if (earlier_) line_ = scratch.take<T>(most * rows * stride());
-    sources_ = scratch.take<const T*>(total);
+    values_ = arena.take<T>(total * stride());
+    if (earlier_) line_ = arena.take<T>(most * rows * stride());
+    sources_ = arena.take<const T*>(total);
   }
 
   int64_t stride() const { return problem_.control.stride(); }

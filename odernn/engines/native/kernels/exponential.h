@@ -15,37 +15,37 @@ class ExponentialRungeKutta final : public Stepper<T> {
   // `pullback` is null for the forward sweep, which keeps nothing.
   ExponentialRungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* sums)
       : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), sums_(sums), stages_(p_.stages) {
-    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), image_size = rows * block.image_columns();
+    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), preactivation_size = rows * block.preactivation_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
-    Scratch& s = block.scratch;
-    T *image = nullptr, *gate = nullptr, *stage = nullptr, *middle = nullptr;
+    Arena& s = block.arena;
+    T *preactivation = nullptr, *gate = nullptr, *stage = nullptr, *middle = nullptr;
     if (!taped()) {
-      image = s.take<T>(image_size);
+      preactivation = s.take<T>(preactivation_size);
       gate = block.gated() ? s.take<T>(size) : nullptr;
       stage = s.take_zeros<T>(size);
       middle = p_.substeps > 1 ? s.take_zeros<T>(size) : nullptr;
     }
     for (int64_t e = 0; e < p_.evaluations(); ++e) {
       Record<T> record;
-      record.first = taped() ? s.take<T>(image_size) : image;
-      record.second = taped() && block.gated() ? s.take<T>(size) : gate;
+      record.by_preactivation = taped() ? s.take<T>(preactivation_size) : preactivation;
+      record.by_gate = taped() && block.gated() ? s.take<T>(size) : gate;
       record.source = s.take<const T*>(rows);
-      if (moved(e % stages_)) record.room = taped() ? s.take_zeros<T>(size) : stage;
+      if (moved(e % stages_)) record.buffer = taped() ? s.take_zeros<T>(size) : stage;
       if (taped() && (want_dt || multiplied(e % stages_))) record.rate = s.take<T>(size);
       records_.push_back(record);
     }
     for (int64_t k = 0; k < p_.substeps; ++k) {
-      T* room = k == 0 ? nullptr : taped() ? s.take_zeros<T>(size) : middle;
-      rooms_of_starts_.push_back(room);
+      T* buffer = k == 0 ? nullptr : taped() ? s.take_zeros<T>(size) : middle;
+      start_buffers_.push_back(buffer);
       starts_.push_back(s.take<const T*>(rows));
-      if (room != nullptr) point_at(room, columns(), rows, starts_.back());
+      if (buffer != nullptr) point_at(buffer, columns(), rows, starts_.back());
     }
     for (int64_t i = 0; i < stages_; ++i) {
       rates_.push_back(s.take<T>(size));
       cotangents_.push_back(taped() ? s.take<T>(block.rows * columns()) : nullptr);
     }
     if (taped()) kappa_ = s.take_zeros<T>(block.rows * columns());
-    rooms_ = s.take<T*>(rows);
+    buffers_ = s.take<T*>(rows);
   }
 
   void step(int64_t n, int64_t c, int64_t, const T* const* y, const T* const*, T* const* next) override {
@@ -59,7 +59,7 @@ class ExponentialRungeKutta final : public Stepper<T> {
   }
 
   void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
-    const int64_t rows = block_.rows, at = c * rows * columns(), image_at = c * rows * block_.image_columns();
+    const int64_t rows = block_.rows, at = c * rows * columns(), preactivation_at = c * rows * block_.preactivation_columns();
     const T* step = block_.step + c * rows;
     const BlockRows<T> blocks = blocks_of(c * rows);
     for (int64_t k = p_.substeps - 1; k >= 0; --k) {
@@ -74,10 +74,10 @@ class ExponentialRungeKutta final : public Stepper<T> {
         const Combination<T> sum = kappa(i, blocks, lambda);
         if (gradients_->dt != nullptr)
           add_inner(sum, record.rate + at, columns(), rows, columns(), T(1), gradients_->dt + n * p_.batch + block_.begin);
-        T *first = record.first + image_at, *second = record.second == nullptr ? nullptr : record.second + at;
-        pullback_->cotangent(p_.couplings[0], theta(k, i), c, first, second, step, sum);
+        T *by_preactivation = record.by_preactivation + preactivation_at, *by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
+        pullback_->cotangent(p_.couplings[0], theta(k, i), c, by_preactivation, by_gate, step, sum);
         if (i == 0 && last_is_added()) break;
-        pullback_->transpose(p_.couplings[0], first, block_.zeros, 0, cotangents_[i], columns());
+        pullback_->transpose(p_.couplings[0], by_preactivation, block_.zeros, 0, cotangents_[i], columns());
         const Rows<T> mu = Rows<T>::strided(cotangents_[i], columns());
         add_product(n, p_.flows[i], mu, nullptr, start);
         for (int64_t j = 0; j < i; ++j)
@@ -87,18 +87,18 @@ class ExponentialRungeKutta final : public Stepper<T> {
       back.add(p_.flows[stages_], end);
       for (int64_t i = last_is_added() ? 1 : 0; i < stages_; ++i) back.add(p_.flows[i], Rows<T>::strided(cotangents_[i], columns()));
       if (back.terms > 1 || p_.flows[stages_].place >= 0) {
-        point_at(lambda, columns(), rows, rooms_);
-        mix<T>(back, blocks, nullptr, rows, half(), true, rooms_);
+        point_at(lambda, columns(), rows, buffers_);
+        mix<T>(back, blocks, nullptr, rows, half(), true, buffers_);
       }
-      if (last_is_added()) pullback_->transpose(p_.couplings[0], records[0].first + image_at, lambda, columns(), lambda, columns());
+      if (last_is_added()) pullback_->transpose(p_.couplings[0], records[0].by_preactivation + preactivation_at, lambda, columns(), lambda, columns());
     }
   }
 
   void add_weights(int64_t count, Pullback<T>& pullback) override {
-    for (const Record<T>& record : records_) pullback.add_weights(0, record.first, record.source, count * block_.rows);
+    for (const Record<T>& record : records_) pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
   }
 
-  const T* image_cotangents() const override { return records_[0].first; }
+  const T* preactivation_cotangents() const override { return records_[0].by_preactivation; }
 
  private:
   bool taped() const { return pullback_ != nullptr; }
@@ -141,8 +141,8 @@ class ExponentialRungeKutta final : public Stepper<T> {
       Mixture<T> mixture;
       mixture.add(p_.weights[i], Rows<T>::strided(lambda, columns()));
       for (int64_t j = i + 1; j < stages_; ++j) mixture.add(a(j, i), Rows<T>::strided(cotangents_[j], columns()));
-      point_at(kappa_, columns(), block_.rows, rooms_);
-      mix<T>(mixture, blocks, nullptr, block_.rows, half(), true, rooms_);
+      point_at(kappa_, columns(), block_.rows, buffers_);
+      mix<T>(mixture, blocks, nullptr, block_.rows, half(), true, buffers_);
       sum.add(T(1), kappa_, columns());
     }
     return sum;
@@ -165,26 +165,26 @@ class ExponentialRungeKutta final : public Stepper<T> {
       for (int64_t i = 0; i < stages_; ++i) {
         const int64_t e = k * stages_ + i;
         Record<T>& record = records_[e];
-        if (record.room == nullptr) {
+        if (record.buffer == nullptr) {
           std::copy(starts_[k], starts_[k] + count, record.source);
         } else {
           Mixture<T> state;
           state.add(p_.flows[i], start);
           for (int64_t j = 0; j < i; ++j) state.add(a(i, j), Rows<T>::strided(rate(e - i + j), columns()), true);
-          point_at(record.room, columns(), count, record.source);
-          point_at(record.room, columns(), count, rooms_);
-          mix<T>(state, blocks, step, count, half(), false, rooms_);
+          point_at(record.buffer, columns(), count, record.source);
+          point_at(record.buffer, columns(), count, buffers_);
+          mix<T>(state, blocks, step, count, half(), false, buffers_);
         }
         const bool unused = last && i + 1 == stages_ && next == nullptr && record.rate == nullptr;
-        block_.evaluate(p_.couplings[0], record.source, theta(k, i), from, count, record.first, record.second, taped(),
+        block_.evaluate(p_.couplings[0], record.source, theta(k, i), from, count, record.by_preactivation, record.by_gate, taped(),
                         unused ? nullptr : rate(e));
       }
       if (last && next == nullptr) break;
       Mixture<T> end;
       end.add(p_.flows[stages_], start);
       for (int64_t i = 0; i < stages_; ++i) end.add(p_.weights[i], Rows<T>::strided(rate(k * stages_ + i), columns()), true);
-      if (!last) point_at(rooms_of_starts_[k + 1], columns(), count, rooms_);
-      mix<T>(end, blocks, step, count, half(), false, last ? next : rooms_);
+      if (!last) point_at(start_buffers_[k + 1], columns(), count, buffers_);
+      mix<T>(end, blocks, step, count, half(), false, last ? next : buffers_);
     }
   }
 
@@ -195,10 +195,10 @@ class ExponentialRungeKutta final : public Stepper<T> {
   T* sums_;
   int64_t stages_, origin_ = 0;
   std::vector<Record<T>> records_;
-  std::vector<T*> rates_, cotangents_, rooms_of_starts_;
+  std::vector<T*> rates_, cotangents_, start_buffers_;
   std::vector<const T**> starts_;
   T* kappa_ = nullptr;
-  T** rooms_;
+  T** buffers_;
 };
 
 }  // namespace odernn

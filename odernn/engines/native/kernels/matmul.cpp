@@ -145,10 +145,10 @@ void gather(const T* const* b, int64_t rows, int64_t first, int64_t width, int64
 }  // namespace
 
 template <class T>
-Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64_t inner, int64_t columns, Room& room) {
+Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64_t inner, int64_t columns, Allocator& allocator) {
   constexpr int L = kLanes<T>;
   const int64_t padded = whole_vectors<T>(columns);
-  T* data = room.take<T>(std::max<int64_t>(inner * padded, 1));
+  T* data = allocator.take<T>(std::max<int64_t>(inner * padded, 1));
   T* out = data;
   for (int64_t first = 0; first < padded; first += kPanelVectors * L) {
     const int64_t width = std::min<int64_t>(kPanelVectors * L, padded - first);
@@ -192,7 +192,7 @@ void add_outer(const T* a, int64_t a_stride, int64_t columns_a, const T* const* 
 }
 
 #define ODERNN_INSTANTIATE(T)                                                                                            \
-  template Packed<T> pack<T>(const T*, int64_t, int64_t, int64_t, int64_t, Room&);                                    \
+  template Packed<T> pack<T>(const T*, int64_t, int64_t, int64_t, int64_t, Allocator&);                                    \
   template void multiply<T>(const T* const*, int64_t, const Packed<T>&, const T*, int64_t, T*, int64_t);                  \
   template void add_outer<T>(const T*, int64_t, int64_t, const T* const*, int64_t, int64_t, T*, int64_t);
 ODERNN_INSTANTIATE(float)

@@ -1,7 +1,7 @@
 // The two matrix products of a recurrent network, for rows that lie anywhere and few of them: no packing of the rows, weights packed once.
 #pragma once
 
-#include "scratch.h"
+#include "arena.h"
 #include "simd.h"
 
 namespace odernn {
@@ -19,7 +19,7 @@ struct Packed {
 
 // Entry (i, j) of the result is source[i * row_stride + j * column_stride] for i < inner, j < columns; padding is zero.
 template <class T>
-Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64_t inner, int64_t columns, Room& room);
+Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64_t inner, int64_t columns, Allocator& allocator);
 
 // out[r] = initial[r] + a[r] w for r < rows; `initial` may be `out` itself, or one row (initial_stride = 0).
 template <class T>

@@ -18,50 +18,50 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
                                          const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
                                          const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
                                          c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
-                                         at::ArrayRef<double> c, at::IntArrayRef parts, at::IntArrayRef places, int64_t substeps, bool keep) {
+                                         at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places, int64_t substeps, bool save) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,     parts,      places,      substeps};
+                            kind, squash, hold,    family,       a,    b,      c,     moved,      places,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
   const bool two_step = family == "two-step";
-  Tensor kept = keep ? result({times * (two_step ? substeps : 1), batch, columns}, y0) : nothing(y0);
+  Tensor saved = save ? result({times * (two_step ? substeps : 1), batch, columns}, y0) : nothing(y0);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor last_but_one = two_step ? at::empty({batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
-    Scratch scratch;
-    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, scratch);
-    scalar_t *k = data_or_null<scalar_t>(kept), *end = last.data_ptr<scalar_t>(), *previous = data_or_null<scalar_t>(last_but_one);
-    for_parts(batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
+    Arena arena;
+    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, arena);
+    scalar_t *k = data_or_null<scalar_t>(saved), *end = last.data_ptr<scalar_t>(), *previous = data_or_null<scalar_t>(last_but_one);
+    for_shards(batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
   });
-  return {kept, last, last_but_one};
+  return {saved, last, last_but_one};
 }
 
-// Sums over rows for each part of the batch; added to the first part's at the end, in order.
+// Sums over rows for each shard of the batch; added to the first shard's at the end, in order.
 template <class T>
 class PartialSums {
  public:
-  PartialSums(const Problem<T>& problem, int64_t parts, Scratch& scratch)
-      : weight_(problem.image.stride() * problem.state.padded),
+  PartialSums(const Problem<T>& problem, int64_t shards, Arena& arena)
+      : weight_(problem.preactivation.stride() * problem.state.padded),
         blocks_(problem.block_numbers),
         input_(problem.affine ? problem.control.stride() * (problem.inputs + 1) : 0),
-        parts_(static_cast<size_t>(parts)) {
-    for (Sums<T>& sums : parts_) {
-      for (size_t i = 0; i < problem.couplings.size(); ++i) sums.couplings.push_back(scratch.take_zeros<T>(weight_));
-      sums.blocks = scratch.take_zeros<T>(blocks_);
-      sums.input = scratch.take_zeros<T>(input_);
+        shards_(static_cast<size_t>(shards)) {
+    for (Sums<T>& sums : shards_) {
+      for (size_t i = 0; i < problem.couplings.size(); ++i) sums.couplings.push_back(arena.take_zeros<T>(weight_));
+      sums.blocks = arena.take_zeros<T>(blocks_);
+      sums.input = arena.take_zeros<T>(input_);
     }
   }
 
-  Sums<T>& operator[](int64_t i) { return parts_[static_cast<size_t>(i)]; }
+  Sums<T>& operator[](int64_t i) { return shards_[static_cast<size_t>(i)]; }
 
   const Sums<T>& total() {
-    for (size_t i = 1; i < parts_.size(); ++i) {
-      for (size_t j = 0; j < parts_[0].couplings.size(); ++j) add(parts_[i].couplings[j], parts_[0].couplings[j], weight_);
-      add(parts_[i].blocks, parts_[0].blocks, blocks_);
-      add(parts_[i].input, parts_[0].input, input_);
+    for (size_t i = 1; i < shards_.size(); ++i) {
+      for (size_t j = 0; j < shards_[0].couplings.size(); ++j) add(shards_[i].couplings[j], shards_[0].couplings[j], weight_);
+      add(shards_[i].blocks, shards_[0].blocks, blocks_);
+      add(shards_[i].input, shards_[0].input, input_);
     }
-    return parts_[0];
+    return shards_[0];
   }
 
  private:
@@ -70,7 +70,7 @@ class PartialSums {
   }
 
   int64_t weight_, blocks_, input_;
-  std::vector<Sums<T>> parts_;
+  std::vector<Sums<T>> shards_;
 };
 
 template <class T>
@@ -78,9 +78,9 @@ void copy_weight_gradient(const Problem<T>& p, const Sums<T>& sums, T* out) {
   const int64_t n = p.state.width, columns = p.state.columns();
   for (size_t i = 0; i < p.couplings.size(); ++i) {
     T* block = out + p.couplings[i].target * n * columns + p.couplings[i].source * n;
-    for (int64_t s = 0; s < p.image.segments; ++s)
+    for (int64_t s = 0; s < p.preactivation.groups; ++s)
       for (int64_t r = 0; r < n; ++r) {
-        const T* row = sums.couplings[i] + (s * p.image.padded + r) * p.state.padded;
+        const T* row = sums.couplings[i] + (s * p.preactivation.padded + r) * p.state.padded;
         std::copy(row, row + n, block + (s * n + r) * columns);
       }
   }
@@ -89,7 +89,7 @@ void copy_weight_gradient(const Problem<T>& p, const Sums<T>& sums, T* out) {
 template <class T>
 void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias) {
   const int64_t stride = p.control.stride();
-  for (int64_t s = 0; s < p.control.segments; ++s)
+  for (int64_t s = 0; s < p.control.groups; ++s)
     for (int64_t r = 0; r < p.control.width; ++r) {
       const T* column = sums + s * p.control.padded + r;
       for (int64_t i = 0; i < p.inputs; ++i) *weight++ = column[i * stride];
@@ -99,19 +99,19 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
 
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTensor& grad_last,
+Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
                const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
                const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
                const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind, c10::string_view squash,
-               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts, at::IntArrayRef places,
+               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
                int64_t substeps, bool want_samples, bool want_dt) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,     parts,      places,      substeps};
+                            kind, squash, hold,    family,       a,    b,      c,     moved,      places,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const int64_t states = times * (family == "two-step" ? substeps : 1);
-  check_tensor("kept", kept, {states, batch, columns}, y0);
-  if (grad_kept.has_value()) check_tensor("grad_kept", *grad_kept, {states, batch, columns}, y0);
+  check_tensor("saved", saved, {states, batch, columns}, y0);
+  if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, {states, batch, columns}, y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
@@ -129,10 +129,10 @@ Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTenso
   Tensor g_dt_previous = carry ? at::zeros({batch}, y0.options()) : nothing(y0);
 
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::pull_back", [&] {
-    Scratch scratch;
-    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kBoth, scratch);
+    Arena arena;
+    const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kBoth, arena);
     Gradients<scalar_t> g;
-    g.kept = data_or_null<scalar_t>(grad_kept);
+    g.saved = data_or_null<scalar_t>(grad_saved);
     g.end = data_or_null<scalar_t>(grad_last);
     g.end_previous = data_or_null<scalar_t>(grad_last_but_one);
     g.y0 = g_y0.data_ptr<scalar_t>();
@@ -141,9 +141,9 @@ Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTenso
     g.dt = data_or_null<scalar_t>(g_dt);
     g.y_previous = data_or_null<scalar_t>(g_y_previous);
     g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
-    PartialSums<scalar_t> sums(problem, count_parts(batch), scratch);
-    const scalar_t* k = kept.const_data_ptr<scalar_t>();
-    for_parts(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
+    PartialSums<scalar_t> sums(problem, count_shards(batch), arena);
+    const scalar_t* k = saved.const_data_ptr<scalar_t>();
+    for_shards(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
     if (blocks.has_value()) std::copy(total.blocks, total.blocks + problem.block_numbers, g_blocks.data_ptr<scalar_t>());
@@ -153,12 +153,12 @@ Ten pull_back(const Tensor& kept, const MaybeTensor& grad_kept, const MaybeTenso
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 
-// For the tests: how many threads run the parts of a batch. Part number `failing`, if there is one, throws.
+// For the tests: how many threads run the shards of a batch. Shard number `failing`, if there is one, throws.
 int64_t count_threads(int64_t batch, int64_t failing) {
   TORCH_CHECK_VALUE(batch >= 1, "`batch` is ", batch, "; give at least 1");
-  std::vector<std::thread::id> ids(static_cast<size_t>(count_parts(batch)));
-  for_parts(batch, [&](int64_t i, int64_t, int64_t) {
-    TORCH_CHECK_VALUE(i != failing, "part ", i, " was told to fail");
+  std::vector<std::thread::id> ids(static_cast<size_t>(count_shards(batch)));
+  for_shards(batch, [&](int64_t i, int64_t, int64_t) {
+    TORCH_CHECK_VALUE(i != failing, "shard ", i, " was told to fail");
     ids[static_cast<size_t>(i)] = std::this_thread::get_id();
   });
   return static_cast<int64_t>(std::set<std::thread::id>(ids.begin(), ids.end()).size());

@@ -1,4 +1,4 @@
-// The rows of a batch, shared out among as many threads as torch has: each part runs through all of time alone.
+// The rows of a batch, shared out among as many threads as torch has: each shard runs through all of time alone.
 #pragma once
 
 #include <ATen/Parallel.h>
@@ -14,7 +14,7 @@
 
 namespace odernn {
 
-inline int64_t count_parts(int64_t batch) { return std::min<int64_t>(at::get_num_threads(), batch); }
+inline int64_t count_shards(int64_t batch) { return std::min<int64_t>(at::get_num_threads(), batch); }
 
 #ifdef _OPENMP
 
@@ -56,11 +56,11 @@ void in_parallel(int64_t count, const Work& work) {
 
 #endif
 
-// work(i, begin, end): part i of count_parts(batch) of the rows [0, batch), of which there is one at least.
+// work(i, begin, end): shard i of count_shards(batch) of the rows [0, batch), of which there is one at least.
 template <class Work>
-void for_parts(int64_t batch, const Work& work) {
-  const int64_t parts = count_parts(batch);
-  in_parallel(parts, [&](int64_t i) { work(i, batch * i / parts, batch * (i + 1) / parts); });
+void for_shards(int64_t batch, const Work& work) {
+  const int64_t shards = count_shards(batch);
+  in_parallel(shards, [&](int64_t i) { work(i, batch * i / shards, batch * (i + 1) / shards); });
 }
 
 }  // namespace odernn

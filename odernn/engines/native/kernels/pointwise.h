@@ -6,14 +6,14 @@
 
 namespace odernn {
 
-// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `first` holds the image (of kTanh and kLinear with the
+// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `by_preactivation` holds the preactivation (of kTanh and kLinear with the
 // control added).
 template <class T>
 struct Rates {
   int64_t rows, columns;
-  T* first;          // in: the image. out, if asked: d rate / d image (gated: through the candidate), but what is constantly one
-  T* second;         // gated: d rate / d image through the gate
-  int64_t stride;    // of first and second
+  T* by_preactivation;          // in: the preactivation. out, if asked: d rate / d preactivation (gated: through the candidate), but what is constantly one
+  T* by_gate;         // gated: d rate / d preactivation through the gate
+  int64_t stride;    // of by_preactivation and by_gate
   const T* control;  // gated: (candidate, gate), each `columns` wide
   int64_t control_stride;
   T* rate;           // or null
@@ -23,12 +23,12 @@ struct Rates {
 template <class T, bool kWantRate, bool kWantDerivative>
 void tanh_rates(const Rates<T>& f) {
   for (int64_t r = 0; r < f.rows; ++r) {
-    T* first = f.first + r * f.stride;
+    T* by_preactivation = f.by_preactivation + r * f.stride;
     T* rate = kWantRate ? f.rate + r * f.rate_stride : nullptr;
     for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
-      const Vector<T> k = tanh_of<T>(load(first + i));
+      const Vector<T> k = tanh_of<T>(load(by_preactivation + i));
       if (kWantRate) store(rate + i, k);
-      if (kWantDerivative) store(first + i, splat<T>(1) - k * k);
+      if (kWantDerivative) store(by_preactivation + i, splat<T>(1) - k * k);
     }
   }
 }
@@ -36,19 +36,19 @@ void tanh_rates(const Rates<T>& f) {
 template <class T, bool kWantRate, bool kWantDerivative>
 void gated_rates(const Rates<T>& f) {
   for (int64_t r = 0; r < f.rows; ++r) {
-    T* first = f.first + r * f.stride;
+    T* by_preactivation = f.by_preactivation + r * f.stride;
     const T* candidate = f.control + r * f.control_stride;
     const T* gate = candidate + f.columns;
     for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
-      const Vector<T> p = load(first + i);
+      const Vector<T> p = load(by_preactivation + i);
       const Fraction<T> c = tanh_fraction<T>(p + load(candidate + i));
       const Fraction<T> g = logistic_fraction<T>(p + load(gate + i));
       const Vector<T> inverse = splat<T>(1) / (c.under * g.under);  // one division for both
       if (kWantRate) store(f.rate + r * f.rate_stride + i, (c.over * g.over) * inverse);
       if (kWantDerivative) {
         const Vector<T> t = c.over * g.under * inverse, s = g.over * c.under * inverse;
-        store(first + i, s * (splat<T>(1) - t * t));
-        store(f.second + r * f.stride + i, s * (splat<T>(1) - s) * t);
+        store(by_preactivation + i, s * (splat<T>(1) - t * t));
+        store(f.by_gate + r * f.stride + i, s * (splat<T>(1) - s) * t);
       }
     }
   }
@@ -58,20 +58,20 @@ template <class T, bool kWantRate, bool>
 void linear_rates(const Rates<T>& f) {
   if (!kWantRate) return;
   for (int64_t r = 0; r < f.rows; ++r)
-    for (int64_t i = 0; i < f.columns; i += kLanes<T>) store(f.rate + r * f.rate_stride + i, load(f.first + r * f.stride + i));
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>) store(f.rate + r * f.rate_stride + i, load(f.by_preactivation + r * f.stride + i));
 }
 
-// The image is (p_1, p_2), each `columns` wide; the derivative by p_2 takes the place of p_2.
+// The preactivation is (p_1, p_2), each `columns` wide; the derivative by p_2 takes the place of p_2.
 template <class T, bool kWantRate, bool kWantDerivative>
 void linear_plus_tanh_rates(const Rates<T>& f) {
   for (int64_t r = 0; r < f.rows; ++r) {
-    const T* linear = f.first + r * f.stride;
-    T* image = f.first + r * f.stride + f.columns;
+    const T* linear = f.by_preactivation + r * f.stride;
+    T* preactivation = f.by_preactivation + r * f.stride + f.columns;
     const T* control = f.control + r * f.control_stride;
     for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
-      const Vector<T> k = tanh_of<T>(load(image + i) + load(control + i));
+      const Vector<T> k = tanh_of<T>(load(preactivation + i) + load(control + i));
       if (kWantRate) store(f.rate + r * f.rate_stride + i, load(linear + i) + k);
-      if (kWantDerivative) store(image + i, splat<T>(1) - k * k);
+      if (kWantDerivative) store(preactivation + i, splat<T>(1) - k * k);
     }
   }
 }
@@ -93,27 +93,27 @@ void compute_rates(Kind kind, const Rates<T>& f, bool derivative) {
   return compute_rates<T, true, false>(kind, f);
 }
 
-// What comes back through one evaluation. On entry `first` (and `second`) hold the derivatives; `first` becomes the cotangent of the image,
+// What comes back through one evaluation. On entry `by_preactivation` (and `by_gate`) hold the derivatives; `by_preactivation` becomes the cotangent of the preactivation,
 // and `through` is called with those of the control: (row, column of the control, cotangent).
 template <Kind kKind, class T, class Through>
-inline void pull_back_rate(int64_t r, int64_t i, int64_t columns, Vector<T> kappa, T* first, const T* second, const Through& through) {
+inline void pull_back_rate(int64_t r, int64_t i, int64_t columns, Vector<T> kappa, T* by_preactivation, const T* by_gate, const Through& through) {
   if constexpr (kKind == Kind::kLinear) {
-    store(first + i, kappa);
+    store(by_preactivation + i, kappa);
     through(r, i, kappa);
   } else if constexpr (kKind == Kind::kLinearPlusTanh) {
-    const Vector<T> v = load(first + columns + i) * kappa;
-    store(first + i, kappa);
-    store(first + columns + i, v);
+    const Vector<T> v = load(by_preactivation + columns + i) * kappa;
+    store(by_preactivation + i, kappa);
+    store(by_preactivation + columns + i, v);
     through(r, i, v);
   } else {
-    const Vector<T> candidate = load(first + i) * kappa;
+    const Vector<T> candidate = load(by_preactivation + i) * kappa;
     through(r, i, candidate);
     if constexpr (kKind == Kind::kGatedTanh) {
-      const Vector<T> gate = load(second + i) * kappa;
+      const Vector<T> gate = load(by_gate + i) * kappa;
       through(r, columns + i, gate);
-      store(first + i, candidate + gate);
+      store(by_preactivation + i, candidate + gate);
     } else {
-      store(first + i, candidate);
+      store(by_preactivation + i, candidate);
     }
   }
 }

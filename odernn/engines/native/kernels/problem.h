@@ -9,46 +9,46 @@ namespace odernn {
 
 constexpr size_t kMostTerms = 16;  // of a sum of stages and states
 
-// dy/dt from the image p and the control u: see arguments.cpp, which names them.
+// dy/dt from the preactivation p and the control u: see arguments.cpp, which names them.
 enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh };
 enum class Family { kRungeKutta, kExponential, kShears, kTwoStep };
 
-// A row of `segments` equal parts, each padded to whole vectors in working memory. Padding holds zeros throughout: the image of zero is
+// A row of `groups` equal groups of columns, each padded to whole vectors in working memory. Padding holds zeros throughout: the preactivation of zero is
 // zero and every kind maps zero to zero.
 struct Layout {
-  int64_t segments = 1, width = 0, padded = 0;
+  int64_t groups = 1, width = 0, padded = 0;
 
   template <class T>
-  static Layout of(int64_t segments, int64_t columns) {
-    return {segments, columns / segments, whole_vectors<T>(columns / segments)};
+  static Layout of(int64_t groups, int64_t columns) {
+    return {groups, columns / groups, whole_vectors<T>(columns / groups)};
   }
-  int64_t columns() const { return segments * width; }
-  int64_t stride() const { return segments * padded; }
+  int64_t columns() const { return groups * width; }
+  int64_t stride() const { return groups * padded; }
   bool same() const { return width == padded; }  // the caller's rows and the padded ones look alike
 };
 
 template <class T>
 void copy_padded(const Layout& layout, const T* row, T* padded) {
-  for (int64_t s = 0; s < layout.segments; ++s)
+  for (int64_t s = 0; s < layout.groups; ++s)
     for (int64_t i = 0; i < layout.padded; ++i)
       padded[s * layout.padded + i] = i < layout.width ? row[s * layout.width + i] : T(0);
 }
 
 template <class T>
 void copy_back(const Layout& layout, const T* padded, T* row) {
-  for (int64_t s = 0; s < layout.segments; ++s)
+  for (int64_t s = 0; s < layout.groups; ++s)
     for (int64_t i = 0; i < layout.width; ++i) row[s * layout.width + i] = padded[s * layout.padded + i];
 }
 
-// One block of K: it maps a segment of the state to the image that drives a segment of the rate.
+// One block of K: it maps the state, or a half of it, to the preactivation that drives the rate, or a half of that.
 template <class T>
 struct Coupling {
-  Packed<T> image;     // source -> image, K^T
-  Packed<T> pullback;  // image -> source, K
-  int64_t source = 0, target = 0;  // segments
+  Packed<T> forward;     // source -> preactivation, K^T
+  Packed<T> pullback;  // preactivation -> source, K
+  int64_t source = 0, target = 0;  // halves of the state; 0 where K is one block
 };
 
-// One substep of a partitioned method moves one segment of the state along a rate that depends on the other alone.
+// One substep of a partitioned method moves one half of the state along a rate that depends on the other alone.
 template <class T>
 struct Shear {
   int coupling;
@@ -67,7 +67,7 @@ template <class T>
 struct Problem {
   int64_t times = 0, batch = 0, inputs = 0;
   Layout state, control;
-  Layout image;  // of one evaluation
+  Layout preactivation;  // of one evaluation
   Kind kind = Kind::kTanh;
   Family family = Family::kRungeKutta;
   bool linear_hold = false;
@@ -97,8 +97,8 @@ struct Problem {
   std::vector<Coupling<T>> couplings;
 
   T step(int64_t time, int64_t row) const { return dt[time * dt_time + row * dt_row]; }
-  // States kept for each sample: the two-step method needs those between samples too.
-  int64_t kept() const { return family == Family::kTwoStep ? substeps : 1; }
+  // States saved for each sample: the two-step method needs those between samples too.
+  int64_t saved_per_sample() const { return family == Family::kTwoStep ? substeps : 1; }
   int64_t evaluations() const {
     if (family == Family::kShears) return static_cast<int64_t>(shears.size());
     return family == Family::kTwoStep ? substeps : substeps * stages;
@@ -109,7 +109,7 @@ struct Problem {
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* kept = nullptr;          // of every kept state (times * kept, batch, state)
+  const T* saved = nullptr;          // of every saved state (times * saved_per_sample, batch, state)
   const T* end = nullptr;           // of the last state (batch, state)
   const T* end_previous = nullptr;  // two-step: of the last state but one
 
@@ -121,20 +121,20 @@ struct Gradients {
   T* dt_previous = nullptr;  // (batch)
 };
 
-// Sums over rows, one for each part of the batch, added up in order at the end.
+// Sums over rows, one for each shard of the batch, added up in order at the end.
 template <class T>
 struct Sums {
-  std::vector<T*> couplings;  // (image columns padded, source columns padded), in the layout of the image
+  std::vector<T*> couplings;  // (preactivation columns padded, source columns padded), in the layout of the preactivation
   T* blocks = nullptr;        // as the problem's
   T* input = nullptr;         // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
 };
 
 // Rows [begin, end) of the batch through all of time.
-// `kept` (times * kept, batch, state) or null; `end`, `end_previous` (batch, state) or null.
+// `saved` (times * saved_per_sample, batch, state) or null; `end`, `end_previous` (batch, state) or null.
 template <class T>
-void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* kept, T* last, T* last_but_one);
+void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one);
 
 template <class T>
-void pull_back_rows(const Problem<T>& problem, const T* kept, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end);
+void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end);
 
 }  // namespace odernn

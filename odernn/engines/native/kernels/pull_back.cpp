@@ -1,5 +1,5 @@
-// The adjoint: the rows of a part of the batch back through all of time, block of time by block of time. The derivatives of a block are
-// recomputed from the kept states at once; only the recursion of lambda is sequential; the weight gradients are one product a block.
+// The adjoint: the rows of a shard of the batch back through all of time, block of time by block of time. The derivatives of a block are
+// recomputed from the saved states at once; only the recursion of lambda is sequential; the weight gradients are one product a block.
 #include "sweep.h"
 
 namespace odernn {
@@ -7,7 +7,7 @@ namespace {
 
 template <class T>
 int64_t samples_per_block(const Problem<T>& p, int64_t rows) {
-  const int64_t derivatives = p.kind == Kind::kGatedTanh ? 2 : p.image.segments;
+  const int64_t derivatives = p.kind == Kind::kGatedTanh ? 2 : p.preactivation.groups;
   const int64_t numbers = p.evaluations() * (1 + derivatives) * p.state.padded + 2 * p.control.stride();
   const int64_t count = kTapeBytes / static_cast<int64_t>(sizeof(T)) / (rows * numbers);
   return std::max<int64_t>(1, std::min(p.times, count));
@@ -17,7 +17,7 @@ template <class T>
 void add_rows(const Problem<T>& p, const T* rows, int64_t begin, int64_t count, T* lambda) {
   const int64_t stride = p.state.stride();
   for (int64_t r = 0; r < count; ++r)
-    for (int64_t s = 0; s < p.state.segments; ++s)
+    for (int64_t s = 0; s < p.state.groups; ++s)
       for (int64_t i = 0; i < p.state.width; ++i)
         lambda[r * stride + s * p.state.padded + i] += rows[(begin + r) * p.state.columns() + s * p.state.width + i];
 }
@@ -29,14 +29,14 @@ void copy_rows(const Problem<T>& p, const T* padded, int64_t begin, int64_t coun
 }
 
 template <class T>
-void pull_back_block(const Problem<T>& p, const T* kept, const Gradients<T>& g, Sums<T>& sums, int64_t begin, int64_t rows) {
-  Scratch scratch;
+void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g, Sums<T>& sums, int64_t begin, int64_t rows) {
+  Arena arena;
   const int64_t most = samples_per_block(p, rows);
-  Block<T> block(p, begin, rows, most, scratch);
+  Block<T> block(p, begin, rows, most, arena);
   Pullback<T> pullback(block, sums, sums.input != nullptr || g.samples != nullptr || g.before != nullptr);
   const auto stepper = make_stepper<T>(block, &pullback, &g, sums.blocks);
-  States<T> states(p, kept, begin, rows, most, scratch);
-  T* lambda = scratch.take_zeros<T>(rows * p.state.stride());
+  States<T> states(p, saved, begin, rows, most, arena);
+  T* lambda = arena.take_zeros<T>(rows * p.state.stride());
   T* carried = p.family == Family::kTwoStep ? static_cast<TwoStep<T>&>(*stepper).carried() : nullptr;
   if (g.end != nullptr) add_rows(p, g.end, begin, rows, lambda);
   if (g.end_previous != nullptr && carried != nullptr) add_rows(p, g.end_previous, begin, rows, carried);
@@ -47,13 +47,13 @@ void pull_back_block(const Problem<T>& p, const T* kept, const Gradients<T>& g, 
     states.fill(first, count);
     stepper->record(first, count, states);
     pullback.begin(count);
-    for (int64_t i = count * p.kept() - 1; i >= 0; --i) {
-      const int64_t c = i / p.kept(), state = first * p.kept() + i;
-      if (g.kept != nullptr) add_rows(p, g.kept + state * p.batch * p.state.columns(), begin, rows, lambda);
-      stepper->reverse(first + c, c, i % p.kept(), states, lambda);
+    for (int64_t i = count * p.saved_per_sample() - 1; i >= 0; --i) {
+      const int64_t c = i / p.saved_per_sample(), state = first * p.saved_per_sample() + i;
+      if (g.saved != nullptr) add_rows(p, g.saved + state * p.batch * p.state.columns(), begin, rows, lambda);
+      stepper->reverse(first + c, c, i % p.saved_per_sample(), states, lambda);
     }
     stepper->add_weights(count, pullback);
-    pullback.finish(first, count, stepper->image_cotangents(), g);
+    pullback.finish(first, count, stepper->preactivation_cotangents(), g);
     end = first;
   }
   copy_rows(p, lambda, begin, rows, g.y0);
@@ -63,9 +63,9 @@ void pull_back_block(const Problem<T>& p, const T* kept, const Gradients<T>& g, 
 }  // namespace
 
 template <class T>
-void pull_back_rows(const Problem<T>& problem, const T* kept, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end) {
+void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end) {
   for_row_blocks(problem, begin, end,
-                 [&](int64_t first, int64_t rows) { pull_back_block(problem, kept, gradients, sums, first, rows); });
+                 [&](int64_t first, int64_t rows) { pull_back_block(problem, saved, gradients, sums, first, rows); });
 }
 
 template void pull_back_rows<float>(const Problem<float>&, const float*, const Gradients<float>&, Sums<float>&, int64_t, int64_t);

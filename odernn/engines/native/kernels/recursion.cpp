@@ -42,18 +42,18 @@ void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
 template <class T>
 class Rows {
  public:
-  Rows(const Recursion<T>& recursion, int64_t begin, int64_t rows, Scratch& scratch)
+  Rows(const Recursion<T>& recursion, int64_t begin, int64_t rows, Arena& arena)
       : p_(recursion), begin_(begin), rows_(rows), padded_(whole_vectors<T>(recursion.width)) {
-    for (int64_t s = 0; s < p_.segments; ++s) lambda_.push_back(scratch.take_zeros<T>(rows * padded_));
-    if (p_.family == Family::kTwoStep) carried_ = scratch.take_zeros<T>(rows * padded_);
+    for (int64_t s = 0; s < p_.halves; ++s) lambda_.push_back(arena.take_zeros<T>(rows * padded_));
+    if (p_.family == Family::kTwoStep) carried_ = arena.take_zeros<T>(rows * padded_);
     if (p_.family == Family::kRungeKutta)
-      for (int64_t i = 0; i < p_.stages; ++i) mu_.push_back(scratch.take<T>(rows * padded_));
-    zeros_ = scratch.take_zeros<T>(padded_);
-    cotangents_ = scratch.take<const T*>(rows);
+      for (int64_t i = 0; i < p_.stages; ++i) mu_.push_back(arena.take<T>(rows * padded_));
+    zeros_ = arena.take_zeros<T>(padded_);
+    cotangents_ = arena.take<const T*>(rows);
   }
 
   void run() {
-    for (int64_t s = 0; s < p_.segments; ++s) add(p_.lambda, s, lambda_[s]);
+    for (int64_t s = 0; s < p_.halves; ++s) add(p_.lambda, s, lambda_[s]);
     if (p_.carried != nullptr) add(p_.carried, 0, carried_);
     for (int64_t n = p_.steps - 1; n >= 0; --n) {
       add_trajectory(n);
@@ -63,21 +63,21 @@ class Rows {
         case Family::kTwoStep: two_step(n); break;
       }
     }
-    for (int64_t s = 0; s < p_.segments; ++s) copy(lambda_[s], s, p_.out);
+    for (int64_t s = 0; s < p_.halves; ++s) copy(lambda_[s], s, p_.out);
     if (carried_ != nullptr) copy(carried_, 0, p_.out_carried);
   }
 
  private:
-  int64_t columns() const { return p_.segments * p_.width; }
+  int64_t columns() const { return p_.halves * p_.width; }
 
-  void add(const T* from, int64_t segment, T* to) {
+  void add(const T* from, int64_t half, T* to) {
     for (int64_t r = 0; r < rows_; ++r)
-      add_scaled(p_.width, T(1), from + (begin_ + r) * columns() + segment * p_.width, to + r * padded_);
+      add_scaled(p_.width, T(1), from + (begin_ + r) * columns() + half * p_.width, to + r * padded_);
   }
 
-  void copy(const T* from, int64_t segment, T* to) {
+  void copy(const T* from, int64_t half, T* to) {
     for (int64_t r = 0; r < rows_; ++r)
-      std::copy(from + r * padded_, from + r * padded_ + p_.width, to + (begin_ + r) * columns() + segment * p_.width);
+      std::copy(from + r * padded_, from + r * padded_ + p_.width, to + (begin_ + r) * columns() + half * p_.width);
   }
 
   // The gradient of the state after step n itself. The last step has the last one.
@@ -85,18 +85,18 @@ class Rows {
     const int64_t after = p_.steps - 1 - n, count = (p_.steps + p_.every - 1) / p_.every;
     if (p_.trajectory == nullptr || after % p_.every != 0) return;
     const T* rows = p_.trajectory + (count - 1 - after / p_.every) * p_.batch * columns();
-    for (int64_t s = 0; s < p_.segments; ++s) add(rows, s, lambda_[s]);
+    for (int64_t s = 0; s < p_.halves; ++s) add(rows, s, lambda_[s]);
   }
 
   T* kappa(int64_t n, int64_t i, int64_t r) const { return p_.kappa + ((n * p_.stages + i) * p_.batch + begin_ + r) * p_.width; }
 
   // out = initial + (D_p kappa) K + D_y kappa for stage i of step n, whose kappa is known.
   void pull_back(int64_t n, int64_t i, const Packed<T>& pullback, const T* initial, int64_t initial_stride, T* out) {
-    const int64_t first = (n * p_.stages + i) * p_.batch + begin_, image = p_.groups * p_.width;
+    const int64_t first = (n * p_.stages + i) * p_.batch + begin_, preactivation = p_.groups * p_.width;
     for (int64_t r = 0; r < rows_; ++r) {
-      const T* derivative = p_.image_derivative + (first + r) * image;
-      T* cotangent = p_.image_cotangent + (first + r) * image;
-      for (int64_t g = 0; g < image; g += p_.width) product(p_.width, derivative + g, kappa(n, i, r), cotangent + g);
+      const T* derivative = p_.preactivation_derivative + (first + r) * preactivation;
+      T* cotangent = p_.preactivation_cotangent + (first + r) * preactivation;
+      for (int64_t g = 0; g < preactivation; g += p_.width) product(p_.width, derivative + g, kappa(n, i, r), cotangent + g);
       cotangents_[r] = cotangent;
     }
     multiply(cotangents_, rows_, pullback, initial, initial_stride, out, padded_);
@@ -124,7 +124,7 @@ class Rows {
 
   void shears(int64_t n) {
     for (int64_t e = p_.stages - 1; e >= 0; --e) {
-      const int64_t moved = p_.parts[e];
+      const int64_t moved = p_.moved[e];
       T *lambda = lambda_[moved], *other = lambda_[1 - moved];
       for (int64_t r = 0; r < rows_; ++r)
         scale(p_.width, p_.schedules[0].at(n, begin_ + r) * p_.b[e], lambda + r * padded_, kappa(n, e, r));
@@ -156,9 +156,9 @@ void recur_rows(const Recursion<T>& recursion, int64_t begin, int64_t end) {
   constexpr int64_t kMost = 2 * kTileRows;
   const int64_t n = end - begin, blocks = (n + kMost - 1) / kMost;
   for (int64_t i = 0; i < blocks; ++i) {
-    Scratch scratch;
+    Arena arena;
     const int64_t first = n * i / blocks;
-    Rows<T>(recursion, begin + first, n * (i + 1) / blocks - first, scratch).run();
+    Rows<T>(recursion, begin + first, n * (i + 1) / blocks - first, arena).run();
   }
 }
 

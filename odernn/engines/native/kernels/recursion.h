@@ -20,22 +20,22 @@ template <class T>
 struct Recursion {
   Family family = Family::kRungeKutta;
   int64_t steps = 0, stages = 0, batch = 0;
-  int64_t segments = 1, width = 0;  // of the state: partitioned methods move one of two segments at a time
-  int64_t groups = 1;               // an image is groups * width wide
+  int64_t halves = 1, width = 0;  // of the state: partitioned methods move one of two halves at a time
+  int64_t groups = 1;               // a preactivation is groups * width wide
   int64_t every = 1;                // steps from one gradient in `trajectory` to the next; the last step has one
 
   std::vector<T> a, b;
-  std::vector<int64_t> parts;
+  std::vector<int64_t> moved;
   std::vector<Schedule<T>> schedules;  // dt, or the two-step method's weights e, w, s
-  std::vector<Packed<T>> pullbacks;    // the image that drives a segment -> the state that it is made of
+  std::vector<Packed<T>> pullbacks;    // the preactivation that drives a half -> the state that it is made of
 
-  const T* image_derivative = nullptr;  // (steps, stages, batch, groups * width)
+  const T* preactivation_derivative = nullptr;  // (steps, stages, batch, groups * width)
   const T* state_derivative = nullptr;  // (steps, stages, batch, width) or null
   const T* trajectory = nullptr;        // (steps / every, rounded up, batch, state) or null
   const T* lambda = nullptr;            // (batch, state)
   const T* carried = nullptr;           // two-step: (batch, state) or null
 
-  T* image_cotangent = nullptr;  // as image_derivative
+  T* preactivation_cotangent = nullptr;  // as preactivation_derivative
   T* kappa = nullptr;            // (steps, stages, batch, width)
   T* out = nullptr;              // (batch, state)
   T* out_carried = nullptr;      // two-step: (batch, state)

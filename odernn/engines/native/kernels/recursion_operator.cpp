@@ -12,22 +12,22 @@ namespace odernn {
 namespace {
 
 struct Given {
-  const Tensor &lambda, &weight, &image_derivative;
+  const Tensor &lambda, &weight, &preactivation_derivative;
   const MaybeTensor &state_derivative, &trajectory, &carried;
   at::TensorList schedules;
   c10::string_view family;
   at::ArrayRef<double> a, b;
-  at::IntArrayRef parts;
+  at::IntArrayRef moved;
   int64_t substeps;
 
   bool is(const char* name) const { return family == name; }
   int64_t batch() const { return lambda.size(0); }
   int64_t columns() const { return lambda.size(1); }
-  int64_t segments() const { return is("shears") ? 2 : 1; }
-  int64_t width() const { return columns() / segments(); }
+  int64_t halves() const { return is("shears") ? 2 : 1; }
+  int64_t width() const { return columns() / halves(); }
   int64_t groups() const { return weight.size(0) / columns(); }
   int64_t stages() const { return is("two-step") ? 1 : static_cast<int64_t>(b.size()); }
-  int64_t steps() const { return image_derivative.size(0); }
+  int64_t steps() const { return preactivation_derivative.size(0); }
 };
 
 void check_family(const Given& x) {
@@ -37,8 +37,8 @@ void check_family(const Given& x) {
     TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages, " stages has ",
                       stages * stages);
   } else if (x.is("shears")) {
-    TORCH_CHECK_VALUE(x.parts.size() == stages, "`parts` has ", x.parts.size(), " entries and `b` ", stages, "; give as many");
-    for (const int64_t part : x.parts) TORCH_CHECK_VALUE(part == 0 || part == 1, "`parts` has the entry ", part, "; give 0 or 1");
+    TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages, "; give as many");
+    for (const int64_t half : x.moved) TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; give 0 or 1");
     TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(), " columns; partitioned methods need an even number");
     TORCH_CHECK_VALUE(!x.state_derivative.has_value(), "`state_derivative` is given and `family` is 'shears'; ",
                       "a rate of a partitioned field does not depend on the half that it moves");
@@ -65,42 +65,42 @@ void check(const Given& x) {
   TORCH_CHECK_VALUE(fits, "`weight` has shape ", x.weight.sizes(), "; wanted (a multiple of ", columns, ", ", columns, ")");
   check_tensor("weight", x.weight, x.weight.sizes(), lambda);
   TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
-  const int64_t stages = x.stages(), image = x.groups() * x.width();
-  TORCH_CHECK_VALUE(x.image_derivative.dim() == 4 && x.steps() > 0, "`image_derivative` has shape ", x.image_derivative.sizes(),
-                    "; wanted (steps, ", stages, ", ", batch, ", ", image, ") with one step at least");
-  check_tensor("image_derivative", x.image_derivative, {x.steps(), stages, batch, image}, lambda);
+  const int64_t stages = x.stages(), preactivation = x.groups() * x.width();
+  TORCH_CHECK_VALUE(x.preactivation_derivative.dim() == 4 && x.steps() > 0, "`preactivation_derivative` has shape ", x.preactivation_derivative.sizes(),
+                    "; wanted (steps, ", stages, ", ", batch, ", ", preactivation, ") with one step at least");
+  check_tensor("preactivation_derivative", x.preactivation_derivative, {x.steps(), stages, batch, preactivation}, lambda);
   if (x.state_derivative.has_value()) check_tensor("state_derivative", *x.state_derivative, {x.steps(), stages, batch, columns}, lambda);
   const int64_t given = (x.steps() + x.substeps - 1) / x.substeps;
   if (x.trajectory.has_value()) check_tensor("trajectory", *x.trajectory, {given, batch, columns}, lambda);
   if (x.carried.has_value()) check_tensor("carried", *x.carried, {batch, columns}, lambda);
 }
 
-// The rows of K that drive `segment`, for the columns that they are made of.
+// The rows of K that drive `half`, for the columns that they are made of.
 template <class T>
-Packed<T> pullback(const Given& x, int64_t segment, Scratch& scratch) {
-  const int64_t m = x.width(), columns = x.columns(), source = x.segments() == 1 ? 0 : 1 - segment;
-  T* block = scratch.take<T>(x.groups() * m * m);
+Packed<T> pullback(const Given& x, int64_t half, Arena& arena) {
+  const int64_t m = x.width(), columns = x.columns(), source = x.halves() == 1 ? 0 : 1 - half;
+  T* block = arena.take<T>(x.groups() * m * m);
   const T* k = x.weight.const_data_ptr<T>();
   for (int64_t g = 0; g < x.groups(); ++g)
     for (int64_t i = 0; i < m; ++i) {
-      const T* row = k + (g * columns + segment * m + i) * columns + source * m;
+      const T* row = k + (g * columns + half * m + i) * columns + source * m;
       std::copy(row, row + m, block + (g * m + i) * m);
     }
-  return pack<T>(block, m, int64_t(1), x.groups() * m, m, scratch);
+  return pack<T>(block, m, int64_t(1), x.groups() * m, m, arena);
 }
 
 template <class T>
-Recursion<T> make_recursion(const Given& x, const std::vector<Steps>& schedules, Scratch& scratch) {
+Recursion<T> make_recursion(const Given& x, const std::vector<Steps>& schedules, Arena& arena) {
   Recursion<T> r;
   r.family = x.is("shears") ? Family::kShears : x.is("two-step") ? Family::kTwoStep : Family::kRungeKutta;
   r.steps = x.steps(), r.stages = x.stages(), r.batch = x.batch();
-  r.segments = x.segments(), r.width = x.width(), r.groups = x.groups(), r.every = x.substeps;
+  r.halves = x.halves(), r.width = x.width(), r.groups = x.groups(), r.every = x.substeps;
   r.a.assign(x.a.begin(), x.a.end());
   r.b.assign(x.b.begin(), x.b.end());
-  r.parts.assign(x.parts.begin(), x.parts.end());
+  r.moved.assign(x.moved.begin(), x.moved.end());
   for (const Steps& s : schedules) r.schedules.push_back({s.values.const_data_ptr<T>(), s.time, s.row});
-  for (int64_t s = 0; s < x.segments(); ++s) r.pullbacks.push_back(pullback<T>(x, s, scratch));
-  r.image_derivative = x.image_derivative.const_data_ptr<T>();
+  for (int64_t s = 0; s < x.halves(); ++s) r.pullbacks.push_back(pullback<T>(x, s, arena));
+  r.preactivation_derivative = x.preactivation_derivative.const_data_ptr<T>();
   r.state_derivative = data_or_null<T>(x.state_derivative);
   r.trajectory = data_or_null<T>(x.trajectory);
   r.lambda = x.lambda.const_data_ptr<T>();
@@ -109,26 +109,26 @@ Recursion<T> make_recursion(const Given& x, const std::vector<Steps>& schedules,
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const MaybeTensor& carried, const Tensor& weight,
-                                                     const Tensor& image_derivative, const MaybeTensor& state_derivative,
+                                                     const Tensor& preactivation_derivative, const MaybeTensor& state_derivative,
                                                      const MaybeTensor& trajectory, at::TensorList dt, c10::string_view family,
-                                                     at::ArrayRef<double> a, at::ArrayRef<double> b, at::IntArrayRef parts,
+                                                     at::ArrayRef<double> a, at::ArrayRef<double> b, at::IntArrayRef moved,
                                                      int64_t substeps) {
-  const Given x{lambda, weight, image_derivative, state_derivative, trajectory, carried, dt, family, a, b, parts, substeps};
+  const Given x{lambda, weight, preactivation_derivative, state_derivative, trajectory, carried, dt, family, a, b, moved, substeps};
   check(x);
   std::vector<Steps> schedules;
   for (const Tensor& schedule : dt) schedules.push_back(solver_steps(schedule, x.steps(), x.batch(), 1, lambda));
   Tensor out = at::empty(lambda.sizes(), lambda.options());
   Tensor out_carried = x.is("two-step") ? at::empty(lambda.sizes(), lambda.options()) : nothing(lambda);
-  Tensor cotangent = result(image_derivative.sizes(), lambda);
+  Tensor cotangent = result(preactivation_derivative.sizes(), lambda);
   Tensor kappa = result({x.steps(), x.stages(), x.batch(), x.width()}, lambda);
   AT_DISPATCH_FLOATING_TYPES(lambda.scalar_type(), "odernn_native::recursion", [&] {
-    Scratch scratch;
-    Recursion<scalar_t> r = make_recursion<scalar_t>(x, schedules, scratch);
+    Arena arena;
+    Recursion<scalar_t> r = make_recursion<scalar_t>(x, schedules, arena);
     r.out = out.data_ptr<scalar_t>();
     r.out_carried = data_or_null<scalar_t>(out_carried);
-    r.image_cotangent = cotangent.data_ptr<scalar_t>();
+    r.preactivation_cotangent = cotangent.data_ptr<scalar_t>();
     r.kappa = kappa.data_ptr<scalar_t>();
-    for_parts(x.batch(), [&](int64_t, int64_t first, int64_t stop) { recur_rows(r, first, stop); });
+    for_shards(x.batch(), [&](int64_t, int64_t first, int64_t stop) { recur_rows(r, first, stop); });
   });
   return {out, cotangent, kappa, out_carried};
 }
@@ -138,8 +138,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const
 
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
   m.def(
-      "recursion(Tensor lambda_, Tensor? carried, Tensor weight, Tensor image_derivative, Tensor? state_derivative, Tensor? trajectory, "
-      "Tensor[] dt, str family, float[] a, float[] b, int[] parts, int substeps) -> (Tensor, Tensor, Tensor, Tensor)");
+      "recursion(Tensor lambda_, Tensor? carried, Tensor weight, Tensor preactivation_derivative, Tensor? state_derivative, Tensor? trajectory, "
+      "Tensor[] dt, str family, float[] a, float[] b, int[] moved, int substeps) -> (Tensor, Tensor, Tensor, Tensor)");
 }
 
 TORCH_LIBRARY_IMPL(odernn_native, CPU, m) { m.impl("recursion", &odernn::recursion); }

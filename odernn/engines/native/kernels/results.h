@@ -3,13 +3,13 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "scratch.h"
+#include "arena.h"
 
 namespace odernn {
 
 using at::Tensor;
 
-// An uninitialised tensor like `like`, of its own sizes; a large one comes from the pool of scratch.h.
+// An uninitialised tensor like `like`, of its own sizes; a large one comes from the pool of arena.h.
 Tensor result(at::IntArrayRef sizes, const Tensor& like);
 
 // In the place of what the call does not have or nobody asked for.

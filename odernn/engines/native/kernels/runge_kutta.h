@@ -13,23 +13,23 @@ class RungeKutta final : public Stepper<T> {
   // `pullback` is null for the forward sweep, which keeps nothing.
   RungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients)
       : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), stages_(p_.stages) {
-    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), image_size = rows * block.image_columns();
+    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), preactivation_size = rows * block.preactivation_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
-    Scratch& s = block.scratch;
-    T *stage = nullptr, *image = nullptr, *middle = nullptr, *gate = nullptr;
+    Arena& s = block.arena;
+    T *stage = nullptr, *preactivation = nullptr, *middle = nullptr, *gate = nullptr;
     if (!taped()) {
-      image = s.take<T>(image_size);
+      preactivation = s.take<T>(preactivation_size);
       gate = block.gated() ? s.take<T>(size) : nullptr;
       stage = stages_ > 1 ? s.take<T>(size) : nullptr;
       middle = p_.substeps > 1 ? s.take<T>(size) : nullptr;
     }
     for (int64_t e = 0; e < p_.evaluations(); ++e) {
       Record<T> record;
-      record.first = taped() ? s.take<T>(image_size) : image;
-      record.second = taped() && block.gated() ? s.take<T>(size) : gate;
-      record.room = e == 0 ? nullptr : taped() ? s.take<T>(size) : e % stages_ == 0 ? middle : stage;
+      record.by_preactivation = taped() ? s.take<T>(preactivation_size) : preactivation;
+      record.by_gate = taped() && block.gated() ? s.take<T>(size) : gate;
+      record.buffer = e == 0 ? nullptr : taped() ? s.take<T>(size) : e % stages_ == 0 ? middle : stage;
       record.source = s.take<const T*>(rows);
-      if (record.room != nullptr) point_at(record.room, columns(), rows, record.source);
+      if (record.buffer != nullptr) point_at(record.buffer, columns(), rows, record.source);
       if (want_dt) record.rate = s.take<T>(size);
       records_.push_back(record);
     }
@@ -37,7 +37,7 @@ class RungeKutta final : public Stepper<T> {
       rates_.push_back(want_dt ? nullptr : s.take<T>(size));
       cotangents_.push_back(taped() ? s.take<T>(block.rows * columns()) : nullptr);
     }
-    rooms_ = s.take<T*>(rows);
+    buffers_ = s.take<T*>(rows);
   }
 
   void step(int64_t, int64_t c, int64_t, const T* const* y, const T* const*, T* const* next) override {
@@ -49,7 +49,7 @@ class RungeKutta final : public Stepper<T> {
   }
 
   void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
-    const int64_t at = c * block_.rows * columns(), image_at = c * block_.rows * block_.image_columns();
+    const int64_t at = c * block_.rows * columns(), preactivation_at = c * block_.rows * block_.preactivation_columns();
     const T* step = block_.step + c * block_.rows;
     for (int64_t e = p_.evaluations() - 1; e >= 0; --e) {
       const int64_t i = e % stages_;
@@ -60,24 +60,24 @@ class RungeKutta final : public Stepper<T> {
       if (record.rate != nullptr) {
         add_inner(sum, record.rate + at, columns(), block_.rows, columns(), T(1), gradients_->dt + n * p_.batch + block_.begin);
       }
-      T* second = record.second == nullptr ? nullptr : record.second + at;
+      T* by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
       if (i > 0) {
-        pullback_->apply(p_.couplings[0], theta(e), c, record.first + image_at, second, step, sum, block_.zeros, 0, cotangents_[i], columns());
+        pullback_->apply(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum, block_.zeros, 0, cotangents_[i], columns());
       } else {  // dL/dy = lambda + sum_i mu_i, mu_0 being added by the product itself
-        pullback_->cotangent(p_.couplings[0], theta(e), c, record.first + image_at, second, step, sum);
+        pullback_->cotangent(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum);
         Combination<T> later;
         for (int64_t j = 1; j < stages_; ++j) later.add(T(1), cotangents_[j], columns());
         if (later.terms > 0) accumulate(later, block_.rows, columns(), lambda, columns());
-        pullback_->transpose(p_.couplings[0], record.first + image_at, lambda, columns(), lambda, columns());
+        pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda, columns());
       }
     }
   }
 
   void add_weights(int64_t count, Pullback<T>& pullback) override {
-    for (const Record<T>& record : records_) pullback.add_weights(0, record.first, record.source, count * block_.rows);
+    for (const Record<T>& record : records_) pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
   }
 
-  const T* image_cotangents() const override { return records_[0].first; }
+  const T* preactivation_cotangents() const override { return records_[0].by_preactivation; }
 
  private:
   bool taped() const { return pullback_ != nullptr; }
@@ -97,17 +97,17 @@ class RungeKutta final : public Stepper<T> {
       if (i > 0) {
         Combination<T> sum;
         for (int64_t j = 0; j < i; ++j) sum.add(p_.a[i * stages_ + j], rate(e - i + j), columns());
-        point_at(record.room, columns(), count, rooms_);
-        advance(start, step, sum, count, columns(), rooms_);
+        point_at(record.buffer, columns(), count, buffers_);
+        advance(start, step, sum, count, columns(), buffers_);
       }
       const bool last = e + 1 == p_.evaluations();
       T* rates = last && next == nullptr && record.rate == nullptr ? nullptr : rate(e);
-      block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.first, record.second, taped(), rates);
+      block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate, taped(), rates);
       if (i + 1 < stages_ || (last && next == nullptr)) continue;
       Combination<T> sum;
       for (int64_t j = 0; j < stages_; ++j) sum.add(p_.b[j], rate(e - i + j), columns());
-      if (!last) point_at(records_[e + 1].room, columns(), count, rooms_);
-      advance(start, step, sum, count, columns(), last ? next : rooms_);
+      if (!last) point_at(records_[e + 1].buffer, columns(), count, buffers_);
+      advance(start, step, sum, count, columns(), last ? next : buffers_);
       if (!last) start = records_[e + 1].source;
     }
   }
@@ -119,7 +119,7 @@ class RungeKutta final : public Stepper<T> {
   int64_t stages_;
   std::vector<Record<T>> records_;
   std::vector<T*> rates_, cotangents_;
-  T** rooms_;
+  T** buffers_;
 };
 
 }  // namespace odernn

@@ -1,4 +1,4 @@
-// Forward: the rows of a part of the batch through all of time.
+// Forward: the rows of a shard of the batch through all of time.
 #include "sweep.h"
 
 namespace odernn {
@@ -8,13 +8,13 @@ namespace {
 template <class T>
 class Output {
  public:
-  Output(const Problem<T>& problem, int64_t begin, int64_t rows, T* kept, Scratch& scratch)
-      : problem_(problem), begin_(begin), rows_(rows), kept_(kept), direct_(kept != nullptr && problem.state.same()) {
+  Output(const Problem<T>& problem, int64_t begin, int64_t rows, T* saved, Arena& arena)
+      : problem_(problem), begin_(begin), rows_(rows), saved_(saved), direct_(saved != nullptr && problem.state.same()) {
     const int64_t stride = problem.state.stride();
     for (auto& state : states_) {
-      state = scratch.take<T*>(rows);
-      T* room = scratch.take_zeros<T>(rows * stride);
-      for (int64_t r = 0; r < rows; ++r) state[r] = room + r * stride;
+      state = arena.take<T*>(rows);
+      T* buffer = arena.take_zeros<T>(rows * stride);
+      for (int64_t r = 0; r < rows; ++r) state[r] = buffer + r * stride;
     }
     for (int64_t r = 0; r < rows; ++r) {
       copy_padded(problem.state, problem.y0 + (begin + r) * problem.state.columns(), states_[1][r]);
@@ -26,17 +26,17 @@ class Output {
   T* const* previous() const { return states_[0]; }
   T* const* now() const { return states_[1]; }
 
-  // Rows for kept state i.
+  // Rows for saved state i.
   T* const* next(int64_t i) {
     if (direct_)
-      for (int64_t r = 0; r < rows_; ++r) states_[2][r] = kept_ + (i * problem_.batch + begin_ + r) * problem_.state.columns();
+      for (int64_t r = 0; r < rows_; ++r) states_[2][r] = saved_ + (i * problem_.batch + begin_ + r) * problem_.state.columns();
     return states_[2];
   }
 
   void turn(int64_t i) {
-    if (kept_ != nullptr && !direct_)
+    if (saved_ != nullptr && !direct_)
       for (int64_t r = 0; r < rows_; ++r)
-        copy_back(problem_.state, states_[2][r], kept_ + (i * problem_.batch + begin_ + r) * problem_.state.columns());
+        copy_back(problem_.state, states_[2][r], saved_ + (i * problem_.batch + begin_ + r) * problem_.state.columns());
     T** oldest = states_[0];
     states_[0] = states_[1];
     states_[1] = states_[2];
@@ -51,25 +51,25 @@ class Output {
  private:
   const Problem<T>& problem_;
   int64_t begin_, rows_;
-  T* kept_;
+  T* saved_;
   bool direct_;
   T** states_[3];
 };
 
 template <class T>
-void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* kept, T* last, T* last_but_one) {
-  Scratch scratch;
+void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* saved, T* last, T* last_but_one) {
+  Arena arena;
   const int64_t most = std::max<int64_t>(1, std::min(p.times, kSolveRows / rows));
-  Block<T> block(p, begin, rows, most, scratch);
-  Output<T> output(p, begin, rows, kept, scratch);
+  Block<T> block(p, begin, rows, most, arena);
+  Output<T> output(p, begin, rows, saved, arena);
   const auto stepper = make_stepper<T>(block, nullptr, nullptr, nullptr);
   for (int64_t first = 0; first < p.times; first += most) {
     const int64_t count = std::min(most, p.times - first);
     block.fill(first, count);
     for (int64_t c = 0; c < count; ++c)
-      for (int64_t part = 0; part < p.kept(); ++part) {
-        const int64_t i = (first + c) * p.kept() + part;
-        stepper->step(first + c, c, part, output.now(), output.previous(), output.next(i));
+      for (int64_t substep = 0; substep < p.saved_per_sample(); ++substep) {
+        const int64_t i = (first + c) * p.saved_per_sample() + substep;
+        stepper->step(first + c, c, substep, output.now(), output.previous(), output.next(i));
         output.turn(i);
       }
   }
@@ -80,8 +80,8 @@ void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* kept, T* l
 }  // namespace
 
 template <class T>
-void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* kept, T* last, T* last_but_one) {
-  for_row_blocks(problem, begin, end, [&](int64_t first, int64_t rows) { solve_block(problem, first, rows, kept, last, last_but_one); });
+void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one) {
+  for_row_blocks(problem, begin, end, [&](int64_t first, int64_t rows) { solve_block(problem, first, rows, saved, last, last_but_one); });
 }
 
 template void solve_rows<float>(const Problem<float>&, int64_t, int64_t, float*, float*, float*);

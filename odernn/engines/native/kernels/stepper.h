@@ -1,29 +1,29 @@
-// The contract of a method: forward one kept state at a time; for the adjoint, record a block of samples at once, then go back through
-// its kept states one by one.
+// The contract of a method: forward one saved state at a time; for the adjoint, record a block of samples at once, then go back through
+// its saved states one by one.
 #pragma once
 
 #include "block.h"
 
 namespace odernn {
 
-// Rows of the kept states of a block of time, padded to whole vectors. State -1 is the initial one, -2 the one before (two-step method).
+// Rows of the saved states of a block of time, padded to whole vectors. State -1 is the initial one, -2 the one before (two-step method).
 template <class T>
 class States {
  public:
-  States(const Problem<T>& problem, const T* kept, int64_t begin, int64_t rows, int64_t most, Scratch& scratch)
-      : problem_(problem), kept_(kept), begin_(begin), rows_(rows) {
-    const int64_t total = (most * problem.kept() + 2) * rows;
-    pointers_ = scratch.take<const T*>(total);
-    if (!problem.state.same()) room_ = scratch.take<T>(total * problem.state.stride());
+  States(const Problem<T>& problem, const T* saved, int64_t begin, int64_t rows, int64_t most, Arena& arena)
+      : problem_(problem), saved_(saved), begin_(begin), rows_(rows) {
+    const int64_t total = (most * problem.saved_per_sample() + 2) * rows;
+    pointers_ = arena.take<const T*>(total);
+    if (!problem.state.same()) buffer_ = arena.take<T>(total * problem.state.stride());
   }
 
   // For samples [first, first + count).
   void fill(int64_t first, int64_t count) {
-    origin_ = first * problem_.kept() - 2;
-    for (int64_t i = 0; i < count * problem_.kept() + 2; ++i)
+    origin_ = first * problem_.saved_per_sample() - 2;
+    for (int64_t i = 0; i < count * problem_.saved_per_sample() + 2; ++i)
       for (int64_t r = 0; r < rows_; ++r) {
         const T* row = source(origin_ + i, begin_ + r);
-        T* copy = room_ == nullptr ? nullptr : room_ + (i * rows_ + r) * problem_.state.stride();
+        T* copy = buffer_ == nullptr ? nullptr : buffer_ + (i * rows_ + r) * problem_.state.stride();
         if (row != nullptr && copy != nullptr) copy_padded(problem_.state, row, copy);
         pointers_[i * rows_ + r] = row != nullptr && copy != nullptr ? copy : row;
       }
@@ -35,16 +35,16 @@ class States {
  private:
   const T* source(int64_t i, int64_t row) const {
     const int64_t columns = problem_.state.columns();
-    if (i >= 0) return kept_ + (i * problem_.batch + row) * columns;
+    if (i >= 0) return saved_ + (i * problem_.batch + row) * columns;
     if (i == -1) return problem_.y0 + row * columns;
     return problem_.y_previous == nullptr ? nullptr : problem_.y_previous + row * columns;
   }
 
   const Problem<T>& problem_;
-  const T* kept_;
+  const T* saved_;
   int64_t begin_, rows_, origin_ = 0;
   const T** pointers_;
-  T* room_ = nullptr;
+  T* buffer_ = nullptr;
 };
 
 template <class T>
@@ -52,21 +52,21 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
 
-  // Kept state number `part` of sample n, which is filled sample c: `next` from `y` and, for the two-step method, `previous`.
+  // Saved state number `index` of sample n, which is filled sample c: `next` from `y` and, for the two-step method, `previous`.
   // `next` is none of the rows read.
-  virtual void step(int64_t n, int64_t c, int64_t part, const T* const* y, const T* const* previous, T* const* next) = 0;
+  virtual void step(int64_t n, int64_t c, int64_t index, const T* const* y, const T* const* previous, T* const* next) = 0;
 
   // The derivatives of `count` filled samples from `first`, all at once.
   virtual void record(int64_t first, int64_t count, const States<T>& states) = 0;
 
-  // The same back: `lambda`, the cotangent of that state, becomes the cotangent of the kept state before it.
-  virtual void reverse(int64_t n, int64_t c, int64_t part, const States<T>& states, T* lambda) = 0;
+  // The same back: `lambda`, the cotangent of that state, becomes the cotangent of the saved state before it.
+  virtual void reverse(int64_t n, int64_t c, int64_t index, const States<T>& states, T* lambda) = 0;
 
   // K's gradient from the recorded block.
   virtual void add_weights(int64_t count, Pullback<T>& pullback) = 0;
 
-  // The cotangents of the image where they are also those of the control.
-  virtual const T* image_cotangents() const { return nullptr; }
+  // The cotangents of the preactivation where they are also those of the control.
+  virtual const T* preactivation_cotangents() const { return nullptr; }
 };
 
 }  // namespace odernn

@@ -43,7 +43,7 @@ class PlanOf final : public Plan {
  public:
   explicit PlanOf(const Arguments& arguments)
       : steps_(solver_steps(arguments.dt, 1, arguments.y0.size(0), arguments.substeps, arguments.y0)),
-        problem_(make_problem<T>(arguments, steps_, Direction::kForward, store_)),
+        problem_(make_problem<T>(arguments, steps_, Direction::kForward, arena_)),
         own_steps_(static_cast<size_t>(problem_.batch)) {
     for (int64_t r = 0; r < problem_.batch; ++r) own_steps_[static_cast<size_t>(r)] = problem_.step(0, r);
   }
@@ -60,7 +60,7 @@ class PlanOf final : public Plan {
     Tensor last = at::empty(sample.y.sizes(), sample.y.options());
     Tensor last_but_one = p.family == Family::kTwoStep ? at::empty(sample.y.sizes(), sample.y.options()) : nothing(sample.y);
     T *end = last.data_ptr<T>(), *previous = p.family == Family::kTwoStep ? last_but_one.data_ptr<T>() : nullptr;
-    for_parts(p.batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows<T>(p, first, stop, nullptr, end, previous); });
+    for_shards(p.batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows<T>(p, first, stop, nullptr, end, previous); });
     return {last, last_but_one, all_finite(end, p.batch * p.state.columns())};
   }
 
@@ -80,7 +80,7 @@ class PlanOf final : public Plan {
     if (sample.dt_previous.has_value()) check_tensor("dt_previous", *sample.dt_previous, {batch}, sample.y);
   }
 
-  Store store_;
+  OwnedArena arena_;
   Steps steps_;
   Problem<T> problem_;
   std::vector<T> own_steps_;
@@ -126,9 +126,9 @@ Plans& plans() {
 int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight, const MaybeTensor& bias,
                 const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
                 c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
-                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef parts, at::IntArrayRef places, int64_t substeps) {
+                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places, int64_t substeps) {
   const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,     parts,      places,      substeps};
+                            kind, squash, hold,    family,       a,    b,      c, moved,      places,      substeps};
   check_arguments(arguments);
   TORCH_CHECK_VALUE(samples.size(0) == 1, "`samples` has shape ", samples.sizes(), "; a stream is prepared with one sample");
   std::shared_ptr<const Plan> plan;

@@ -45,7 +45,7 @@ RATES = {activation.name: activation.function for activation in (TANH, GATED_TAN
 
 
 def reference(call: Call) -> tuple[Tensor, Tensor | None]:
-    """Every state that is kept and, for the two-step method, the state one solver step before the last."""
+    """Every state that is saved and, for the two-step method, the state one solver step before the last."""
     u = call.samples
     if call.input_weight is not None and call.bias is not None:
         u = u @ call.input_weight.T + call.bias
@@ -87,8 +87,8 @@ def rate_of(call: Call, earlier: Tensor, u: Tensor, q: int) -> Rate:
         theta = 1.0 if call.hold == "zero-order" else (q + node) / call.substeps
         control = earlier + theta * (u - earlier)
         weight, units = call.weight, call.y0.shape[-1]
-        image = source @ weight.unflatten(0, (-1, units))[:, rows, columns].flatten(0, 1).T
-        return RATES[call.kind](image, control.unflatten(-1, (-1, units))[..., rows].flatten(-2))
+        preactivation = source @ weight.unflatten(0, (-1, units))[:, rows, columns].flatten(0, 1).T
+        return RATES[call.kind](preactivation, control.unflatten(-1, (-1, units))[..., rows].flatten(-2))
 
     return rate
 
@@ -142,16 +142,16 @@ def make_call(
 
 
 def compare(call: Call, bound: float) -> None:
-    """Forward and every gradient, for a loss on every kept state and for one on the last."""
+    """Forward and every gradient, for a loss on every saved state and for one on the last."""
     fields = ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "y_previous", "dt_previous")
     given = {f: t for f in fields if isinstance(t := getattr(call, f), Tensor)}
     leaves = {f: t.detach().double().clone().requires_grad_() for f, t in given.items()}
     expected, previous = reference(dataclasses.replace(call, **leaves))
-    solution, kept = native.solve(call, keep=True), kept_of(call)
-    assert_close(kept, expected, bound, "kept")
+    solution, saved = native.solve(call, save=True), saved_states_of(call)
+    assert_close(saved, expected, bound, "saved")
     every = len(expected) // len(call.samples)
     assert solution.trajectory is not None
-    assert torch.equal(solution.trajectory, kept[every - 1 :: every])
+    assert torch.equal(solution.trajectory, saved[every - 1 :: every])
     assert_close(solution.last, expected[-1], bound, "last")
     random = torch.Generator().manual_seed(5)
     weights = torch.randn(expected.shape, generator=random, dtype=torch.float64)
@@ -159,14 +159,14 @@ def compare(call: Call, bound: float) -> None:
     if two:
         assert previous is not None
         assert_close(solution.last_but_one, previous, bound, "last but one")
-    losses = {"kept_gradient": (expected * weights).sum(), "last": (expected[-1] * weights[-1]).sum()}
+    losses = {"grad_saved": (expected * weights).sum(), "grad_last": (expected[-1] * weights[-1]).sum()}
     for name, loss in losses.items():
-        asked = {name: (weights if name == "kept_gradient" else weights[-1]).to(call.y0.dtype)}
+        asked = {name: (weights if name == "grad_saved" else weights[-1]).to(call.y0.dtype)}
         if two and previous is not None:
             loss = loss + (previous * weights[0]).sum()
-            asked["last_but_one"] = weights[0].to(call.y0.dtype)
+            asked["grad_last_but_one"] = weights[0].to(call.y0.dtype)
         wanted = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)
-        got = native.pull_back(call, kept, **asked, want_samples=True, want_dt="dt" in given)  # pyright: ignore
+        got = native.pull_back(call, saved, **asked, want_samples=True, want_dt="dt" in given)  # pyright: ignore
         for field, want in zip(leaves, wanted, strict=True):
             have = getattr(got, field)
             assert have is not None, field
@@ -175,11 +175,11 @@ def compare(call: Call, bound: float) -> None:
             assert_close(have, torch.zeros_like(leaves[field]) if want is None else want, bound, field)
 
 
-def kept_of(call: Call) -> Tensor:
+def saved_states_of(call: Call) -> Tensor:
     """The states that a solution keeps."""
-    kept = native.solve(call, keep=True).kept
-    assert kept is not None
-    return kept
+    saved = native.solve(call, save=True).saved
+    assert saved is not None
+    return saved
 
 
 def kinds(method: Method) -> tuple[Kind, ...]:
@@ -259,10 +259,10 @@ def test_the_two_step_method_with_and_without_its_carry(
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_is_kept_unless_asked(method: str) -> None:
     call = make_call(METHODS[method], substeps=2)
-    kept, thrown = native.solve(call, keep=True), native.solve(call, keep=False)
-    assert thrown.kept is None
+    saved, thrown = native.solve(call, save=True), native.solve(call, save=False)
+    assert thrown.saved is None
     assert thrown.trajectory is None
-    assert torch.equal(kept.last, thrown.last)
+    assert torch.equal(saved.last, thrown.last)
 
 
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ def elementary(kind: Kind, x: Tensor) -> Tensor:
     u = u if kind == "tanh" else torch.cat((torch.full_like(u, 50.0), u), -1)
     zero = torch.zeros(len(x), 1, dtype=x.dtype)
     call = Call(zero, torch.zeros(1, 1, dtype=x.dtype), u.contiguous(), EULER, 1.0, kind=kind)
-    return native.solve(call, keep=False).last[:, 0]
+    return native.solve(call, save=False).last[:, 0]
 
 
 @pytest.mark.parametrize("kind", ["tanh", "gated-tanh"])
@@ -311,11 +311,11 @@ def test_threads_change_nothing_but_the_order_of_sums(name: str) -> None:
     results = []
     for threads in (1, 2, 2, 5):
         torch.set_num_threads(threads)
-        kept = kept_of(call)
-        results.append((kept, native.pull_back(call, kept, kept_gradient=kept)))
+        saved = saved_states_of(call)
+        results.append((saved, native.pull_back(call, saved, grad_saved=saved)))
     first, reference_gradients = results[0]
-    for kept, gradients in results[1:]:
-        assert torch.equal(kept, first)
+    for saved, gradients in results[1:]:
+        assert torch.equal(saved, first)
         assert torch.equal(gradients.y0, reference_gradients.y0)
         close = torch.allclose(gradients.weight, reference_gradients.weight, rtol=1e-4, atol=1e-4)
         assert close  # sums of 260 terms of size ten
@@ -325,7 +325,7 @@ def test_threads_change_nothing_but_the_order_of_sums(name: str) -> None:
 def test_rows_do_not_know_of_each_other() -> None:
     call = make_call(EULER, batch=9, units=32, times=20)
     alone = dataclasses.replace(call, y0=call.y0[4:5].contiguous(), samples=call.samples[:, 4:5].contiguous())
-    whole, one = kept_of(call), kept_of(alone)
+    whole, one = saved_states_of(call), saved_states_of(alone)
     assert torch.allclose(whole[:, 4:5], one, rtol=0, atol=1e-14)  # register tiles of one row may sum in another order
 
 
@@ -343,12 +343,12 @@ def test_what_is_not_a_number_stays_in_its_row(name: str, kind: Kind) -> None:
     others = [0, 1, 2, 3, 5, 6, 7, 8]
     results = []
     for one in (call, spoilt):
-        kept = kept_of(one)
-        found = native.pull_back(one, kept, last=torch.ones_like(one.y0), want_samples=True, want_dt=True)
+        saved = saved_states_of(one)
+        found = native.pull_back(one, saved, grad_last=torch.ones_like(one.y0), want_samples=True, want_dt=True)
         assert found.samples is not None
         assert found.dt is not None
-        results.append((kept[:, others], found.y0[others], found.samples[:, others], found.dt[others]))
-        assert bool(torch.isnan(kept[-1, 4]).all()) == (one is spoilt)
+        results.append((saved[:, others], found.y0[others], found.samples[:, others], found.dt[others]))
+        assert bool(torch.isnan(saved[-1, 4]).all()) == (one is spoilt)
     assert all(map(torch.equal, *results))
 
 
@@ -357,9 +357,9 @@ def test_tensors_may_begin_at_any_number(name: str, kind: Kind) -> None:
     """As slices of other tensors do: no alignment but that of their dtype is asked for."""
 
     def moved(x: Tensor) -> Tensor:
-        room = x.new_empty(x.numel() + 1)
-        room[1:] = x.flatten()
-        return room[1:].view(x.shape)
+        buffer = x.new_empty(x.numel() + 1)
+        buffer[1:] = x.flatten()
+        return buffer[1:].view(x.shape)
 
     call = make_call(METHODS[name], kind=kind, units=64, dt="time", dtype=torch.float32)
     tensors = {
@@ -367,11 +367,11 @@ def test_tensors_may_begin_at_any_number(name: str, kind: Kind) -> None:
         for f in ("y0", "weight", "samples", "input_weight", "bias", "dt")
         if (x := getattr(call, f)) is not None
     }
-    kept = kept_of(call)
+    saved = saved_states_of(call)
     elsewhere = dataclasses.replace(call, **tensors)
-    assert torch.equal(kept, kept_of(elsewhere))
-    wanted = native.pull_back(call, kept, kept_gradient=kept, want_samples=True)
-    found = native.pull_back(elsewhere, moved(kept), kept_gradient=moved(kept), want_samples=True)
+    assert torch.equal(saved, saved_states_of(elsewhere))
+    wanted = native.pull_back(call, saved, grad_saved=saved, want_samples=True)
+    found = native.pull_back(elsewhere, moved(saved), grad_saved=moved(saved), want_samples=True)
     assert all(
         a is b is None or (a is not None and b is not None and a.equal(b)) for a, b in zip(wanted, found, strict=True)
     )
@@ -379,11 +379,11 @@ def test_tensors_may_begin_at_any_number(name: str, kind: Kind) -> None:
 
 def test_results_do_not_share_memory() -> None:
     call = make_call(EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
-    first, second = kept_of(call), kept_of(call)
+    first, second = saved_states_of(call), saved_states_of(call)
     assert first.data_ptr() != second.data_ptr()
     copy = first.clone()
     del second
-    native.solve(call, keep=True)
+    native.solve(call, save=True)
     assert torch.equal(first, copy)
     native.release_memory()
 
@@ -416,35 +416,35 @@ def test_results_do_not_share_memory() -> None:
         ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
         ("method", Method("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
         ("method", Method("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
-        ("method", splitting((2,), (1.0,), (0.0,)), ValueError, "`parts` has the entry 2"),
+        ("method", splitting((2,), (1.0,), (0.0,)), ValueError, "`moved` has the entry 2"),
     ],
 )
 def test_bad_arguments_are_named(field: str, value: object, error: type[Exception], message: str) -> None:
     call = dataclasses.replace(make_call(EULER), **{field: value})
     with pytest.raises(error, match=message):
-        native.solve(call, keep=False)
+        native.solve(call, save=False)
 
 
 def test_a_control_that_is_given_is_taken_as_it_is() -> None:
     with pytest.raises(ValueError, match="`squash` is 'tanh' and there is no `input_weight`"):
-        native.solve(make_call(EULER, control_given=True, squash="tanh"), keep=False)
+        native.solve(make_call(EULER, control_given=True, squash="tanh"), save=False)
 
 
 @pytest.mark.parametrize("substeps", [1, 3])
 def test_a_gradient_belongs_to_every_kept_state(substeps: int) -> None:
     call = make_call(two_step(), substeps=substeps)
-    kept = kept_of(call)
-    assert len(kept) == 7 * substeps
-    with pytest.raises(ValueError, match="`grad_kept` has shape"):
-        native.pull_back(call, kept, kept_gradient=kept[1:])
+    saved = saved_states_of(call)
+    assert len(saved) == 7 * substeps
+    with pytest.raises(ValueError, match="`grad_saved` has shape"):
+        native.pull_back(call, saved, grad_saved=saved[1:])
 
 
 def test_a_partitioned_scheme_needs_halves_and_tanh() -> None:
     with pytest.raises(ValueError, match="even number"):
-        native.solve(make_call(LEAPFROG, units=5), keep=False)
+        native.solve(make_call(LEAPFROG, units=5), save=False)
     for kind in set(KINDS) - {"tanh"}:
         with pytest.raises(ValueError, match="partitioned methods take 'tanh'"):
-            native.solve(make_call(LEAPFROG, kind=kind), keep=False)
+            native.solve(make_call(LEAPFROG, kind=kind), save=False)
 
 
 def test_without_a_compiler_there_is_a_named_error() -> None:

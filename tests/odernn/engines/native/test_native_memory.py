@@ -27,7 +27,7 @@ x, y0, last = torch.randn(times, batch, 1), torch.zeros(batch, units), torch.ran
 weight, v, b = torch.randn(units, units) / units**0.5, torch.randn(units, 1), torch.zeros(units)
 call = Call(y0, weight, x, methods.EULER, 0.01, v, b)
 for _ in range(int(sys.argv[1])):
-    native.pull_back(call, native.solve(call, keep=True).kept, last=last)
+    native.pull_back(call, native.solve(call, save=True).saved, grad_last=last)
 status = open("/proc/self/status").read().splitlines()
 print(next(line for line in status if line.startswith("VmHWM")).split()[1])
 """
@@ -61,10 +61,10 @@ def pool():
 def kept_states(times: int) -> torch.Tensor:
     """States of `times` MB, from a call."""
     y0, weight, samples = torch.zeros(16, 128), torch.zeros(128, 128), torch.zeros(128 * times, 16, 128)
-    kept = native.solve(Call(y0, weight, samples, methods.EULER, 0.1), keep=True).kept
-    assert kept is not None
-    assert kept.nbytes == times << 20
-    return kept
+    saved = native.solve(Call(y0, weight, samples, methods.EULER, 0.1), save=True).saved
+    assert saved is not None
+    assert saved.nbytes == times << 20
+    return saved
 
 
 def test_sizes_that_change_leave_half_as_much_again_waiting_as_was_in_use_at_once(pool):
@@ -105,5 +105,5 @@ def test_a_result_that_does_not_fit_is_named(pool):
     for substeps, message in ((1 << 33, "the system has no"), (1 << 50, "more bytes than can be counted")):
         call = Call(y0, weight, samples, methods.two_step(), 0.1, substeps=substeps)
         with pytest.raises(RuntimeError, match=message):
-            native.solve(call, keep=True)
+            native.solve(call, save=True)
     assert pool() == 0

@@ -1,4 +1,4 @@
-"""The sequential part of the adjoint alone: every family agrees with autograd, for any number of image groups."""
+"""The sequential part of the adjoint: every family agrees with autograd, for any number of groups of K."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ SHAPES = [(1, 2), (3, 34), (29, 66), (13, 64)]
 
 def rate(y: Tensor, p: Tensor, u: Tensor, groups: int, damping: float) -> Tensor:
     """A field of one, two or three groups, in which each has a derivative of its own."""
-    images = p.chunk(groups, -1)
-    out = torch.tanh(images[0] + u) - damping * y
+    preactivations = p.chunk(groups, -1)
+    out = torch.tanh(preactivations[0] + u) - damping * y
     if groups > 1:
-        out = out * torch.cos(images[1])
-    return out + torch.sin(images[2]) if groups > 2 else out
+        out = out * torch.cos(preactivations[1])
+    return out + torch.sin(preactivations[2]) if groups > 2 else out
 
 
 @dataclasses.dataclass
@@ -143,12 +143,12 @@ def compare(case: Case, substeps: int, dtype: torch.dtype = torch.float64) -> No
     loss = make_loss(case, substeps)
     parts = zip(*case.evaluations, strict=True)
     noted = [torch.stack(part).unflatten(0, (len(case.u), -1)).to(dtype) for part in parts]
-    sources, rates, d_image, d_state, d_control = noted
+    sources, rates, d_preactivation, d_state, d_control = noted
     dt = tuple(one.detach() for one in case.dt)
     found = native.recursion(
         loss.last.to(dtype),
         case.weight.detach().to(dtype),
-        d_image,
+        d_preactivation,
         TwoStepWeights(*dt) if two else dt[0],
         case.method,
         state_derivative=d_state if case.damping else None,
@@ -158,7 +158,7 @@ def compare(case: Case, substeps: int, dtype: torch.dtype = torch.float64) -> No
     )
     have = {
         "y": found.lambda_,
-        "weight": weight_gradient(case, found.image.double(), sources.double()),
+        "weight": weight_gradient(case, found.preactivation.double(), sources.double()),
         "u": control_gradient(case, (found.kappa * d_control).double()),
         **schedule_gradients(case, loss, found.kappa.double(), rates.double()),
     }
@@ -185,26 +185,26 @@ def schedule_gradients(case: Case, loss: Loss, kappa: Tensor, rates: Tensor) -> 
     return {f"dt[{i}]": by_shape[last.ndim](product) for i, product in enumerate(products)}
 
 
-def parts_of(case: Case) -> list[tuple[slice, slice]]:
+def moved_halves(case: Case) -> list[tuple[slice, slice]]:
     """Rows and columns of K, within a group, of every evaluation of a step."""
     if case.method.family != "shears":
         return [(slice(None), slice(None))] * (len(case.method.b) or 1)
     half = case.y.shape[-1] // 2
     halves = [slice(None, half), slice(half, None)]
-    return [(halves[part], halves[1 - part]) for part in case.method.parts]
+    return [(halves[half], halves[1 - half]) for half in case.method.moved]
 
 
-def weight_gradient(case: Case, image: Tensor, sources: Tensor) -> Tensor:
+def weight_gradient(case: Case, preactivation: Tensor, sources: Tensor) -> Tensor:
     total = torch.zeros(case.groups, case.y.shape[-1], case.y.shape[-1], dtype=torch.float64)
-    for i, (rows, columns) in enumerate(parts_of(case)):
-        of_stage = torch.einsum("tbgm,tbn->gmn", image[:, i].unflatten(-1, (case.groups, -1)), sources[:, i])
+    for i, (rows, columns) in enumerate(moved_halves(case)):
+        of_stage = torch.einsum("tbgm,tbn->gmn", preactivation[:, i].unflatten(-1, (case.groups, -1)), sources[:, i])
         total[:, rows, columns] += of_stage
     return total.flatten(0, 1)
 
 
 def control_gradient(case: Case, by_control: Tensor) -> Tensor:
     total = torch.zeros_like(case.u)
-    for i, (rows, _) in enumerate(parts_of(case)):
+    for i, (rows, _) in enumerate(moved_halves(case)):
         total[..., rows] += by_control[:, i]
     return total
 
@@ -254,7 +254,7 @@ def test_nothing_but_the_last_state(name: str) -> None:
 GOOD: dict[str, Any] = {
     "lambda_": torch.zeros(3, 6),
     "weight": torch.zeros(12, 6),
-    "image_derivative": torch.zeros(4, 1, 3, 12),
+    "preactivation_derivative": torch.zeros(4, 1, 3, 12),
     "dt": 0.1,
     "method": EULER,
 }
@@ -267,9 +267,9 @@ GOOD: dict[str, Any] = {
         ({"lambda_": torch.zeros(0, 6)}, ValueError, "`lambda_` has shape"),
         ({"weight": torch.zeros(9, 6)}, ValueError, "`weight` has shape"),
         ({"weight": torch.zeros(6, 12).T}, ValueError, "`weight` is not contiguous"),
-        ({"image_derivative": torch.zeros(4, 3, 12)}, ValueError, "`image_derivative` has shape"),
-        ({"image_derivative": torch.zeros(0, 1, 3, 12)}, ValueError, "with one step at least"),
-        ({"image_derivative": torch.zeros(4, 1, 3, 6)}, ValueError, "`image_derivative` has shape"),
+        ({"preactivation_derivative": torch.zeros(4, 3, 12)}, ValueError, "`preactivation_derivative` has shape"),
+        ({"preactivation_derivative": torch.zeros(0, 1, 3, 12)}, ValueError, "with one step at least"),
+        ({"preactivation_derivative": torch.zeros(4, 1, 3, 6)}, ValueError, "`preactivation_derivative` has shape"),
         ({"state_derivative": torch.zeros(4, 1, 3, 12)}, ValueError, "`state_derivative` has shape"),
         ({"trajectory": torch.zeros(4, 3, 6), "substeps": 3}, ValueError, "`trajectory` has shape"),
         ({"substeps": 0}, ValueError, "`substeps` is 0"),
@@ -279,7 +279,7 @@ GOOD: dict[str, Any] = {
         ({"method": two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
         ({"method": Method("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
         ({"method": Method("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
-        ({"method": splitting((2,), (1.0,), (0.0,))}, ValueError, "`parts` has the entry 2"),
+        ({"method": splitting((2,), (1.0,), (0.0,))}, ValueError, "`moved` has the entry 2"),
         ({"method": LEAPFROG, "lambda_": torch.zeros(3, 5)}, ValueError, "need an even number"),
         (
             {"method": splitting((1,), (1.0,), (0.0,)), "state_derivative": torch.zeros(4, 1, 3, 6)},

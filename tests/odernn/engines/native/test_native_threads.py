@@ -30,15 +30,15 @@ results = []
 for threads in (1, 2, 5):
     torch.set_num_threads(threads)
     assert ops.count_threads(13, -1) == threads
-    for part in range(threads):
-        with pytest.raises(ValueError, match=f"part {part} was told to fail"):
-            ops.count_threads(13, part)
+    for shard in range(threads):
+        with pytest.raises(ValueError, match=f"shard {shard} was told to fail"):
+            ops.count_threads(13, shard)
     torch.manual_seed(0)
     y0, weight, samples = torch.randn(13, 8), torch.randn(8, 8), torch.randn(20, 13, 8)
     call = Call(y0, weight, samples, methods.EULER, 0.1)
-    kept = native.solve(call, keep=True).kept
-    gradients = native.pull_back(call, kept, last=torch.ones(13, 8))
-    results.append((kept, gradients.y0))
+    saved = native.solve(call, save=True).saved
+    gradients = native.pull_back(call, saved, grad_last=torch.ones(13, 8))
+    results.append((saved, gradients.y0))
 for result in results[1:]:
     assert all(map(torch.equal, result, results[0]))
 print("all well")
@@ -55,18 +55,18 @@ def as_before():
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
-def test_every_thread_of_torch_has_a_part(threads):
+def test_every_thread_of_torch_has_a_shard(threads):
     torch.set_num_threads(threads)
     assert torch.ops.odernn_native.count_threads(13, -1) == threads
-    assert torch.ops.odernn_native.count_threads(2, -1) == min(threads, 2)  # a part has one row at least
+    assert torch.ops.odernn_native.count_threads(2, -1) == min(threads, 2)  # a shard has one row at least
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_an_error_in_a_part_reaches_the_caller(threads):
+def test_an_error_in_a_shard_reaches_the_caller(threads):
     torch.set_num_threads(threads)
-    for part in range(threads):
-        with pytest.raises(ValueError, match=f"part {part} was told to fail"):
-            torch.ops.odernn_native.count_threads(13, part)
+    for shard in range(threads):
+        with pytest.raises(ValueError, match=f"shard {shard} was told to fail"):
+            torch.ops.odernn_native.count_threads(13, shard)
     assert torch.ops.odernn_native.count_threads(13, -1) == threads
 
 

@@ -11,7 +11,7 @@ from tests.solvers.methods.implicit.formulas import DOUBLE
 
 @pytest.fixture
 def affine() -> AffinePointwise:
-    """A field with two blocks of image, explicit time and a weight that wants a gradient."""
+    """A field with two blocks of preactivation, explicit time and a weight that wants a gradient."""
     weight = (0.6 * torch.randn(6, 3, dtype=DOUBLE)).requires_grad_()
 
     def pointwise(t: Time, y: Tensor, p: Tensor) -> Tensor:

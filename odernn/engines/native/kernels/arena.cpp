@@ -1,4 +1,4 @@
-#include "scratch.h"
+#include "arena.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -50,18 +50,18 @@ thread_local Stack stack;
 
 }  // namespace
 
-Scratch::Scratch() {
+Arena::Arena() {
   ++stack.depth;
   block_ = stack.blocks.empty() ? 0 : stack.blocks.size() - 1;
   while (block_ > 0 && stack.blocks[block_].used == 0) --block_;
   used_ = stack.blocks.empty() ? 0 : stack.blocks[block_].used;
 }
 
-Scratch::~Scratch() {
+Arena::~Arena() {
   for (size_t i = block_; i < stack.blocks.size(); ++i) stack.blocks[i].used = i == block_ ? used_ : 0;
   if (--stack.depth > 0) return;
   const size_t total = stack.total();
-  if (total > kScratchBytes) {
+  if (total > kArenaBytes) {
     stack.clear();
   } else if (stack.blocks.size() > 1) {  // the next call finds all of it in one piece
     stack.clear();
@@ -69,7 +69,7 @@ Scratch::~Scratch() {
   }
 }
 
-void* Scratch::take_bytes(size_t bytes) {
+void* Arena::take_bytes(size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
   if (stack.blocks.empty() || stack.blocks.back().size - stack.blocks.back().used < bytes) {
     size_t size = stack.blocks.empty() ? stack.first : 2 * stack.blocks.back().size;
@@ -82,11 +82,11 @@ void* Scratch::take_bytes(size_t bytes) {
   return p;
 }
 
-Store::~Store() {
+OwnedArena::~OwnedArena() {
   for (void* piece : pieces_) std::free(piece);
 }
 
-void* Store::take_bytes(size_t bytes) {
+void* OwnedArena::take_bytes(size_t bytes) {
   pieces_.reserve(pieces_.size() + 1);  // so that keeping the piece cannot fail
   pieces_.push_back(allocate(bytes));
   return pieces_.back();

@@ -9,15 +9,15 @@
 namespace odernn {
 
 // What a thread keeps from one call to the next. More is freed: only weights of thousands of units need it, and they cost more to multiply.
-constexpr size_t kScratchBytes = size_t(32) << 20;
+constexpr size_t kArenaBytes = size_t(32) << 20;
 
 // Where working memory comes from.
-class Room {
+class Allocator {
  public:
-  Room() = default;
-  virtual ~Room() = default;
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
+  Allocator() = default;
+  virtual ~Allocator() = default;
+  Allocator(const Allocator&) = delete;
+  Allocator& operator=(const Allocator&) = delete;
 
   // Uninitialised, aligned to 64 bytes; nullptr for n = 0.
   template <class T>
@@ -36,21 +36,21 @@ class Room {
   virtual void* take_bytes(size_t bytes) = 0;
 };
 
-// A stack of memory belonging to one thread. Take what is needed inside a Scratch; it is given back when the Scratch ends.
-class Scratch final : public Room {
+// A stack of memory belonging to one thread. Take what is needed inside a Arena; it is given back when the Arena ends.
+class Arena final : public Allocator {
  public:
-  Scratch();
-  ~Scratch() override;
+  Arena();
+  ~Arena() override;
 
  private:
   void* take_bytes(size_t bytes) override;
   size_t block_, used_;  // where the stack stood
 };
 
-// Memory that lasts as long as the Store, piece by piece: for what is packed once and used by many calls.
-class Store final : public Room {
+// Memory that lasts as long as the OwnedArena, piece by piece: for what is packed once and used by many calls.
+class OwnedArena final : public Allocator {
  public:
-  ~Store() override;
+  ~OwnedArena() override;
 
  private:
   void* take_bytes(size_t bytes) override;
