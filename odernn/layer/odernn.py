@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from solvers import Adjoint, Autograd, Solver
+from solvers import Adjoint, Autograd, ExplicitRungeKutta, Solver
 from solvers.checks import check_choice, check_count
 from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
 
@@ -22,7 +22,7 @@ from ..fields.field import VectorField
 from ..fields.parametrise import built_once
 from . import inputs
 from .layouts import Lengths, sequences_of
-from .problem import initial_value_problem
+from .problem import built_weight, initial_value_problem
 from .sequences import Input, Options, Sequences
 from .settings import as_setting, is_setting
 from .state import RecurrentState
@@ -341,16 +341,43 @@ class ODERNN(nn.Module):
         step: Step,
         save: Save,
         on_divergence: OnDivergence,
+        weight: Tensor | None = None,
     ) -> tuple[Tensor | None, RecurrentState]:
-        """Step through checked samples; (the trajectory or None, the state at the end). `forward` is made of this."""
+        """Step through checked samples, from which `forward` is made.
+
+        Args:
+            samples: all sequences have as many.
+            state: before them.
+            step: the steps.
+            save: "trajectory" or "end".
+            on_divergence: what to do when the state stops being finite.
+            weight: the field's, if `weight_of_calls` has built it already.
+
+        Returns:
+            The trajectory or None, and the state at the end.
+        """
         with self._built_weights(), without_autocast(state.y):
             times = time_grid(step, state.t, samples.shape[0], state.y)
-            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+            problem = initial_value_problem(
+                self.field, self.hold, self.solver, self.substeps, samples, state, times, weight
+            )
             solved = on_engine(self.adjoint, self.engine).solve(problem, save)
             check_divergence(problem, solved, on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
+
+    def weight_of_calls(self) -> Tensor | None:
+        """The field's weight for several calls of `advance`, built once, or None where each call must build its own."""
+        if not isinstance(self.adjoint, Autograd | Auto):
+            return None
+        with self._built_weights(), without_autocast(next(self.field.parameters(), torch.empty(()))):
+            return built_weight(self.field)
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether a step of the length zero leaves the state as it is, and hands nothing on."""
+        return isinstance(self.solver, ExplicitRungeKutta)
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""

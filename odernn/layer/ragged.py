@@ -14,6 +14,7 @@ from solvers.extend import OnDivergence, Save, Time
 
 from ..control.time_grid import Step, as_number
 from .rows import Rows
+from .scatter import scattered
 from .segments import Segments, cuts, segments_of
 from .state import RecurrentState, joined
 
@@ -53,7 +54,7 @@ class Run:
         y = self.state.y
         if not self.outputs:
             return y.new_zeros(size, y.shape[-1])
-        return y.new_zeros(size + 1, y.shape[-1]).index_copy(0, torch.cat(self.places), torch.cat(self.outputs))[:size]
+        return scattered(self.places, self.outputs, size)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Ragged:
         whole: whether the whole state at the end is asked for, and not only y.
         save: whether the trajectory is.
         truncate: samples between two places where gradients stop, or None.
+        still: whether a step of the length zero leaves the state as it is, and the solver carries nothing. Then, where
+            only the end is asked for, a segment that ends within a piece stands still to the end of it.
     """
 
     data: Float[Tensor, "places features"]
@@ -75,6 +78,7 @@ class Ragged:
     whole: bool
     save: Save
     truncate: int | None = None
+    still: bool = False
 
     def run(self, advance: Advance, state: RecurrentState, policy: OnDivergence) -> Run:
         """Run from a state, by a function that runs a batch of sequences of one length.
@@ -114,14 +118,18 @@ class Ragged:
             at, row = _samples(group, first, last, len(lengths)), group.row[: len(lengths)]
             places = self.rows.places[at, row]
             samples = self.data.index_select(0, places.flatten()).unflatten(0, places.shape)
-            save: Save = "end" if lengths[-1] >= last else "trajectory"
-            save = "trajectory" if self.save == "trajectory" else save
-            trajectory, after = advance(samples, state, self._step(at, row), save, policy)
+            stands = self.still and self.save == "end" and lengths[-1] < last
+            save: Save = "end" if self.save == "end" and (stands or lengths[-1] >= last) else "trajectory"
+            step = self._step(at, row)
+            if stands:
+                step = _stopping(step, lengths, first, last, state.y)
+            trajectory, after = advance(samples, state, step, save, policy)
             if self.save == "trajectory":
                 self._keep(run, trajectory, places, lengths, first)
             going_on = sum(length > last for length in lengths)
             if going_on < len(lengths):
-                end = _at_ends(trajectory, after, [length - first for length in lengths], going_on, last - first)
+                ends_with = [last - first] * len(lengths) if stands else [length - first for length in lengths]
+                end = _at_ends(trajectory, after, ends_with, going_on, last - first)
                 ends.append(end if self._carries else RecurrentState(end.y))
                 after = after.rows(slice(going_on))
             state, first = after, last
@@ -159,6 +167,13 @@ def _samples(group: Segments, first: int, last: int, count: int) -> Int[Tensor, 
     start = group.start[:count]
     ends = start + torch.tensor(group.lengths[:count], device=start.device) - 1
     return torch.minimum(start + torch.arange(first, last, device=start.device).unsqueeze(1), ends)
+
+
+def _stopping(step: Step, lengths: Sequence[int], first: int, last: int, y: Tensor) -> Float[Tensor, "parts time"]:
+    """The steps of a piece, of the length zero beyond the end of a segment."""
+    number = torch.arange(first, last, device=y.device)
+    inside = number < torch.tensor(lengths, device=y.device).unsqueeze(1)
+    return torch.where(inside, step, torch.zeros((), dtype=y.dtype, device=y.device))
 
 
 def _at_ends(

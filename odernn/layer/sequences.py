@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, final
 
 import torch
@@ -30,9 +31,24 @@ class Layer(Protocol):
     on_divergence: OnDivergence
 
     def advance(
-        self, samples: Tensor, state: RecurrentState, step: Step, save: Save, on_divergence: OnDivergence
+        self,
+        samples: Tensor,
+        state: RecurrentState,
+        step: Step,
+        save: Save,
+        on_divergence: OnDivergence,
+        weight: Tensor | None = None,
     ) -> tuple[Tensor | None, RecurrentState]:
         """Step through checked samples (time, batch, input)."""
+        ...
+
+    def weight_of_calls(self) -> Tensor | None:
+        """The field's weight for several calls of `advance`, or None."""
+        ...
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether a step of the length zero leaves the state as it is."""
         ...
 
 
@@ -95,8 +111,8 @@ class Sequences:
             return self._run_dense(layer, samples, state, options, backward=backward)
         rows = self.rows.backward() if backward else self.rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
-        ragged = Ragged(samples, rows, found, options.continues, options.save, options.truncate)
-        run = ragged.run(layer.advance, start, layer.on_divergence)
+        ragged = Ragged(samples, rows, found, options.continues, options.save, options.truncate, layer.stands_still)
+        run = ragged.run(partial(layer.advance, weight=layer.weight_of_calls()), start, layer.on_divergence)
         if options.save == "end":
             return None, run.state
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state
