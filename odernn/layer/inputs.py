@@ -77,6 +77,22 @@ def initial_state(
     return y0[0] if batched else y0
 
 
+def cell_state(
+    state: Tensor | RecurrentState | None, samples: Float[Tensor, "1 batch input"], field: VectorField, solver: str
+) -> RecurrentState:
+    """The state before one sample, checked: a tensor (batch, hidden) or (hidden,), a RecurrentState, or zero for None.
+
+    Raises:
+        TypeError, ValueError: as `continuing`.
+    """
+    batch = samples.shape[1]
+    if isinstance(state, Tensor):
+        state = RecurrentState(state.unsqueeze(0) if state.ndim == 1 else state)
+    if state is None:
+        return RecurrentState(initial_state(None, samples, batch, field, batched=True))
+    return continuing("state", state, batch, field, solver)
+
+
 def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
     """The state that a chunk continues from, checked against the chunk, the field and the solver.
 

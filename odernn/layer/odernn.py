@@ -237,18 +237,28 @@ class ODERNN(nn.Module):
             return output, state
         return output, state.y.unsqueeze(0) if given.batched else state.y
 
+    @overload
+    def step(self, x: Tensor, state: Tensor, *, dt: Step | None = None) -> tuple[Tensor, Tensor]: ...
+
+    @overload
     def step(
         self, x: Tensor, state: RecurrentState | None = None, *, dt: Step | None = None
-    ) -> tuple[Tensor, RecurrentState]:
+    ) -> tuple[Tensor, RecurrentState]: ...
+
+    def step(
+        self, x: Tensor, state: Tensor | RecurrentState | None = None, *, dt: Step | None = None
+    ) -> tuple[Tensor, Tensor | RecurrentState]:
         """Take one sample: streaming. The same numbers as `forward` over the whole sequence.
 
         Args:
             x: (batch, input), or (input,) unbatched.
-            state: what the call before returned; None to start from zero.
+            state: what the call before returned; None to start from zero. Or a tensor, as a cell takes it, (batch,
+                hidden), unbatched (hidden,), from which a multi-step solver starts.
             dt: overrides the layer's dt for this sample, a number or a tensor of shape () or (batch, 1).
 
         Returns:
-            The output (batch, hidden), unbatched (hidden,), and the state for the next call.
+            The output (batch, hidden), unbatched (hidden,), and the state for the next call, which is the output if
+            `state` was a tensor.
 
         Raises:
             TypeError, ValueError, DivergenceError: as `forward`.
@@ -256,12 +266,11 @@ class ODERNN(nn.Module):
         samples = inputs.sample(x, self.field).unsqueeze(0)
         if self.check_input:
             inputs.check_finite_input(samples)
-        if state is None:
-            state = RecurrentState(inputs.initial_state(None, samples, samples.shape[1], self.field, batched=True))
-        state = inputs.continuing("state", state, samples.shape[1], self.field, self._made_by)
-        state, step = steps(self.dt, Timing(dt), 1, state, True, self.on_divergence)
-        _, after = self.advance(samples, state, step, "end", self.on_divergence)
-        return (after.y if x.ndim == 2 else after.y[0]).clone(), after
+        before = inputs.cell_state(state, samples, self.field, self._made_by)
+        before, step = steps(self.dt, Timing(dt), 1, before, True, self.on_divergence)
+        _, after = self.advance(samples, before, step, "end", self.on_divergence)
+        y = (after.y if x.ndim == 2 else after.y[0]).clone()
+        return y, y if isinstance(state, Tensor) else after
 
     def initial_state(self, batch_size: int = 1) -> RecurrentState:
         """The zero state for `batch_size` sequences, to begin a chunked run with.
@@ -325,6 +334,27 @@ class ODERNN(nn.Module):
             on_divergence=self.on_divergence,
             check_input=self.check_input,
         )
+
+    @property
+    def input_size(self) -> int:
+        """Features of an input sample."""
+        return self.field.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """Units of the state."""
+        return self.field.hidden_size
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters of the field again, as at construction.
+
+        Raises:
+            NotImplementedError: the field does not say how.
+        """
+        self.field.reset_parameters()
+
+    def flatten_parameters(self) -> None:
+        """Nothing: there is no cuDNN buffer to lay the parameters out in. torch's modules have it."""
 
     def extra_repr(self) -> str:
         """The solver and the numbers of the discretisation."""
