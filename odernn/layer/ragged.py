@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -70,6 +70,7 @@ class Ragged:
         truncate: samples between two places where gradients stop, or None.
         still: whether a step of the length zero leaves the state as it is, and the solver carries nothing. Then, where
             only the end is asked for, a segment that ends within a piece stands still to the end of it.
+        caches: whether what the solver carries only saves work; it is not each sequence's own, and is left out.
     """
 
     data: Float[Tensor, "places features"]
@@ -79,6 +80,7 @@ class Ragged:
     save: Save
     truncate: int | None = None
     still: bool = False
+    caches: bool = False
 
     def run(self, advance: Advance, state: RecurrentState, policy: OnDivergence) -> Run:
         """Run from a state, by a function that runs a batch of sequences of one length.
@@ -86,6 +88,7 @@ class Ragged:
         Where the state stops being finite, that may be in a part that is thrown away: then it is run without such
         parts.
         """
+        state = replace(state, carry=None) if self.caches else state
         if self._carries or policy == "ignore":
             return self._run(advance, state, policy, exactly=self._carries)
         try:
@@ -124,6 +127,7 @@ class Ragged:
             if stands:
                 step = _stopping(step, lengths, first, last, state.y)
             trajectory, after = advance(samples, state, step, save, policy)
+            after = replace(after, carry=None) if self.caches else after
             if self.save == "trajectory":
                 self._keep(run, trajectory, places, lengths, first)
             going_on = sum(length > last for length in lengths)

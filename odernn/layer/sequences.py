@@ -12,6 +12,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from solvers import Solver
 from solvers.extend import OnDivergence, Save
 
 from ..control.time_grid import Step
@@ -28,6 +29,7 @@ class Layer(Protocol):
     """What runs sequences of one length."""
 
     dt: Step
+    solver: Solver
     on_divergence: OnDivergence
 
     def advance(
@@ -111,7 +113,14 @@ class Sequences:
             return self._run_dense(layer, samples, state, options, backward=backward)
         rows = self.rows.backward() if backward else self.rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
-        ragged = Ragged(samples, rows, found, options.continues, options.save, options.truncate, layer.stands_still)
+        ragged = Ragged(
+            *(samples, rows, found),
+            whole=options.continues,
+            save=options.save,
+            truncate=options.truncate,
+            still=layer.stands_still,
+            caches=layer.solver.caches,
+        )
         run = ragged.run(partial(layer.advance, weight=layer.weight_of_calls()), start, layer.on_divergence)
         if options.save == "end":
             return None, run.state

@@ -115,6 +115,13 @@ def _column(parts: Sequence[Tensor | float], sizes: Sequence[int], device: torch
     tensors = [part for part in parts if isinstance(part, Tensor)]
     if not tensors and len(set(parts)) == 1:
         return parts[0]
+    if any(not part.is_floating_point() for part in tensors) or any(isinstance(part, int) for part in parts):
+        if all(bool(torch.as_tensor(part == parts[0]).all()) for part in parts):
+            return parts[0]
+        raise ValueError(
+            "the solver draws noise for all sequences at once, so that there is no common RecurrentState of sequences "
+            "of several lengths; start from a tensor y0 or from None"
+        )
     dtype = tensors[0].dtype if tensors else torch.float64
     columns = [torch.as_tensor(part, dtype=dtype, device=device) for part in parts]
     return torch.cat([_of_rows(part, size) for part, size in zip(columns, sizes, strict=True)])

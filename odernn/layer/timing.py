@@ -72,6 +72,8 @@ def steps(
         step = own if timing.dt is None else timing.dt
         if timing.dt is not None or (isinstance(own, nn.Parameter) and on_divergence != "ignore"):
             check_step(step)
+        if isinstance(step, Tensor):
+            check_step_shape(step, time, len(state.y))
         return state, step
     check_timestamps(timing.timestamps, time, state.y)
     if not continues:

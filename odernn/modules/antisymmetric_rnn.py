@@ -7,7 +7,7 @@ from typing import final
 import torch
 
 from solvers import Adjoint, Euler
-from solvers.checks import check_count, check_flag, check_not_negative, check_positive
+from solvers.checks import check_flag, check_not_negative, check_positive
 from solvers.extend import OnDivergence
 
 from ..engines.choice import Engine
@@ -72,11 +72,9 @@ class AntisymmetricRNN(StackedODERNN):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_count("num_layers", num_layers)
         check_positive("epsilon", epsilon)
         check_not_negative("gamma", gamma)
         check_flag("gated", gated)
-        check_flag("bidirectional", bidirectional)
         kind = GatedAntisymmetricField if gated else AntisymmetricField
 
         def layer(width: int) -> ODERNN:

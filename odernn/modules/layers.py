@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from solvers import Solver
+from solvers.checks import check_count, check_flag
 
 from ..control.time_grid import Step
 from ..fields.field import VectorField
@@ -61,5 +62,12 @@ def check_fit(layers: Sequence[tuple[ODERNN, ...]]) -> None:
 
 
 def input_sizes(input_size: int, hidden_size: int, num_layers: int, *, bidirectional: bool) -> list[int]:
-    """The features that each layer reads, lowest first."""
+    """The features that each layer reads, lowest first.
+
+    Raises:
+        TypeError, ValueError: a size that is not a whole number from 1, a flag that is not True or False.
+    """
+    for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+        check_count(name, size)
+    check_flag("bidirectional", bidirectional)
     return [input_size] + [(2 if bidirectional else 1) * hidden_size] * (num_layers - 1)

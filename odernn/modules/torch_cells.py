@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from solvers import Adjoint, Euler
-from solvers.checks import check_count, check_flag
 from solvers.extend import OnDivergence
 
 from ..engines.choice import Engine
@@ -64,8 +63,6 @@ class ElmanRNN(StackedODERNN):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_count("num_layers", num_layers)
-        check_flag("bidirectional", bidirectional)
 
         def layer(width: int) -> ODERNN:
             field = ElmanField(width, hidden_size, nonlinearity=nonlinearity, bias=bias, device=device, dtype=dtype)
@@ -128,8 +125,6 @@ class GRURNN(StackedODERNN):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        check_count("num_layers", num_layers)
-        check_flag("bidirectional", bidirectional)
 
         def layer(width: int) -> ODERNN:
             return ODERNN(

@@ -34,6 +34,7 @@ class ExponentialRungeKutta(Solver):
     """
 
     family = "exponential"
+    caches = True
     needs = Need.LINEAR_PART
     tableau: ClassVar[ExponentialTableau]
 
