@@ -134,17 +134,24 @@ class Sequences:
             timing, samples = timing.backward(), samples.flip(0)
             own = own.flip(-1) if isinstance(own, Tensor) and own.ndim else own
         state, step = steps(own, timing, self.time, state, options.continues, layer.on_divergence)
-        parts, every = [], options.truncate or self.time
-        for first in range(0, self.time, every):
-            state = state.detach() if first else state
-            some = slice(first, first + every)
+        if options.truncate is None:
+            output, state = layer.advance(samples, state, step, options.save, layer.on_divergence)
+        else:
+            output, state = self._run_truncated(layer, samples, state, step, options.truncate, options.save)
+        return output.flip(0) if backward and output is not None else output, state
+
+    def _run_truncated(
+        self, layer: Layer, samples: Tensor, state: RecurrentState, step: Step, truncate: int, save: Save
+    ) -> tuple[Tensor | None, RecurrentState]:
+        parts: list[Tensor] = []
+        for first in range(0, self.time, truncate):
+            some = slice(first, first + truncate)
             step_now = step[..., some] if isinstance(step, Tensor) and step.ndim else step
-            part, state = layer.advance(samples[some], state, step_now, options.save, layer.on_divergence)
-            parts.append(part)
-        if options.save == "end":
-            return None, state
-        output = parts[0] if len(parts) == 1 else torch.cat(parts)
-        return output.flip(0) if backward else output, state
+            state = state.detach() if first else state
+            part, state = layer.advance(samples[some], state, step_now, save, layer.on_divergence)
+            if part is not None:
+                parts.append(part)
+        return torch.cat(parts) if parts else None, state
 
     def _held(self, storage: Tensor, y0: Tensor, *, backward: bool) -> Tensor:
         """The output with that of the sample before at the places that are left out; before the first sample y0."""
