@@ -17,12 +17,12 @@ from .modules.torch_cells import ElmanRNN
 HEAD = """# Beside torch.nn.RNN
 
 Each call was made with `RNN` = `torch.nn.RNN` and with `RNN` = `odernn.ElmanRNN`, which has the same weights. It is
-equal if type, shape, dtype and numbers are, or the type of the error. This page is made by `python -m odernn.comparison`;
-a test fails when it is stale, and when a row differs without a reason.
+equal if type, shape, dtype and numbers are, or the type of the error. `python -m odernn.comparison` makes this page; a
+test fails when it is stale, and when a row differs without a reason.
 
-`x` is (5, 4, 3), `h` (1, 4, 6), `h4` (4, 4, 6), `v` and `k` are `x` and `h` with gradients, `short` is a PackedSequence of
-the lengths 3, 5, 1 and 4, `pen` the gradient of a loss by `v` with its graph. `AntisymmetricRNN` and `StackedODERNN` have
-the same interface, with other numbers.
+`x` is (5, 4, 3), `h` (1, 4, 6), `h4` (4, 4, 6), `v` and `k` are `x` and `h` with gradients, `short` is a PackedSequence
+of the lengths 3, 5, 1 and 4, `pen` the gradient of a loss by `v` with its graph. `AntisymmetricRNN` and `StackedODERNN`
+have the same interface, with other numbers.
 
 """
 STEADY = "An error says which argument it is, and is a ValueError where torch's comes from within an operator."
