@@ -3,7 +3,7 @@
 #   make test        install into .venv if need be, run the tests
 #   make reproduce   install into .venv if need be, train the rows of the digits table and print it
 #   make setup       install only
-#   make lint        ruff and pyright
+#   make lint        ruff, pyright, and clang-format over the C++ kernels
 #   make sanitize    the tests of the C++ kernels under the address and the undefined-behaviour sanitizer (GCC on Linux)
 #   make clean       remove .venv, caches and built packages; run folders stay
 #
@@ -33,6 +33,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/clang-format --dry-run --Werror odernn/engines/native/kernels/*.h odernn/engines/native/kernels/*.cpp
 
 sanitize: $(STAMP)
 	bash .ci/sanitize $(ARGS)

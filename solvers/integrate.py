@@ -1,4 +1,4 @@
-"""integrate(): checks at the door, the loop, the answer."""
+"""integrate(): check the arguments, run the loop, and return the solution."""
 
 from __future__ import annotations
 

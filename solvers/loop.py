@@ -70,7 +70,7 @@ class Problem:
         """The first interval, made anew."""
         return self.layout(self.inputs, self.origin, self.origin + 1, 0)[0]
 
-    def segment(self, start: int, stop: int, y: Tensor, carry: Carry | None) -> Self:
+    def chunk(self, start: int, stop: int, y: Tensor, carry: Carry | None) -> Self:
         """The part from its interval `start` to `stop`, from the state `y`."""
         return replace(self, length=stop - start, y0=y, carry=carry, origin=self.origin + start)
 

@@ -1,4 +1,4 @@
-"""A driven affine-pointwise problem laid out in tensors: what the parallel adjoint and the fast engines run."""
+"""A driven affine-pointwise problem as tensors: what the parallel adjoint and the fast engines run."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Recurrence:
         """The number of intervals."""
         return len(self.samples)
 
-    def segment(self, start: int, stop: int) -> Recurrence:
-        """The part from interval `start` to `stop`; the control before it is made anew."""
+    def chunk(self, start: int, stop: int) -> Recurrence:
+        """The recurrence from interval `start` to `stop`; the control before it is made again."""
         before = self.before
         if start and not self.scheme.jumps:
             before = self.scheme.control(self.samples[start - 1])

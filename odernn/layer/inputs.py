@@ -1,4 +1,4 @@
-"""The layer's door: every check of an input or a state, and the layout that the loop works in."""
+"""Validate inputs and states, and bring them to time-major layout."""
 
 from __future__ import annotations
 

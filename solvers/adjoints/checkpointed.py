@@ -1,4 +1,4 @@
-"""Gradients from a few kept states: each part of the sequence is run again when its turn comes."""
+"""Gradients from a few saved states: each chunk of the sequence is run again in the backward pass."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ Outcome = tuple[Tensor | None, Tensor, Carry]
 @final
 @dataclass(frozen=True)
 class Checkpointed(Adjoint):
-    """Keep the state at every so many intervals and run the parts between them again in the backward pass.
+    """Save the state at every so many intervals, and run the chunks between them again in the backward pass.
 
     With `every=k` memory is T / k states and the tape of k intervals; "sqrt" takes k near the square root of T. The
     forward pass is done twice. The gradient is that of `within`, exact if that is. Around Autograd it has second
     derivatives, and goes through torch.func's vmap and jvp, but not through grad and what is made of it.
 
     Args:
-        every: intervals a part, or "sqrt".
-        within: the adjoint of a part.
+        every: intervals a chunk, or "sqrt".
+        within: the adjoint of a chunk.
 
     Raises:
         TypeError, ValueError: `every` is neither a whole number from 1 nor "sqrt".
@@ -49,26 +49,26 @@ class Checkpointed(Adjoint):
             check_count("every", self.every)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
-        """Run part by part."""
+        """Run chunk by chunk."""
         if not torch.is_grad_enabled():
             return self.within.solve(problem, save)
         size = max(1, isqrt(problem.length)) if self.every == "sqrt" else self.every
         y, carry = problem.y0, problem.start()  # made once: a stochastic method draws its seed there
         snapshot, mark = snapshot_of(problem, "checkpointed"), None
-        parts: list[Tensor] = []
+        trajectories: list[Tensor] = []
         for start in range(0, problem.length, size):
             mark = None if snapshot is None else snapshot.marked(mark)
-            part = _Part(self.within, problem, start, min(start + size, problem.length), save, snapshot, mark)
-            trajectory, y, carry = _checkpointed(part, y, carry)
+            chunk = _Chunk(self.within, problem, start, min(start + size, problem.length), save, snapshot, mark)
+            trajectory, y, carry = _checkpointed(chunk, y, carry)
             if trajectory is not None:
-                parts.append(trajectory)
+                trajectories.append(trajectory)
         if snapshot is not None:
             snapshot.settle(replays=True)
-        return Solved(torch.cat(parts) if parts else None, y, carry)
+        return Solved(torch.cat(trajectories) if trajectories else None, y, carry)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Chunk:
     """Some intervals of a problem, run in the forward pass and again, as it was then, in the backward pass."""
 
     within: Adjoint
@@ -87,14 +87,14 @@ class _Part:
             return self._run(y, carry)
 
     def _run(self, y: Tensor, carry: Carry) -> Outcome:
-        solved = self.within.solve(self.problem.segment(self.start, self.stop, y, carry), self.save)
+        solved = self.within.solve(self.problem.chunk(self.start, self.stop, y, carry), self.save)
         return solved.trajectory, solved.y, solved.carry
 
 
-def _checkpointed(part: _Part, y: Tensor, carry: Carry) -> Outcome:
-    """A part, none of whose intermediate tensors are kept."""
+def _checkpointed(chunk: _Chunk, y: Tensor, carry: Carry) -> Outcome:
+    """Run a chunk without saving its intermediate tensors."""
     try:
-        outcome = checkpoint(part.run, y, carry, use_reentrant=False, preserve_rng_state=True)
+        outcome = checkpoint(chunk.run, y, carry, use_reentrant=False, preserve_rng_state=True)
     except RuntimeError as error:
         if "saved tensor hooks" not in str(error):
             raise

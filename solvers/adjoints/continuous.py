@@ -18,7 +18,7 @@ from ..right_hand_side import Need
 from ..solver import Carry, Solver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .closure import ClosureConverted
-from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_chunks
 from .snapshot import Snapshot, snapshot_of
 from .unsupported import refuse_second_derivative, refuse_transforms
 
@@ -45,8 +45,8 @@ class Continuous(Adjoint):
     does not go through torch.func's transforms.
 
     Gradients flow to every tensor that f closes over: those are found by evaluating f, once for all under `integrate`
-    and once an interval under a layer (see StandIns). A right-hand side for which that fails is refused, in the forward
-    or in the backward pass.
+    and once an interval under a layer (see ClosureConverted). A right-hand side for which that fails is refused, in
+    the forward or in the backward pass.
 
     Args:
         backward: how the adjoint equation is solved; None for the solver's own method and steps where torchdiffeq has
@@ -149,7 +149,7 @@ class _Continuous(torch.autograd.Function):
     def forward(ctx: Any, run: _Run, y0: Tensor, *originals: Tensor) -> tuple[Tensor, Tensor | None]:
         """The solver's states, without a tape."""
         visited = y0.new_empty(run.problem.length, *y0.shape)
-        y, run.carry = run_in_parts(run.problem, visited.__setitem__, run.chunk)
+        y, run.carry = run_in_chunks(run.problem, visited.__setitem__, run.chunk)
         ctx.run = run
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(y0, visited, *originals)  # the last for torch's check that nobody has written into them
@@ -157,35 +157,39 @@ class _Continuous(torch.autograd.Function):
 
     @staticmethod
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, of_end: Tensor | None, of_trajectory: Tensor | None
+        ctx: Any, grad_end: Tensor | None, grad_trajectory: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """All intervals, the last first."""
         refuse_second_derivative("continuous")
         y0, visited, *_ = ctx.saved_tensors
-        way = _BackwardPass(ctx.run, y0, visited, of_trajectory)
+        backward_pass = _BackwardPass(ctx.run, y0, visited, grad_trajectory)
         snapshot = ctx.run.snapshot
         with nullcontext() if snapshot is None else snapshot.restored():
-            return None, way.go(torch.zeros_like(y0) if of_end is None else of_end), *way.sums.totals
+            return (
+                None,
+                backward_pass.pull_back(torch.zeros_like(y0) if grad_end is None else grad_end),
+                *backward_pass.sums.totals,
+            )
 
 
 class _BackwardPass:
-    """The way back through the stored states, part by part."""
+    """The backward pass through the stored states, chunk by chunk."""
 
-    def __init__(self, run: _Run, y0: Tensor, visited: Tensor, of_trajectory: Tensor | None) -> None:
+    def __init__(self, run: _Run, y0: Tensor, visited: Tensor, grad_trajectory: Tensor | None) -> None:
         self.run = run
         self.y0 = y0
         self.visited = visited
-        self.of_trajectory = of_trajectory
+        self.grad_trajectory = grad_trajectory
         self.sums = GradientSums(run.differentiable)
 
-    def go(self, gradient: Tensor) -> Tensor:
+    def pull_back(self, gradient: Tensor) -> Tensor:
         """The gradient by y0, from that by the end; those by the originals are in `sums`."""
         length, chunk = self.run.problem.length, self.run.chunk
         for start in reversed(range(0, length, chunk)):
-            gradient = self._part(start, min(start + chunk, length), gradient)
+            gradient = self._run_chunk(start, min(start + chunk, length), gradient)
         return gradient
 
-    def _part(self, start: int, stop: int, gradient: Tensor) -> Tensor:
+    def _run_chunk(self, start: int, stop: int, gradient: Tensor) -> Tensor:
         """The intervals from `start` to `stop`, laid out together under autograd."""
         origin = self.run.problem.origin
         low = max(origin + start - 1, 0)  # an interval may look at the entry before its own
@@ -194,8 +198,8 @@ class _BackwardPass:
         with torch.enable_grad():
             intervals = differentiable.problem.layout(tuple(windows), origin + start, origin + stop, low)
         for n, interval in reversed(list(enumerate(intervals, start))):
-            if self.of_trajectory is not None:
-                gradient = gradient + self.of_trajectory[n]
+            if self.grad_trajectory is not None:
+                gradient = gradient + self.grad_trajectory[n]
             gradient = self._interval(interval, self.visited[n - 1] if n else self.y0, gradient, found)
         self.sums.add(found.pulled_back(differentiable.sources(windows)), low)
         return gradient
@@ -204,10 +208,10 @@ class _BackwardPass:
         """One interval forward from `y` and, with the adjoint, backward, both by torchdiffeq."""
         y = y.detach().requires_grad_()
         flow, originals, leaves = self.run.flow(interval, y.detach())
-        of_start, *of_leaves = _crossed_back(self.run.backward, flow, (y, *leaves), gradient)
-        found.add(originals, of_leaves)
-        assert of_start is not None  # torchdiffeq's adjoint gives zeros for what has no influence
-        return of_start.clone()  # a view into torchdiffeq's solution, as those by the leaves are
+        grad_start, *grad_leaves = _crossed_back(self.run.backward, flow, (y, *leaves), gradient)
+        found.add(originals, grad_leaves)
+        assert grad_start is not None  # torchdiffeq's adjoint gives zeros for what has no influence
+        return grad_start.clone()  # a view into torchdiffeq's solution, as those by the leaves are
 
 
 class _FoundGradients:
@@ -231,7 +235,7 @@ class _FoundGradients:
         if not self._sums or not sources:
             return [None] * len(sources)
         tensors, gradients = zip(*self._sums.values(), strict=True)
-        # the graph is kept since a weight's may be older than this part and shared with the next
+        # the graph is kept since a weight's may be older than this chunk and shared with the next
         return torch.autograd.grad(tensors, sources, gradients, allow_unused=True, retain_graph=True)
 
 

@@ -1,6 +1,6 @@
 """The differentiable inputs of a right-hand side, leaf copies of them, and gradient accumulators.
 
-For the adjoints that keep no tape: they run forward in parts, and in the backward pass lay the intervals out again.
+For the adjoints that keep no tape: they run forward in chunks, and make the intervals again in the backward pass.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..solver import Carry
 from .closure import ClosureConverted
 
 CHUNK = 64
-"""Intervals that are laid out together by default: the control of the whole sequence is never there at once."""
+"""Intervals that are made together by default, so that the control of the whole sequence never exists at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class DifferentiableInputs:
 
     def sources(self, windows: Sequence[Tensor | None]) -> list[Tensor]:
         """What gradients are asked for, in the order of the originals: windows of the inputs, then the leaves."""
-        of_inputs = [windows[i] for i in self.inputs()]
-        return [window for window in of_inputs if window is not None] + list(self.leaves)
+        inputs = [windows[i] for i in self.inputs()]
+        return [window for window in inputs if window is not None] + list(self.leaves)
 
 
 class GradientSums:
-    """The gradients of the originals, added up part by part.
+    """The gradients of the originals, added up chunk by chunk.
 
     Attributes:
         totals: for each original its gradient so far, or None.
@@ -67,7 +67,7 @@ class GradientSums:
         )
 
     def add(self, found: Sequence[Tensor | None], low: int) -> None:
-        """Add what was found for each of `Material.sources`; what belongs to a timed input, from its entry `low` on."""
+        """Add a gradient for each of `DifferentiableInputs.sources`, of a timed input from its entry `low` on."""
         for i, (got, in_time) in enumerate(zip(found, self._timed, strict=True)):
             if got is None:
                 continue
@@ -81,7 +81,7 @@ def differentiable_inputs(problem: Problem) -> DifferentiableInputs:
     """Find the differentiable inputs of a problem: what it says itself, or what one evaluation of f reads.
 
     Raises:
-        ValueError: a right-hand side reads a tensor out of sight (see StandIns).
+        ValueError: a right-hand side reads a tensor out of sight (see ClosureConverted).
     """
     _build_cached(problem)
     if problem.parameters is None:
@@ -91,20 +91,20 @@ def differentiable_inputs(problem: Problem) -> DifferentiableInputs:
     return DifferentiableInputs(problem, inputs + parameters, parameters)
 
 
-def run_in_parts(problem: Problem, keep: Callable[[int, Tensor], object], size: int) -> tuple[Tensor, Carry]:
-    """Run through a problem part by part: the state at the end and the carry; `keep` sees every state.
+def run_in_chunks(problem: Problem, visit: Callable[[int, Tensor], object], size: int) -> tuple[Tensor, Carry]:
+    """Run through a problem chunk by chunk: the state at the end and the carry; `visit` sees every state.
 
     Args:
         problem: the problem.
-        keep: (n, the state at the end of interval n), for every interval.
-        size: intervals a part.
+        visit: (n, the state at the end of interval n), for every interval.
+        size: intervals a chunk.
     """
     y, carry = problem.y0, problem.start()
     for start in range(0, problem.length, size):
-        part = problem.segment(start, min(start + size, problem.length), y, carry)
-        for n, state in enumerate(states(part), start):
+        chunk = problem.chunk(start, min(start + size, problem.length), y, carry)
+        for n, state in enumerate(states(chunk), start):
             y, carry = state
-            keep(n, y)
+            visit(n, y)
     return y, carry
 
 
@@ -131,16 +131,16 @@ def _found(problem: Problem) -> DifferentiableInputs:
 
 
 def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[ClosureConverted]]:
-    """`f` with leaves in the place of what it closes over; `t` is the time of the one evaluation that finds them."""
+    """`f` with leaves in place of what it closes over; `t` is the time of the one evaluation that finds them."""
 
     def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, ClosureConverted]:
-        stand_ins = ClosureConverted(lambda y, *time: part(time[0] if time else t, y), (state,))
-        return lambda time, y: stand_ins(y, time), stand_ins  # pyright: ignore[reportArgumentType]
+        converted = ClosureConverted(lambda y, *time: part(time[0] if time else t, y), (state,))
+        return lambda time, y: converted(y, time), converted  # pyright: ignore[reportArgumentType]
 
     partition = partition_of(f)
     if partition is None:
-        whole, stand_ins = found(f, y)
-        return whole, [stand_ins]
+        whole, converted = found(f, y)
+        return whole, [converted]
     q, p = y.chunk(2, dim=-1)
-    (drift, of_drift), (kick, of_kick) = found(partition.drift, p), found(partition.kick, q)
-    return Partition(drift, kick), [of_drift, of_kick]
+    (drift, in_drift), (kick, in_kick) = found(partition.drift, p), found(partition.kick, q)
+    return Partition(drift, kick), [in_drift, in_kick]

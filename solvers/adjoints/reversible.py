@@ -16,7 +16,7 @@ from ..loop import Problem
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Carry, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
-from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_parts
+from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_chunks
 from .reconstruction import Comparison, Sizes
 from .snapshot import Snapshot, snapshot_of
 from .unsupported import refuse_second_derivative, refuse_transforms
@@ -142,12 +142,12 @@ class _Reversible(torch.autograd.Function):
         trajectory = y0.new_empty(run.problem.length, *y0.shape) if run.save == "trajectory" else None
         run.sizes = Sizes(y0)
 
-        def keep(n: int, y: Tensor) -> None:
+        def visit(n: int, y: Tensor) -> None:
             run.sizes.meet(y)
             if trajectory is not None:
                 trajectory[n] = y
 
-        y, run.final = run_in_parts(replace(run.problem, y0=y0, carry=run.carry), keep, run.chunk)
+        y, run.final = run_in_chunks(replace(run.problem, y0=y0, carry=run.carry), visit, run.chunk)
         carried = [part.clone() for part in tensors_of(run.final)]
         ctx.run = run
         ctx.set_materialize_grads(False)
@@ -159,16 +159,16 @@ class _Reversible(torch.autograd.Function):
         refuse_second_derivative("reversible")
         run: _Run = ctx.run
         started = 1 + len(tensors_of(run.carry))
-        kept = ctx.saved_tensors
-        *of_state, last = gradients if run.save == "trajectory" else (*gradients, None)
-        walk = BackwardPass(run, kept[:started], kept[started:], of_state, last)
+        saved = ctx.saved_tensors
+        *grad_state, last = gradients if run.save == "trajectory" else (*gradients, None)
+        backward_pass = BackwardPass(run, saved[:started], saved[started:], grad_state, last)
         with nullcontext() if run.snapshot is None else run.snapshot.restored():
-            walk.go()
-        return (None, *walk.gradients, *walk.sums.totals)
+            backward_pass.pull_back()
+        return (None, *backward_pass.gradients, *backward_pass.sums.totals)
 
 
 class BackwardPass:
-    """The way back from the end to the start, state by state."""
+    """The backward pass from the end to the start, state by state."""
 
     def __init__(
         self,
@@ -176,7 +176,7 @@ class BackwardPass:
         start: Sequence[Tensor],
         end: Sequence[Tensor],
         gradients: Sequence[Tensor | None],
-        of_trajectory: Tensor | None,
+        grad_trajectory: Tensor | None,
     ) -> None:
         self.run = run
         self.comparison = Comparison(run.sizes)
@@ -184,10 +184,10 @@ class BackwardPass:
         self.state = list(end)
         self.carry = run.final
         self.gradients = [torch.zeros_like(x) if g is None else g for x, g in zip(end, gradients, strict=True)]
-        self.of_trajectory = of_trajectory
+        self.grad_trajectory = grad_trajectory
         self.sums = GradientSums(run.differentiable)
 
-    def go(self) -> None:
+    def pull_back(self) -> None:
         """Go back through all intervals.
 
         Raises:
@@ -195,8 +195,8 @@ class BackwardPass:
         """
         problem = self.run.problem
         for n in reversed(range(problem.length)):
-            if self.of_trajectory is not None:
-                self.gradients[0] = self.gradients[0] + self.of_trajectory[n]
+            if self.grad_trajectory is not None:
+                self.gradients[0] = self.gradients[0] + self.grad_trajectory[n]
             self.comparison.meet(self.state[0], self.gradients[0])
             self._interval(n)
 

@@ -55,9 +55,11 @@ class AutogradDerivatives:
         before = None if whole.before is None else whole.before.detach().requires_grad_(True)
         self._before_leaf = whole.samples.new_empty(0) if before is None else before
         dt = whole.dt[first:stop] if isinstance(whole.dt, Tensor) else whole.dt
-        part = Recurrence(whole.scheme, whole.weight, self._leaf, before, dt)
+        recurrence = Recurrence(whole.scheme, whole.weight, self._leaf, before, dt)
         with torch.enable_grad():
-            return control_path(part.segment(start - first, stop - first) if first < start else part, self.substeps)
+            return control_path(
+                recurrence.chunk(start - first, stop - first) if first < start else recurrence, self.substeps
+            )
 
     def control_at(self, path: ControlPath, fraction: float) -> Tensor:
         """The control with its graph."""

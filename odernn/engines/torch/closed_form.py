@@ -33,7 +33,7 @@ class ClosedFormDerivatives:
 
     def begin_chunk(self, start: int, stop: int) -> ControlPath:
         """The chunk's control path."""
-        return control_path(self.recurrence.segment(start, stop), self.substeps)
+        return control_path(self.recurrence.chunk(start, stop), self.substeps)
 
     def control_at(self, path: ControlPath, fraction: float) -> Tensor:
         """The control itself."""

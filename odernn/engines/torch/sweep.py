@@ -79,7 +79,7 @@ def forward(
     rotation = [torch.empty_like(y0) for _ in range(2)] if saved is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0, size):
-        path = control_path(recurrence.segment(start, stop), substeps)
+        path = control_path(recurrence.chunk(start, stop), substeps)
         first, last = start * stepper.saved_per_interval, stop * stepper.saved_per_interval
         targets = [rotation[j % 2] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
         stepper.advance(path, start, y, targets)

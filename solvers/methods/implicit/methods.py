@@ -63,7 +63,7 @@ class ImplicitSolver(Solver):
 
     Raises:
         ConvergenceError: in a step, the equation was not solved. A state that was not finite before the step is no
-            reason: it stays not finite, and the guard against divergence reports it.
+            reason: it stays not finite, and the check for divergence reports it.
         TypeError: an argument of the wrong type, or a state in half precision.
         ValueError: an argument out of range, or a `tolerance` below one rounding of the state.
         NotImplementedError: a transform of torch.func, forward mode or a second derivative.

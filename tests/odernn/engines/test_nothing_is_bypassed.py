@@ -320,6 +320,6 @@ def test_functional_call_keeps_the_fast_path() -> None:
             reasons.append(rnn.choice(x))
             return rnn(x)[0]
 
-    stand_ins = {f"rnn.{name}": 2 * p.detach() for name, p in rnn.named_parameters()}
-    torch.func.functional_call(Told(), stand_ins, (torch.randn(5, 3, 2, dtype=DOUBLE),))
+    replacements = {f"rnn.{name}": 2 * p.detach() for name, p in rnn.named_parameters()}
+    torch.func.functional_call(Told(), replacements, (torch.randn(5, 3, 2, dtype=DOUBLE),))
     assert "torch computes" not in reasons[0].reason

@@ -92,7 +92,8 @@ void* OwnedArena::take_bytes(size_t bytes) {
   return pieces_.back();
 }
 
-// ---- the pool -----------------------------------------------------------------------------------------------------------------
+// ---- the pool
+// -----------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -138,7 +139,9 @@ Pool& pool() {
   return *forever;
 }
 
-char* contents(Header* block) { return reinterpret_cast<char*>(block) + 64; }
+char* contents(Header* block) {
+  return reinterpret_cast<char*>(block) + 64;
+}
 
 }  // namespace
 

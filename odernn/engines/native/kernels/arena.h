@@ -8,7 +8,8 @@
 
 namespace odernn {
 
-// What a thread keeps from one call to the next. More is freed: only weights of thousands of units need it, and they cost more to multiply.
+// What a thread keeps from one call to the next. More is freed: only weights of thousands of units need it, and they
+// cost more to multiply.
 constexpr size_t kArenaBytes = size_t(32) << 20;
 
 // Where working memory comes from.
@@ -57,11 +58,13 @@ class OwnedArena final : public Allocator {
   std::vector<void*> pieces_;
 };
 
-// Blocks for results. `acquire_block` takes one that waits if it has the size or at most an eighth more; `release_block` lets it wait.
+// Blocks for results. `acquire_block` takes one that waits if it has the size or at most an eighth more;
+// `release_block` lets it wait.
 //
-// What waits is bounded three times: by kPooledBytes, by kPooledBlocks, and, when a block of another size is needed, by what makes the
-// pool hold no more than half as much again as was in use at once before. So sizes that change from call to call, as lengths of
-// sequences do, find their pages again, and raise the peak of a process by half at most; the oldest blocks go first.
+// What waits is bounded three times: by kPooledBytes, by kPooledBlocks, and, when a block of another size is needed, by
+// what makes the pool hold no more than half as much again as was in use at once before. So sizes that change from call
+// to call, as lengths of sequences do, find their pages again, and raise the peak of a process by half at most; the
+// oldest blocks go first.
 constexpr size_t kPooledBytes = size_t(2) << 30;
 constexpr size_t kPooledBlocks = 4;
 void* acquire_block(size_t bytes);  // std::bad_alloc

@@ -21,7 +21,8 @@ bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
 
 void check_names(const Arguments& x) {
   TORCH_CHECK_VALUE(one_of(x.squash, {"identity", "tanh"}), "`squash` is '", x.squash, "'; give 'identity' or 'tanh'");
-  TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold, "'; give 'zero-order' or 'linear'");
+  TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold,
+                    "'; give 'zero-order' or 'linear'");
   TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "exponential", "shears", "two-step"}), "`family` is '", x.family,
                     "'; give 'runge-kutta', 'exponential', 'shears' or 'two-step'");
   TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
@@ -34,56 +35,63 @@ void check_scheme(const Arguments& x, int64_t columns) {
                     "; give as many of each, at least one");
   if (x.family == "runge-kutta" || x.family == "exponential") {
     TORCH_CHECK_VALUE(stages < kMostTerms, "a tableau of ", stages, " stages; at most ", kMostTerms - 1);
-    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages, " stages has ",
-                      stages * stages);
+    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages,
+                      " stages has ", stages * stages);
     for (size_t i = 0; i < stages; ++i)
       for (size_t j = i; j < stages; ++j)
         TORCH_CHECK_VALUE(x.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
                           "); give an explicit tableau");
     return;
   }
-  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages, "; give as many");
+  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
+                    "; give as many");
   for (const int64_t half : x.moved)
-    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; 0 moves the first half of the state, 1 the second");
+    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
+                      "; 0 moves the first half of the state, 1 the second");
   TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
 
 void check_blocks(const Arguments& x, int64_t columns) {
   if (x.family != "exponential") {
-    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.family, "'; only 'exponential' has matrices");
+    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.family,
+                      "'; only 'exponential' has matrices");
     return;
   }
-  const int64_t stages = static_cast<int64_t>(x.b.size()), entries = stages * stages + 2 * stages + 1, times = x.samples.size(0);
+  const int64_t stages = static_cast<int64_t>(x.b.size()), entries = stages * stages + 2 * stages + 1,
+                times = x.samples.size(0);
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; 2 x 2 blocks need an even number");
-  TORCH_CHECK_VALUE(x.kind != "linear-plus-tanh", "`kind` is 'linear-plus-tanh'; an exponential method takes the remainder's: give 'tanh'");
+  TORCH_CHECK_VALUE(x.kind != "linear-plus-tanh",
+                    "`kind` is 'linear-plus-tanh'; an exponential method takes the remainder's: give 'tanh'");
   TORCH_CHECK_VALUE(x.blocks.has_value(), "`blocks` is missing; an exponential method needs its matrices");
   const Tensor& blocks = *x.blocks;
   const bool fits = blocks.dim() == 5 && (blocks.size(0) == 1 || blocks.size(0) == times);
-  TORCH_CHECK_VALUE(fits, "`blocks` has shape ", blocks.sizes(), "; wanted (1 or ", times, ", matrices, 2, 2, ", columns / 2, ")");
+  TORCH_CHECK_VALUE(fits, "`blocks` has shape ", blocks.sizes(), "; wanted (1 or ", times, ", matrices, 2, 2, ",
+                    columns / 2, ")");
   check_tensor("blocks", blocks, {blocks.size(0), blocks.size(1), 2, 2, columns / 2}, x.y0);
-  TORCH_CHECK_VALUE(static_cast<int64_t>(x.places.size()) == entries, "`places` has ", x.places.size(), " entries; a tableau of ", stages,
-                    " stages has ", entries);
+  TORCH_CHECK_VALUE(static_cast<int64_t>(x.places.size()) == entries, "`places` has ", x.places.size(),
+                    " entries; a tableau of ", stages, " stages has ", entries);
   for (const int64_t place : x.places)
-    TORCH_CHECK_VALUE(place >= -1 && place < blocks.size(1), "`places` has the entry ", place, " and `blocks` ", blocks.size(1),
-                      " matrices; give the number of one, or -1");
+    TORCH_CHECK_VALUE(place >= -1 && place < blocks.size(1), "`places` has the entry ", place, " and `blocks` ",
+                      blocks.size(1), " matrices; give the number of one, or -1");
 }
 
 void check_control(const Arguments& x, int64_t batch, int64_t controls) {
   const Tensor& samples = x.samples;
-  TORCH_CHECK_VALUE(samples.dim() == 3 && samples.size(1) == batch, "`samples` has shape ", samples.sizes(), "; wanted (time, ", batch,
-                    ", features)");
+  TORCH_CHECK_VALUE(samples.dim() == 3 && samples.size(1) == batch, "`samples` has shape ", samples.sizes(),
+                    "; wanted (time, ", batch, ", features)");
   TORCH_CHECK_VALUE(samples.size(0) > 0, "`samples` is an empty sequence");
   const int64_t inputs = samples.size(2);
   TORCH_CHECK_VALUE(inputs > 0, "`samples` has no features");
   check_tensor("samples", samples, {samples.size(0), batch, inputs}, x.y0);
-  TORCH_CHECK_VALUE(x.input_weight.has_value() == x.bias.has_value(), "give both `input_weight` and `bias`, or neither");
+  TORCH_CHECK_VALUE(x.input_weight.has_value() == x.bias.has_value(),
+                    "give both `input_weight` and `bias`, or neither");
   if (x.input_weight.has_value()) {
     check_tensor("input_weight", *x.input_weight, {controls, inputs}, x.y0);
     check_tensor("bias", *x.bias, {controls}, x.y0);
   } else {
-    TORCH_CHECK_VALUE(inputs == controls, "`samples` has ", inputs, " features; without `input_weight` it is the control, which has ",
-                      controls);
+    TORCH_CHECK_VALUE(inputs == controls, "`samples` has ", inputs,
+                      " features; without `input_weight` it is the control, which has ", controls);
     TORCH_CHECK_VALUE(x.squash == "identity", "`squash` is '", x.squash,
                       "' and there is no `input_weight`; a control that is given is taken as it is: give 'identity'");
   }
@@ -95,7 +103,8 @@ template <class T>
 const T* padded_rows(const Layout& layout, const T* matrix, int64_t columns, Allocator& allocator) {
   T* out = allocator.take_zeros<T>(layout.stride() * columns);
   for (int64_t s = 0; s < layout.groups; ++s)
-    std::copy(matrix + s * layout.width * columns, matrix + (s + 1) * layout.width * columns, out + s * layout.padded * columns);
+    std::copy(matrix + s * layout.width * columns, matrix + (s + 1) * layout.width * columns,
+              out + s * layout.padded * columns);
   return out;
 }
 
@@ -110,11 +119,13 @@ Coupling<T> coupling(const Tensor& weight, const Layout& preactivation, Directio
 
 // The block of K from half `source` to half `target`.
 template <class T>
-Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction, Allocator& allocator) {
+Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction,
+                     Allocator& allocator) {
   const int64_t columns = state.columns(), n = state.width;
   const T* block = weight.const_data_ptr<T>() + target * n * columns + source * n;
   return {pack(block, int64_t(1), columns, n, n, allocator),
-          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, allocator) : Packed<T>{}, source, target};
+          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, allocator) : Packed<T>{}, source,
+          target};
 }
 
 // The moves of one sample. Neighbours that move the same half along the same rate are one move.
@@ -163,17 +174,19 @@ void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
 
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
   TORCH_CHECK_VALUE(tensor.sizes() == sizes, "`", name, "` has shape ", tensor.sizes(), "; wanted ", sizes);
-  TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), "`", name, "` has dtype ", tensor.scalar_type(), " and `y0` ",
-                   like.scalar_type(), "; give one dtype");
-  TORCH_CHECK_VALUE(tensor.device().is_cpu(), "`", name, "` is on ", tensor.device(), "; the native kernels run on the CPU");
+  TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), "`", name, "` has dtype ", tensor.scalar_type(),
+                   " and `y0` ", like.scalar_type(), "; give one dtype");
+  TORCH_CHECK_VALUE(tensor.device().is_cpu(), "`", name, "` is on ", tensor.device(),
+                    "; the native kernels run on the CPU");
   TORCH_CHECK_VALUE(tensor.is_contiguous(), "`", name, "` is not contiguous; give `", name, ".contiguous()`");
 }
 
 void check_arguments(const Arguments& x) {
   const Tensor& y0 = x.y0;
-  TORCH_CHECK_TYPE(y0.scalar_type() == at::kFloat || y0.scalar_type() == at::kDouble, "`y0` has dtype ", y0.scalar_type(),
-                   "; give float32 or float64");
-  TORCH_CHECK_VALUE(y0.dim() == 2 && y0.numel() > 0, "`y0` has shape ", y0.sizes(), "; wanted (batch, state), neither of them zero");
+  TORCH_CHECK_TYPE(y0.scalar_type() == at::kFloat || y0.scalar_type() == at::kDouble, "`y0` has dtype ",
+                   y0.scalar_type(), "; give float32 or float64");
+  TORCH_CHECK_VALUE(y0.dim() == 2 && y0.numel() > 0, "`y0` has shape ", y0.sizes(),
+                    "; wanted (batch, state), neither of them zero");
   const int64_t batch = y0.size(0), columns = y0.size(1);
   check_names(x);
   check_scheme(x, columns);
@@ -182,9 +195,11 @@ void check_arguments(const Arguments& x) {
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
-  TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(), "give both `y_previous` and `dt_previous`, or neither");
+  TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(),
+                    "give both `y_previous` and `dt_previous`, or neither");
   if (x.y_previous.has_value()) {
-    TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family, "'; only 'two-step' has a carry");
+    TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family,
+                      "'; only 'two-step' has a carry");
     check_tensor("y_previous", *x.y_previous, {batch, columns}, y0);
     check_tensor("dt_previous", *x.dt_previous, {batch}, y0);
   }
@@ -197,7 +212,8 @@ const KindFacts& kind_facts(c10::string_view name) {
 }
 
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
-  const bool fits = dt.dim() == 0 || (dt.dim() == 1 && dt.size(0) == times) || (dt.dim() == 2 && dt.size(0) == batch && dt.size(1) == times);
+  const bool fits = dt.dim() == 0 || (dt.dim() == 1 && dt.size(0) == times) ||
+                    (dt.dim() == 2 && dt.size(0) == batch && dt.size(1) == times);
   TORCH_CHECK_VALUE(fits, "`dt` has shape ", dt.sizes(), "; wanted [], [", times, "] or [", batch, ", ", times, "]");
   TORCH_CHECK_TYPE(dt.is_floating_point(), "`dt` has dtype ", dt.scalar_type(), "; give a floating tensor");
   TORCH_CHECK_VALUE(dt.device().is_cpu(), "`dt` is on ", dt.device(), "; the native kernels run on the CPU");
@@ -228,7 +244,8 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   if (p.affine) {
     const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, allocator);
     p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), allocator);
-    if (direction == Direction::kBoth) p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, allocator);
+    if (direction == Direction::kBoth)
+      p.input_pullback = pack(v, p.inputs, int64_t(1), p.control.stride(), p.inputs, allocator);
     p.bias = padded_rows(p.control, x.bias->const_data_ptr<T>(), int64_t(1), allocator);
   }
   p.before = data_or_null<T>(x.before);
@@ -246,7 +263,8 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);
-    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, direction, allocator), coupling<T>(x.weight, p.state, 1, 0, direction, allocator)};
+    p.couplings = {coupling<T>(x.weight, p.state, 0, 1, direction, allocator),
+                   coupling<T>(x.weight, p.state, 1, 0, direction, allocator)};
   } else if (p.preactivation.groups > 1) {
     p.couplings = {coupling<T>(x.weight, p.preactivation, direction, allocator)};
   } else {

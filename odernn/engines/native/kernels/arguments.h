@@ -1,4 +1,5 @@
-// From the operators' tensors to a Problem: every check is here, each error names the argument, what came and what was wanted.
+// From the operators' tensors to a Problem: every check is here, each error names the argument, what came and what was
+// wanted.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,9 +32,9 @@ struct Arguments {
 };
 
 // The same in the operators' schemas, which odernn/engines/operators.py has too.
-#define ODERNN_ARGUMENTS                                                                                              \
-  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "          \
-  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "   \
+#define ODERNN_ARGUMENTS                                                                                             \
+  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "        \
+  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, " \
   "float[] b, float[] c, int[] moved, int[] places, int substeps"
 
 void check_arguments(const Arguments& arguments);

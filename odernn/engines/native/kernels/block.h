@@ -8,11 +8,11 @@ namespace odernn {
 // What the adjoint keeps of one evaluation for all virtual rows (sample, row) of a block of time.
 template <class T>
 struct Record {
-  const T** source = nullptr;  // the rows that were multiplied
-  T* buffer = nullptr;           // where they lie, unless they are the caller's
-  T* by_preactivation = nullptr;          // derivative through the candidate, then the cotangent of the preactivation
-  T* by_gate = nullptr;         // gated: derivative through the gate
-  T* rate = nullptr;           // saved if the step needs a gradient
+  const T** source = nullptr;     // the rows that were multiplied
+  T* buffer = nullptr;            // where they lie, unless they are the caller's
+  T* by_preactivation = nullptr;  // derivative through the candidate, then the cotangent of the preactivation
+  T* by_gate = nullptr;           // gated: derivative through the gate
+  T* rate = nullptr;              // saved if the step needs a gradient
 };
 
 // Row pointers into a padded buffer.
@@ -25,7 +25,12 @@ template <class T>
 class Block {
  public:
   Block(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Arena& arena)
-      : problem(problem), begin(begin), rows(rows), most(most), arena(arena), control(problem, begin, rows, most, arena) {
+      : problem(problem),
+        begin(begin),
+        rows(rows),
+        most(most),
+        arena(arena),
+        control(problem, begin, rows, most, arena) {
     zeros = arena.take_zeros<T>(std::max(problem.preactivation.stride(), whole_vectors<T>(problem.inputs)));
     step = arena.take<T>(most * rows);
     cotangents = arena.take<const T*>(rows);
@@ -43,29 +48,37 @@ class Block {
       for (int64_t r = 0; r < rows; ++r) step[c * rows + r] = problem.step(first + c, begin + r);
   }
 
-  // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `by_preactivation` (and `by_gate`) get the
-  // derivatives if asked, else `by_preactivation` is working space. `rate` may be null if derivatives are asked.
-  void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count, T* by_preactivation, T* by_gate,
-                bool derivative, T* rate) {
+  // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `by_preactivation`
+  // (and `by_gate`) get the derivatives if asked, else `by_preactivation` is working space. `rate` may be null if
+  // derivatives are asked.
+  void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count,
+                T* by_preactivation, T* by_gate, bool derivative, T* rate) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
-    const bool whole = gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
+    const bool whole =
+        gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
       multiply(source, count, coupling.forward, u, control.stride(), by_preactivation, preactivation_columns());
     }
-    compute_rates<T>(problem.kind, {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate, columns()}, derivative);
+    compute_rates<T>(
+        problem.kind,
+        {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate, columns()},
+        derivative);
   }
 
   // The same from a preactivation that was computed without the control (ungated).
-  void evaluate_preactivation(const T* preactivation, const Coupling<T>& coupling, T theta, int64_t from, int64_t count, T* by_preactivation, bool derivative,
-                      T* rate) {
+  void evaluate_preactivation(const T* preactivation, const Coupling<T>& coupling, T theta, int64_t from, int64_t count,
+                              T* by_preactivation, bool derivative, T* rate) {
     const T* u = control.at(theta, from, count) + coupling.target * columns();
     for (int64_t r = 0; r < count; ++r)
       for (int64_t i = 0; i < columns(); i += kLanes<T>)
-        store(by_preactivation + r * columns() + i, load(preactivation + r * columns() + i) + load(u + r * control.stride() + i));
-    compute_rates<T>(problem.kind, {count, columns(), by_preactivation, nullptr, columns(), u, control.stride(), rate, columns()}, derivative);
+        store(by_preactivation + r * columns() + i,
+              load(preactivation + r * columns() + i) + load(u + r * control.stride() + i));
+    compute_rates<T>(problem.kind,
+                     {count, columns(), by_preactivation, nullptr, columns(), u, control.stride(), rate, columns()},
+                     derivative);
   }
 
   const Problem<T>& problem;
@@ -81,8 +94,7 @@ class Block {
 template <class T>
 class Pullback {
  public:
-  explicit Pullback(Block<T>& block, Sums<T>& sums, bool wanted)
-      : block_(block), sums_(sums), wanted_(wanted) {
+  explicit Pullback(Block<T>& block, Sums<T>& sums, bool wanted) : block_(block), sums_(sums), wanted_(wanted) {
     const Problem<T>& p = block.problem;
     earlier_ = block.control.earlier();
     const bool one_step = p.family == Family::kRungeKutta || p.family == Family::kExponential;
@@ -110,26 +122,32 @@ class Pullback {
     }
   }
 
-  // by_preactivation := D^T (step * sum), the cotangent of the preactivation of filled sample `c`, whose rows' derivatives `by_preactivation` and `by_gate` hold; the
-  // control's cotangents are added up on the way.
-  void cotangent(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step, const Combination<T>& sum) {
+  // by_preactivation := D^T (step * sum), the cotangent of the preactivation of filled sample `c`, whose rows'
+  // derivatives `by_preactivation` and `by_gate` hold; the control's cotangents are added up on the way.
+  void cotangent(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step,
+                 const Combination<T>& sum) {
     switch (block_.problem.kind) {
-      case Kind::kTanh: return cotangent_of<Kind::kTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
-      case Kind::kGatedTanh: return cotangent_of<Kind::kGatedTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
-      case Kind::kLinear: return cotangent_of<Kind::kLinear>(coupling, theta, c, by_preactivation, by_gate, step, sum);
-      case Kind::kLinearPlusTanh: return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kTanh:
+        return cotangent_of<Kind::kTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kGatedTanh:
+        return cotangent_of<Kind::kGatedTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kLinear:
+        return cotangent_of<Kind::kLinear>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kLinearPlusTanh:
+        return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
     }
   }
 
   // out = initial + preactivation_cotangent K.
-  void transpose(const Coupling<T>& coupling, T* preactivation_cotangent, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
+  void transpose(const Coupling<T>& coupling, T* preactivation_cotangent, const T* initial, int64_t initial_stride,
+                 T* out, int64_t out_stride) {
     point_at(preactivation_cotangent, block_.preactivation_columns(), block_.rows, block_.cotangents);
     multiply(block_.cotangents, block_.rows, coupling.pullback, initial, initial_stride, out, out_stride);
   }
 
   // Both.
-  void apply(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step, const Combination<T>& sum,
-             const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
+  void apply(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step,
+             const Combination<T>& sum, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
     cotangent(coupling, theta, c, by_preactivation, by_gate, step, sum);
     transpose(coupling, by_preactivation, initial, initial_stride, out, out_stride);
   }
@@ -140,7 +158,8 @@ class Pullback {
     if (sum == nullptr) return;
     const Problem<T>& p = block_.problem;
     const int64_t columns = block_.preactivation_columns() - (p.preactivation.padded - p.preactivation.width);
-    add_outer(preactivation_cotangent, block_.preactivation_columns(), columns, source, p.state.width, rows, sum, block_.columns());
+    add_outer(preactivation_cotangent, block_.preactivation_columns(), columns, source, p.state.width, rows, sum,
+              block_.columns());
   }
 
   // The gradients of the control's parameters and of the samples [first, first + count), after the recursion.
@@ -159,7 +178,8 @@ class Pullback {
       affine_gradients(first, count, own, g);
     } else if (g.samples != nullptr) {
       for (int64_t i = 0; i < count * rows; ++i)
-        copy_back(p.control, own + i * stride(), g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+        copy_back(p.control, own + i * stride(),
+                  g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
     }
     if (earlier_ && first == 0 && g.before != nullptr && p.before != nullptr) {
       for (int64_t r = 0; r < rows; ++r)
@@ -169,10 +189,13 @@ class Pullback {
 
  private:
   template <Kind kKind>
-  void cotangent_of(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step, const Combination<T>& sum) {
+  void cotangent_of(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step,
+                    const Combination<T>& sum) {
     const int64_t rows = block_.rows, columns = block_.columns(), width = block_.preactivation_columns();
     const bool control = wanted_ && !shared_;
-    T* own = control ? control_ + ((c + earlier_) * rows) * stride() + (kKind == Kind::kGatedTanh ? 0 : coupling.target * columns) : nullptr;
+    T* own = control ? control_ + ((c + earlier_) * rows) * stride() +
+                           (kKind == Kind::kGatedTanh ? 0 : coupling.target * columns)
+                     : nullptr;
     T* before = control && earlier_ ? own - rows * stride() : nullptr;
     const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
     const auto through = [&](int64_t r, int64_t i, Vector<T> v) {

@@ -1,4 +1,5 @@
-// Block-diagonal matrices of 2 x 2 blocks on rows (q, p) of two halves: entry (r, c) of all blocks lies together, `half` numbers each.
+// Block-diagonal matrices of 2 x 2 blocks on rows (q, p) of two halves: entry (r, c) of all blocks lies together,
+// `half` numbers each.
 #pragma once
 
 #include <type_traits>
@@ -67,7 +68,8 @@ inline void store_as(T* p, V v) {
 
 // out (+)= factor x, or factor M x with the blocks M, at columns i and half + i. `out` may be x.
 template <class V, bool kAdd, bool kMatrix, class T>
-inline void mix_at(const T* m, int64_t off_upper, int64_t off_lower, T factor, const T* x, int64_t half, int64_t i, T* out) {
+inline void mix_at(const T* m, int64_t off_upper, int64_t off_lower, T factor, const T* x, int64_t half, int64_t i,
+                   T* out) {
   V q = load_as<V>(x + i), p = load_as<V>(x + half + i);
   if constexpr (kMatrix) {
     const V v = q, w = p;
@@ -88,13 +90,16 @@ template <bool kAdd, bool kMatrix, class T>
 void mix_row(const T* m, bool transposed, T factor, const T* x, int64_t half, T* out) {
   const int64_t off_upper = transposed ? 2 * half : half, off_lower = transposed ? half : 2 * half;
   int64_t i = 0;
-  for (; i + kLanes<T> <= half; i += kLanes<T>) mix_at<Vector<T>, kAdd, kMatrix>(m, off_upper, off_lower, factor, x, half, i, out);
+  for (; i + kLanes<T> <= half; i += kLanes<T>)
+    mix_at<Vector<T>, kAdd, kMatrix>(m, off_upper, off_lower, factor, x, half, i, out);
   for (; i < half; ++i) mix_at<T, kAdd, kMatrix>(m, off_upper, off_lower, factor, x, half, i, out);
 }
 
-// out[r] = the mixture at row r, whose step is step[r], with the matrices or their transposes. `out` may be the first term's rows.
+// out[r] = the mixture at row r, whose step is step[r], with the matrices or their transposes. `out` may be the first
+// term's rows.
 template <class T>
-void mix(const Mixture<T>& mixture, const BlockRows<T>& blocks, const T* step, int64_t rows, int64_t half, bool transposed, T* const* out) {
+void mix(const Mixture<T>& mixture, const BlockRows<T>& blocks, const T* step, int64_t rows, int64_t half,
+         bool transposed, T* const* out) {
   for (int64_t r = 0; r < rows; ++r)
     for (int j = 0; j < mixture.terms; ++j) {
       const typename Mixture<T>::Term& term = mixture.term[j];
@@ -102,15 +107,18 @@ void mix(const Mixture<T>& mixture, const BlockRows<T>& blocks, const T* step, i
       const T* x = term.rows[r];
       if (term.entry.place >= 0) {
         const T* m = blocks.at(r, term.entry.place);
-        j == 0 ? mix_row<false, true>(m, transposed, factor, x, half, out[r]) : mix_row<true, true>(m, transposed, factor, x, half, out[r]);
+        j == 0 ? mix_row<false, true>(m, transposed, factor, x, half, out[r])
+               : mix_row<true, true>(m, transposed, factor, x, half, out[r]);
       } else {
-        j == 0 ? mix_row<false, false>(x, false, factor, x, half, out[r]) : mix_row<true, false>(x, false, factor, x, half, out[r]);
+        j == 0 ? mix_row<false, false>(x, false, factor, x, half, out[r])
+               : mix_row<true, false>(x, false, factor, x, half, out[r]);
       }
     }
 }
 
 template <class V, class T>
-inline void add_block_products_at(const Rows<T>& result, const T* step, const Rows<T>& source, int64_t rows, int64_t half, int64_t i, T* out) {
+inline void add_block_products_at(const Rows<T>& result, const T* step, const Rows<T>& source, int64_t rows,
+                                  int64_t half, int64_t i, T* out) {
   V sum[4] = {};
   for (int64_t r = 0; r < rows; ++r) {
     const T factor = step == nullptr ? T(1) : step[r];
@@ -126,9 +134,11 @@ inline void add_block_products_at(const Rows<T>& result, const T* step, const Ro
 
 // out (4, half) += the outer products, block by block, of result[r], times its step if there is one, and source[r].
 template <class T>
-void add_block_products(const Rows<T>& result, const T* step, const Rows<T>& source, int64_t rows, int64_t half, T* out) {
+void add_block_products(const Rows<T>& result, const T* step, const Rows<T>& source, int64_t rows, int64_t half,
+                        T* out) {
   int64_t i = 0;
-  for (; i + kLanes<T> <= half; i += kLanes<T>) add_block_products_at<Vector<T>>(result, step, source, rows, half, i, out);
+  for (; i + kLanes<T> <= half; i += kLanes<T>)
+    add_block_products_at<Vector<T>>(result, step, source, rows, half, i, out);
   for (; i < half; ++i) add_block_products_at<T>(result, step, source, rows, half, i, out);
 }
 

@@ -1,4 +1,5 @@
-// The control of a block of rows for a block of samples, made from the samples when it is needed and never kept for a whole sequence.
+// The control of a block of rows for a block of samples, made from the samples when it is needed and never kept for a
+// whole sequence.
 #pragma once
 
 #include <algorithm>
@@ -31,7 +32,9 @@ class Control {
       for (int64_t r = 0; r < rows_; ++r) {
         const int64_t i = slot * rows_ + r;
         sources_[i] = given ? nullptr : problem_.samples_row(std::max<int64_t>(n, 0), begin_ + r);
-        if (given) copy_padded(problem_.control, problem_.before + (begin_ + r) * problem_.control.columns(), values_ + i * stride());
+        if (given)
+          copy_padded(problem_.control, problem_.before + (begin_ + r) * problem_.control.columns(),
+                      values_ + i * stride());
       }
     }
     const int64_t skip = problem_.before != nullptr && first < earlier_ ? rows_ : 0;
@@ -45,7 +48,8 @@ class Control {
     }
   }
 
-  // The control at `theta` of the interval of each sample, for virtual rows [first, first + count); rows are stride() apart.
+  // The control at `theta` of the interval of each sample, for virtual rows [first, first + count); rows are stride()
+  // apart.
   const T* at(T theta, int64_t first, int64_t count) {
     const T* own = values_ + (first + earlier_ * rows_) * stride();
     if (!earlier_ || theta == T(1)) return own;

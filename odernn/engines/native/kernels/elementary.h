@@ -1,8 +1,9 @@
 // tanh and the logistic function on vectors, each from one evaluation of expm1.
 //
-// expm1(v) = 2^n (exp(r) - 1) + (2^n - 1) with v = n ln 2 + r and |r| <= ln(2)/2: the second term is exact and the first is a Taylor
-// polynomial without constant term, so small arguments keep their relative accuracy. The truncation error is below 2^-26 (float, degree 7)
-// and 2^-56 (double, degree 13) of the result; tests/odernn/engines/native/test_native_kernels.py measures the whole error (at most 3 units in the last place).
+// expm1(v) = 2^n (exp(r) - 1) + (2^n - 1) with v = n ln 2 + r and |r| <= ln(2)/2: the second term is exact and the
+// first is a Taylor polynomial without constant term, so small arguments keep their relative accuracy. The truncation
+// error is below 2^-26 (float, degree 7) and 2^-56 (double, degree 13) of the result;
+// tests/odernn/engines/native/test_native_kernels.py measures the whole error (at most 3 units in the last place).
 #pragma once
 
 #include "simd.h"

@@ -1,5 +1,6 @@
 // Exponential Runge-Kutta methods whose linear part is made of 2 x 2 blocks, `substeps` times a sample:
-// Y_i = U_i y + dt sum_j A_ij k_j, k_i = f(Y_i), y_next = U y + dt sum_i B_i k_i, each of U, A and B a number or a block-diagonal matrix.
+// Y_i = U_i y + dt sum_j A_ij k_j, k_i = f(Y_i), y_next = U y + dt sum_i B_i k_i, each of U, A and B a number or a
+// block-diagonal matrix.
 #pragma once
 
 #include <vector>
@@ -15,7 +16,8 @@ class ExponentialRungeKutta final : public Stepper<T> {
   // `pullback` is null for the forward sweep, which keeps nothing.
   ExponentialRungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* sums)
       : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), sums_(sums), stages_(p_.stages) {
-    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), preactivation_size = rows * block.preactivation_columns();
+    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(),
+                  preactivation_size = rows * block.preactivation_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
     Arena& s = block.arena;
     T *preactivation = nullptr, *gate = nullptr, *stage = nullptr, *middle = nullptr;
@@ -59,7 +61,8 @@ class ExponentialRungeKutta final : public Stepper<T> {
   }
 
   void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
-    const int64_t rows = block_.rows, at = c * rows * columns(), preactivation_at = c * rows * block_.preactivation_columns();
+    const int64_t rows = block_.rows, at = c * rows * columns(),
+                  preactivation_at = c * rows * block_.preactivation_columns();
     const T* step = block_.step + c * rows;
     const BlockRows<T> blocks = blocks_of(c * rows);
     for (int64_t k = p_.substeps - 1; k >= 0; --k) {
@@ -68,13 +71,16 @@ class ExponentialRungeKutta final : public Stepper<T> {
       const Rows<T> end = Rows<T>::strided(lambda, columns());
       add_product(n, p_.flows[stages_], end, nullptr, start);
       for (int64_t i = 0; i < stages_; ++i)
-        if (p_.weights[i].place >= 0) add_product(n, p_.weights[i], end, step, Rows<T>::strided(records[i].rate + at, columns()));
+        if (p_.weights[i].place >= 0)
+          add_product(n, p_.weights[i], end, step, Rows<T>::strided(records[i].rate + at, columns()));
       for (int64_t i = stages_ - 1; i >= 0; --i) {
         const Record<T>& record = records[i];
         const Combination<T> sum = kappa(i, blocks, lambda);
         if (gradients_->dt != nullptr)
-          add_inner(sum, record.rate + at, columns(), rows, columns(), T(1), gradients_->dt + n * p_.batch + block_.begin);
-        T *by_preactivation = record.by_preactivation + preactivation_at, *by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
+          add_inner(sum, record.rate + at, columns(), rows, columns(), T(1),
+                    gradients_->dt + n * p_.batch + block_.begin);
+        T *by_preactivation = record.by_preactivation + preactivation_at,
+          *by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
         pullback_->cotangent(p_.couplings[0], theta(k, i), c, by_preactivation, by_gate, step, sum);
         if (i == 0 && last_is_added()) break;
         pullback_->transpose(p_.couplings[0], by_preactivation, block_.zeros, 0, cotangents_[i], columns());
@@ -85,17 +91,21 @@ class ExponentialRungeKutta final : public Stepper<T> {
       }
       Mixture<T> back;  // dL/dy = U^T lambda + sum_i U_i^T mu_i; mu_0 is added by its product itself where U_0 is one
       back.add(p_.flows[stages_], end);
-      for (int64_t i = last_is_added() ? 1 : 0; i < stages_; ++i) back.add(p_.flows[i], Rows<T>::strided(cotangents_[i], columns()));
+      for (int64_t i = last_is_added() ? 1 : 0; i < stages_; ++i)
+        back.add(p_.flows[i], Rows<T>::strided(cotangents_[i], columns()));
       if (back.terms > 1 || p_.flows[stages_].place >= 0) {
         point_at(lambda, columns(), rows, buffers_);
         mix<T>(back, blocks, nullptr, rows, half(), true, buffers_);
       }
-      if (last_is_added()) pullback_->transpose(p_.couplings[0], records[0].by_preactivation + preactivation_at, lambda, columns(), lambda, columns());
+      if (last_is_added())
+        pullback_->transpose(p_.couplings[0], records[0].by_preactivation + preactivation_at, lambda, columns(), lambda,
+                             columns());
     }
   }
 
   void add_weights(int64_t count, Pullback<T>& pullback) override {
-    for (const Record<T>& record : records_) pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
+    for (const Record<T>& record : records_)
+      pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
   }
 
   const T* preactivation_cotangents() const override { return records_[0].by_preactivation; }
@@ -151,7 +161,8 @@ class ExponentialRungeKutta final : public Stepper<T> {
   // The gradient by the matrix of `entry` from the cotangents of what it made and what it was applied to.
   void add_product(int64_t n, const Entry<T>& entry, const Rows<T>& result, const T* step, const Rows<T>& source) {
     if (entry.place < 0 || sums_ == nullptr) return;
-    add_block_products<T>(result, step, source, block_.rows, half(), sums_ + n * p_.blocks_time + entry.place * 4 * half());
+    add_block_products<T>(result, step, source, block_.rows, half(),
+                          sums_ + n * p_.blocks_time + entry.place * 4 * half());
   }
 
   // Virtual rows [from, from + count) through one sample. Without `next` the last rates are not needed.
@@ -176,13 +187,14 @@ class ExponentialRungeKutta final : public Stepper<T> {
           mix<T>(state, blocks, step, count, half(), false, buffers_);
         }
         const bool unused = last && i + 1 == stages_ && next == nullptr && record.rate == nullptr;
-        block_.evaluate(p_.couplings[0], record.source, theta(k, i), from, count, record.by_preactivation, record.by_gate, taped(),
-                        unused ? nullptr : rate(e));
+        block_.evaluate(p_.couplings[0], record.source, theta(k, i), from, count, record.by_preactivation,
+                        record.by_gate, taped(), unused ? nullptr : rate(e));
       }
       if (last && next == nullptr) break;
       Mixture<T> end;
       end.add(p_.flows[stages_], start);
-      for (int64_t i = 0; i < stages_; ++i) end.add(p_.weights[i], Rows<T>::strided(rate(k * stages_ + i), columns()), true);
+      for (int64_t i = 0; i < stages_; ++i)
+        end.add(p_.weights[i], Rows<T>::strided(rate(k * stages_ + i), columns()), true);
       if (!last) point_at(start_buffers_[k + 1], columns(), count, buffers_);
       mix<T>(end, blocks, step, count, half(), false, last ? next : buffers_);
     }

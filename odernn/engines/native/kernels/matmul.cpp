@@ -6,7 +6,7 @@ namespace odernn {
 namespace {
 
 constexpr int kWide = kAccumulators >= 24 ? 4 : 2;  // vectors of a full tile: kTileRows * kWide accumulators
-constexpr int64_t kOuterRows = 64;                   // rows summed in registers before they are added to memory
+constexpr int64_t kOuterRows = 64;                  // rows summed in registers before they are added to memory
 
 // A register tile: R rows, C vectors of columns in panels.
 template <class T, int R, int C>
@@ -42,17 +42,24 @@ void tile(const T* const* a, const T* w, int64_t panel, int64_t inner, const T* 
 }
 
 template <class T, int C>
-void tile_of(int64_t rows, const T* const* a, const T* w, int64_t panel, int64_t inner, const T* initial, int64_t is, T* out, int64_t os) {
+void tile_of(int64_t rows, const T* const* a, const T* w, int64_t panel, int64_t inner, const T* initial, int64_t is,
+             T* out, int64_t os) {
   switch (rows) {
-    case 1: return tile<T, 1, C>(a, w, panel, inner, initial, is, out, os);
-    case 2: return tile<T, 2, C>(a, w, panel, inner, initial, is, out, os);
-    case 3: return tile<T, 3, C>(a, w, panel, inner, initial, is, out, os);
+    case 1:
+      return tile<T, 1, C>(a, w, panel, inner, initial, is, out, os);
+    case 2:
+      return tile<T, 2, C>(a, w, panel, inner, initial, is, out, os);
+    case 3:
+      return tile<T, 3, C>(a, w, panel, inner, initial, is, out, os);
   }
   if constexpr (C <= kWide) {
     switch (rows) {
-      case 4: return tile<T, 4, C>(a, w, panel, inner, initial, is, out, os);
-      case 5: return tile<T, 5, C>(a, w, panel, inner, initial, is, out, os);
-      case 6: return tile<T, 6, C>(a, w, panel, inner, initial, is, out, os);
+      case 4:
+        return tile<T, 4, C>(a, w, panel, inner, initial, is, out, os);
+      case 5:
+        return tile<T, 5, C>(a, w, panel, inner, initial, is, out, os);
+      case 6:
+        return tile<T, 6, C>(a, w, panel, inner, initial, is, out, os);
     }
   }
 }
@@ -85,7 +92,8 @@ void row_tile(const T* const* a, int64_t rows, const Packed<T>& w, const T* init
   }
 }
 
-// A register tile of the outer product: R columns of a, C vectors of columns of b, over `rows` rows. b is packed: rows, C vectors.
+// A register tile of the outer product: R columns of a, C vectors of columns of b, over `rows` rows. b is packed: rows,
+// C vectors.
 template <class T, int R, int C>
 void outer_tile(const T* a, int64_t a_stride, const T* b, int64_t rows, T* out, int64_t out_stride) {
   constexpr int L = kLanes<T>;
@@ -111,19 +119,31 @@ void outer_tile(const T* a, int64_t a_stride, const T* b, int64_t rows, T* out, 
 }
 
 template <class T, int C>
-void outer_panel(const T* a, int64_t a_stride, int64_t columns_a, const T* b, int64_t rows, T* out, int64_t out_stride) {
+void outer_panel(const T* a, int64_t a_stride, int64_t columns_a, const T* b, int64_t rows, T* out,
+                 int64_t out_stride) {
   const int64_t tiles = (columns_a + kTileRows - 1) / kTileRows;
   for (int64_t t = 0; t < tiles; ++t) {  // tiles as equal as can be: a tile of one column would waste its loads
     const int64_t begin = columns_a * t / tiles, n = columns_a * (t + 1) / tiles - begin;
     const T* x = a + begin;
     T* o = out + begin * out_stride;
     switch (n) {
-      case 1: outer_tile<T, 1, C>(x, a_stride, b, rows, o, out_stride); break;
-      case 2: outer_tile<T, 2, C>(x, a_stride, b, rows, o, out_stride); break;
-      case 3: outer_tile<T, 3, C>(x, a_stride, b, rows, o, out_stride); break;
-      case 4: outer_tile<T, 4, C>(x, a_stride, b, rows, o, out_stride); break;
-      case 5: outer_tile<T, 5, C>(x, a_stride, b, rows, o, out_stride); break;
-      default: outer_tile<T, 6, C>(x, a_stride, b, rows, o, out_stride);
+      case 1:
+        outer_tile<T, 1, C>(x, a_stride, b, rows, o, out_stride);
+        break;
+      case 2:
+        outer_tile<T, 2, C>(x, a_stride, b, rows, o, out_stride);
+        break;
+      case 3:
+        outer_tile<T, 3, C>(x, a_stride, b, rows, o, out_stride);
+        break;
+      case 4:
+        outer_tile<T, 4, C>(x, a_stride, b, rows, o, out_stride);
+        break;
+      case 5:
+        outer_tile<T, 5, C>(x, a_stride, b, rows, o, out_stride);
+        break;
+      default:
+        outer_tile<T, 6, C>(x, a_stride, b, rows, o, out_stride);
     }
   }
 }
@@ -145,7 +165,8 @@ void gather(const T* const* b, int64_t rows, int64_t first, int64_t width, int64
 }  // namespace
 
 template <class T>
-Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64_t inner, int64_t columns, Allocator& allocator) {
+Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64_t inner, int64_t columns,
+               Allocator& allocator) {
   constexpr int L = kLanes<T>;
   const int64_t padded = whole_vectors<T>(columns);
   T* data = allocator.take<T>(std::max<int64_t>(inner * padded, 1));
@@ -153,7 +174,8 @@ Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64
   for (int64_t first = 0; first < padded; first += kPanelVectors * L) {
     const int64_t width = std::min<int64_t>(kPanelVectors * L, padded - first);
     for (int64_t i = 0; i < inner; ++i)
-      for (int64_t j = first; j < first + width; ++j) *out++ = j < columns ? source[i * row_stride + j * column_stride] : T(0);
+      for (int64_t j = first; j < first + width; ++j)
+        *out++ = j < columns ? source[i * row_stride + j * column_stride] : T(0);
   }
   return {data, inner, padded};
 }
@@ -168,8 +190,8 @@ void multiply(const T* const* a, int64_t rows, const Packed<T>& w, const T* init
 }
 
 template <class T>
-void add_outer(const T* a, int64_t a_stride, int64_t columns_a, const T* const* b, int64_t columns_b, int64_t rows, T* out,
-               int64_t out_stride) {
+void add_outer(const T* a, int64_t a_stride, int64_t columns_a, const T* const* b, int64_t columns_b, int64_t rows,
+               T* out, int64_t out_stride) {
   constexpr int L = kLanes<T>;
   alignas(64) T packed[kOuterRows * kWide * L];
   for (int64_t first = 0; first < rows; first += kOuterRows) {
@@ -191,9 +213,9 @@ void add_outer(const T* a, int64_t a_stride, int64_t columns_a, const T* const* 
   }
 }
 
-#define ODERNN_INSTANTIATE(T)                                                                                            \
-  template Packed<T> pack<T>(const T*, int64_t, int64_t, int64_t, int64_t, Allocator&);                                    \
-  template void multiply<T>(const T* const*, int64_t, const Packed<T>&, const T*, int64_t, T*, int64_t);                  \
+#define ODERNN_INSTANTIATE(T)                                                                            \
+  template Packed<T> pack<T>(const T*, int64_t, int64_t, int64_t, int64_t, Allocator&);                  \
+  template void multiply<T>(const T* const*, int64_t, const Packed<T>&, const T*, int64_t, T*, int64_t); \
   template void add_outer<T>(const T*, int64_t, int64_t, const T* const*, int64_t, int64_t, T*, int64_t);
 ODERNN_INSTANTIATE(float)
 ODERNN_INSTANTIATE(double)

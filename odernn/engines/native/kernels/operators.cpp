@@ -14,13 +14,16 @@
 namespace odernn {
 namespace {
 
-std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
-                                         const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-                                         const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
-                                         c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
-                                         at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places, int64_t substeps, bool save) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,     moved,      places,      substeps};
+std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
+                                         const MaybeTensor& input_weight, const MaybeTensor& bias,
+                                         const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous,
+                                         const MaybeTensor& dt_previous, const MaybeTensor& blocks,
+                                         c10::string_view kind, c10::string_view squash, c10::string_view hold,
+                                         c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
+                                         at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
+                                         int64_t substeps, bool save) {
+  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous, blocks,
+                            kind, squash, hold,    family,       a,    b,      c,  moved,      places,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(dt, times, batch, substeps, y0);
@@ -31,8 +34,10 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
     Arena arena;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, arena);
-    scalar_t *k = data_or_null<scalar_t>(saved), *end = last.data_ptr<scalar_t>(), *previous = data_or_null<scalar_t>(last_but_one);
-    for_shards(batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
+    scalar_t *k = data_or_null<scalar_t>(saved), *end = last.data_ptr<scalar_t>(),
+             *previous = data_or_null<scalar_t>(last_but_one);
+    for_shards(batch,
+               [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
   });
   return {saved, last, last_but_one};
 }
@@ -57,7 +62,8 @@ class PartialSums {
 
   const Sums<T>& total() {
     for (size_t i = 1; i < shards_.size(); ++i) {
-      for (size_t j = 0; j < shards_[0].couplings.size(); ++j) add(shards_[i].couplings[j], shards_[0].couplings[j], weight_);
+      for (size_t j = 0; j < shards_[0].couplings.size(); ++j)
+        add(shards_[i].couplings[j], shards_[0].couplings[j], weight_);
       add(shards_[i].blocks, shards_[0].blocks, blocks_);
       add(shards_[i].input, shards_[0].input, input_);
     }
@@ -100,13 +106,14 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
-               const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
-               const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind, c10::string_view squash,
-               c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-               int64_t substeps, bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,     moved,      places,      substeps};
+              const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
+              const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
+              const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
+              c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family,
+              at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved,
+              at::IntArrayRef places, int64_t substeps, bool want_samples, bool want_dt) {
+  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous, blocks,
+                            kind, squash, hold,    family,       a,    b,      c,  moved,      places,      substeps};
   check_arguments(arguments);
   const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
   const int64_t states = times * (family == "two-step" ? substeps : 1);
@@ -143,11 +150,14 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
     g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
     PartialSums<scalar_t> sums(problem, count_shards(batch), arena);
     const scalar_t* k = saved.const_data_ptr<scalar_t>();
-    for_shards(batch, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
+    for_shards(batch,
+               [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
-    if (blocks.has_value()) std::copy(total.blocks, total.blocks + problem.block_numbers, g_blocks.data_ptr<scalar_t>());
-    if (affine) copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
+    if (blocks.has_value())
+      std::copy(total.blocks, total.blocks + problem.block_numbers, g_blocks.data_ptr<scalar_t>());
+    if (affine)
+      copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
   if (want_dt) g_dt.div_(static_cast<double>(substeps));
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
@@ -172,7 +182,9 @@ bool has_openmp() {
 #endif
 }
 
-int64_t pool_bytes() { return static_cast<int64_t>(pooled_bytes()); }
+int64_t pool_bytes() {
+  return static_cast<int64_t>(pooled_bytes());
+}
 
 }  // namespace
 }  // namespace odernn

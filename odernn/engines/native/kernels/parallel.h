@@ -14,7 +14,9 @@
 
 namespace odernn {
 
-inline int64_t count_shards(int64_t batch) { return std::min<int64_t>(at::get_num_threads(), batch); }
+inline int64_t count_shards(int64_t batch) {
+  return std::min<int64_t>(at::get_num_threads(), batch);
+}
 
 #ifdef _OPENMP
 
@@ -28,7 +30,8 @@ void in_parallel(int64_t count, const Work& work) {
 
 #else
 
-// The same, with threads of our own that last for the call: without OpenMP in the compiler torch's parallel_for runs on one thread.
+// The same, with threads of our own that last for the call: without OpenMP in the compiler torch's parallel_for runs on
+// one thread.
 template <class Work>
 void in_parallel(int64_t count, const Work& work) {
   std::vector<std::exception_ptr> errors(static_cast<size_t>(count));

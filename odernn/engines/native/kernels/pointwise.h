@@ -6,17 +6,18 @@
 
 namespace odernn {
 
-// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `by_preactivation` holds the preactivation (of kTanh and kLinear with the
-// control added).
+// Rates and derivatives of one evaluation of the field for `rows` rows. On entry `by_preactivation` holds the
+// preactivation (of kTanh and kLinear with the control added).
 template <class T>
 struct Rates {
   int64_t rows, columns;
-  T* by_preactivation;          // in: the preactivation. out, if asked: d rate / d preactivation (gated: through the candidate), but what is constantly one
-  T* by_gate;         // gated: d rate / d preactivation through the gate
-  int64_t stride;    // of by_preactivation and by_gate
-  const T* control;  // gated: (candidate, gate), each `columns` wide
+  T* by_preactivation;  // in: the preactivation. out, if asked: d rate / d preactivation (gated: through the
+                        // candidate), but what is constantly one
+  T* by_gate;           // gated: d rate / d preactivation through the gate
+  int64_t stride;       // of by_preactivation and by_gate
+  const T* control;     // gated: (candidate, gate), each `columns` wide
   int64_t control_stride;
-  T* rate;           // or null
+  T* rate;  // or null
   int64_t rate_stride;
 };
 
@@ -58,7 +59,8 @@ template <class T, bool kWantRate, bool>
 void linear_rates(const Rates<T>& f) {
   if (!kWantRate) return;
   for (int64_t r = 0; r < f.rows; ++r)
-    for (int64_t i = 0; i < f.columns; i += kLanes<T>) store(f.rate + r * f.rate_stride + i, load(f.by_preactivation + r * f.stride + i));
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>)
+      store(f.rate + r * f.rate_stride + i, load(f.by_preactivation + r * f.stride + i));
 }
 
 // The preactivation is (p_1, p_2), each `columns` wide; the derivative by p_2 takes the place of p_2.
@@ -79,10 +81,14 @@ void linear_plus_tanh_rates(const Rates<T>& f) {
 template <class T, bool kWantRate, bool kWantDerivative>
 void compute_rates(Kind kind, const Rates<T>& f) {
   switch (kind) {
-    case Kind::kTanh: return tanh_rates<T, kWantRate, kWantDerivative>(f);
-    case Kind::kGatedTanh: return gated_rates<T, kWantRate, kWantDerivative>(f);
-    case Kind::kLinear: return linear_rates<T, kWantRate, kWantDerivative>(f);
-    case Kind::kLinearPlusTanh: return linear_plus_tanh_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kTanh:
+      return tanh_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kGatedTanh:
+      return gated_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kLinear:
+      return linear_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kLinearPlusTanh:
+      return linear_plus_tanh_rates<T, kWantRate, kWantDerivative>(f);
   }
 }
 
@@ -93,10 +99,12 @@ void compute_rates(Kind kind, const Rates<T>& f, bool derivative) {
   return compute_rates<T, true, false>(kind, f);
 }
 
-// What comes back through one evaluation. On entry `by_preactivation` (and `by_gate`) hold the derivatives; `by_preactivation` becomes the cotangent of the preactivation,
-// and `through` is called with those of the control: (row, column of the control, cotangent).
+// What comes back through one evaluation. On entry `by_preactivation` (and `by_gate`) hold the derivatives;
+// `by_preactivation` becomes the cotangent of the preactivation, and `through` is called with those of the control:
+// (row, column of the control, cotangent).
 template <Kind kKind, class T, class Through>
-inline void pull_back_rate(int64_t r, int64_t i, int64_t columns, Vector<T> kappa, T* by_preactivation, const T* by_gate, const Through& through) {
+inline void pull_back_rate(int64_t r, int64_t i, int64_t columns, Vector<T> kappa, T* by_preactivation,
+                           const T* by_gate, const Through& through) {
   if constexpr (kKind == Kind::kLinear) {
     store(by_preactivation + i, kappa);
     through(r, i, kappa);
@@ -155,9 +163,10 @@ inline Vector<T> combined(const Combination<T>& sum, int64_t r, int64_t i) {
 
 // out[r] = y[r] + step[r] * sum[r].
 template <class T>
-void advance(const T* const* y, const T* step, const Combination<T>& sum, int64_t rows, int64_t columns, T* const* out) {
+void advance(const T* const* y, const T* step, const Combination<T>& sum, int64_t rows, int64_t columns,
+             T* const* out) {
   for (int64_t r = 0; r < rows; ++r) {
-    const T *from = y[r];
+    const T* from = y[r];
     T* to = out[r];
     if (sum.terms == 1) {
       const T* k = sum.row[0] + r * sum.stride[0];
@@ -174,7 +183,8 @@ void advance(const T* const* y, const T* step, const Combination<T>& sum, int64_
 template <class T>
 void accumulate(const Combination<T>& sum, int64_t rows, int64_t columns, T* out, int64_t stride) {
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t i = 0; i < columns; i += kLanes<T>) store(out + r * stride + i, load(out + r * stride + i) + combined(sum, r, i));
+    for (int64_t i = 0; i < columns; i += kLanes<T>)
+      store(out + r * stride + i, load(out + r * stride + i) + combined(sum, r, i));
 }
 
 // The sum over columns of sum[r] * k[r], times factor, added to out[r].

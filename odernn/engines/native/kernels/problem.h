@@ -13,8 +13,8 @@ constexpr size_t kMostTerms = 16;  // of a sum of stages and states
 enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh };
 enum class Family { kRungeKutta, kExponential, kShears, kTwoStep };
 
-// A row of `groups` equal groups of columns, each padded to whole vectors in working memory. Padding holds zeros throughout: the preactivation of zero is
-// zero and every kind maps zero to zero.
+// A row of `groups` equal groups of columns, each padded to whole vectors in working memory. Padding holds zeros
+// throughout: the preactivation of zero is zero and every kind maps zero to zero.
 struct Layout {
   int64_t groups = 1, width = 0, padded = 0;
 
@@ -43,8 +43,8 @@ void copy_back(const Layout& layout, const T* padded, T* row) {
 // One block of K: it maps the state, or a half of it, to the preactivation that drives the rate, or a half of that.
 template <class T>
 struct Coupling {
-  Packed<T> forward;     // source -> preactivation, K^T
-  Packed<T> pullback;  // preactivation -> source, K
+  Packed<T> forward;               // source -> preactivation, K^T
+  Packed<T> pullback;              // preactivation -> source, K
   int64_t source = 0, target = 0;  // halves of the state; 0 where K is one block
 };
 
@@ -72,26 +72,27 @@ struct Problem {
   Family family = Family::kRungeKutta;
   bool linear_hold = false;
 
-  const T* y0 = nullptr;          // (batch, state)
-  const T* samples = nullptr;     // (times, batch, inputs), or the control itself (times, batch, control)
-  bool affine = false;            // the control is samples V^T + bias
-  bool squash = false;            // or the tanh of that
-  Packed<T> input;                // inputs -> control
-  Packed<T> input_pullback;       // control -> inputs
-  const T* bias = nullptr;        // (control), padded
-  const T* before = nullptr;      // (batch, control) of the sample before the first, or null: the first sample's
-  const T* dt = nullptr;          // of one solver step
+  const T* y0 = nullptr;            // (batch, state)
+  const T* samples = nullptr;       // (times, batch, inputs), or the control itself (times, batch, control)
+  bool affine = false;              // the control is samples V^T + bias
+  bool squash = false;              // or the tanh of that
+  Packed<T> input;                  // inputs -> control
+  Packed<T> input_pullback;         // control -> inputs
+  const T* bias = nullptr;          // (control), padded
+  const T* before = nullptr;        // (batch, control) of the sample before the first, or null: the first sample's
+  const T* dt = nullptr;            // of one solver step
   int64_t dt_time = 0, dt_row = 0;  // strides
   int64_t substeps = 1;
 
   int64_t stages = 1;
-  std::vector<T> a, b, c;         // Runge-Kutta
-  std::vector<Entry<T>> flows, rows, weights;  // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
-  const T* blocks = nullptr;      // (steps, matrices, 2, 2, half), one set for all samples or one each
-  int64_t blocks_time = 0;        // stride from one sample to the next
-  int64_t block_numbers = 0;      // in all
-  std::vector<Shear<T>> shears;   // partitioned: of one whole sample
-  const T* y_previous = nullptr;  // two-step: (batch, state), or null to start
+  std::vector<T> a, b, c;  // Runge-Kutta
+  std::vector<Entry<T>> flows, rows,
+      weights;                     // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
+  const T* blocks = nullptr;       // (steps, matrices, 2, 2, half), one set for all samples or one each
+  int64_t blocks_time = 0;         // stride from one sample to the next
+  int64_t block_numbers = 0;       // in all
+  std::vector<Shear<T>> shears;    // partitioned: of one whole sample
+  const T* y_previous = nullptr;   // two-step: (batch, state), or null to start
   const T* dt_previous = nullptr;  // (batch)
 
   std::vector<Coupling<T>> couplings;
@@ -109,14 +110,14 @@ struct Problem {
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* saved = nullptr;          // of every saved state (times * saved_per_sample, batch, state)
+  const T* saved = nullptr;         // of every saved state (times * saved_per_sample, batch, state)
   const T* end = nullptr;           // of the last state (batch, state)
   const T* end_previous = nullptr;  // two-step: of the last state but one
 
-  T* y0 = nullptr;        // (batch, state)
-  T* samples = nullptr;   // as samples
-  T* before = nullptr;    // (batch, control)
-  T* dt = nullptr;        // (times, batch) of one solver step
+  T* y0 = nullptr;           // (batch, state)
+  T* samples = nullptr;      // as samples
+  T* before = nullptr;       // (batch, control)
+  T* dt = nullptr;           // (times, batch) of one solver step
   T* y_previous = nullptr;   // (batch, state)
   T* dt_previous = nullptr;  // (batch)
 };
@@ -124,9 +125,10 @@ struct Gradients {
 // Sums over rows, one for each shard of the batch, added up in order at the end.
 template <class T>
 struct Sums {
-  std::vector<T*> couplings;  // (preactivation columns padded, source columns padded), in the layout of the preactivation
-  T* blocks = nullptr;        // as the problem's
-  T* input = nullptr;         // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
+  std::vector<T*>
+      couplings;        // (preactivation columns padded, source columns padded), in the layout of the preactivation
+  T* blocks = nullptr;  // as the problem's
+  T* input = nullptr;   // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
 };
 
 // Rows [begin, end) of the batch through all of time.
@@ -135,6 +137,7 @@ template <class T>
 void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one);
 
 template <class T>
-void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end);
+void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums,
+                    int64_t begin, int64_t end);
 
 }  // namespace odernn

@@ -1,5 +1,6 @@
-// The adjoint: the rows of a shard of the batch back through all of time, block of time by block of time. The derivatives of a block are
-// recomputed from the saved states at once; only the recursion of lambda is sequential; the weight gradients are one product a block.
+// The adjoint: the rows of a shard of the batch back through all of time, block of time by block of time. The
+// derivatives of a block are recomputed from the saved states at once; only the recursion of lambda is sequential; the
+// weight gradients are one product a block.
 #include "sweep.h"
 
 namespace odernn {
@@ -25,11 +26,13 @@ void add_rows(const Problem<T>& p, const T* rows, int64_t begin, int64_t count, 
 template <class T>
 void copy_rows(const Problem<T>& p, const T* padded, int64_t begin, int64_t count, T* out) {
   if (out == nullptr) return;
-  for (int64_t r = 0; r < count; ++r) copy_back(p.state, padded + r * p.state.stride(), out + (begin + r) * p.state.columns());
+  for (int64_t r = 0; r < count; ++r)
+    copy_back(p.state, padded + r * p.state.stride(), out + (begin + r) * p.state.columns());
 }
 
 template <class T>
-void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g, Sums<T>& sums, int64_t begin, int64_t rows) {
+void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g, Sums<T>& sums, int64_t begin,
+                     int64_t rows) {
   Arena arena;
   const int64_t most = samples_per_block(p, rows);
   Block<T> block(p, begin, rows, most, arena);
@@ -63,12 +66,15 @@ void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g,
 }  // namespace
 
 template <class T>
-void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums, int64_t begin, int64_t end) {
+void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums,
+                    int64_t begin, int64_t end) {
   for_row_blocks(problem, begin, end,
                  [&](int64_t first, int64_t rows) { pull_back_block(problem, saved, gradients, sums, first, rows); });
 }
 
-template void pull_back_rows<float>(const Problem<float>&, const float*, const Gradients<float>&, Sums<float>&, int64_t, int64_t);
-template void pull_back_rows<double>(const Problem<double>&, const double*, const Gradients<double>&, Sums<double>&, int64_t, int64_t);
+template void pull_back_rows<float>(const Problem<float>&, const float*, const Gradients<float>&, Sums<float>&, int64_t,
+                                    int64_t);
+template void pull_back_rows<double>(const Problem<double>&, const double*, const Gradients<double>&, Sums<double>&,
+                                     int64_t, int64_t);
 
 }  // namespace odernn

@@ -5,7 +5,8 @@
 namespace odernn {
 namespace {
 
-// ---- rows: distinct memory, so that the compiler makes vectors of the loops ------------------------------------------------------
+// ---- rows: distinct memory, so that the compiler makes vectors of the loops
+// ------------------------------------------------------
 
 template <class T>
 void scale(int64_t n, T factor, const T* __restrict x, T* __restrict out) {
@@ -27,7 +28,8 @@ void add_product(int64_t n, const T* __restrict x, const T* __restrict y, T* __r
   for (int64_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
 }
 
-// lambda = carried + w lambda, carried = e lambda: the two-step method's cotangents one step earlier, but for what the rate gives.
+// lambda = carried + w lambda, carried = e lambda: the two-step method's cotangents one step earlier, but for what the
+// rate gives.
 template <class T>
 void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
   for (int64_t i = 0; i < n; ++i) {
@@ -37,7 +39,8 @@ void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
   }
 }
 
-// ---- a block of rows through all steps ---------------------------------------------------------------------------------------------
+// ---- a block of rows through all steps
+// ---------------------------------------------------------------------------------------------
 
 template <class T>
 class Rows {
@@ -58,9 +61,15 @@ class Rows {
     for (int64_t n = p_.steps - 1; n >= 0; --n) {
       add_trajectory(n);
       switch (p_.family) {
-        case Family::kRungeKutta: runge_kutta(n); break;
-        case Family::kShears: shears(n); break;
-        case Family::kTwoStep: two_step(n); break;
+        case Family::kRungeKutta:
+          runge_kutta(n);
+          break;
+        case Family::kShears:
+          shears(n);
+          break;
+        case Family::kTwoStep:
+          two_step(n);
+          break;
       }
     }
     for (int64_t s = 0; s < p_.halves; ++s) copy(lambda_[s], s, p_.out);
@@ -88,7 +97,9 @@ class Rows {
     for (int64_t s = 0; s < p_.halves; ++s) add(rows, s, lambda_[s]);
   }
 
-  T* kappa(int64_t n, int64_t i, int64_t r) const { return p_.kappa + ((n * p_.stages + i) * p_.batch + begin_ + r) * p_.width; }
+  T* kappa(int64_t n, int64_t i, int64_t r) const {
+    return p_.kappa + ((n * p_.stages + i) * p_.batch + begin_ + r) * p_.width;
+  }
 
   // out = initial + (D_p kappa) K + D_y kappa for stage i of step n, whose kappa is known.
   void pull_back(int64_t n, int64_t i, const Packed<T>& pullback, const T* initial, int64_t initial_stride, T* out) {
@@ -96,7 +107,8 @@ class Rows {
     for (int64_t r = 0; r < rows_; ++r) {
       const T* derivative = p_.preactivation_derivative + (first + r) * preactivation;
       T* cotangent = p_.preactivation_cotangent + (first + r) * preactivation;
-      for (int64_t g = 0; g < preactivation; g += p_.width) product(p_.width, derivative + g, kappa(n, i, r), cotangent + g);
+      for (int64_t g = 0; g < preactivation; g += p_.width)
+        product(p_.width, derivative + g, kappa(n, i, r), cotangent + g);
       cotangents_[r] = cotangent;
     }
     multiply(cotangents_, rows_, pullback, initial, initial_stride, out, padded_);
@@ -135,7 +147,8 @@ class Rows {
   void two_step(int64_t n) {
     T* lambda = lambda_[0];
     for (int64_t r = 0; r < rows_; ++r) {
-      const T e = p_.schedules[0].at(n, begin_ + r), w = p_.schedules[1].at(n, begin_ + r), s = p_.schedules[2].at(n, begin_ + r);
+      const T e = p_.schedules[0].at(n, begin_ + r), w = p_.schedules[1].at(n, begin_ + r),
+              s = p_.schedules[2].at(n, begin_ + r);
       scale(p_.width, s, lambda + r * padded_, kappa(n, 0, r));
       shift(p_.width, e, w, lambda + r * padded_, carried_ + r * padded_);
     }

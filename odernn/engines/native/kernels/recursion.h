@@ -1,5 +1,5 @@
-// The linear backward recursion of a method for any affine-pointwise field, its derivatives being given: what cannot be done for all times
-// at once. kernels.py has the shapes and the formulas.
+// The linear backward recursion of a method for any affine-pointwise field, its derivatives being given: what cannot be
+// done for all times at once. kernels.py has the shapes and the formulas.
 #pragma once
 
 #include <vector>
@@ -21,8 +21,8 @@ struct Recursion {
   Family family = Family::kRungeKutta;
   int64_t steps = 0, stages = 0, batch = 0;
   int64_t halves = 1, width = 0;  // of the state: partitioned methods move one of two halves at a time
-  int64_t groups = 1;               // a preactivation is groups * width wide
-  int64_t every = 1;                // steps from one gradient in `trajectory` to the next; the last step has one
+  int64_t groups = 1;             // a preactivation is groups * width wide
+  int64_t every = 1;              // steps from one gradient in `trajectory` to the next; the last step has one
 
   std::vector<T> a, b;
   std::vector<int64_t> moved;
@@ -30,15 +30,15 @@ struct Recursion {
   std::vector<Packed<T>> pullbacks;    // the preactivation that drives a half -> the state that it is made of
 
   const T* preactivation_derivative = nullptr;  // (steps, stages, batch, groups * width)
-  const T* state_derivative = nullptr;  // (steps, stages, batch, width) or null
-  const T* trajectory = nullptr;        // (steps / every, rounded up, batch, state) or null
-  const T* lambda = nullptr;            // (batch, state)
-  const T* carried = nullptr;           // two-step: (batch, state) or null
+  const T* state_derivative = nullptr;          // (steps, stages, batch, width) or null
+  const T* trajectory = nullptr;                // (steps / every, rounded up, batch, state) or null
+  const T* lambda = nullptr;                    // (batch, state)
+  const T* carried = nullptr;                   // two-step: (batch, state) or null
 
   T* preactivation_cotangent = nullptr;  // as preactivation_derivative
-  T* kappa = nullptr;            // (steps, stages, batch, width)
-  T* out = nullptr;              // (batch, state)
-  T* out_carried = nullptr;      // two-step: (batch, state)
+  T* kappa = nullptr;                    // (steps, stages, batch, width)
+  T* out = nullptr;                      // (batch, state)
+  T* out_carried = nullptr;              // two-step: (batch, state)
 };
 
 // Rows [begin, end) of the batch through all steps.

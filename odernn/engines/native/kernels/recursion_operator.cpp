@@ -34,12 +34,15 @@ void check_family(const Given& x) {
   const size_t stages = x.b.size();
   TORCH_CHECK_VALUE(x.is("two-step") || stages >= 1, "`b` is empty; a method has one stage at least");
   if (x.is("runge-kutta")) {
-    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages, " stages has ",
-                      stages * stages);
+    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages,
+                      " stages has ", stages * stages);
   } else if (x.is("shears")) {
-    TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages, "; give as many");
-    for (const int64_t half : x.moved) TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; give 0 or 1");
-    TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(), " columns; partitioned methods need an even number");
+    TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
+                      "; give as many");
+    for (const int64_t half : x.moved)
+      TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; give 0 or 1");
+    TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(),
+                      " columns; partitioned methods need an even number");
     TORCH_CHECK_VALUE(!x.state_derivative.has_value(), "`state_derivative` is given and `family` is 'shears'; ",
                       "a rate of a partitioned field does not depend on the half that it moves");
   } else {
@@ -61,15 +64,20 @@ void check(const Given& x) {
   const int64_t batch = x.batch(), columns = x.columns();
   check_tensor("lambda_", lambda, {batch, columns}, lambda);
   check_family(x);
-  const bool fits = x.weight.dim() == 2 && x.weight.size(1) == columns && x.weight.size(0) % columns == 0 && x.weight.size(0) > 0;
-  TORCH_CHECK_VALUE(fits, "`weight` has shape ", x.weight.sizes(), "; wanted (a multiple of ", columns, ", ", columns, ")");
+  const bool fits =
+      x.weight.dim() == 2 && x.weight.size(1) == columns && x.weight.size(0) % columns == 0 && x.weight.size(0) > 0;
+  TORCH_CHECK_VALUE(fits, "`weight` has shape ", x.weight.sizes(), "; wanted (a multiple of ", columns, ", ", columns,
+                    ")");
   check_tensor("weight", x.weight, x.weight.sizes(), lambda);
   TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
   const int64_t stages = x.stages(), preactivation = x.groups() * x.width();
-  TORCH_CHECK_VALUE(x.preactivation_derivative.dim() == 4 && x.steps() > 0, "`preactivation_derivative` has shape ", x.preactivation_derivative.sizes(),
-                    "; wanted (steps, ", stages, ", ", batch, ", ", preactivation, ") with one step at least");
-  check_tensor("preactivation_derivative", x.preactivation_derivative, {x.steps(), stages, batch, preactivation}, lambda);
-  if (x.state_derivative.has_value()) check_tensor("state_derivative", *x.state_derivative, {x.steps(), stages, batch, columns}, lambda);
+  TORCH_CHECK_VALUE(x.preactivation_derivative.dim() == 4 && x.steps() > 0, "`preactivation_derivative` has shape ",
+                    x.preactivation_derivative.sizes(), "; wanted (steps, ", stages, ", ", batch, ", ", preactivation,
+                    ") with one step at least");
+  check_tensor("preactivation_derivative", x.preactivation_derivative, {x.steps(), stages, batch, preactivation},
+               lambda);
+  if (x.state_derivative.has_value())
+    check_tensor("state_derivative", *x.state_derivative, {x.steps(), stages, batch, columns}, lambda);
   const int64_t given = (x.steps() + x.substeps - 1) / x.substeps;
   if (x.trajectory.has_value()) check_tensor("trajectory", *x.trajectory, {given, batch, columns}, lambda);
   if (x.carried.has_value()) check_tensor("carried", *x.carried, {batch, columns}, lambda);
@@ -108,12 +116,13 @@ Recursion<T> make_recursion(const Given& x, const std::vector<Steps>& schedules,
   return r;
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const MaybeTensor& carried, const Tensor& weight,
-                                                     const Tensor& preactivation_derivative, const MaybeTensor& state_derivative,
-                                                     const MaybeTensor& trajectory, at::TensorList dt, c10::string_view family,
-                                                     at::ArrayRef<double> a, at::ArrayRef<double> b, at::IntArrayRef moved,
-                                                     int64_t substeps) {
-  const Given x{lambda, weight, preactivation_derivative, state_derivative, trajectory, carried, dt, family, a, b, moved, substeps};
+std::tuple<Tensor, Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const MaybeTensor& carried,
+                                                     const Tensor& weight, const Tensor& preactivation_derivative,
+                                                     const MaybeTensor& state_derivative, const MaybeTensor& trajectory,
+                                                     at::TensorList dt, c10::string_view family, at::ArrayRef<double> a,
+                                                     at::ArrayRef<double> b, at::IntArrayRef moved, int64_t substeps) {
+  const Given x{lambda, weight,  preactivation_derivative, state_derivative, trajectory, carried, dt, family, a, b,
+                moved,  substeps};
   check(x);
   std::vector<Steps> schedules;
   for (const Tensor& schedule : dt) schedules.push_back(solver_steps(schedule, x.steps(), x.batch(), 1, lambda));
@@ -138,8 +147,11 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const
 
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
   m.def(
-      "recursion(Tensor lambda_, Tensor? carried, Tensor weight, Tensor preactivation_derivative, Tensor? state_derivative, Tensor? trajectory, "
+      "recursion(Tensor lambda_, Tensor? carried, Tensor weight, Tensor preactivation_derivative, Tensor? "
+      "state_derivative, Tensor? trajectory, "
       "Tensor[] dt, str family, float[] a, float[] b, int[] moved, int substeps) -> (Tensor, Tensor, Tensor, Tensor)");
 }
 
-TORCH_LIBRARY_IMPL(odernn_native, CPU, m) { m.impl("recursion", &odernn::recursion); }
+TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
+  m.impl("recursion", &odernn::recursion);
+}

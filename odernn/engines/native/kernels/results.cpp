@@ -11,7 +11,8 @@ namespace odernn {
 Tensor result(at::IntArrayRef sizes, const Tensor& like) {
   constexpr uint64_t kPooledFrom = uint64_t(1) << 20;  // bytes; smaller results come from torch's allocator
   uint64_t count = 0, bytes = 0;
-  const bool overflow = c10::safe_multiplies_u64(sizes, &count) || c10::mul_overflows(count, like.element_size(), &bytes);
+  const bool overflow =
+      c10::safe_multiplies_u64(sizes, &count) || c10::mul_overflows(count, like.element_size(), &bytes);
   TORCH_CHECK(!overflow, "a result of shape ", sizes, " has more bytes than can be counted");
   if (bytes < kPooledFrom) return at::empty(sizes, like.options());
   try {
@@ -21,6 +22,8 @@ Tensor result(at::IntArrayRef sizes, const Tensor& like) {
   }
 }
 
-Tensor nothing(const Tensor& like) { return at::empty({0}, like.options()); }
+Tensor nothing(const Tensor& like) {
+  return at::empty({0}, like.options());
+}
 
 }  // namespace odernn

@@ -13,7 +13,8 @@ class RungeKutta final : public Stepper<T> {
   // `pullback` is null for the forward sweep, which keeps nothing.
   RungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients)
       : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), stages_(p_.stages) {
-    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(), preactivation_size = rows * block.preactivation_columns();
+    const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(),
+                  preactivation_size = rows * block.preactivation_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
     Arena& s = block.arena;
     T *stage = nullptr, *preactivation = nullptr, *middle = nullptr, *gate = nullptr;
@@ -58,23 +59,28 @@ class RungeKutta final : public Stepper<T> {
       for (int64_t j = i + 1; j < stages_; ++j) sum.add(p_.a[j * stages_ + i], cotangents_[j], columns());
       const Record<T>& record = records_[e];
       if (record.rate != nullptr) {
-        add_inner(sum, record.rate + at, columns(), block_.rows, columns(), T(1), gradients_->dt + n * p_.batch + block_.begin);
+        add_inner(sum, record.rate + at, columns(), block_.rows, columns(), T(1),
+                  gradients_->dt + n * p_.batch + block_.begin);
       }
       T* by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
       if (i > 0) {
-        pullback_->apply(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum, block_.zeros, 0, cotangents_[i], columns());
+        pullback_->apply(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum,
+                         block_.zeros, 0, cotangents_[i], columns());
       } else {  // dL/dy = lambda + sum_i mu_i, mu_0 being added by the product itself
-        pullback_->cotangent(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum);
+        pullback_->cotangent(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step,
+                             sum);
         Combination<T> later;
         for (int64_t j = 1; j < stages_; ++j) later.add(T(1), cotangents_[j], columns());
         if (later.terms > 0) accumulate(later, block_.rows, columns(), lambda, columns());
-        pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda, columns());
+        pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda,
+                             columns());
       }
     }
   }
 
   void add_weights(int64_t count, Pullback<T>& pullback) override {
-    for (const Record<T>& record : records_) pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
+    for (const Record<T>& record : records_)
+      pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
   }
 
   const T* preactivation_cotangents() const override { return records_[0].by_preactivation; }
@@ -102,7 +108,8 @@ class RungeKutta final : public Stepper<T> {
       }
       const bool last = e + 1 == p_.evaluations();
       T* rates = last && next == nullptr && record.rate == nullptr ? nullptr : rate(e);
-      block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate, taped(), rates);
+      block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate,
+                      taped(), rates);
       if (i + 1 < stages_ || (last && next == nullptr)) continue;
       Combination<T> sum;
       for (int64_t j = 0; j < stages_; ++j) sum.add(p_.b[j], rate(e - i + j), columns());

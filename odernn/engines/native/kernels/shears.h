@@ -1,7 +1,9 @@
-// Partitioned methods (symplectic Euler, Stoermer-Verlet, ...): each move adds to one half of the state a rate of the other.
+// Partitioned methods (symplectic Euler, Stoermer-Verlet, ...): each move adds to one half of the state a rate of the
+// other.
 //
-// Where a sample's first move has the same rate as its last (Stoermer-Verlet), the last move of one sample and the first of the next read
-// the same half: they differ in the control alone and share one product, forward, back and in the weight gradient.
+// Where a sample's first move has the same rate as its last (Stoermer-Verlet), the last move of one sample and the
+// first of the next read the same half: they differ in the control alone and share one product, forward, back and in
+// the weight gradient.
 #pragma once
 
 #include <vector>
@@ -75,7 +77,8 @@ class Shears final : public Stepper<T> {
       sum.add(shear.coefficient, lambda + coupling.target * columns(), stride);
       const Record<T>& record = records_[e];
       if (record.rate != nullptr) {
-        add_inner(sum, record.rate + at, columns(), block_.rows, columns(), T(1), gradients_->dt + n * p_.batch + block_.begin);
+        add_inner(sum, record.rate + at, columns(), block_.rows, columns(), T(1),
+                  gradients_->dt + n * p_.batch + block_.begin);
       }
       T* source = lambda + coupling.source * columns();
       T* by_preactivation = record.by_preactivation + at;
@@ -93,7 +96,8 @@ class Shears final : public Stepper<T> {
   void add_weights(int64_t count, Pullback<T>& pullback) override {
     for (size_t e = 0; e < records_.size(); ++e) {
       const int64_t samples = !joined_ || e > 0 ? count : first_ == 0 ? 1 : 0;  // the others are with the move before
-      pullback.add_weights(p_.shears[e].coupling, records_[e].by_preactivation, records_[e].source, samples * block_.rows);
+      pullback.add_weights(p_.shears[e].coupling, records_[e].by_preactivation, records_[e].source,
+                           samples * block_.rows);
     }
   }
 
@@ -120,7 +124,8 @@ class Shears final : public Stepper<T> {
       if (joined_ && (e == 0 || at_end)) {
         if (at_end && !taped()) end_preactivation(source, count);
         const T* preactivation = preactivations_ + (at_end && taped() ? block_.rows * columns() : 0);
-        block_.evaluate_preactivation(preactivation, coupling, shear.theta, from, count, record.by_preactivation, taped(), rates);
+        block_.evaluate_preactivation(preactivation, coupling, shear.theta, from, count, record.by_preactivation,
+                                      taped(), rates);
       } else {
         block_.evaluate(coupling, source, shear.theta, from, count, record.by_preactivation, nullptr, taped(), rates);
       }

@@ -9,7 +9,11 @@ template <class T>
 class Output {
  public:
   Output(const Problem<T>& problem, int64_t begin, int64_t rows, T* saved, Arena& arena)
-      : problem_(problem), begin_(begin), rows_(rows), saved_(saved), direct_(saved != nullptr && problem.state.same()) {
+      : problem_(problem),
+        begin_(begin),
+        rows_(rows),
+        saved_(saved),
+        direct_(saved != nullptr && problem.state.same()) {
     const int64_t stride = problem.state.stride();
     for (auto& state : states_) {
       state = arena.take<T*>(rows);
@@ -29,7 +33,8 @@ class Output {
   // Rows for saved state i.
   T* const* next(int64_t i) {
     if (direct_)
-      for (int64_t r = 0; r < rows_; ++r) states_[2][r] = saved_ + (i * problem_.batch + begin_ + r) * problem_.state.columns();
+      for (int64_t r = 0; r < rows_; ++r)
+        states_[2][r] = saved_ + (i * problem_.batch + begin_ + r) * problem_.state.columns();
     return states_[2];
   }
 
@@ -45,7 +50,8 @@ class Output {
 
   void copy(T* const* state, T* out) const {
     if (out == nullptr) return;
-    for (int64_t r = 0; r < rows_; ++r) copy_back(problem_.state, state[r], out + (begin_ + r) * problem_.state.columns());
+    for (int64_t r = 0; r < rows_; ++r)
+      copy_back(problem_.state, state[r], out + (begin_ + r) * problem_.state.columns());
   }
 
  private:
@@ -81,7 +87,8 @@ void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* saved, T* 
 
 template <class T>
 void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one) {
-  for_row_blocks(problem, begin, end, [&](int64_t first, int64_t rows) { solve_block(problem, first, rows, saved, last, last_but_one); });
+  for_row_blocks(problem, begin, end,
+                 [&](int64_t first, int64_t rows) { solve_block(problem, first, rows, saved, last, last_but_one); });
 }
 
 template void solve_rows<float>(const Problem<float>&, int64_t, int64_t, float*, float*, float*);

@@ -1,12 +1,13 @@
-// The contract of a method: forward one saved state at a time; for the adjoint, record a block of samples at once, then go back through
-// its saved states one by one.
+// The contract of a method: forward one saved state at a time; for the adjoint, record a block of samples at once, then
+// go back through its saved states one by one.
 #pragma once
 
 #include "block.h"
 
 namespace odernn {
 
-// Rows of the saved states of a block of time, padded to whole vectors. State -1 is the initial one, -2 the one before (two-step method).
+// Rows of the saved states of a block of time, padded to whole vectors. State -1 is the initial one, -2 the one before
+// (two-step method).
 template <class T>
 class States {
  public:
@@ -52,9 +53,10 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
 
-  // Saved state number `index` of sample n, which is filled sample c: `next` from `y` and, for the two-step method, `previous`.
-  // `next` is none of the rows read.
-  virtual void step(int64_t n, int64_t c, int64_t index, const T* const* y, const T* const* previous, T* const* next) = 0;
+  // Saved state number `index` of sample n, which is filled sample c: `next` from `y` and, for the two-step method,
+  // `previous`. `next` is none of the rows read.
+  virtual void step(int64_t n, int64_t c, int64_t index, const T* const* y, const T* const* previous,
+                    T* const* next) = 0;
 
   // The derivatives of `count` filled samples from `first`, all at once.
   virtual void record(int64_t first, int64_t count, const States<T>& states) = 0;

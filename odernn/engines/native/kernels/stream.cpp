@@ -1,4 +1,5 @@
-// Sample after sample: a problem prepared once, its weights packed in memory of its own, and advanced by one sample a call.
+// Sample after sample: a problem prepared once, its weights packed in memory of its own, and advanced by one sample a
+// call.
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -58,24 +59,28 @@ class PlanOf final : public Plan {
     p.y_previous = data_or_null<T>(sample.y_previous);
     p.dt_previous = sample.dt_previous.has_value() ? sample.dt_previous->const_data_ptr<T>() : own_steps_.data();
     Tensor last = at::empty(sample.y.sizes(), sample.y.options());
-    Tensor last_but_one = p.family == Family::kTwoStep ? at::empty(sample.y.sizes(), sample.y.options()) : nothing(sample.y);
+    Tensor last_but_one =
+        p.family == Family::kTwoStep ? at::empty(sample.y.sizes(), sample.y.options()) : nothing(sample.y);
     T *end = last.data_ptr<T>(), *previous = p.family == Family::kTwoStep ? last_but_one.data_ptr<T>() : nullptr;
-    for_shards(p.batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows<T>(p, first, stop, nullptr, end, previous); });
+    for_shards(p.batch,
+               [&](int64_t, int64_t first, int64_t stop) { solve_rows<T>(p, first, stop, nullptr, end, previous); });
     return {last, last_but_one, all_finite(end, p.batch * p.state.columns())};
   }
 
  private:
   void check(const Sample& sample) const {
     const int64_t batch = problem_.batch, columns = problem_.state.columns();
-    TORCH_CHECK_TYPE(sample.y.scalar_type() == c10::CppTypeToScalarType<T>::value, "`y` has dtype ", sample.y.scalar_type(),
-                     "; the stream was made for ", c10::CppTypeToScalarType<T>::value);
+    TORCH_CHECK_TYPE(sample.y.scalar_type() == c10::CppTypeToScalarType<T>::value, "`y` has dtype ",
+                     sample.y.scalar_type(), "; the stream was made for ", c10::CppTypeToScalarType<T>::value);
     check_tensor("y", sample.y, {batch, columns}, sample.y);
-    TORCH_CHECK_VALUE(sample.x.dim() == 2 && sample.x.size(0) == batch && sample.x.size(1) == problem_.inputs, "`x` has shape ",
-                      sample.x.sizes(), "; wanted [", batch, ", ", problem_.inputs, "]");
-    TORCH_CHECK_TYPE(sample.x.scalar_type() == sample.y.scalar_type(), "`x` has dtype ", sample.x.scalar_type(), "; give ",
-                     sample.y.scalar_type());
-    TORCH_CHECK_VALUE(sample.x.device().is_cpu(), "`x` is on ", sample.x.device(), "; the native kernels run on the CPU");
-    if (sample.before.has_value()) check_tensor("before", *sample.before, {batch, problem_.control.columns()}, sample.y);
+    TORCH_CHECK_VALUE(sample.x.dim() == 2 && sample.x.size(0) == batch && sample.x.size(1) == problem_.inputs,
+                      "`x` has shape ", sample.x.sizes(), "; wanted [", batch, ", ", problem_.inputs, "]");
+    TORCH_CHECK_TYPE(sample.x.scalar_type() == sample.y.scalar_type(), "`x` has dtype ", sample.x.scalar_type(),
+                     "; give ", sample.y.scalar_type());
+    TORCH_CHECK_VALUE(sample.x.device().is_cpu(), "`x` is on ", sample.x.device(),
+                      "; the native kernels run on the CPU");
+    if (sample.before.has_value())
+      check_tensor("before", *sample.before, {batch, problem_.control.columns()}, sample.y);
     if (sample.y_previous.has_value()) check_tensor("y_previous", *sample.y_previous, {batch, columns}, sample.y);
     if (sample.dt_previous.has_value()) check_tensor("dt_previous", *sample.dt_previous, {batch}, sample.y);
   }
@@ -98,7 +103,8 @@ class Plans {
   std::shared_ptr<const Plan> at(int64_t number) {
     const std::lock_guard<std::mutex> lock(mutex_);
     const auto found = plans_.find(number);
-    TORCH_CHECK_INDEX(found != plans_.end(), "there is no plan ", number, "; it was released, or never made in this process");
+    TORCH_CHECK_INDEX(found != plans_.end(), "there is no plan ", number,
+                      "; it was released, or never made in this process");
     return found->second;
   }
 
@@ -123,25 +129,31 @@ Plans& plans() {
 }
 
 // The arguments of `solve`, for a sequence of one sample, whose values do not matter.
-int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight, const MaybeTensor& bias,
-                const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
-                c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
-                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places, int64_t substeps) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt,    y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c, moved,      places,      substeps};
+int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
+                const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous,
+                const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
+                c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
+                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
+                int64_t substeps) {
+  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous, blocks,
+                            kind, squash, hold,    family,       a,    b,      c,  moved,      places,      substeps};
   check_arguments(arguments);
-  TORCH_CHECK_VALUE(samples.size(0) == 1, "`samples` has shape ", samples.sizes(), "; a stream is prepared with one sample");
+  TORCH_CHECK_VALUE(samples.size(0) == 1, "`samples` has shape ", samples.sizes(),
+                    "; a stream is prepared with one sample");
   std::shared_ptr<const Plan> plan;
-  AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::prepare", [&] { plan = std::make_shared<PlanOf<scalar_t>>(arguments); });
+  AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::prepare",
+                             [&] { plan = std::make_shared<PlanOf<scalar_t>>(arguments); });
   return plans().add(std::move(plan));
 }
 
-Advanced advance(int64_t plan, const Tensor& x, const Tensor& y, const MaybeTensor& before, const MaybeTensor& y_previous,
-                 const MaybeTensor& dt_previous) {
+Advanced advance(int64_t plan, const Tensor& x, const Tensor& y, const MaybeTensor& before,
+                 const MaybeTensor& y_previous, const MaybeTensor& dt_previous) {
   return plans().at(plan)->advance({x, y, before, y_previous, dt_previous});
 }
 
-void release(int64_t plan) { plans().remove(plan); }
+void release(int64_t plan) {
+  plans().remove(plan);
+}
 
 }  // namespace
 }  // namespace odernn
@@ -149,7 +161,8 @@ void release(int64_t plan) { plans().remove(plan); }
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
   m.def("prepare(" ODERNN_ARGUMENTS ") -> int");
   m.def(
-      "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? y_previous, Tensor? dt_previous) -> (Tensor, Tensor, bool)");
+      "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? y_previous, Tensor? dt_previous) -> (Tensor, "
+      "Tensor, bool)");
   m.def("release(int plan) -> ()", &odernn::release);
 }
 
@@ -159,4 +172,6 @@ TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
 }
 
 // No gradient flows through a stream: nothing is recorded, and nothing is paid for that.
-TORCH_LIBRARY_IMPL(odernn_native, Autograd, m) { m.impl("advance", torch::CppFunction::makeFallthrough()); }
+TORCH_LIBRARY_IMPL(odernn_native, Autograd, m) {
+  m.impl("advance", torch::CppFunction::makeFallthrough());
+}

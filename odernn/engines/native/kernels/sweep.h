@@ -10,17 +10,23 @@
 
 namespace odernn {
 
-constexpr int64_t kSolveRows = 32;                 // virtual rows whose control is made at once, forward
-constexpr int64_t kTapeBytes = int64_t(256) << 10;  // of a block of time, backward: with the weights it stays in the second-level cache
-constexpr int64_t kStateNumbers = 2048;            // of a block of rows: it stays in the first-level cache
+constexpr int64_t kSolveRows = 32;  // virtual rows whose control is made at once, forward
+constexpr int64_t kTapeBytes =
+    int64_t(256) << 10;  // of a block of time, backward: with the weights it stays in the second-level cache
+constexpr int64_t kStateNumbers = 2048;  // of a block of rows: it stays in the first-level cache
 
 template <class T>
-std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* block_sums) {
+std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients,
+                                         T* block_sums) {
   switch (block.problem.family) {
-    case Family::kExponential: return std::make_unique<ExponentialRungeKutta<T>>(block, pullback, gradients, block_sums);
-    case Family::kShears: return std::make_unique<Shears<T>>(block, pullback, gradients);
-    case Family::kTwoStep: return std::make_unique<TwoStep<T>>(block, pullback, gradients);
-    default: return std::make_unique<RungeKutta<T>>(block, pullback, gradients);
+    case Family::kExponential:
+      return std::make_unique<ExponentialRungeKutta<T>>(block, pullback, gradients, block_sums);
+    case Family::kShears:
+      return std::make_unique<Shears<T>>(block, pullback, gradients);
+    case Family::kTwoStep:
+      return std::make_unique<TwoStep<T>>(block, pullback, gradients);
+    default:
+      return std::make_unique<RungeKutta<T>>(block, pullback, gradients);
   }
 }
 

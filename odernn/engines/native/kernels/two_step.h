@@ -41,7 +41,8 @@ class TwoStep final : public Stepper<T> {
   // The cotangent of the last state but one.
   T* carried() { return carried_; }
 
-  void step(int64_t n, int64_t c, int64_t substep, const T* const* y, const T* const* previous, T* const* next) override {
+  void step(int64_t n, int64_t c, int64_t substep, const T* const* y, const T* const* previous,
+            T* const* next) override {
     const int64_t from = c * block_.rows;
     const T* step = block_.step + from;
     if (cold(n, substep)) {
@@ -51,12 +52,15 @@ class TwoStep final : public Stepper<T> {
       return advance(y, step, sum, block_.rows, columns(), next);
     }
     Record<T>& record = records_[0];
-    block_.evaluate(p_.couplings[0], y, theta(substep), from, block_.rows, record.by_preactivation, record.by_gate, false, rates_);
+    block_.evaluate(p_.couplings[0], y, theta(substep), from, block_.rows, record.by_preactivation, record.by_gate,
+                    false, rates_);
     for (int64_t r = 0; r < block_.rows; ++r) {
       const T ratio = this->ratio(n, substep, r);
-      const Vector<T> old = splat<T>(ratio * ratio), same = splat<T>(1 - ratio * ratio), factor = splat<T>(step[r] * (1 + ratio));
+      const Vector<T> old = splat<T>(ratio * ratio), same = splat<T>(1 - ratio * ratio),
+                      factor = splat<T>(step[r] * (1 + ratio));
       for (int64_t i = 0; i < columns(); i += kLanes<T>)
-        store(next[r] + i, old * load(previous[r] + i) + same * load(y[r] + i) + factor * load(rates_ + r * columns() + i));
+        store(next[r] + i,
+              old * load(previous[r] + i) + same * load(y[r] + i) + factor * load(rates_ + r * columns() + i));
     }
   }
 
@@ -68,7 +72,8 @@ class TwoStep final : public Stepper<T> {
         const T* const* y = states.at((first + c) * p_.substeps + q - 1);
         std::copy(y, y + rows, record.source + c * rows);
       }
-      block_.evaluate(p_.couplings[0], record.source, theta(q), 0, count * rows, record.by_preactivation, record.by_gate, true, record.rate);
+      block_.evaluate(p_.couplings[0], record.source, theta(q), 0, count * rows, record.by_preactivation,
+                      record.by_gate, true, record.rate);
     }
   }
 
@@ -81,7 +86,8 @@ class TwoStep final : public Stepper<T> {
   }
 
   void add_weights(int64_t count, Pullback<T>& pullback) override {
-    for (const Record<T>& record : records_) pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
+    for (const Record<T>& record : records_)
+      pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
     if (started_) pullback.add_weights(0, half_.by_preactivation, half_.source, block_.rows);
   }
 
@@ -101,26 +107,31 @@ class TwoStep final : public Stepper<T> {
   // The explicit midpoint method's two rates, the first into `rates_`, the second into `half_`.
   void start(int64_t c, const T* const* y, Record<T>& record, bool derivative) {
     const int64_t from = c * block_.rows;
-    const int64_t at = taped() ? from * columns() : 0, preactivation_at = taped() ? from * block_.preactivation_columns() : 0;
+    const int64_t at = taped() ? from * columns() : 0,
+                  preactivation_at = taped() ? from * block_.preactivation_columns() : 0;
     T* by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
-    block_.evaluate(p_.couplings[0], y, T(0), from, block_.rows, record.by_preactivation + preactivation_at, by_gate, derivative, rates_);
+    block_.evaluate(p_.couplings[0], y, T(0), from, block_.rows, record.by_preactivation + preactivation_at, by_gate,
+                    derivative, rates_);
     Combination<T> sum;
     sum.add(T(0.5), rates_, columns());
     point_at(half_.buffer, columns(), block_.rows, buffers_);
     advance(y, block_.step + from, sum, block_.rows, columns(), buffers_);
-    block_.evaluate(p_.couplings[0], half_.source, middle(), from, block_.rows, half_.by_preactivation, half_.by_gate, derivative, half_.rate);
+    block_.evaluate(p_.couplings[0], half_.source, middle(), from, block_.rows, half_.by_preactivation, half_.by_gate,
+                    derivative, half_.rate);
   }
   T middle() const { return T(0.5) / T(p_.substeps); }
 
   void reverse_substep(int64_t n, int64_t c, int64_t q, const States<T>& states, T* lambda) {
-    const int64_t rows = block_.rows, at = c * rows * columns(), preactivation_at = c * rows * block_.preactivation_columns();
+    const int64_t rows = block_.rows, at = c * rows * columns(),
+                  preactivation_at = c * rows * block_.preactivation_columns();
     Record<T>& record = records_[q];
     Combination<T> sum;
     sum.add(T(1), lambda, columns());
     if (gradients_->dt != nullptr) add_step_gradient(n, q, states, sum, record.rate + at);
     for (int64_t r = 0; r < rows; ++r) scaled_[r] = block_.step[c * rows + r] * (1 + ratio(n, q, r));
     T* by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
-    pullback_->cotangent(p_.couplings[0], theta(q), c, record.by_preactivation + preactivation_at, by_gate, scaled_, sum);
+    pullback_->cotangent(p_.couplings[0], theta(q), c, record.by_preactivation + preactivation_at, by_gate, scaled_,
+                         sum);
     for (int64_t r = 0; r < rows; ++r) {
       const T x = ratio(n, q, r);
       const Vector<T> old = splat<T>(x * x), same = splat<T>(1 - x * x);
@@ -130,7 +141,8 @@ class TwoStep final : public Stepper<T> {
         store(carried_ + i, old * l);
       }
     }
-    pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda, columns());
+    pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda,
+                         columns());
   }
 
   // y_next depends on dt through (1 + r) dt f and through r = dt / dt_previous.
@@ -146,7 +158,8 @@ class TwoStep final : public Stepper<T> {
       *out += (1 + x) * inner_[r];
       if (q > 0) continue;  // r is 1 whatever dt is
       Vector<T> v{};
-      for (int64_t i = 0; i < columns(); i += kLanes<T>) v += combined(lambda, r, i) * (load(previous[r] + i) - load(y[r] + i));
+      for (int64_t i = 0; i < columns(); i += kLanes<T>)
+        v += combined(lambda, r, i) * (load(previous[r] + i) - load(y[r] + i));
       const T slope = (2 * x * sum_of_lanes<T>(v) + p_.step(n, block_.begin + r) * inner_[r]) / step_before(n, r);
       *out += slope;
       if (n > 0) {
@@ -159,24 +172,29 @@ class TwoStep final : public Stepper<T> {
 
   void reverse_start(int64_t c, const T* const* y, T* lambda) {
     started_ = true;
-    const int64_t rows = block_.rows, at = c * rows * columns(), preactivation_at = c * rows * block_.preactivation_columns();
+    const int64_t rows = block_.rows, at = c * rows * columns(),
+                  preactivation_at = c * rows * block_.preactivation_columns();
     const T* step = block_.step + c * rows;
     Record<T>& record = records_[0];
     start(c, y, record, true);
     Combination<T> whole, half;
     whole.add(T(1), lambda, columns());
-    if (gradients_->dt != nullptr) add_inner(whole, half_.rate, columns(), rows, columns(), T(1), gradients_->dt + block_.begin);
+    if (gradients_->dt != nullptr)
+      add_inner(whole, half_.rate, columns(), rows, columns(), T(1), gradients_->dt + block_.begin);
     T* mu = middle_cotangent_;
-    pullback_->apply(p_.couplings[0], middle(), c, half_.by_preactivation, half_.by_gate, step, whole, block_.zeros, 0, mu, columns());
+    pullback_->apply(p_.couplings[0], middle(), c, half_.by_preactivation, half_.by_gate, step, whole, block_.zeros, 0,
+                     mu, columns());
     half.add(T(0.5), mu, columns());
-    if (gradients_->dt != nullptr) add_inner(half, rates_, columns(), rows, columns(), T(1), gradients_->dt + block_.begin);
+    if (gradients_->dt != nullptr)
+      add_inner(half, rates_, columns(), rows, columns(), T(1), gradients_->dt + block_.begin);
     T* by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
     pullback_->cotangent(p_.couplings[0], T(0), c, record.by_preactivation + preactivation_at, by_gate, step, half);
     Combination<T> sum;  // what the second step left for the initial state, and the middle's
     sum.add(T(1), mu, columns());
     sum.add(T(1), carried_, columns());
     accumulate(sum, rows, columns(), lambda, columns());
-    pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda, columns());
+    pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda,
+                         columns());
   }
 
   Block<T>& block_;

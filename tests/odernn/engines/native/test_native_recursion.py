@@ -249,7 +249,7 @@ def test_nothing_but_the_last_state(name: str) -> None:
         assert a is b is None or (a is not None and b is not None and torch.equal(a, b))
 
 
-# ---- the door ------------------------------------------------------------------------------------------------------
+# ---- refusals ------------------------------------------------------------------------------------------------------
 
 GOOD: dict[str, Any] = {
     "lambda_": torch.zeros(3, 6),
