@@ -20,7 +20,9 @@ def pendulums(batch: int, sights: int) -> tuple[Tensor, Tensor]:
         force = strength * torch.cos(1.3 * t) - 0.2 * speed - torch.sin(angle)
         return torch.stack((speed, force), dim=-1)
 
-    angles = odeint(slope, torch.randn(batch, 2), fine, method="rk4")[..., 0].T
+    solved = odeint(slope, torch.randn(batch, 2), fine, method="rk4")
+    assert isinstance(solved, Tensor)
+    angles = solved[..., 0].T
     seen = torch.rand(batch, 400).argsort(1)[:, :sights].sort(1).values + 1
     return fine[seen], angles.gather(1, seen)
 

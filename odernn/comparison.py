@@ -210,8 +210,9 @@ def _same(one: object, other: object) -> bool:
     if isinstance(one, PackedSequence):
         return isinstance(other, PackedSequence) and _same(one.data, other.data)
     if isinstance(one, Tensor):
-        like = isinstance(other, Tensor) and one.shape == other.shape and one.dtype == other.dtype
-        return like and (one.is_meta or torch.allclose(one, other, rtol=1e-5, atol=1e-5))
+        if not isinstance(other, Tensor) or one.shape != other.shape or one.dtype != other.dtype:
+            return False
+        return one.is_meta or torch.allclose(one, other, rtol=1e-5, atol=1e-5)
     return isinstance(one, nn.Module) or one == other
 
 

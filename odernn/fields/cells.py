@@ -145,6 +145,7 @@ class GRUField(CellField):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size, gates=3, bias=bias, device=device, dtype=dtype)
+        self.candidate_bias: nn.Parameter | None
         candidate_bias = nn.Parameter(torch.empty(hidden_size, device=device, dtype=dtype)) if bias else None
         self.register_parameter("candidate_bias", candidate_bias)
         self.reset_parameters()

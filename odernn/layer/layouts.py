@@ -117,7 +117,7 @@ def _nested(x: Tensor, field: VectorField) -> Sequences:
             "layout=torch.jagged, or pad the sequences to one length"
         )
     x = x.contiguous()
-    samples, offsets = inputs.storage(x.values(), field), x.offsets()
+    samples, offsets = inputs.storage(x.values(), field), x.offsets()  # pyright: ignore[reportAttributeAccessIssue]
     rows = rows_of_nested(offsets)
     if not all(rows.lengths):
         raise ValueError(f"`x` has the lengths {rows.lengths}; leave sequences without a sample out of the batch")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from jaxtyping import Float
@@ -49,15 +48,15 @@ class StackedState:
         return type(self)(tuple(state.to(device, dtype) for state in self.layers))
 
 
-def _from_layers(layers: Sequence[RecurrentState], _: None) -> StackedState:
-    return StackedState(tuple(layers))
+def _with_keys(state: StackedState) -> tuple[list[tuple[Any, Any]], None]:
+    return [(GetAttrKey(str(k)), each) for k, each in enumerate(state.layers)], None
 
 
 register_pytree_node(
     StackedState,
     lambda state: (list(state.layers), None),
-    _from_layers,
+    lambda layers, _: StackedState(tuple(layers)),
     serialized_type_name="odernn.StackedState",
-    flatten_with_keys_fn=lambda state: ([(GetAttrKey(str(k)), each) for k, each in enumerate(state.layers)], None),
+    flatten_with_keys_fn=_with_keys,
 )
 torch.serialization.add_safe_globals([StackedState])

@@ -192,7 +192,7 @@ def test_chunks_of_sequences_of_several_lengths_are_one_call(solver: str, hold: 
     for b, sequence in enumerate(sequences):
         whole, _ = rnn(torch.cat((sequence, more[:, b])).unsqueeze(1), rnn.initial_state(1))
         torch.testing.assert_close(output[:, b], whole[-3:, 0], rtol=0, atol=1e-12)
-        torch.testing.assert_close(state.t[b], torch.tensor([0.3 * len(sequence)], dtype=DOUBLE))
+        torch.testing.assert_close(torch.as_tensor(state.t)[b], torch.tensor([0.3 * len(sequence)], dtype=DOUBLE))
 
 
 def test_pieces_are_few_and_none_costs_more_than_it_saves() -> None:
