@@ -157,10 +157,23 @@ def _line(row: Row) -> str:
     return f"| `{row.call}` | {_shown(theirs)} | {_shown(ours)} | {verdict} |"
 
 
-def _ours(*arguments: Any, **named: Any) -> ElmanRNN:
-    rnn = ElmanRNN(*arguments, **named)
+def _ours(
+    input_size: Any,
+    hidden_size: Any,
+    num_layers: Any = 1,
+    nonlinearity: Any = "tanh",
+    bias: Any = True,
+    batch_first: Any = False,
+    dropout: Any = 0.0,
+    bidirectional: Any = False,
+    device: Any = None,
+    dtype: Any = None,
+) -> ElmanRNN:
+    """An ElmanRNN with the weights of torch's module of one seed."""
+    settings = (input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional)
+    rnn = ElmanRNN(*settings, device=device, dtype=dtype)
     torch.manual_seed(0)
-    weights = nn.RNN(*arguments, **named).state_dict()
+    weights = nn.RNN(*settings, device=device, dtype=dtype).state_dict()
     if rnn.layers[0].field.input_map.weight.is_meta:  # pyright: ignore
         return rnn
     rnn.load_state_dict(weights)
