@@ -22,6 +22,7 @@ from ..fields.field import VectorField
 from ..fields.parametrise import built_once
 from . import inputs
 from .layouts import Lengths, sequences_of
+from .prepared import Prepared
 from .problem import built_weight, initial_value_problem
 from .sequences import Input, Options, Sequences
 from .settings import as_setting, is_setting
@@ -371,7 +372,7 @@ class ODERNN(nn.Module):
         step: Step,
         save: Save,
         on_divergence: OnDivergence,
-        weight: Tensor | None = None,
+        prepared: Prepared | None = None,
     ) -> tuple[Tensor | None, RecurrentState]:
         """Step through checked samples, from which `forward` is made.
 
@@ -381,28 +382,30 @@ class ODERNN(nn.Module):
             step: the steps.
             save: "trajectory" or "end".
             on_divergence: what to do when the state stops being finite.
-            weight: the field's, if `weight_of_calls` has built it already.
+            prepared: what this call has in common with others, of `prepared`.
 
         Returns:
             The trajectory or None, and the state at the end.
         """
         with self._built_weights(), without_autocast(state.y):
             times = time_grid(step, state.t, samples.shape[0], state.y)
+            weight = None if prepared is None else prepared.weight
             problem = initial_value_problem(
                 self.field, self.hold, self.solver, self.substeps, samples, state, times, weight
             )
-            solved = on_engine(self.adjoint, self.engine).solve(problem, save)
+            adjoint = on_engine(self.adjoint, self.engine)
+            solved = adjoint.solve(problem, save) if prepared is None else prepared.solve(adjoint, problem, save)
             check_divergence(problem, solved, on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
-    def weight_of_calls(self) -> Tensor | None:
-        """The field's weight for several calls of `advance`, built once, or None where each call must build its own."""
+    def prepared(self) -> Prepared:
+        """What several calls of `advance` have in common; not under an adjoint that makes steps again after a call."""
         if not isinstance(self.adjoint, Autograd | Auto):
-            return None
+            return Prepared(None)
         with self._built_weights(), without_autocast(next(self.field.parameters(), torch.empty(()))):
-            return built_weight(self.field)
+            return Prepared(built_weight(self.field))
 
     @property
     def stands_still(self) -> bool:

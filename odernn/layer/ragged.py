@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from solvers import DivergenceError
+from solvers.checks import unwrapped
 from solvers.extend import OnDivergence, Save, Time
 
 from ..control.time_grid import Step, as_number
@@ -43,11 +43,13 @@ class Run:
         state: at the end of every sequence.
         places: of the output's samples.
         outputs: at these places, (places, hidden).
+        passed: the states at the ends of the pieces, what is thrown away among them.
     """
 
     state: RecurrentState
     places: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)
+    passed: list[Tensor] = field(default_factory=list)
 
     def storage(self, size: int) -> Float[Tensor, "places hidden"]:
         """The output in a storage: zero at the places of no sample; what lies beyond the last place is dropped."""
@@ -91,10 +93,11 @@ class Ragged:
         state = replace(state, carry=None) if self.caches else state
         if self._carries or policy == "ignore":
             return self._run(advance, state, policy, exactly=self._carries)
-        try:
-            return self._run(advance, state, "raise", exactly=False)
-        except DivergenceError:
-            return self._run(advance, state, policy, exactly=True)
+        run = self._run(advance, state, "ignore", exactly=False)
+        ok = unwrapped(torch.cat(run.passed).isfinite().all()) if run.passed else torch.ones(())
+        if ok.is_meta or bool(ok):
+            return run
+        return self._run(advance, state, policy, exactly=True)
 
     @property
     def _carries(self) -> bool:
@@ -128,6 +131,7 @@ class Ragged:
                 step = _stopping(step, lengths, first, last, state.y)
             trajectory, after = advance(samples, state, step, save, policy)
             after = replace(after, carry=None) if self.caches else after
+            run.passed.append(after.y.detach())
             if self.save == "trajectory":
                 self._keep(run, trajectory, places, lengths, first)
             going_on = sum(length > last for length in lengths)

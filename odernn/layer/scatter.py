@@ -33,7 +33,7 @@ class _Scattered(torch.autograd.Function):
         places, found = ctx.saved_tensors, []
         for at in places:
             piece = gradients[0].index_select(0, at.clamp(max=ctx.size - 1))
-            found.append(piece.index_fill(0, (at == ctx.size).nonzero().squeeze(1), 0))
+            found.append(piece.index_fill_(0, (at == ctx.size).nonzero().squeeze(1), 0))
         return (None, None, *(None for _ in places), *found)
 
 

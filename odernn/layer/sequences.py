@@ -16,6 +16,7 @@ from solvers import Solver
 from solvers.extend import OnDivergence, Save
 
 from ..control.time_grid import Step
+from .prepared import Prepared
 from .ragged import Ragged
 from .rows import Rows
 from .state import RecurrentState
@@ -39,13 +40,13 @@ class Layer(Protocol):
         step: Step,
         save: Save,
         on_divergence: OnDivergence,
-        weight: Tensor | None = None,
+        prepared: Prepared | None = None,
     ) -> tuple[Tensor | None, RecurrentState]:
         """Step through checked samples (time, batch, input)."""
         ...
 
-    def weight_of_calls(self) -> Tensor | None:
-        """The field's weight for several calls of `advance`, or None."""
+    def prepared(self) -> Prepared:
+        """What several calls of `advance` have in common."""
         ...
 
     @property
@@ -121,7 +122,7 @@ class Sequences:
             still=layer.stands_still,
             caches=layer.solver.caches,
         )
-        run = ragged.run(partial(layer.advance, weight=layer.weight_of_calls()), start, layer.on_divergence)
+        run = ragged.run(partial(layer.advance, prepared=layer.prepared()), start, layer.on_divergence)
         if options.save == "end":
             return None, run.state
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state
