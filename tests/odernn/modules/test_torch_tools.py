@@ -88,7 +88,8 @@ def test_a_compiled_network_is_not_compiled_for_every_length_and_batch(make: Cal
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
 
 
-@layer_and_full_stack
+@pytest.mark.full
+@both
 @tracing
 def test_an_exported_network_in_another_process(make: Callable[..., Network], tmp_path: Path) -> None:
     network, given = make(), x()
