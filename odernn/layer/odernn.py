@@ -410,7 +410,7 @@ class ODERNN(nn.Module):
     @property
     def stands_still(self) -> bool:
         """Whether a step of the length zero leaves the state as it is, and hands nothing on."""
-        return isinstance(self.solver, ExplicitRungeKutta)
+        return isinstance(self.solver, ExplicitRungeKutta) and self.hold.jumps  # the linear one divides by the length
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""

@@ -15,7 +15,7 @@ from solvers.extend import OnDivergence, Save, Time
 from ..control.time_grid import Step, as_number
 from .rows import Rows
 from .scatter import scattered
-from .segments import Segments, cuts, segments_of
+from .segments import Piece, Segments, cuts, segments_of
 from .state import RecurrentState, joined
 
 Advance = Callable[[Tensor, RecurrentState, Step, Save, OnDivergence], tuple[Tensor | None, RecurrentState]]
@@ -120,28 +120,39 @@ class Ragged:
         """Run segments that are independent; their states at the end, in their order."""
         state, ends, first = self._start(run.state, group), [], 0
         for last in cuts(group.lengths, everywhere=exactly):
-            lengths = group.lengths[: len(state.y)]
-            at, row = _samples(group, first, last, len(lengths)), group.row[: len(lengths)]
-            places = self.rows.places[at, row]
-            samples = self.data.index_select(0, places.flatten()).unflatten(0, places.shape)
-            stands = self.still and self.save == "end" and lengths[-1] < last
-            save: Save = "end" if self.save == "end" and (stands or lengths[-1] >= last) else "trajectory"
-            step = self._step(at, row)
-            if stands:
-                step = _stopping(step, lengths, first, last, state.y)
-            trajectory, after = advance(samples, state, step, save, policy)
-            after = replace(after, carry=None) if self.caches else after
-            run.passed.append(after.y.detach())
-            if self.save == "trajectory":
-                self._keep(run, trajectory, places, lengths, first)
-            going_on = sum(length > last for length in lengths)
-            if going_on < len(lengths):
-                ends_with = [last - first] * len(lengths) if stands else [length - first for length in lengths]
-                end = _at_ends(trajectory, after, ends_with, going_on, last - first)
+            piece, first = Piece(group, first, last, len(state.y)), last
+            stands = self.still and self.save == "end" and not piece.is_full
+            trajectory, state = self._run_piece(advance, run, piece, state, policy, stands=stands)
+            if piece.going_on < piece.count:
+                end = state if stands or piece.is_full else _within(trajectory, piece)
+                end = end.rows(slice(piece.going_on, None))
                 ends.append(end if self._carries else RecurrentState(end.y))
-                after = after.rows(slice(going_on))
-            state, first = after, last
+                state = state.rows(slice(piece.going_on))
         return joined(ends[::-1])
+
+    def _run_piece(
+        self,
+        advance: Advance,
+        run: Run,
+        piece: Piece,
+        state: RecurrentState,
+        policy: OnDivergence,
+        *,
+        stands: bool,
+    ) -> tuple[Tensor | None, RecurrentState]:
+        """Run a piece to its end, and keep its output if it is asked for."""
+        at = piece.samples()
+        places = self.rows.places[at, piece.row]
+        samples = self.data.index_select(0, places.flatten()).unflatten(0, places.shape)
+        step = self._step(at, piece.row)
+        if stands:
+            step = torch.where(piece.inside(), step if not isinstance(step, Tensor) else step.T, _zero(state.y)).T
+        save: Save = "end" if self.save == "end" and (stands or piece.is_full) else "trajectory"
+        trajectory, after = advance(samples, state, step, save, policy)
+        run.passed.append(after.y.detach())
+        if self.save == "trajectory":
+            self._keep(run, trajectory, places, piece)
+        return trajectory, replace(after, carry=None) if self.caches else after
 
     def _start(self, state: RecurrentState, group: Segments) -> RecurrentState:
         """The state before the first samples of segments."""
@@ -159,40 +170,24 @@ class Ragged:
         step = self.steps.step
         return step[at, row].T if isinstance(step, Tensor) and step.ndim else step
 
-    def _keep(self, run: Run, trajectory: Tensor | None, places: Tensor, lengths: Sequence[int], first: int) -> None:
+    def _keep(self, run: Run, trajectory: Tensor | None, places: Tensor, piece: Piece) -> None:
         """Keep a piece of the output; what lies beyond the end of a segment belongs to the place beyond the last."""
         assert trajectory is not None
-        if lengths[-1] < first + len(places):
-            number = torch.arange(first, first + len(places), device=places.device).unsqueeze(1)
-            beyond = number >= torch.tensor(lengths, device=places.device)
-            places = places.masked_fill(beyond, len(self.data))
+        if not piece.is_full:
+            places = places.masked_fill(~piece.inside(), len(self.data))
         run.places.append(places.flatten())
         run.outputs.append(trajectory.flatten(0, 1))
 
 
-def _samples(group: Segments, first: int, last: int, count: int) -> Int[Tensor, "time parts"]:
-    """The numbers of the samples of a piece; beyond the end of a segment that of its last."""
-    start = group.start[:count]
-    ends = start + torch.tensor(group.lengths[:count], device=start.device) - 1
-    return torch.minimum(start + torch.arange(first, last, device=start.device).unsqueeze(1), ends)
+def _zero(like: Tensor) -> Tensor:
+    return torch.zeros((), dtype=like.dtype, device=like.device)
 
 
-def _stopping(step: Step, lengths: Sequence[int], first: int, last: int, y: Tensor) -> Float[Tensor, "parts time"]:
-    """The steps of a piece, of the length zero beyond the end of a segment."""
-    number = torch.arange(first, last, device=y.device)
-    inside = number < torch.tensor(lengths, device=y.device).unsqueeze(1)
-    return torch.where(inside, step, torch.zeros((), dtype=y.dtype, device=y.device))
-
-
-def _at_ends(
-    trajectory: Tensor | None, after: RecurrentState, lengths: Sequence[int], first: int, last: int
-) -> RecurrentState:
-    """The states of the rows from `first` on, whose segments end within a piece, or with it."""
-    if lengths[-1] >= last:
-        return after.rows(slice(first, None))
+def _within(trajectory: Tensor | None, piece: Piece) -> RecurrentState:
+    """The states at the ends of segments that end within a piece; of the others something."""
     assert trajectory is not None
-    rows = torch.arange(first, len(lengths), device=trajectory.device)
-    at = (torch.tensor(lengths[first:], device=trajectory.device) - 1) * len(lengths) + rows
+    lengths = torch.tensor(piece.lengths, device=trajectory.device).clamp_(max=piece.time)
+    at = (lengths - 1) * piece.count + torch.arange(piece.count, device=trajectory.device)
     return RecurrentState(trajectory.flatten(0, 1).index_select(0, at))
 
 

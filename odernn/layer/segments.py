@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from .rows import Rows
@@ -86,6 +86,59 @@ def cuts(lengths: Sequence[int], *, everywhere: bool) -> list[int]:
             found.append(end)
             wasted = 0
     return [*found, ends[-1]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of time of segments that run side by side.
+
+    Attributes:
+        group: all of them.
+        first: its first sample, counted from the start of each segment.
+        last: the sample after its last.
+        count: those of the segments, longest first, that have not ended before it.
+    """
+
+    group: Segments
+    first: int
+    last: int
+    count: int
+
+    @property
+    def row(self) -> Int[Tensor, " parts"]:
+        """The sequence of each segment."""
+        return self.group.row[: self.count]
+
+    @property
+    def lengths(self) -> list[int]:
+        """The samples of each segment from the first of the piece on."""
+        return [length - self.first for length in self.group.lengths[: self.count]]
+
+    @property
+    def time(self) -> int:
+        """Samples of the piece."""
+        return self.last - self.first
+
+    @property
+    def going_on(self) -> int:
+        """How many segments go on after it."""
+        return sum(length > self.time for length in self.lengths)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no segment ends within it, but with it at the earliest."""
+        return self.lengths[-1] >= self.time
+
+    def inside(self) -> Bool[Tensor, "time parts"]:
+        """Where there is a sample of a segment."""
+        device = self.row.device
+        return torch.arange(self.time, device=device).unsqueeze(1) < torch.tensor(self.lengths, device=device)
+
+    def samples(self) -> Int[Tensor, "time parts"]:
+        """Their numbers in their sequences; beyond the end of a segment that of its last."""
+        start, device = self.group.start[: self.count], self.row.device
+        ends = start + torch.tensor(self.group.lengths[: self.count], device=device) - 1
+        return torch.minimum(start + torch.arange(self.first, self.last, device=device).unsqueeze(1), ends)
 
 
 def _table(rows: Rows, truncate: int | None) -> list[_Part]:

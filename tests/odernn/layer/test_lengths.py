@@ -177,11 +177,18 @@ def test_a_masked_step_leaves_the_state_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("save", ["trajectory", "end"])
+@pytest.mark.parametrize("hold", HOLDS)
+@pytest.mark.parametrize("adjoint", ["auto", "autograd"])
 @pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
-def test_the_end_is_that_of_the_last_sample_and_padding_is_zero(solver: str, save: str) -> None:
-    rnn, (sequences, y0) = layer("antisymmetric", solver), data()
+def test_the_end_is_that_of_the_last_sample_and_padding_is_zero(
+    solver: str, adjoint: str, hold: str, save: str
+) -> None:
+    rnn, (sequences, y0) = layer("antisymmetric", solver, hold=hold, adjoint=adjoint), data()
     output, y_n = rnn(pad_sequence(sequences), y0, lengths=LENGTHS, save=save)
-    torch.testing.assert_close(y_n, apart(rnn, sequences, y0)[1], rtol=0, atol=1e-12)
+    wanted = apart(rnn, sequences, y0)[1]
+    torch.testing.assert_close(y_n, wanted, rtol=0, atol=1e-12)
+    given = [*rnn.parameters(), *sequences, y0]
+    torch.testing.assert_close(gradients([], y_n, given), gradients([], wanted, given), rtol=0, atol=1e-11)
     assert (output is None) == (save == "end")
     if output is not None:
         assert all(not output[length:, b].any() for b, length in enumerate(LENGTHS))

@@ -63,6 +63,7 @@ def test_the_numbers_are_torchs(
             torch.testing.assert_close(field.input_map.bias.grad, wanted_bias, rtol=1e-11, atol=1e-12)
         if bias and isinstance(field, GRUField):
             candidate = module.get_parameter(f"bias_hh_l{suffix}").grad[8:]  # pyright: ignore[reportOptionalSubscript]
+            assert field.candidate_bias is not None
             torch.testing.assert_close(field.candidate_bias.grad, candidate, rtol=1e-11, atol=1e-12)
 
 
