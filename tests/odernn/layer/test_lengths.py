@@ -183,7 +183,8 @@ def test_a_masked_step_leaves_the_state_as_it_is() -> None:
 def test_the_end_is_that_of_the_last_sample_and_padding_is_zero(
     solver: str, adjoint: str, hold: str, save: str
 ) -> None:
-    rnn, (sequences, y0) = layer("antisymmetric", solver, hold=hold, adjoint=adjoint), data()
+    rnn = layer("antisymmetric", solver, hold=hold, adjoint=adjoint, on_divergence="ignore")  # which runs nothing twice
+    sequences, y0 = data()
     output, y_n = rnn(pad_sequence(sequences), y0, lengths=LENGTHS, save=save)
     wanted = apart(rnn, sequences, y0)[1]
     torch.testing.assert_close(y_n, wanted, rtol=0, atol=1e-12)
