@@ -95,7 +95,7 @@ class Ragged:
             return self._run(advance, state, policy, exactly=self._carries)
         run = self._run(advance, state, "ignore", exactly=False)
         ok = unwrapped(torch.cat(run.passed).isfinite().all()) if run.passed else torch.ones(())
-        if ok.is_meta or bool(ok):
+        if ok.is_meta or bool(ok.all()):  # one for each, under vmap
             return run
         return self._run(advance, state, policy, exactly=True)
 
@@ -196,7 +196,7 @@ def _last_of_each(state: RecurrentState, groups: Sequence[Segments], ends: Seque
     found: dict[int, tuple[int, int]] = {}
     offset = 0
     for group in groups:
-        for i, (row, start) in enumerate(zip(group.row.tolist(), group.start.tolist(), strict=True)):
+        for i, (row, start) in enumerate(group.parts):
             found[row] = max(found.get(row, (-1, 0)), (start, offset + i))
         offset += len(group.lengths)
     rows = range(len(state.y))

@@ -30,12 +30,14 @@ class Segments:
     """Parts of sequences, longest first.
 
     Attributes:
-        row: the sequence that each is a part of.
-        start: its first sample.
+        parts: the sequence that each is a part of, and its first sample.
+        row: the sequences, as a tensor.
+        start: the first samples, likewise.
         lengths: its samples.
         fresh: whether each starts afresh, or from the state of its sequence.
     """
 
+    parts: list[tuple[int, int]]
     row: Int[Tensor, " parts"]
     start: Int[Tensor, " parts"]
     lengths: list[int]
@@ -160,6 +162,7 @@ def _table(rows: Rows, truncate: int | None) -> list[_Part]:
 def _longest_first(parts: Sequence[_Part], device: torch.device) -> Segments:
     row, start, lengths, fresh = zip(*sorted(parts, key=lambda part: -part[2]), strict=True)
     return Segments(
+        list(zip(row, start, strict=True)),
         torch.tensor(row, device=device),
         torch.tensor(start, device=device),
         list(lengths),

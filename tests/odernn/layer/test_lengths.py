@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.func import functional_call, jacfwd, jacrev, stack_module_state, vmap
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 from odernn import FIELDS, HOLDS, ODERNN, AffinePointwiseField, AntisymmetricField, RecurrentState, VectorField
@@ -241,9 +242,13 @@ def test_what_diverges_in_padding_has_not_diverged(policy: Any) -> None:
     x = torch.tensor([[1.0, 0.0]] * 12).unsqueeze(-1)
     with pytest.raises(DivergenceError) if policy == "raise" else pytest.warns(DivergenceWarning):
         rnn(x)
+    with pytest.raises(DivergenceError) if policy == "raise" else pytest.warns(DivergenceWarning):
+        rnn(x, lengths=[12, 11])
+    x.requires_grad_()
     output, y_n = rnn(x, lengths=[3, 12])
     torch.testing.assert_close(y_n[:, :1], rnn(x[:3, :1])[1])
     assert output.isfinite().all()
+    assert torch.autograd.grad(output.sum(), x)[0].isfinite().all()
 
 
 def test_unbatched_and_batch_first() -> None:
@@ -279,6 +284,7 @@ def test_a_packed_sequence_comes_back_as_torchs(sorted_: bool) -> None:
         ({"mask": torch.ones(5, 3)}, TypeError, "`mask` has dtype torch.float32"),
         ({"resets": torch.ones(5, 4, dtype=torch.bool)}, ValueError, r"`resets` has shape \(5, 4\)"),
         ({"truncate": 0}, ValueError, "`truncate` is 0"),
+        ({"truncate": 2, "dt": torch.ones(6)}, ValueError, r"`dt` has shape \(6,\)"),
         ({"lengths": [1, 2, 3], "dt": torch.zeros(3, 5)}, ValueError, "`dt` has the entry 0"),
     ],
 )
@@ -336,3 +342,52 @@ def test_the_weight_is_built_once_for_all_pieces() -> None:
     assert field.built == 1
     y_n.square().sum().backward()
     assert field.matrix.grad is not None
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")  # torch's own
+def test_under_transforms() -> None:
+    """An ensemble of weights, and jacobians in both modes."""
+    rnns, x = [layer("antisymmetric", "rk4") for _ in range(2)], torch.randn(TIME, BATCH, 2, dtype=DOUBLE)
+    parameters, buffers = stack_module_state(rnns)  # pyright: ignore[reportArgumentType]
+    base = copy.deepcopy(rnns[0])
+    found = vmap(lambda p, b: functional_call(base, (p, b), (x,), {"lengths": LENGTHS})[0])(parameters, buffers)
+    torch.testing.assert_close(found, torch.stack([rnn(x, lengths=LENGTHS)[0] for rnn in rnns]))
+    wanted = torch.autograd.functional.jacobian(lambda x: base(x, lengths=LENGTHS)[0], x)
+    for transform in (jacrev, jacfwd):
+        torch.testing.assert_close(transform(lambda x: base(x, lengths=LENGTHS)[0])(x), wanted)
+
+
+@pytest.mark.parametrize("form", ["lengths", "mask"])
+def test_the_output_may_be_written_into(form: str) -> None:
+    rnn, x, results = layer("antisymmetric", "rk4"), torch.randn(TIME, BATCH, 2, dtype=DOUBLE), []
+    given: dict[str, Any] = {"lengths": LENGTHS} if form == "lengths" else {"mask": torch.rand(TIME, BATCH) < 0.6}
+    for in_place in (False, True):
+        output, y_n = rnn(x, **given)
+        output, y_n = (output.relu_(), y_n.mul_(2)) if in_place else (output.relu(), y_n * 2)
+        results.append(gradients([output], y_n, list(rnn.parameters())))
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_second_derivatives() -> None:
+    rnn = layer("antisymmetric", "rk4", adjoint="autograd")
+    x = torch.randn(TIME, BATCH, 2, dtype=DOUBLE, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: rnn(x, lengths=LENGTHS)[0], (x,), fast_mode=True)
+
+
+def test_under_the_continuous_adjoint() -> None:
+    """One sequence and padding: of a batch this adjoint integrates the sum, to its own error."""
+    rnn, x = layer("antisymmetric", "rk4", adjoint="continuous"), torch.randn(TIME, 1, 2, dtype=DOUBLE)
+    output, y_n = rnn(x, lengths=[3])
+    found = gradients([output[:3]], y_n, list(rnn.parameters()))
+    output, y_n = rnn(x[:3])
+    torch.testing.assert_close(found, gradients([output], y_n, list(rnn.parameters())), rtol=0, atol=1e-13)
+
+
+def test_a_nested_tensor_with_gaps() -> None:
+    rnn, x = layer("antisymmetric", "rk4"), torch.randn(3, 6, 2, dtype=DOUBLE)
+    starts, lengths = torch.tensor([0, 2, 1]), torch.tensor([4, 3, 5])
+    nested = torch.nested.narrow(x, 1, starts, lengths, layout=torch.jagged)
+    output, _ = rnn(nested)
+    for b, found in enumerate(output.unbind()):
+        wanted, _ = rnn(x[b, starts[b] : starts[b] + lengths[b]])
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-12)
