@@ -108,6 +108,11 @@ def test_its_parameters_are_drawn_as_torchs() -> None:
             assert float(parameter.detach().std()) == pytest.approx((3 * 200) ** -0.5, rel=0.2)
 
 
+def test_the_mode_is_taken_over() -> None:
+    assert not from_torch(nn.RNN(2, 3).eval()).training
+    assert from_torch(nn.GRU(2, 3)).training
+
+
 def test_what_has_no_exact_map_is_refused() -> None:
     with pytest.raises(TypeError, match="LSTM; its output needs the cell after the step"):
         from_torch(nn.LSTM(2, 3))
