@@ -6,9 +6,11 @@ from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
+    ElmanField,
     GatedAntisymmetricField,
     GatedOscillatorField,
     GatedUnstructuredField,
+    GRUField,
     HamiltonianField,
     LinearAntisymmetricField,
     LipschitzField,
@@ -20,16 +22,21 @@ from .fields.field import AffinePointwiseField, DampedPartitionedField, Partitio
 from .fields.noise import NoisyField
 from .fields.parametrise import SkewSymmetric
 from .fields.registry import FIELDS
-from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
 from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
+from .modules.antisymmetric_rnn import AntisymmetricRNN
+from .modules.stacked import StackedODERNN
+from .modules.stacked_state import StackedState
+from .modules.stacked_stream import StackedStream
+from .modules.torch_cells import GRURNN, ElmanRNN, from_torch
 
 __all__ = [
     "ADJOINTS",
     "ENGINES",
     "FIELDS",
+    "GRURNN",
     "HOLDS",
     "ODERNN",
     "AffinePointwiseField",
@@ -40,7 +47,10 @@ __all__ = [
     "DampedPartitionedField",
     "DiscreteAdjoint",
     "Discretisation",
+    "ElmanField",
+    "ElmanRNN",
     "EngineWarning",
+    "GRUField",
     "GatedAntisymmetricField",
     "GatedOscillatorField",
     "GatedUnstructuredField",
@@ -55,9 +65,13 @@ __all__ = [
     "RecurrentState",
     "SemilinearField",
     "SkewSymmetric",
+    "StackedODERNN",
+    "StackedState",
+    "StackedStream",
     "Stream",
     "UnstructuredField",
     "UnstructuredOscillatorField",
     "VectorField",
     "ZeroOrderHold",
+    "from_torch",
 ]

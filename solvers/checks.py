@@ -58,9 +58,14 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ValueError(f"`{name}` is {value!r}; choose one of {names}{meant}")
 
 
+def is_proxied() -> bool:
+    """Whether torch.fx.experimental.proxy_tensor.make_fx traces, which lets no value be read."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+
+
 def is_readable(x: Tensor) -> bool:
     """Whether the values of `x` can be looked at: not on the meta device, while tracing, or under vmap."""
-    if torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor):
+    if torch.compiler.is_compiling() or is_proxied() or x.is_meta or isinstance(x, FakeTensor):
         return False
     return not torch._C._are_functorch_transforms_active()
 
@@ -69,7 +74,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
     """All entries of a bool tensor hold. Reads one value back from its device.
 
     While torch.compile traces, the compiled program asserts the rule. Under the transforms of torch.func the whole
-    batch is looked at. On the meta device nothing is known.
+    batch is looked at. On the meta device, and while make_fx traces, nothing is known.
 
     Args:
         ok: what must hold.
@@ -83,7 +88,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
         torch._assert_async(ok.all(), rule)  # pyright: ignore[reportPrivateImportUsage]
         return
     plain = unwrapped(ok)
-    if plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
+    if is_proxied() or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
     if plain is not ok:
         raise ValueError(rule)

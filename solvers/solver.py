@@ -35,6 +35,8 @@ class Solver(ABC):
     """The kind of method, for the tables."""
     symplectic: ClassVar[bool] = False
     """Whether a step on a Hamiltonian system is a symplectic map."""
+    caches: ClassVar[bool] = False
+    """Whether the carry only saves work, so that leaving it out changes no number."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
     takes_kick_of_p: ClassVar[bool] = False

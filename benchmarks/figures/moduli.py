@@ -18,9 +18,9 @@ from benchmarks.figures.trained import TrainedNetwork
 from benchmarks.models.baselines import set_forget_bias
 from benchmarks.support.errors import UserError
 from benchmarks.support.plotting import COLOURS, clear_frame, new_figure, styles
-from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN
+from odernn import ODERNN, AntisymmetricField
 from odernn.analysis import conditioning, end_to_end_jacobian
-from solvers import ConvergenceError, ImplicitSolver, Solver
+from solvers import ConvergenceError, Euler, ImplicitSolver, Solver
 
 LENGTHS = (100, 200, 400, 800)
 UNITS, INPUTS, SEQUENCES, DRIVE = 64, 8, 2, 0.55
@@ -136,9 +136,10 @@ def _network(request: Request) -> Driven:
     return Driven(title, rnn, random_drive(SEQUENCES, time, INPUTS, DRIVE))
 
 
-def _antisymmetric(gamma: float, request: Request) -> AntisymmetricRNN:
+def _antisymmetric(gamma: float, request: Request) -> ODERNN:
     torch.manual_seed(0)
-    return AntisymmetricRNN(INPUTS, _units(request), epsilon=EPSILON, gamma=gamma, sigma_w=SIGMA_W, batch_first=True)
+    field = AntisymmetricField(INPUTS, _units(request), damping=gamma, sigma_w=SIGMA_W)
+    return ODERNN(field, Euler(), dt=EPSILON, batch_first=True)
 
 
 def _lstm(request: Request) -> nn.LSTM:

@@ -1,5 +1,6 @@
 """Vector fields, one family a file."""
 
+from .cells import ElmanField, GRUField
 from .hamiltonian import HamiltonianField
 from .oscillator import GatedOscillatorField, OscillatorField, UnstructuredOscillatorField
 from .semilinear import LinearAntisymmetricField, LipschitzField
@@ -7,6 +8,8 @@ from .tanh import AntisymmetricField, GatedAntisymmetricField, GatedUnstructured
 
 __all__ = [
     "AntisymmetricField",
+    "ElmanField",
+    "GRUField",
     "GatedAntisymmetricField",
     "GatedOscillatorField",
     "GatedUnstructuredField",

@@ -43,6 +43,16 @@ class VectorField(nn.Module, ABC):
         """All but what is remembered of this very object."""
         return {key: value for key, value in vars(self).items() if key != REMEMBERED}
 
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction.
+
+        Raises:
+            NotImplementedError: the field does not say how.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its parameters are drawn; give it a method `reset_parameters`"
+        )
+
     @abstractmethod
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
         """The part of the input's transform that needs no state; the layer calls it once, for all times at once."""

@@ -14,7 +14,7 @@ from solvers.checks import check_not_negative
 from ..control.input_map import AffineControl
 from .activation import TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import Unconstrained, input_map
+from .parametrise import Unconstrained, draw_input_map, input_map
 
 
 @final
@@ -60,7 +60,13 @@ class HamiltonianField(AffinePointwiseField):
             )
         check_not_negative("sigma_w", sigma_w)
         self.recurrent = Unconstrained(hidden_size // 2, sigma_w, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """(V_q x + b_q, V_p x + b_p)."""

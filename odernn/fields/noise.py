@@ -80,6 +80,10 @@ class NoisyField(VectorField):
         self.generator = generator
         self.increments = increments
 
+    def reset_parameters(self) -> None:
+        """Draw the parameters of the field again."""
+        self.field.reset_parameters()
+
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
         """The field's."""
         return self.field.control(x)

@@ -18,7 +18,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import SkewSymmetric, Unconstrained, input_map
+from .parametrise import SkewSymmetric, Unconstrained, draw_input_map, input_map
 
 
 class OscillatorBank(AffinePointwiseField):
@@ -83,11 +83,13 @@ class OscillatorBank(AffinePointwiseField):
         check_not_negative("sigma_w", sigma_w)
         self.frequency_unit = frequency_unit
         ends = (lowest_frequency / frequency_unit, highest_frequency / frequency_unit)
+        self._start = (*ends, damping)
         frequencies = torch.linspace(*ends, hidden_size // 2, device=device, dtype=dtype)
         self.scaled_frequency = nn.Parameter(frequencies)
         self.log_damping = nn.Parameter(torch.full_like(frequencies, log(damping)))
         self.recurrent = self.matrix(hidden_size, sigma_w, device=device, dtype=dtype)
         controls = self.activation.controls * hidden_size
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, controls, sigma_v, device=device, dtype=dtype)
 
     def frequencies(self) -> Float[Tensor, " half"]:
@@ -102,6 +104,15 @@ class OscillatorBank(AffinePointwiseField):
         """The matrix A of the blocks [[-g, -omega], [omega, -g]]."""
         decay, turn = -self.dampings(), self.frequencies()
         return BlockDiagonal(torch.stack((decay, -turn, turn, decay)).unflatten(0, (2, 2)))
+
+    def reset_parameters(self) -> None:
+        """Set the frequencies and dampings, and draw the other parameters again, as at construction."""
+        lowest, highest, damping = self._start
+        with torch.no_grad():
+            self.scaled_frequency.copy_(torch.linspace(lowest, highest, self.hidden_size // 2))
+            self.log_damping.fill_(log(damping))
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
         """Return V x + b; of a gated field the candidate's, then the gate's."""

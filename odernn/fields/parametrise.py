@@ -101,6 +101,7 @@ def input_map(
     outputs: int,
     sigma: float,
     *,
+    bias: bool = True,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Linear:
@@ -109,10 +110,16 @@ def input_map(
     Source: Chang et al., AntisymmetricRNN (2019), sec. 4.
     """
     check_not_negative("sigma_v", sigma)
-    linear = nn.Linear(input_size, outputs, device=device, dtype=dtype)
-    nn.init.normal_(linear.weight, std=sigma / sqrt(input_size))
-    nn.init.zeros_(linear.bias)
+    linear = nn.Linear(input_size, outputs, bias=bias, device=device, dtype=dtype)
+    draw_input_map(linear, sigma)
     return linear
+
+
+def draw_input_map(linear: nn.Linear, sigma: float) -> None:
+    """Draw V from N(0, sigma^2 / input_size), and set b to zero."""
+    nn.init.normal_(linear.weight, std=sigma / sqrt(linear.in_features))
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
 
 
 def damped(weight: Float[Tensor, "size size"], damping: float) -> Float[Tensor, "size size"]:

@@ -16,7 +16,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import SkewSymmetric, Unconstrained, damped, input_map
+from .parametrise import SkewSymmetric, Unconstrained, damped, draw_input_map, input_map
 
 
 @final
@@ -77,7 +77,14 @@ class LipschitzField(AffinePointwiseField):
         self.beta_w = beta_w
         self.linear = Unconstrained(hidden_size, sigma_a, device=device, dtype=dtype)
         self.recurrent = Unconstrained(hidden_size, sigma_w, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.linear.reset_parameters()
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """Return V x + b."""
@@ -155,7 +162,13 @@ class LinearAntisymmetricField(AffinePointwiseField):
         check_not_negative("sigma_w", sigma_w)
         self.damping = damping
         self.recurrent = SkewSymmetric(hidden_size, sigma_w, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """The whole forcing, tanh(V x + b): a linear hold interpolates this."""

@@ -35,6 +35,7 @@ class ExponentialRungeKutta(Solver):
     """
 
     family = "exponential"
+    caches = True
     needs = Need.LINEAR_PART
     tableau: ClassVar[ExponentialTableau]
 
