@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmarks.commands import figures, memory, report, reproduce, search, show, speed, train, twins
+from benchmarks.commands import compare, figures, memory, report, reproduce, search, show, speed, train, twins
 from benchmarks.commands.command import Command
 from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
 from benchmarks.support.terminal import abandon_stdout
@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "report": Command(report.SUMMARY, report.main),
         "show": Command(show.SUMMARY, show.main),
         "figures": Command(figures.SUMMARY, figures.main),
+        "compare": Command(compare.SUMMARY, compare.main),
         "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),
@@ -41,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
         return MISUSED
     except KeyboardInterrupt:
         again = " ".join(["python -m benchmarks", *argv])
-        print(f"\ninterrupted; the same command goes on from the last finished epoch:\n  {again}", file=sys.stderr)
+        print(f"\ninterrupted; the same command continues from the last finished epoch:\n  {again}", file=sys.stderr)
         return INTERRUPTED
 
 

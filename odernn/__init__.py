@@ -7,9 +7,11 @@ from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
     CoRNNField,
+    ElmanField,
     GatedAntisymmetricField,
     GatedOscillatorField,
     GatedUnstructuredField,
+    GRUField,
     HamiltonianField,
     LEMField,
     LinearAntisymmetricField,
@@ -23,17 +25,22 @@ from .fields.field import AffinePointwiseField, DampedPartitionedField, Partitio
 from .fields.noise import NoisyField
 from .fields.parametrise import SkewSymmetric
 from .fields.registry import FIELDS
-from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
 from .layer.oscillatory import LEM, CoRNN, UnICORNN
 from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
+from .modules.antisymmetric_rnn import AntisymmetricRNN
+from .modules.stacked import StackedODERNN
+from .modules.stacked_state import StackedState
+from .modules.stacked_stream import StackedStream
+from .modules.torch_cells import GRURNN, ElmanRNN, from_torch
 
 __all__ = [
     "ADJOINTS",
     "ENGINES",
     "FIELDS",
+    "GRURNN",
     "HOLDS",
     "LEM",
     "ODERNN",
@@ -47,7 +54,10 @@ __all__ = [
     "DampedPartitionedField",
     "DiscreteAdjoint",
     "Discretisation",
+    "ElmanField",
+    "ElmanRNN",
     "EngineWarning",
+    "GRUField",
     "GatedAntisymmetricField",
     "GatedOscillatorField",
     "GatedUnstructuredField",
@@ -63,6 +73,9 @@ __all__ = [
     "RecurrentState",
     "SemilinearField",
     "SkewSymmetric",
+    "StackedODERNN",
+    "StackedState",
+    "StackedStream",
     "Stream",
     "UnICORNN",
     "UnICORNNField",
@@ -70,4 +83,5 @@ __all__ = [
     "UnstructuredOscillatorField",
     "VectorField",
     "ZeroOrderHold",
+    "from_torch",
 ]

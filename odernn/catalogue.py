@@ -14,8 +14,8 @@ HEAD = """# Solvers
 
 Every solver of the registry. This page is made by `python -m odernn.catalogue`; a test fails when it is stale.
 
-- **evaluations**: of f, a step; a kick or a drift alone is half of one. Of an implicit method, those its equation
-  shows: the iterations to solve it come on top. Of an adaptive one, those of a step that it accepts.
+- **evaluations**: of f, a step; a single kick or drift is half of one. An implicit method counts those that its
+  equation shows, without the iterations that solve it; an adaptive one those of a step that it accepts.
 - **imaginary axis**: the largest r such that |R(i s)| <= 1 for all s up to r: how far the method is neutral
   or damped on an undamped oscillation.
 - **needs**: of the field; any callable f(t, y) will do where nothing stands.

@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 
 def check_number(name: str, value: object) -> None:
-    """A finite real number that is no bool."""
+    """Check that `value` is a finite real number; a bool is not."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a real number")
     if isinstance(value, int) and not -sys.float_info.max <= value <= sys.float_info.max:
@@ -24,14 +24,14 @@ def check_number(name: str, value: object) -> None:
 
 
 def check_positive(name: str, value: object) -> None:
-    """A finite real number above zero."""
+    """Check that `value` is a finite real number above zero."""
     check_number(name, value)
     if not value > 0:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"`{name}` is {value}; give a number above zero")
 
 
 def check_not_negative(name: str, value: object) -> None:
-    """A finite real number from zero."""
+    """Check that `value` is a finite real number, zero or above."""
     check_number(name, value)
     if value < 0:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"`{name}` is {value}; give zero or a number above it")
@@ -58,9 +58,14 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ValueError(f"`{name}` is {value!r}; choose one of {names}{meant}")
 
 
+def is_proxied() -> bool:
+    """Whether torch.fx.experimental.proxy_tensor.make_fx traces, which lets no value be read."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+
+
 def is_readable(x: Tensor) -> bool:
     """Whether the values of `x` can be looked at: not on the meta device, while tracing, or under vmap."""
-    if torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor):
+    if torch.compiler.is_compiling() or is_proxied() or x.is_meta or isinstance(x, FakeTensor):
         return False
     return not torch._C._are_functorch_transforms_active()
 
@@ -69,7 +74,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
     """All entries of a bool tensor hold. Reads one value back from its device.
 
     While torch.compile traces, the compiled program asserts the rule. Under the transforms of torch.func the whole
-    batch is looked at. On the meta device nothing is known.
+    batch is looked at. On the meta device, and while make_fx traces, nothing is known.
 
     Args:
         ok: what must hold.
@@ -83,7 +88,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
         torch._assert_async(ok.all(), rule)  # pyright: ignore[reportPrivateImportUsage]
         return
     plain = unwrapped(ok)
-    if plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
+    if is_proxied() or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
     if plain is not ok:
         raise ValueError(rule)
@@ -151,13 +156,13 @@ def complex_numbers(name: str, value: object) -> Tensor:
 
 
 def check_tensor(name: str, value: object) -> None:
-    """A tensor."""
+    """Check that `value` is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` is {type(value).__name__}; give a torch.Tensor")
 
 
 def check_state(name: str, value: object) -> None:
-    """A tensor with at least one element, of a floating or complex dtype."""
+    """Check that `value` is a tensor with at least one element, of a floating or complex dtype."""
     check_tensor(name, value)
     assert isinstance(value, Tensor)
     if not (value.is_floating_point() or value.is_complex()):

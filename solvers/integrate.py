@@ -30,8 +30,8 @@ class Solution:
     """The answer of `integrate`.
 
     Attributes:
-        t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for the end alone.
-        y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for the end alone.
+        t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for only the end.
+        y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for only the end.
         carry: what the solver carries besides y.
         num_evals: evaluations of f, the solver's nominal number a step.
         finite: a bool tensor (), whether the end is finite; always true unless divergence was asked not to raise.
@@ -66,7 +66,7 @@ def integrate(
         t1: the end time; before `t0` to go back in time.
         dt: the length of a step, positive. Where it does not divide the span, the last step is shorter.
         solver: the method, a Solver or its name in SOLVERS.
-        save: "trajectory" for every state, or "end" for the last alone.
+        save: "trajectory" for every state, or "end" for only the last.
         adjoint: how gradients flow, an Adjoint or its name.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore" (reads nothing back from the device; `Solution.finite` tells).

@@ -46,7 +46,7 @@ class BlockDiagonal:
 
 
 LinearPart = Tensor | BlockDiagonal
-"""A (n, n), or its blocks. It multiplies the last dimension of the state, y A^T in rows."""
+"""The matrix A (n, n), or its blocks. It multiplies the last dimension of the state, y A^T in rows."""
 
 
 def tensor_of(linear: LinearPart) -> Tensor:

@@ -115,7 +115,7 @@ class AffinePointwise:
 
     Attributes:
         weight: K (P, n), P a multiple of n.
-        pointwise: (t, y, p) -> dy/dt; unit i of it looks at entry i of y and at the entries i, i + n, ... of p alone.
+        pointwise: (t, y, p) -> dy/dt; unit i of it depends only on entry i of y and on the entries i, i + n, ... of p.
     """
 
     weight: Tensor

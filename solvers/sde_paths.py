@@ -45,7 +45,7 @@ def sde_paths(
             1 otherwise), milstein and euler for Ito's, and midpoint, milstein, heun, euler_heun and reversible_heun for
             Stratonovich's.
         seed: of the Brownian motion; None draws one from torch's global generator.
-        brownian: a torchsde.BrownianInterval of size (batch, n) in the place of `seed`, to know the path.
+        brownian: a torchsde.BrownianInterval of size (batch, n) in place of `seed`, to know the path.
 
     Returns:
         The states at the times, (len(ts), batch, n).

@@ -30,11 +30,13 @@ class Solver(ABC):
     stages: ClassVar[int]
     """Stages a step."""
     num_evals: ClassVar[float]
-    """Evaluations of f a step; a kick or a drift alone is half of one."""
+    """Evaluations of f a step; a single kick or drift is half of one."""
     family: ClassVar[str]
     """The kind of method, for the tables."""
     symplectic: ClassVar[bool] = False
     """Whether a step on a Hamiltonian system is a symplectic map."""
+    caches: ClassVar[bool] = False
+    """Whether the carry only saves work, so that leaving it out changes no number."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
     takes_own_half: ClassVar[bool] = False

@@ -73,7 +73,7 @@ def test_version_is_written_once(repository: Path) -> None:
 
 def test_requirements_of_the_wheel(project: dict) -> None:
     assert names(project["dependencies"]) == {"torch", "einops", "jaxtyping", "ninja", "torchdiffeq", "torchsde"}
-    assert set(project["optional-dependencies"]) == {"benchmarks", "dev", "docs"}
+    assert set(project["optional-dependencies"]) == {"benchmarks", "dev", "docs", "export"}
 
 
 def test_wheel_ships_two_packages(repository: Path) -> None:

@@ -1,4 +1,4 @@
-"""The rows that stand in the place of a product: every pair is there, and few more rows than pairs ask for."""
+"""The rows that stand in place of a product: every pair is there, and few more rows than pairs ask for."""
 
 from itertools import combinations, product
 from typing import Any

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """Shows and writes the tables."""
     args = _parser().parse_args(argv)
     if not args.out.is_dir():
-        raise UserError(f"`--out` is {args.out}, which is no folder; train something first, or name another")
+        raise UserError(f"`--out` is {args.out}, which is not a folder; train something first, or name another")
     results = find_results(args.out)
     if not results:
         raise UserError(f"there is no {FILE} beneath {args.out}; train something first, or name another with `--out`")

@@ -52,7 +52,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Time. Training includes validation and goes on over interruptions."""
+    """Time. Training includes validation and continues over interruptions."""
 
     training: float
     per_epoch: float

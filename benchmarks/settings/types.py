@@ -114,7 +114,7 @@ class ScheduleSettings:
 
 @dataclass(frozen=True)
 class AverageSettings:
-    """A running average of the weights. If there is one, it is what is evaluated and kept; training goes on without it.
+    """A running average of the weights, which is evaluated and saved in their place; training continues without it.
 
     Args:
         kind: none; ema (exponential moving average) or swa (stochastic weight averaging: the plain mean), both after

@@ -50,7 +50,7 @@ class Contender:
 
     Attributes:
         name: in tables and on the command line.
-        kind: ours; a peer that computes the same function; another function of the same size, compared in time alone;
+        kind: ours; a peer that computes the same function; another function of the same size, compared only in time;
             or arithmetic that computes no function.
         make: gets it ready for a problem. Raises UnavailableError where it cannot be.
         refusal: why a case is not measured, or None.
@@ -70,7 +70,7 @@ class Model:
 
     Attributes:
         run: from the input to the last state, or to all states, as the case asks.
-        parameters: by the field's names. W itself may stand in the place of its strictly upper entries.
+        parameters: by the field's names. W itself may stand in place of its strictly upper entries.
     """
 
     run: Callable[[Tensor], Tensor]

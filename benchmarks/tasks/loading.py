@@ -35,7 +35,7 @@ class EpochOrder(Sampler[Draw]):
     """The training order: all `count` samples once, in another random order each epoch, the same for the same epoch.
 
     Lightning calls `set_epoch` at the start of each training epoch, also of the first one after a resume. So a run
-    that was killed and goes on sees the samples as one that never stopped. Each index comes with its epoch, so that
+    that was killed and continues sees the samples as one that never stopped. Each index comes with its epoch, so that
     samples with something random in them draw it for that epoch. Of several processes each takes its share.
     """
 

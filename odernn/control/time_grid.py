@@ -53,6 +53,19 @@ def check_step(dt: object) -> None:
     )
 
 
+def check_step_shape(dt: Tensor, length: int, batch: int) -> None:
+    """A tensor `dt` has the shape (), (time,) or (batch, time).
+
+    Raises:
+        ValueError: it has another one.
+    """
+    if dt.ndim and tuple(dt.shape) not in ((length,), (batch, length)):
+        raise ValueError(
+            f"`dt` has shape {tuple(dt.shape)} and the input {length} samples in a batch of {batch}; "
+            f"give a number, ({length},) or ({batch}, {length})"
+        )
+
+
 def as_number(t: Time) -> Time:
     """A time of shape () that lies on the host as a number, which costs less; any other as it is."""
     if not isinstance(t, Tensor) or t.ndim or t.requires_grad or t.device.type != "cpu" or not is_readable(t):
@@ -100,7 +113,7 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
     if not isinstance(dt, Tensor) and not (isinstance(start, Tensor) and (start.ndim or start.requires_grad)):
         return TimeGrid(start, float(dt))
     steps = dt if isinstance(dt, Tensor) else y.new_tensor(dt)
-    _check_shape(steps, length, len(y))
+    check_step_shape(steps, length, len(y))
     check_same_device("dt", steps, y)
     lengths = _columns(steps, length)
     if isinstance(start, Tensor) and start.ndim > lengths.ndim - 1:
@@ -181,14 +194,6 @@ def _columns(dt: Tensor, length: int) -> Float[Tensor, " time"] | Float[Tensor, 
     if dt.ndim == 2:
         return dt.T.unsqueeze(-1)
     return dt.expand(length)
-
-
-def _check_shape(dt: Tensor, length: int, batch: int) -> None:
-    if dt.ndim and tuple(dt.shape) not in ((length,), (batch, length)):
-        raise ValueError(
-            f"`dt` has shape {tuple(dt.shape)} and the input {length} samples in a batch of {batch}; "
-            f"give a number, ({length},) or ({batch}, {length})"
-        )
 
 
 def _time_dtype(y: Tensor) -> torch.dtype:

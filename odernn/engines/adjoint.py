@@ -64,7 +64,7 @@ def needs_gradient(arguments: tuple[object, ...]) -> bool:
 
 
 def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
-    """The state and the step before, of the two-step rule that goes on; the step (batch,)."""
+    """The state and the step before, of the two-step rule that continues; the step (batch,)."""
     if not problem.carry:
         return None, None
     previous, dt = previous_step(problem)

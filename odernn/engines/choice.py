@@ -187,7 +187,7 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
 
 def warn_of_torch(reason: str) -> None:
     """Say that the native engine was asked for and cannot serve."""
-    warnings.warn(f"the torch engine runs in the place of the native one: {reason}", EngineWarning, stacklevel=4)
+    warnings.warn(f"the torch engine runs in place of the native one: {reason}", EngineWarning, stacklevel=4)
 
 
 def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:

@@ -1,5 +1,6 @@
 """Vector fields, one family a file."""
 
+from .cells import ElmanField, GRUField
 from .cornn import CoRNNField
 from .hamiltonian import HamiltonianField
 from .lem import LEMField
@@ -11,6 +12,8 @@ from .unicornn import UnICORNNField
 __all__ = [
     "AntisymmetricField",
     "CoRNNField",
+    "ElmanField",
+    "GRUField",
     "GatedAntisymmetricField",
     "GatedOscillatorField",
     "GatedUnstructuredField",

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, cast, final
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -160,8 +161,8 @@ def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> b
     n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
     y, _, u = given
     p = y @ weight().T
-    controls = u.unflatten(-1, (-1, 2, n))
-    slopes = [pointwise(y[..., s], p[..., s], controls[..., k, :].flatten(-2)) for k, s in enumerate(_halves(n))]
+    controls = rearrange(u, "... (gate half unit) -> half ... (gate unit)", half=2, unit=n)
+    slopes = [pointwise(y[..., s], p[..., s], control) for s, control in zip(_halves(n), controls, strict=True)]
     q_half, p_half = _halves(n)
     moved = field.drift(0.0, y[..., p_half], u), field.kick(0.0, y[..., q_half], u)
     return not all(_close(slope, move) for slope, move in zip(slopes, moved, strict=True))

@@ -18,7 +18,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR_PLUS_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import check_even, input_map, into_second_half, under_zeros
+from .parametrise import check_even, draw_input_map, input_map, into_second_half, under_zeros
 
 
 @final
@@ -65,8 +65,14 @@ class CoRNNField(AffinePointwiseField):
         self.gamma = gamma
         self.epsilon = epsilon
         self.recurrent = nn.Parameter(torch.empty(hidden_size // 2, hidden_size, device=device, dtype=dtype))
+        self.sigma_w, self.sigma_v = sigma_w, sigma_v
         nn.init.normal_(self.recurrent, std=sigma_w / sqrt(hidden_size))
         self.input_map = input_map(input_size, hidden_size // 2, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        nn.init.normal_(self.recurrent, std=self.sigma_w / sqrt(self.hidden_size))
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """(0, V x + b)."""

@@ -48,6 +48,16 @@ class VectorField(nn.Module, ABC):
         """All but what is remembered of this very object."""
         return {key: value for key, value in vars(self).items() if key not in (REMEMBERED, KERNELS)}
 
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction.
+
+        Raises:
+            NotImplementedError: the field does not say how.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its parameters are drawn; give it a method `reset_parameters`"
+        )
+
     @abstractmethod
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
         """The part of the input's transform that needs no state; the layer calls it once, for all times at once."""
@@ -68,7 +78,7 @@ class AffinePointwiseField(VectorField):
 
     @abstractmethod
     def weight(self) -> Float[Tensor, "preactivation hidden"]:
-        """K, made from the parameters; `preactivation` is a multiple of `hidden`."""
+        """The matrix K, made from the parameters; `preactivation` is a multiple of `hidden`."""
 
     @abstractmethod
     def pointwise(
@@ -163,7 +173,7 @@ class SemilinearField(Protocol):
     """A field with a declared linear part: dy/dt = A y + remainder(t, y, u)."""
 
     def semilinear(self) -> tuple[LinearPart, Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A and the remainder, made from the parameters; the layer asks once a call."""
+        """The matrix A and the remainder, made from the parameters; the layer asks once a call."""
         ...
 
 

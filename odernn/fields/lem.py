@@ -15,7 +15,7 @@ from solvers.extend import Time
 
 from ..control.input_map import AffineControl
 from .field import AffinePointwiseField
-from .parametrise import check_even, input_map
+from .parametrise import check_even, draw_input_map, input_map
 
 
 @final
@@ -56,6 +56,7 @@ class LEMField(AffinePointwiseField):
         super().__init__(input_size, hidden_size)
         check_even("hidden_size", hidden_size)
         check_not_negative("sigma_w", sigma_w)
+        self.sigma_w, self.sigma_v = sigma_w, sigma_v
         half = hidden_size // 2
         self.gates = nn.Parameter(torch.empty(hidden_size, half, device=device, dtype=dtype))
         self.recurrent_y, self.recurrent_z = (
@@ -64,6 +65,12 @@ class LEMField(AffinePointwiseField):
         for matrix in (self.gates, self.recurrent_y, self.recurrent_z):
             nn.init.normal_(matrix, std=sigma_w / sqrt(half))
         self.input_map = input_map(input_size, 2 * hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        for matrix in (self.gates, self.recurrent_y, self.recurrent_z):
+            nn.init.normal_(matrix, std=self.sigma_w / sqrt(self.hidden_size // 2))
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch twice"]:
         """V x + b for the gate of y, the gate of z, the candidate of y and the candidate of z."""

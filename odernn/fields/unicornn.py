@@ -16,7 +16,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR_PLUS_SCALED_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import check_even, input_map, into_second_half, under_zeros
+from .parametrise import check_even, draw_input_map, input_map, into_second_half, under_zeros
 
 
 @final
@@ -60,9 +60,16 @@ class UnICORNNField(AffinePointwiseField):
         check_not_negative("alpha", alpha)
         check_not_negative("sigma_w", sigma_w)
         self.alpha = alpha
+        self.sigma_w, self.sigma_v = sigma_w, sigma_v
         self.w = nn.Parameter(torch.empty(hidden_size // 2, device=device, dtype=dtype).uniform_(0, sigma_w))
         self.c = nn.Parameter(torch.empty_like(self.w).uniform_(-0.1, 0.1))
         self.input_map = input_map(input_size, hidden_size // 2, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        nn.init.uniform_(self.w, 0, self.sigma_w)
+        nn.init.uniform_(self.c, -0.1, 0.1)
+        draw_input_map(self.input_map, self.sigma_v)
 
     def time_scales(self) -> Float[Tensor, " half"]:
         """The factor s of every oscillator's time."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from solvers.checks import check_entries, check_number, check_tensor
@@ -17,7 +17,7 @@ from .state import RecurrentState
 
 
 def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor, "time batch input"]:
-    """`x` checked, and laid out as (time, batch, input); an unbatched (time, input) gets a batch of one.
+    """Return `x`, checked, as (time, batch, input); an unbatched (time, input) gets a batch of one.
 
     Raises:
         TypeError: `x` is no tensor, or not floating.
@@ -49,15 +49,21 @@ def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
 
 
 def initial_state(
-    y0: Tensor | None, x: Float[Tensor, "time batch input"], field: VectorField, batched: bool
+    y0: Tensor | None, x: Tensor, batch: int, field: VectorField, batched: bool
 ) -> Float[Tensor, "batch hidden"]:
     """`y0` checked, as (batch, hidden); zero if None. It comes as torch.nn.RNN's: (1, batch, hidden) or (1, hidden).
+
+    Args:
+        y0: the state, or None.
+        x: samples, for the device.
+        batch: sequences.
+        field: the field.
+        batched: whether the input had a dimension for sequences.
 
     Raises:
         TypeError: `y0` is no tensor.
         ValueError: its shape, dtype or device is not that of the input and the field.
     """
-    batch = x.shape[1]
     like = next(field.parameters(), x)
     if y0 is None:
         return torch.zeros(batch, field.hidden_size, device=x.device, dtype=like.dtype)
@@ -71,17 +77,33 @@ def initial_state(
     return y0[0] if batched else y0
 
 
+def cell_state(
+    state: Tensor | RecurrentState | None, samples: Float[Tensor, "1 batch input"], field: VectorField, solver: str
+) -> RecurrentState:
+    """The state before one sample, checked: a tensor (batch, hidden) or (hidden,), a RecurrentState, or zero for None.
+
+    Raises:
+        TypeError, ValueError: as `continuing`.
+    """
+    batch = samples.shape[1]
+    if isinstance(state, Tensor):
+        state = RecurrentState(state.unsqueeze(0) if state.ndim == 1 else state)
+    if state is None:
+        return RecurrentState(initial_state(None, samples, batch, field, batched=True))
+    return continuing("state", state, batch, field, solver)
+
+
 def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
     """The state that a chunk continues from, checked against the chunk, the field and the solver.
 
-    A one-step method has no carry, so any solver goes on from it: one that has a carry starts there.
+    A one-step method has no carry, so any solver continues from it: one that has a carry starts there.
 
     Args:
         name: what to call the state in a message.
         state: the state.
         batch: sequences of the chunk, or None if the state says how many there are.
         field: the field.
-        solver: the solver that goes on, as `RecurrentState.solver` has it.
+        solver: the solver that continues, as `RecurrentState.solver` has it.
 
     Raises:
         TypeError: not a RecurrentState, or a part of it that is not what it should be.
@@ -106,7 +128,7 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
     if state.carry and state.solver not in (None, solver):
         raise ValueError(
             f"`{name}` holds the carry of {state.solver} and the layer steps with {solver}; "
-            f"go on with {state.solver}, or start {solver} from that state: "
+            f"continue with {state.solver}, or start {solver} from that state: "
             f"RecurrentState({name}.y, {name}.t, control={name}.control)"
         )
     return replace(state, y=state.y.to(like.dtype), carry=state.carry or None)
@@ -163,6 +185,62 @@ def check_finite_input(x: Float[Tensor, "time batch input"]) -> None:
     )
 
 
+def storage(data: object, field: VectorField) -> Float[Tensor, "places input"]:
+    """The samples of packed or nested sequences, checked as `time_first` checks."""
+    check_tensor("x", data)
+    assert isinstance(data, Tensor)
+    if data.ndim != 2:
+        raise ValueError(f"`x` has samples of shape {tuple(data.shape[1:])}; give (input,)")
+    _check_features("x", data, field)
+    return _in_dtype_of(field, data)
+
+
+def lengths_of(lengths: object, time: int, batch: int) -> list[int]:
+    """`lengths` as whole numbers, one for each sequence, from 1 to the length of the storage.
+
+    Raises:
+        TypeError: not a tensor or a sequence of whole numbers.
+        ValueError: another number of them, or one out of range.
+    """
+    if isinstance(lengths, Tensor):
+        if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+            raise TypeError(f"`lengths` has dtype {lengths.dtype}; give whole numbers, as torch.int64")
+        lengths = lengths.tolist()
+    if not isinstance(lengths, list | tuple) or not all(type(each) is int for each in lengths):
+        raise TypeError(f"`lengths` is {lengths!r}; give a tensor (batch,) of whole numbers, or a list of them")
+    if len(lengths) != batch:
+        raise ValueError(f"`lengths` has {len(lengths)} entries and `x` a batch of {batch}; give one for each sequence")
+    for b, each in enumerate(lengths):
+        if not 1 <= each <= time:
+            raise ValueError(
+                f"`lengths` at {b} is {each} and `x` has {time} samples in time; give whole numbers from 1 to {time}"
+                + ("; a sequence without a sample is left out of the batch" if each == 0 else "")
+            )
+    return list(lengths)
+
+
+def flags_of(
+    name: str, flags: object, time: int, batch: int, like: Tensor, *, batched: bool, batch_first: bool
+) -> Bool[Tensor, "time batch"]:
+    """A mask over samples, laid out as (time, batch).
+
+    Raises:
+        TypeError: not a tensor of bools.
+        ValueError: another shape than the input's without its features, or another device.
+    """
+    check_tensor(name, flags)
+    assert isinstance(flags, Tensor)
+    if flags.dtype != torch.bool:
+        raise TypeError(f"`{name}` has dtype {flags.dtype}; give torch.bool, as `{name}.bool()`")
+    wanted = ((batch, time) if batch_first else (time, batch)) if batched else (time,)
+    if tuple(flags.shape) != wanted:
+        raise ValueError(f"`{name}` has shape {tuple(flags.shape)}; for this input give {wanted}")
+    check_same_device(name, flags, like)
+    if not batched:
+        return flags.unsqueeze(1)
+    return flags.T if batch_first else flags
+
+
 def _in_dtype_of(field: VectorField, x: Tensor) -> Tensor:
     """The input in the dtype of the field's parameters; it has another one only inside autocast."""
     return x.to(next(field.parameters(), x).dtype)
@@ -186,7 +264,8 @@ def _check_plain(name: str, x: object) -> None:
     assert isinstance(x, Tensor)
     if x.is_nested or x.layout is not torch.strided:
         raise TypeError(
-            f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor: pad the sequences to one length"
+            f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor, a nested one with "
+            "layout=torch.jagged, or a PackedSequence"
         )
 
 

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Any, get_args, overload
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
-from solvers import Adjoint, Autograd, Solver
+from solvers import Adjoint, Autograd, ExplicitRungeKutta, Solver
 from solvers.checks import check_choice, check_count
 from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
 
 from ..control.hold import Hold
-from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, steps_between, time_grid
+from ..control.time_grid import Step, as_tensor, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
 from ..engines.traced.kernels import compile_kernels
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
 from ..fields.parametrise import built_once
 from . import inputs
-from .problem import initial_value_problem
+from .layouts import Lengths, sequences_of
+from .prepared import Prepared
+from .problem import built_weight, initial_value_problem
+from .sequences import Input, Options, Sequences
 from .settings import as_setting, is_setting
 from .state import RecurrentState
 from .stepping import Discretisation
 from .stream import Stream
+from .timing import Timing, steps
 
 
 class ODERNN(nn.Module):
     """A recurrent network: `solver` steps `field`, driven by the input, from sample to sample.
 
     Output n is the state after sample n. Sample n drives the interval that ends there, so the network is causal.
-    The shapes are those of a one-layer torch.nn.RNN, with y in the place of the hidden state.
+    The shapes are those of a one-layer torch.nn.RNN, with y in place of the hidden state.
 
     Args:
         field: dy/dt = f(t, y, u), a module with the parameters.
@@ -121,6 +125,10 @@ class ODERNN(nn.Module):
         *,
         dt: Step | None = None,
         timestamps: Tensor | None = None,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        truncate: int | None = None,
         save: Save = "trajectory",
     ) -> tuple[Tensor | None, Tensor]: ...
 
@@ -132,33 +140,80 @@ class ODERNN(nn.Module):
         *,
         dt: Step | None = None,
         timestamps: Tensor | None = None,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        truncate: int | None = None,
         save: Save = "trajectory",
     ) -> tuple[Tensor | None, RecurrentState]: ...
 
+    @overload
     def forward(
         self,
-        x: Tensor,
+        x: PackedSequence,
+        y0: Tensor | None = None,
+        *,
+        dt: Step | None = None,
+        timestamps: Tensor | None = None,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        truncate: int | None = None,
+        save: Save = "trajectory",
+    ) -> tuple[PackedSequence | None, Tensor]: ...
+
+    @overload
+    def forward(
+        self,
+        x: PackedSequence,
+        y0: RecurrentState,
+        *,
+        dt: Step | None = None,
+        timestamps: Tensor | None = None,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        truncate: int | None = None,
+        save: Save = "trajectory",
+    ) -> tuple[PackedSequence | None, RecurrentState]: ...
+
+    def forward(
+        self,
+        x: Input,
         y0: Tensor | RecurrentState | None = None,
         *,
         dt: Step | None = None,
         timestamps: Tensor | None = None,
+        lengths: Lengths | None = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        truncate: int | None = None,
         save: Save = "trajectory",
-    ) -> tuple[Tensor | None, Tensor | RecurrentState]:
+    ) -> tuple[Input | None, Tensor | RecurrentState]:
         """Run the network over a sequence.
 
         Args:
-            x: (time, batch, input), or (batch, time, input) if `batch_first`, or (time, input) unbatched.
+            x: (time, batch, input), or (batch, time, input) if `batch_first`, or (time, input) unbatched; or a
+                PackedSequence, sorted or not; or a nested tensor (batch, *, input) with layout=torch.jagged.
             y0: the state before the first sample, (1, batch, hidden), unbatched (1, hidden); zero if None. Or the
-                RecurrentState of the chunk before, which holds the solver's carry, the time and the control too:
+                RecurrentState of the chunk before, which holds what the solver carries, the time and the hold too:
                 then any split of a sequence gives the same output. A tensor restarts a multi-step solver.
             dt: overrides the layer's dt in this call.
             timestamps: the times of the samples instead of steps, (time,) or (batch, time), increasing. The interval
                 before the first sample runs from the time of `y0` if that is a RecurrentState; otherwise it is the
                 layer's dt, which must be a number then.
-            save: "trajectory" for the output at every sample, "end" for the last state alone.
+            lengths: samples of each sequence, (batch,) or a list; the rest is padding, whatever is in it (also of
+                `dt` and `timestamps`). There the output is zero, and y_n is the state after the last sample.
+            mask: which samples count, a bool tensor shaped as `x` without the features. At the others the state stays
+                as it is, and the output is that of the sample before. Samples are left out as if they were not there.
+            resets: before which samples the state starts afresh, from zero, likewise a bool tensor: what the solver
+                carries, the time and the hold start afresh too. With a PackedSequence or a nested tensor it is padded;
+                one at a sample that is masked counts for the next.
+            truncate: stop gradients after every so many samples: truncated backpropagation through time.
+            save: "trajectory" for the output at every sample, "end" for the last state only.
 
         Returns:
-            (output, y_n): output as x with `hidden` in the place of `input`, or None if only the end was asked;
+            (output, y_n): output as x with `hidden` in place of `input`, or None if only the end was asked;
             y_n like y0: a tensor, or a RecurrentState if y0 was one.
 
         Raises:
@@ -166,36 +221,46 @@ class ODERNN(nn.Module):
             DivergenceError: the state stopped being finite, and `on_divergence` is "raise".
         """
         check_choice("save", save, get_args(Save))
-        samples = inputs.time_first(x, self.field, self.batch_first)
-        if self.check_input:
-            inputs.check_finite_input(samples)
-        batched = x.ndim == 3
-        if isinstance(y0, RecurrentState):
-            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self._made_by)
-        else:
-            state = RecurrentState(inputs.initial_state(y0, samples, self.field, batched))
-        if timestamps is None:
-            step = self._step(dt)
-        else:
-            state, step = self._by_timestamps(timestamps, state, dt, samples, isinstance(y0, RecurrentState))
-        trajectory, state = self._run(samples, state, step, save)
-        output = None if trajectory is None else self._layout(trajectory, batched)
-        if isinstance(y0, RecurrentState):
+        if truncate is not None:
+            check_count("truncate", truncate)
+        given = sequences_of(
+            *(x, self.field),
+            batch_first=self.batch_first,
+            lengths=lengths,
+            mask=mask,
+            resets=resets,
+            check_input=self.check_input,
+        )
+        continues = isinstance(y0, RecurrentState)
+        options = Options(Timing(dt, timestamps), save, truncate, continues)
+        output, state = given.run(self, given.samples, self._start(y0, given), options)
+        output = None if output is None else given.give(output)
+        if continues:
             return output, state
-        return output, state.y.unsqueeze(0) if batched else state.y
+        return output, state.y.unsqueeze(0) if given.batched else state.y
 
+    @overload
+    def step(self, x: Tensor, state: Tensor, *, dt: Step | None = None) -> tuple[Tensor, Tensor]: ...
+
+    @overload
     def step(
         self, x: Tensor, state: RecurrentState | None = None, *, dt: Step | None = None
-    ) -> tuple[Tensor, RecurrentState]:
+    ) -> tuple[Tensor, RecurrentState]: ...
+
+    def step(
+        self, x: Tensor, state: Tensor | RecurrentState | None = None, *, dt: Step | None = None
+    ) -> tuple[Tensor, Tensor | RecurrentState]:
         """Take one sample: streaming. The same numbers as `forward` over the whole sequence.
 
         Args:
             x: (batch, input), or (input,) unbatched.
-            state: what the call before returned; None to start from zero.
+            state: what the call before returned; None to start from zero. Or a tensor, as a cell takes it, (batch,
+                hidden), unbatched (hidden,), from which a multi-step solver starts.
             dt: overrides the layer's dt for this sample, a number or a tensor of shape () or (batch, 1).
 
         Returns:
-            The output (batch, hidden), unbatched (hidden,), and the state for the next call.
+            The output (batch, hidden), unbatched (hidden,), and the state for the next call, which is the output if
+            `state` was a tensor.
 
         Raises:
             TypeError, ValueError, DivergenceError: as `forward`.
@@ -203,11 +268,11 @@ class ODERNN(nn.Module):
         samples = inputs.sample(x, self.field).unsqueeze(0)
         if self.check_input:
             inputs.check_finite_input(samples)
-        if state is None:
-            state = RecurrentState(inputs.initial_state(None, samples, self.field, batched=True))
-        state = inputs.continuing("state", state, samples.shape[1], self.field, self._made_by)
-        _, after = self._run(samples, state, self._step(dt), "end")
-        return (after.y if x.ndim == 2 else after.y[0]).clone(), after
+        before = inputs.cell_state(state, samples, self.field, self._made_by)
+        before, step = steps(self.dt, Timing(dt), 1, before, True, self.on_divergence)
+        _, after = self.advance(samples, before, step, "end", self.on_divergence)
+        y = (after.y if x.ndim == 2 else after.y[0]).clone()
+        return y, y if isinstance(state, Tensor) else after
 
     def initial_state(self, batch_size: int = 1) -> RecurrentState:
         """The zero state for `batch_size` sequences, to begin a chunked run with.
@@ -249,7 +314,7 @@ class ODERNN(nn.Module):
     def choice(self, x: Tensor) -> Choice:
         """Which engine and adjoint a call with `x` would take, and why."""
         samples = inputs.time_first(x, self.field, self.batch_first)
-        state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
+        state = RecurrentState(inputs.initial_state(None, samples, samples.shape[1], self.field, x.ndim == 3))
         times = time_grid(self.dt, state.t, samples.shape[0], state.y)
         with undisturbed(self.field, samples):
             problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
@@ -285,6 +350,27 @@ class ODERNN(nn.Module):
             check_input=self.check_input,
         )
 
+    @property
+    def input_size(self) -> int:
+        """Features of an input sample."""
+        return self.field.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """Units of the state."""
+        return self.field.hidden_size
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters of the field again, as at construction.
+
+        Raises:
+            NotImplementedError: the field does not say how.
+        """
+        self.field.reset_parameters()
+
+    def flatten_parameters(self) -> None:
+        """Nothing: there is no cuDNN buffer to lay the parameters out in. torch's modules have it."""
+
     def extra_repr(self) -> str:
         """The solver and the numbers of the discretisation."""
         dt = f"tensor{tuple(self.dt.shape)}" if isinstance(self.dt, Tensor) else self.dt
@@ -293,49 +379,59 @@ class ODERNN(nn.Module):
             f"adjoint={self.adjoint}, engine={self.engine!r}"
         )
 
-    def _step(self, dt: Step | None) -> Step:
-        """The step of a call, checked; the layer's own only if it may have changed, as one that is trained does."""
-        if dt is None:
-            dt = self.dt
-            if not isinstance(dt, nn.Parameter) or self.on_divergence == "ignore":
-                return dt
-        check_step(dt)
-        return dt
-
-    def _run(
-        self, samples: Float[Tensor, "time batch input"], state: RecurrentState, step: Step, save: Save
+    def advance(
+        self,
+        samples: Float[Tensor, "time batch input"],
+        state: RecurrentState,
+        step: Step,
+        save: Save,
+        on_divergence: OnDivergence,
+        prepared: Prepared | None = None,
     ) -> tuple[Tensor | None, RecurrentState]:
-        """Step through checked samples; (the trajectory or None, the state at the end)."""
+        """Step through checked samples, from which `forward` is made.
+
+        Args:
+            samples: all sequences have as many.
+            state: before them.
+            step: the steps.
+            save: "trajectory" or "end".
+            on_divergence: what to do when the state stops being finite.
+            prepared: what this call has in common with others, of `prepared`.
+
+        Returns:
+            The trajectory or None, and the state at the end.
+        """
         with self._built_weights(), without_autocast(state.y):
             times = time_grid(step, state.t, samples.shape[0], state.y)
-            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
-            solved = on_engine(self.adjoint, self.engine).solve(problem, save)
-            check_divergence(problem, solved, self.on_divergence)
+            weight = None if prepared is None else prepared.weight
+            problem = initial_value_problem(
+                self.field, self.hold, self.solver, self.substeps, samples, state, times, weight
+            )
+            adjoint = on_engine(self.adjoint, self.engine)
+            solved = adjoint.solve(problem, save) if prepared is None else prepared.solve(adjoint, problem, save)
+            check_divergence(problem, solved, on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
+
+    def prepared(self) -> Prepared:
+        """What several calls of `advance` have in common; not under an adjoint that makes steps again after a call."""
+        if not isinstance(self.adjoint, Autograd | Auto):
+            return Prepared(None)
+        with self._built_weights(), without_autocast(next(self.field.parameters(), torch.empty(()))):
+            return Prepared(built_weight(self.field))
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether a step of the length zero leaves the state as it is, and hands nothing on."""
+        return isinstance(self.solver, ExplicitRungeKutta) and self.hold.jumps  # the linear one divides by the length
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
         return built_once(self.field, keeps_tape=isinstance(self.adjoint, Autograd | Auto))
 
-    def _by_timestamps(
-        self, timestamps: Tensor, state: RecurrentState, dt: Step | None, samples: Tensor, continuing: bool
-    ) -> tuple[RecurrentState, Tensor]:
-        """The state with its time, and the steps."""
-        if dt is not None:
-            raise ValueError("`dt` and `timestamps` are both given; give one of them")
-        check_timestamps(timestamps, len(samples), state.y)
-        if not continuing:
-            if isinstance(self.dt, Tensor) and self.dt.ndim:
-                raise ValueError(
-                    "`timestamps` without a RecurrentState leaves the time before the first sample to the layer's "
-                    f"`dt`, which is a tensor of shape {tuple(self.dt.shape)}; make the layer with a number"
-                )
-            state = replace(state, t=timestamps[..., :1] - self.dt)
-        return state, steps_between(timestamps, state.t)
-
-    def _layout(self, trajectory: Float[Tensor, "time batch hidden"], batched: bool) -> Tensor:
-        if not batched:
-            return trajectory.squeeze(1)
-        return trajectory.transpose(0, 1) if self.batch_first else trajectory
+    def _start(self, y0: Tensor | RecurrentState | None, given: Sequences) -> RecurrentState:
+        """The state before the first samples, checked."""
+        if isinstance(y0, RecurrentState):
+            return inputs.continuing("y0", y0, given.batch, self.field, self._made_by)
+        return RecurrentState(inputs.initial_state(y0, given.samples, given.batch, self.field, given.batched))

@@ -1,4 +1,4 @@
-"""A sequence as an initial value problem: the field, the hold and the samples laid out for the loop."""
+"""A sequence as an initial value problem: the field, the hold and the samples, as the loop takes them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ from .right_hand_side import is_elementwise, make_right_hand_side
 from .state import RecurrentState
 
 
+def built_weight(field: VectorField) -> Tensor | None:
+    """K of an affine-pointwise field, or None."""
+    return field.weight() if isinstance(field, AffinePointwiseField) else None
+
+
 def initial_value_problem(
     field: VectorField,
     hold: Hold,
@@ -29,13 +34,15 @@ def initial_value_problem(
     samples: Float[Tensor, "time batch input"],
     state: RecurrentState,
     times: TimeGrid,
+    weight: Tensor | None = None,
 ) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`.
 
-    The weights are built here, once. A control that only the field itself can compute is computed here too, once, for
-    all samples; a registered one is left to the engine, which makes it piece by piece.
+    The weights are built here, once, unless they are given, as for the pieces of one call. A control that only the
+    field itself can compute is computed here too, once, for all samples; a registered one is left to the engine, which
+    makes it piece by piece.
     """
-    weight = field.weight() if isinstance(field, AffinePointwiseField) else None
+    weight = built_weight(field) if weight is None else weight
     if weight is not None:
         check_weight(field, weight, state.y)
     control, called = affine_control_of(field)

@@ -67,7 +67,7 @@ def looked_at(field: VectorField, f: RightHandSide) -> RightHandSide:
 
 
 def check_weight(field: VectorField, weight: object, y: Float[Tensor, "batch hidden"]) -> None:
-    """K is a tensor (a multiple of hidden, hidden) like the state.
+    """Check that K is a tensor (a multiple of hidden, hidden) like the state.
 
     Raises:
         TypeError, ValueError: it is something else.

@@ -80,7 +80,7 @@ class Stream:
 
     @property
     def state(self) -> RecurrentState:
-        """Where the stream stands, to go on from elsewhere. Writing into it does not move the stream."""
+        """Where the stream stands, to continue from elsewhere. Writing into it does not move the stream."""
         return RecurrentState(self._y, as_tensor(self._t), self._carry, self._before, self._made_by).clone()
 
     def __call__(self, x: Float[Tensor, "batch input"]) -> Float[Tensor, "batch hidden"]:
@@ -123,7 +123,7 @@ def _check_arguments(discretisation: object, engine: object, on_divergence: obje
 def _not_copied(field: VectorField) -> dict[int, object]:
     """What a copy of the field does not copy.
 
-    A generator of noise goes on where it is. A tensor with a history, as pruning and the old weight and spectral norm
+    A generator of noise continues where it is. A tensor with a history, as pruning and the old weight and spectral norm
     keep it in an attribute, is cut off from it: the hook makes it again.
     """
     attributes = [value for module in field.modules() for value in vars(module).values()]

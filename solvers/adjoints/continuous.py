@@ -31,7 +31,7 @@ _SAME = {Euler: "euler", Midpoint: "midpoint", Heun: "heun2", Heun3: "heun3", RK
 class Continuous(Adjoint):
     """Gradients by the adjoint equation d lambda/dt = -(df/dy)^T lambda, through torchdiffeq's adjoint.
 
-    The states are those of the problem's own solver, whichever it is. Backward, each interval is solved anew from its
+    The states are those of the problem's own solver, whichever it is. Backward, each interval is solved again from its
     stored first state, forward and then backward with the adjoint.
 
     Memory: the state at the end of each interval is all that is kept of it, which is the trajectory itself where that
@@ -41,7 +41,7 @@ class Continuous(Adjoint):
     The gradient is that of the exact flow between the stored states, and not of the numbers that the solver made: it
     differs from `Autograd`'s by the discretisation error, O(dt^order), and agrees only as dt goes to 0. Backward in
     time a damped field is unstable: within an interval rounding and error grow as exp(damping dt), which is why every
-    interval starts anew from its stored states; a field that is stiff within one interval needs another adjoint.
+    interval starts again from its stored states; a field that is stiff within one interval needs another adjoint.
     What a multi-step or reversible solver carries besides y passes no gradient here. It has no second derivative and
     does not go through torch.func's transforms.
 
@@ -192,7 +192,7 @@ class _BackwardPass:
         return gradient
 
     def _run_chunk(self, start: int, stop: int, gradient: Tensor) -> Tensor:
-        """The intervals from `start` to `stop`, laid out together under autograd."""
+        """The intervals from `start` to `stop`, made together under autograd."""
         origin = self.run.problem.origin
         low = max(origin + start - 1, 0)  # an interval may look at the entry before its own
         differentiable, found = self.run.differentiable, _FoundGradients()

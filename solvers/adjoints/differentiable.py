@@ -27,7 +27,7 @@ class DifferentiableInputs:
     Attributes:
         problem: the problem, in the functions of which the originals may be replaced.
         originals: the tensors that need gradients: inputs first, then parameters.
-        leaves: of the tensors that are no inputs, a leaf for each.
+        leaves: of the tensors that are not inputs, a leaf for each.
     """
 
     problem: Problem

@@ -58,7 +58,7 @@ class Reversible(Adjoint):
 
     The whole gradient is relatively off by at most twenty times that error, and by the rounding that any gradient has,
     in all the cases that the tests try: neutral, damped and unstable fields, from zero and from elsewhere. That is
-    measured and no theorem; the gradient by y0 alone, tiny where the field is damped, can be off by more.
+    measured, not proved; the gradient by y0 by itself, tiny where the field is damped, can be off by more.
 
     Args:
         tolerance: the relative distance that is allowed; by default 1e-8 in float64 and 1e-3 in float32. Infinity takes
@@ -115,7 +115,7 @@ def tensors_of(carry: Carry) -> list[Tensor]:
 
 
 def refilled(carry: Carry, tensors: Sequence[Tensor]) -> Carry:
-    """The carry with other tensors in the places of its own."""
+    """The carry with other tensors in place of its own."""
     given = iter(tensors)
     return tuple(next(given) if isinstance(part, Tensor) else part for part in carry)
 
@@ -255,7 +255,7 @@ class BackwardPass:
             name = type(self.run.problem.solver).__name__
             raise ReconstructionError(
                 f"stepping back with {name} missed the first state by {error:.3g} relatively and "
-                f"{self.run.tolerance:.3g} is allowed: a damped or unstable field amplifies rounding on the way back; "
+                f"{self.run.tolerance:.3g} is allowed: a damped or unstable field amplifies rounding backward in time; "
                 "use less damping, a shorter sequence, float64, another adjoint or a larger `tolerance`",
                 error,
                 self.run.tolerance,

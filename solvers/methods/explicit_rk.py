@@ -33,7 +33,7 @@ class ExplicitRungeKutta(Solver):
         return ()
 
     def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
-        """Y_i = y + dt sum_j a_ij k_j, k_i = f(t + c_i dt, Y_i), y + dt sum_i b_i k_i."""
+        """Make the stages Y_i = y + dt sum_j a_ij k_j, k_i = f(t + c_i dt, Y_i), and return y + dt sum_i b_i k_i."""
         slopes: list[Tensor] = []
         for row, node in zip(self.tableau.a, self.tableau.c, strict=True):
             slopes.append(f(t if node == 0 else t + node * dt, combine(y, dt, row, slopes)))

@@ -35,6 +35,7 @@ class ExponentialRungeKutta(Solver):
     """
 
     family = "exponential"
+    caches = True
     needs = Need.LINEAR_PART
     tableau: ClassVar[ExponentialTableau]
 
@@ -87,7 +88,7 @@ def _flowed(entry: Entry, matrices: Sequence[LinearPart], y: Tensor) -> Tensor:
 def _combined(
     y: Tensor, dt: Time, entries: Sequence[Entry], matrices: Sequence[LinearPart], slopes: Sequence[Tensor]
 ) -> Tensor:
-    """Y + dt sum_j entry_j slope_j."""
+    """Return y + dt sum_j entry_j slope_j."""
     for entry, slope in zip(entries, slopes, strict=True):
         if entry.coefficient != 0:
             y = advance(y, entry.coefficient * dt, _flowed(entry, matrices, slope))

@@ -151,7 +151,7 @@ def _ninja_folder() -> str | None:
 
 
 def _flags(compiler: tuple[str, ...]) -> tuple[str, ...]:
-    """The compiler's flags, with the name it has for the processor at hand."""
+    """The compiler's flags, with the name that it has for this processor."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
     flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
     return (*flags, _threading(compiler), *(() if native is None else (native,)))
@@ -209,7 +209,7 @@ def _built(name: str, flags: tuple[str, ...], namespace: str, sources: tuple[str
             library.unlink(missing_ok=True)  # it may be half written
             what = "native kernels" if header is None else "kernels of a field"
             _LOG.warning("building odernn's %s, once for this machine and this torch: half a minute or so", what)
-            definitions = [f"-DODERNN_NAMESPACE={namespace}"]
+            definitions = [f"-DODERNN_NAMESPACE={namespace}", "-DODERNN_TRACED"]
             if header is not None:
                 (folder / "pointwise.h").write_text(header, encoding="utf-8")
                 definitions.append(f"-DODERNN_POINTWISE='\"{folder / 'pointwise.h'}\"'")

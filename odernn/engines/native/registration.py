@@ -29,7 +29,7 @@ def _built_at_first_call(name: str, instead: Callable[..., Any]) -> Callable[...
         try:
             load()
         except NativeUnavailable as unavailable:
-            message = f"the torch engine runs in the place of the native one: {unavailable.reason}"
+            message = f"the torch engine runs in place of the native one: {unavailable.reason}"
             warnings.warn(message, EngineWarning, stacklevel=2)
             return instead(*given)
         return getattr(torch.ops.odernn_native, name)(*given)

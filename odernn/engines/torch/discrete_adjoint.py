@@ -39,7 +39,7 @@ class DiscreteAdjoint(Adjoint):
 
     The states at the samples are saved. From them the backward pass makes every stage of a chunk of time again at once,
     in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's
-    transform is made anew chunk by chunk, so the control is never stored whole.
+    transform is made again chunk by chunk, so the control is never stored whole.
 
     It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
     the two-step midpoint rule, of which it keeps the states at the substeps too.
@@ -126,7 +126,7 @@ def supports_parallel(problem: Problem) -> bool:
 
 
 def previous_step(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
-    """The state before the initial one and the step from it, of a two-step method that goes on."""
+    """The state before the initial one and the step from it, of a two-step method that continues."""
     if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.carry:
         return None, None
     previous, dt = problem.carry
@@ -154,7 +154,7 @@ class _Plan:
     snapshot: Snapshot | None = None
 
     def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
-        """The method on a recurrence without a graph; the step before may be a number that is no tensor."""
+        """The method on a recurrence without a graph; the step before may be a number that is not a tensor."""
         step = self.dt_previous if dt is None else dt
         step = step.detach().reshape(-1, 1) if isinstance(step, Tensor) else step
         before = None if previous is None or step is None else (previous, step)

@@ -266,7 +266,7 @@ def _combined(
     slopes: Sequence[Tensor],
     out: Tensor | None = None,
 ) -> Tensor:
-    """Y + dt sum_j entry_j slope_j, in `out` or new memory if there is anything to add."""
+    """Return y + dt sum_j entry_j slope_j, in `out` or in new memory if there is anything to add."""
     pairs = [(e, slope) for e, slope in zip(entries, slopes, strict=False) if e.coefficient != 0]
     if not pairs:
         return y

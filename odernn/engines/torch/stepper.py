@@ -43,7 +43,7 @@ class Stepper(Protocol):
         """Step through the path's intervals, which begin with number `start`, from `y`.
 
         Each saved state is written into its target, which is not the state before it, but may be the one before that.
-        A stepper with a carry goes on where it was.
+        A stepper with a carry continues where it was.
         """
         ...
 

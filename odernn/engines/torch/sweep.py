@@ -31,7 +31,7 @@ def is_parallel(solver: Solver) -> bool:
 
 
 def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor, before: Before) -> Stepper:
-    """The stepper of a method; `before` is what a two-step method goes on from."""
+    """The stepper of a method; `before` is what a two-step method continues from."""
     if isinstance(solver, ExplicitRungeKutta):
         return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
     if isinstance(solver, SplittingMethod):

@@ -61,7 +61,7 @@ class AverageVectorField(ImplicitSolver):
         object.__setattr__(self, "rule", gauss_legendre(self.nodes))
 
     def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
-        """The equation itself, with the mean of f in the place of f."""
+        """The equation itself, with the mean of f in place of f."""
         return self.solve(ImplicitStage(_mean(f, y, self.rule), t + 0.5 * dt, dt, y), y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:

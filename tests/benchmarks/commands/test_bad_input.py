@@ -142,7 +142,7 @@ def test_folder_in_use_is_named(refused: Callable[..., str], tmp_path: Path) -> 
             ["reproduce", "table2", "--rows", "rnn"],
             "`--rows` names 'rnn', which pixel-cifar has not; it has ",
         ),
-        (["report"], "which is no folder"),
+        (["report"], "which is not a folder"),
     ],
 )
 def test_reproduce_and_report_name_what_is_wrong(refused: Callable[..., str], args: list[str], said: str) -> None:

@@ -223,7 +223,7 @@ def test_two_processes_share_a_study(tmp_path: Path, space: Path) -> None:
 
 @needs_signals
 def test_trial_of_a_killed_process_goes_on(search: Callable[..., int], tmp_path: Path, space: Path) -> None:
-    args = ("--trials", "1", "--epochs", "60", "--pruner", "none")
+    args = ("--trials", "1", "--epochs", "30", "--pruner", "none")
     process = start(tmp_path, space, "killed", *args)
     deadline = time.monotonic() + 240
     while not list((tmp_path / STUDY).rglob("last.ckpt")):
@@ -237,7 +237,7 @@ def test_trial_of_a_killed_process_goes_on(search: Callable[..., int], tmp_path:
     (trial,) = trials_in(tmp_path)
     assert trial.state == TrialState.COMPLETE
     assert trial.params == before.params
-    assert sorted(trial.intermediate_values) == list(range(1, 61))
+    assert sorted(trial.intermediate_values) == list(range(1, 31))
     assert before.intermediate_values.items() <= trial.intermediate_values.items()
     assert (tmp_path / STUDY / "trial-0000" / ".owner-2.free").exists()
 

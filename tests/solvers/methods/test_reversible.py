@@ -78,7 +78,7 @@ def test_evaluations_a_step(solver: Solver) -> None:
     assert count[0] - before == solver.num_evals
 
 
-# --- the way back ---
+# --- the inverse step ---
 
 
 def right_hand_sides(solver: Solver, count: int, size: int) -> list[RightHandSide]:

@@ -57,7 +57,7 @@ struct Steps {
 };
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
 
-// Which ways the problem will be gone: only the way back needs the weights' other packing.
+// Which passes will run: only the backward pass needs the weights' other packing.
 enum class Direction { kForward, kBoth };
 
 // `steps` and the tensors outlive the problem; what is packed lies in `allocator`.

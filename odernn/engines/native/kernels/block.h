@@ -55,7 +55,7 @@ class Block {
                 T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
     const bool whole = kIsTraced || gated() ||
-                       problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
+                       problem.kind == Kind::kLinearPlusTanh;  // a control that is not an addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());

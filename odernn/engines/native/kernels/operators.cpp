@@ -167,7 +167,7 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 
-// For the tests: how many threads run the shards of a batch. Shard number `failing`, if there is one, throws.
+// How many threads run the shards of a batch. Shard number `failing`, if there is one, throws.
 int64_t count_threads(int64_t batch, int64_t failing) {
   TORCH_CHECK_VALUE(batch >= 1, "`batch` is ", batch, "; give at least 1");
   std::vector<std::thread::id> ids(static_cast<size_t>(count_shards(batch)));
@@ -195,11 +195,17 @@ int64_t pool_bytes() {
 
 // The schemas of `solve` and `pull_back` are Python's, which knows them before anything is built.
 TORCH_LIBRARY_FRAGMENT(ODERNN_NAMESPACE, m) {
+  m.def("empty_pool() -> ()", &odernn::empty_pool);
+}
+
+// What the tests ask of threads and of the pool; the product calls none of it.
+#ifndef ODERNN_TRACED
+TORCH_LIBRARY(odernn_native_testing, m) {
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);
-  m.def("empty_pool() -> ()", &odernn::empty_pool);
 }
+#endif
 
 TORCH_LIBRARY_IMPL(ODERNN_NAMESPACE, CPU, m) {
   m.impl("solve", &odernn::solve);

@@ -1,4 +1,4 @@
-// The rows of a batch, shared out among as many threads as torch has: each shard runs through all of time alone.
+// The rows of a batch, shared out among as many threads as torch has: each shard runs through all of time by itself.
 #pragma once
 
 #include <ATen/Parallel.h>

@@ -48,7 +48,7 @@ struct Coupling {
   int64_t source = 0, target = 0;  // halves of the state; 0 where K is one block
 };
 
-// One substep of a partitioned method moves one half of the state along a rate that depends on the other alone.
+// One substep of a partitioned method moves one half of the state along a rate that depends only on the other.
 template <class T>
 struct Shear {
   int coupling;

@@ -2,7 +2,7 @@
 // other.
 //
 // Where a sample's first move has the same rate as its last (Stoermer-Verlet), the last move of one sample and the
-// first of the next read the same half: they differ in the control alone and share one product, forward, back and in
+// first of the next read the same half: they differ only in the control and share one product, forward, back and in
 // the weight gradient.
 #pragma once
 

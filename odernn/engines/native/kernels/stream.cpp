@@ -91,7 +91,7 @@ class PlanOf final : public Plan {
   std::vector<T> own_steps_;
 };
 
-// The plans by number: a number that is no plan's is an error, not a crash, and a call in progress keeps its plan.
+// The plans by number: a number that is not a plan's is an error, not a crash, and a call in progress keeps its plan.
 class Plans {
  public:
   int64_t add(std::shared_ptr<const Plan> plan) {

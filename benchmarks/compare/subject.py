@@ -1,0 +1,125 @@
+"""The network that is compared, and the data that it is compared on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from benchmarks.models.means import RunningMeans
+from benchmarks.models.network import ODERecurrence, SequenceNetwork
+from benchmarks.objectives import Batch, Objective
+from benchmarks.report.result import RunResult, read_result
+from benchmarks.run.restore import BEST, RestoredRun, restore
+from benchmarks.settings.types import ODESettings
+from benchmarks.support.errors import UserError
+from benchmarks.tasks.samples import Part
+from odernn import ODERNN
+
+BATCH = 250
+"""Sequences that are scored at once."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained network with the samples that it is compared on.
+
+    Attributes:
+        run: where it is from.
+        result: what the run came to.
+        rnn: its recurrent layer, with the weights of the best epoch.
+        readout: its head.
+        part: of the data.
+        samples: how many of it.
+        x: the inputs of the first few samples (batch, time, input), in the network's dtype.
+    """
+
+    run: RestoredRun
+    result: RunResult
+    rnn: ODERNN
+    readout: nn.Module
+    part: Part
+    samples: int
+    x: Float[Tensor, "batch time input"]
+
+    @property
+    def objective(self) -> Objective:
+        """The task's."""
+        return self.run.task.objective
+
+    @property
+    def own(self) -> tuple[str, int]:
+        """The solver and the substeps that the network was trained by."""
+        model = self.run.settings.model
+        assert isinstance(model, ODESettings)
+        return model.solver, model.substeps
+
+    def double(self) -> ODERNN:
+        """A copy of the layer in float64, without gradients to its parameters."""
+        return copy.deepcopy(self.rnn).double().requires_grad_(False)
+
+    def batches(self) -> Iterator[Batch]:
+        """The samples, batch by batch."""
+        part = getattr(self.run.task.splits, self.part)
+        for first in range(0, self.samples, BATCH):
+            yield part.__getitems__(range(first, min(first + BATCH, self.samples)))
+
+    @torch.no_grad()
+    def score(self, rnn: ODERNN) -> dict[str, float] | None:
+        """The loss and the metrics of the samples with `rnn` for the layer; None where they are not finite."""
+        recurrence, means = ODERecurrence(rnn, self.objective.read_from), RunningMeans()
+        for batch in self.batches():
+            output = self.readout(recurrence(batch.x.to(self.x)))
+            if not bool(torch.isfinite(output).all()):
+                return None  # of which classification would make an accuracy all the same
+            means.add(self.objective.score(output, batch.target), batch.mask)
+        scores = means.close()
+        return scores if all(map(isfinite, scores.values())) else None
+
+
+def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, sequences: int) -> Subject:
+    """The network of the run folder `path`.
+
+    Args:
+        path: the folder.
+        data_dir: for a task that reads files.
+        part: of the data.
+        samples: how many of it to score; fewer where there are fewer.
+        sequences: how many of them to look at closely.
+
+    Raises:
+        UserError: there is no such run, it has not ended, it diverged, it trained no vector field, or its files or its
+            data cannot be read.
+    """
+    run = _read_ended(path, data_dir)
+    network = run.networks[BEST]
+    available = getattr(run.task.splits, part)
+    rows = range(min(sequences, len(available)))
+    x = available.__getitems__(rows).x.to(next(network.parameters()))
+    count = min(samples, len(available))
+    result = read_result(run.folder.result)
+    return Subject(run, result, _layer(run, network), network.readout, part, count, x)
+
+
+def _read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
+    if not path.is_dir():
+        raise UserError(f"`run` is {path}, and there is no such folder; name the folder of a run, or its <task>/<row>")
+    result = path / "result.json"
+    if (path / "config.yaml").exists() and not result.exists():
+        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train`, then compare")
+    if result.exists() and (failure := read_result(result).failure) is not None:
+        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights to compare")
+    return restore(path, data_dir, "run")
+
+
+def _layer(run: RestoredRun, network: SequenceNetwork) -> ODERNN:
+    if isinstance(network.recurrent, ODERecurrence):
+        return network.recurrent.rnn
+    name = type(network.recurrent.rnn).__name__
+    raise UserError(f"the run {run.title!r} trained torch's {name}, which has no vector field for a solver to step")
