@@ -209,7 +209,7 @@ def _built(name: str, flags: tuple[str, ...], namespace: str, sources: tuple[str
             library.unlink(missing_ok=True)  # it may be half written
             what = "native kernels" if header is None else "kernels of a field"
             _LOG.warning("building odernn's %s, once for this machine and this torch: half a minute or so", what)
-            definitions = [f"-DODERNN_NAMESPACE={namespace}", "-DODERNN_TRACED"]
+            definitions = [f"-DODERNN_NAMESPACE={namespace}"]
             if header is not None:
                 (folder / "pointwise.h").write_text(header, encoding="utf-8")
                 definitions.append(f"-DODERNN_POINTWISE='\"{folder / 'pointwise.h'}\"'")

@@ -94,6 +94,9 @@ SCHEMES = [
     ("oscillator", "linearly-exact-euler"),
     ("gated-oscillator", "exponential-euler"),
     ("unstructured-oscillator", "dopri5"),
+    ("cornn", "symplectic-euler"),
+    ("unicornn", "symplectic-euler"),
+    ("lem", "symplectic-euler"),
     ("antisymmetric", "asynchronous-leapfrog"),
     ("antisymmetric", "average-vector-field"),
 ]

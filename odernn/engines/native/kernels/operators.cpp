@@ -199,7 +199,7 @@ TORCH_LIBRARY_FRAGMENT(ODERNN_NAMESPACE, m) {
 }
 
 // What the tests ask of threads and of the pool; the product calls none of it.
-#ifndef ODERNN_TRACED
+#ifndef ODERNN_POINTWISE
 TORCH_LIBRARY(odernn_native_testing, m) {
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);
