@@ -102,7 +102,7 @@ WRONG: dict[str, Sequence[Any]] = {
     **dict.fromkeys(("max_iterations", "max_num_steps", "every", "chunk", "order"), COUNTS),
     **dict.fromkeys(("nodes", "points"), (*COUNTS, 10**8)),
     **dict.fromkeys(("t0", "t1", "share", "node"), NUMBERS),
-    **dict.fromkeys(("kick_sees_p", "active", "reverse_time", "perturb"), FLAGS),
+    **dict.fromkeys(("kick_sees_p", "drift_sees_q", "active", "reverse_time", "perturb"), FLAGS),
     **dict.fromkeys(("method", "solver", "adjoint", "save", "on_divergence", "calculus", "interp"), NAMES),
     **dict.fromkeys(("f", "func", "drift", "kick", "remainder", "pointwise", "g", "odeint_interface"), FUNCTIONS),
     **dict.fromkeys(("partition", "semilinear", "affine", "diffusion", "brownian"), PARTS),
