@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.commands.report import markdown_tables
 from benchmarks.report.embedded import embed
-from benchmarks.report.render import to_markdown
 from benchmarks.report.result import find_results
-from benchmarks.report.table import build_table
 
 FENCE = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
@@ -60,9 +59,7 @@ def test_its_links_lead_somewhere(readme: str, repository: Path) -> None:
 def test_its_tables_are_those_of_the_result_files(readme: str, repository: Path) -> None:
     """They are made by `python -m benchmarks report --out benchmarks/results --into README.md`."""
     results = find_results(repository / "benchmarks" / "results")
-    tasks = {result.task for result in results}
-    tables = {task: to_markdown(build_table(task, [each for each in results if each.task == task])) for task in tasks}
-    assert embed(readme, tables) == readme
+    assert embed(readme, markdown_tables(results)) == readme
 
 
 def test_its_times_are_those_of_the_results(readme: str, repository: Path) -> None:
