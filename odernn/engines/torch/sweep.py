@@ -12,7 +12,7 @@ from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMetho
 
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
-from .control_path import chunk_bounds, control_path
+from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
@@ -188,4 +188,5 @@ def _add_weight(chunk: Chunk, total: Tensor) -> None:
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:
-    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size)
+    entries = ENTRIES if y.device.type == "cpu" else ENTRIES_BESIDE
+    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size, entries)

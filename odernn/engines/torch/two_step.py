@@ -119,6 +119,17 @@ class TwoStepStepper:
             return self._step(0) / self.dt_previous
         return self._step(n) / self._step(n - 1) if isinstance(self._steps, Tensor) else 1.0
 
+    def ratios(self, start: int, stop: int, like: Tensor) -> Tensor:
+        """The same of the intervals from `start` to `stop`, (intervals, batch), of the dtype of `like` (batch, ...)."""
+        found = like.new_ones(stop - start, len(like))
+        if isinstance(self._steps, Tensor):
+            steps = self._steps[max(start - 1, 0) : stop].squeeze(-1).to(like.dtype)
+            found[1 if start == 0 else 0 :] = steps[1:] / steps[:-1]
+        if start == 0 and self.dt_previous is not None:
+            first = self.ratio(0)
+            found[0] = first.reshape(-1) if isinstance(first, Tensor) else first
+        return found
+
     def _start(self, path: ControlPath, y: Tensor, target: Tensor) -> None:
         """The explicit midpoint method over the first solver step."""
         assert self._starter is not None
