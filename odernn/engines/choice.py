@@ -16,6 +16,7 @@ import solvers
 from solvers import Adjoint, Autograd, Checkpointed
 from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
 
+from ..fields.field import AffinePointwiseField
 from . import native, triton
 from .adjoint import Operator
 from .lowering import misfit, unsupported
@@ -157,10 +158,10 @@ class OnEngine(Adjoint):
         kernels, reason = self._kernels(problem)
         if kernels is None:
             return Choice("torch", picked, f"{missing}, and {reason}")
-        recursion = triton.run_backward if kernels == "triton" else run_backward
-        return Choice(
-            kernels, replace(picked, recursion=recursion), f"{missing}; the kernels do the backward recursion"
-        )
+        if kernels == "triton":
+            return _with_triton(problem, picked, missing)
+        picked = replace(picked, recursion=run_backward)
+        return Choice("native", picked, f"{missing}; the kernels do the backward recursion")
 
     def _kernels(self, problem: RecurrentProblem) -> tuple[Literal["native", "triton"] | None, str]:
         """The engine whose kernels run the problem; or None, and why."""
@@ -181,6 +182,16 @@ class OnEngine(Adjoint):
     def _of_field(self, problem: RecurrentProblem) -> str | None:
         """Why the kernels that were compiled for the field do not run the problem, or None."""
         return why_no_field_operator(problem) or why_not_native(self.engine, problem.y0)
+
+
+def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: str) -> Choice:
+    """The parallel form with the Triton kernels for what is sequential in it."""
+    picked = replace(picked, recursion=triton.run_backward)
+    assert isinstance(problem.field, AffinePointwiseField)
+    forward = triton.field_forward(problem.field, problem.hold)
+    if isinstance(forward, str):
+        return Choice("triton", picked, f"{missing}; the kernels do the backward recursion; {forward}")
+    return Choice("triton", replace(picked, forward=forward), "the kernels are made of the field's `pointwise`")
 
 
 _ON_TORCH, _ON_NATIVE, _ON_TRITON, _OF_FIELD = Operator(TORCH), Operator(NATIVE), Operator(TRITON), FieldOperator()

@@ -9,6 +9,7 @@ import torch
 from odernn import ODERNN, AntisymmetricField
 from odernn.engines.operators import TORCH, TRITON
 from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
+from tests.odernn.engines.triton.networks import networks, trained
 
 # Of the largest entry, through ten steps: three TF32 products are as good as float32; TF32 keeps 10 bits of an operand
 # and bfloat16 7, and a sum over all times and rows averages what is left.
@@ -27,6 +28,12 @@ def precision(request: pytest.FixtureRequest) -> Iterator[Literal["highest", "hi
 def test_values_and_gradients(case: Case, precision: str) -> None:
     want = numbers(TORCH, call(case, torch.float64, "cpu"))
     assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
+
+
+@pytest.mark.parametrize("network", networks())
+def test_fields_of_ones_own(network: str) -> None:
+    want = trained(network, "torch", torch.float64, "cpu")
+    assert error(trained(network, "triton", torch.float32, "cuda"), want) < BOUNDS["highest"]
 
 
 def test_a_long_sequence_of_many_rows_has_the_same_numbers_every_time() -> None:

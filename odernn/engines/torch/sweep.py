@@ -21,6 +21,9 @@ from .two_step import TwoStepStepper
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 """(stepper, recorded chunk, adjoint, dL by each saved state of the chunk) goes back through the chunk, in place."""
 
+Forward = Callable[[Recurrence, Stepper, int, Tensor, Tensor | None, int | None], Tensor]
+"""What does the forward sweep: as `forward`, which it stands in for."""
+
 Before = tuple[Tensor, float | Tensor] | None
 """The state one solver step before the initial one and the length of that step, a number or a tensor (rows, 1)."""
 

@@ -2,8 +2,9 @@
 
 from .availability import why_not
 from .chunk_recursion import run_backward
+from .field_forward import field_forward
 from .operators import register
 
-__all__ = ["run_backward", "why_not"]
+__all__ = ["field_forward", "run_backward", "why_not"]
 
 register()

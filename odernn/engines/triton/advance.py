@@ -16,7 +16,8 @@ from .layout import Layout
 from .source import Source, compiled
 
 _SIGNATURE = (
-    "y0, weight, samples, input_weight, bias, before, dt, ratios, previous, blocks, saved, last, other, length, batch"
+    "y0, weight, samples, input_weight, bias, before, dt, ratios, previous, blocks, numbers, "
+    "saved, last, other, length, batch"
 )
 
 
@@ -71,7 +72,7 @@ class _Writer:
         if self.layout.method.family in ("runge-kutta", "exponential"):
             self.entries = entries_of(self.layout.method)
         self.parts = range(self.layout.parts)
-        self.controls = len(plan.trace.u)
+        self.controls = plan.trace.controls
         self.control_names = [(j, part) for j in range(self.controls) for part in self.parts]
 
     def write(self) -> None:
@@ -82,6 +83,7 @@ class _Writer:
             self._write_matrices("blocks")
         if plan.inputs is not None:
             self._write_input_map()
+        self._write_numbers()
         for part in self.parts:
             source(f"y_{part} = {layout.load(layout.of_state('y0', part))}")
             if layout.method.family == "two-step":
@@ -138,6 +140,14 @@ class _Writer:
             for i in range(m):
                 load = layout.load(f"input_weight + {row} * {m} + {i}", "unit_in")
                 source(f"v_{i}_{j}_{part} = {load}[None, :]")
+
+    def _write_numbers(self) -> None:
+        """The numbers of the units."""
+        layout = self.layout
+        for j in range(len(self.plan.trace.u) - self.controls):
+            for part in self.parts:
+                load = layout.load(f"numbers + {j * layout.units + part * layout.size} + units", "unit_in")
+                self.source(f"number_{j}_{part} = {load}[None, :]")
 
     def _loaded(self) -> list[str]:
         """What is loaded of a sample."""
@@ -236,8 +246,9 @@ class _Writer:
                 product = layout.product(state[other], f"w_{group}_{part}_{other}", product)
             source(f"p_{group} = {product}")
             names[f"p[{group}]"] = f"p_{group}"
-        for j in range(self.controls):
-            names[f"u[{j}]"] = self._control(j, part, node)
+        for j in range(len(self.plan.trace.u)):
+            of_input = j < self.controls
+            names[f"u[{j}]"] = self._control(j, part, node) if of_input else f"number_{j - self.controls}_{part}"
         slope = write_slope(source, self.plan.trace, names, name)
         source(f"{name} = {layout.apart(slope)}")
 

@@ -34,6 +34,7 @@ class Driven:
         linear: whether the control runs in a straight line between the samples.
         substeps: solver steps a sample.
         blocks: the matrices of an exponential method (1 or time, matrices, 2, 2, n / 2), or None.
+        numbers: the numbers of the units that `pointwise` reads (numbers, n), or None.
     """
 
     recurrence: Recurrence
@@ -43,6 +44,7 @@ class Driven:
     linear: bool
     substeps: int
     blocks: Tensor | None = None
+    numbers: Tensor | None = None
 
     @property
     def made_inside(self) -> bool:
@@ -70,7 +72,7 @@ def advance(
         ratios: two-step method: of every sample's first step, to the step before it (time, batch).
     """
     whole, family = driven.recurrence, layout.method.family
-    width = len(driven.trace.u) * layout.units * len(y0)
+    width = driven.trace.controls * layout.units * len(y0)
     size = whole.length if driven.made_inside else max(1, ENTRIES // max(1, width))
     each = driven.substeps if family == "two-step" else 1
     y, z = y0, previous
@@ -113,7 +115,7 @@ def _advance(
     with _on(y0):
         advance_kernel(plan)[_grid(y0)](
             *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
-            *(ratios, previous, blocks, saved, last, other, chunk.length, len(y0)),
+            *(ratios, previous, blocks, driven.numbers, saved, last, other, chunk.length, len(y0)),
             num_warps=layout.warps,
             num_stages=1,
         )

@@ -10,6 +10,7 @@ import torch
 
 from odernn.engines.operators import TORCH, TRITON
 from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
+from tests.odernn.engines.triton.networks import networks, trained
 
 
 def measured(case: Case) -> float | str:
@@ -21,6 +22,15 @@ def measured(case: Case) -> float | str:
         return traceback.format_exc()[-1500:]
 
 
+def of_network(name: str) -> float | str:
+    """The error of a network of a field of one's own against autograd in float64, or what went wrong."""
+    try:
+        return error(trained(name, "triton", torch.float32, "cpu"), trained(name, "torch", torch.float64, "cpu"))
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    json.dump({str(case): measured(case) for case in cases()}, sys.stdout)
+    found = {str(case): measured(case) for case in cases()}
+    json.dump(found | {name: of_network(name) for name in networks()}, sys.stdout)

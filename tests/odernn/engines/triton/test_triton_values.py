@@ -17,6 +17,7 @@ from odernn.engines.formulas import FORMULAS
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
 from tests.odernn.engines.triton.cases import Case, cases
+from tests.odernn.engines.triton.networks import networks
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -42,6 +43,15 @@ def errors(repository: Path) -> dict[str, float | str]:
 @pytest.mark.xdist_group("triton")
 def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> None:
     found = errors[str(case)]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.parametrize("network", networks())
+@pytest.mark.xdist_group("triton")
+def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> None:
+    found = errors[network]
     assert isinstance(found, float), found
     assert found < BOUND
 
