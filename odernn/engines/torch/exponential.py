@@ -176,16 +176,14 @@ class ExponentialStepper:
                 y = _combined(flow, dt, self.scheme.b, matrices, _slopes(stages))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
-        """The recursion of kappa and mu, substep by substep; at the chunk's start the gradient of the blocks."""
+        """The recursion of kappa and mu, substep by substep."""
         if later is not None:
             adjoint[0].add_(later[0])
         for step in reversed(self._steps):
             adjoint[0] = self._step_back(step, n, adjoint[0], self._transposed[n])
-        if n == 0:
-            self.add_block_gradients(chunk)
 
-    def add_block_gradients(self, chunk: Chunk) -> None:
-        """What the recorded chunk, with `ends` and `mus` filled in, gives to the blocks."""
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """What the chunk, with `ends` and `mus` filled in, gives to the blocks."""
         for step in self._steps:
             self._add_gradient(step, chunk)
 

@@ -150,6 +150,7 @@ def backward(
             else grad_saved[start * stepper.saved_per_interval : stop * stepper.saved_per_interval]
         )
         recursion(stepper, chunk, adjoint, later)
+        stepper.finish_chunk(chunk)
         if weight is not None:
             _add_weight(chunk, weight)
         if step is not None:

@@ -102,6 +102,9 @@ class TwoStepStepper:
             else:
                 self._step_back(chunk, n, k, adjoint)
 
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """The method has no tensors of its own."""
+
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A step enters by itself and by the two ratios that it is in; `total` is (time, batch)."""
         start, stop = chunk.start, chunk.start + chunk.path.length

@@ -61,8 +61,6 @@ def _by_kernel(
     adjoint[0].copy_(went.gradient)
     if went.carried is not None:
         adjoint[1].copy_(went.carried)
-    if exponential is not None:
-        exponential.add_block_gradients(chunk)
 
 
 def _weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> Tensor:
