@@ -8,6 +8,8 @@ import torch
 
 from odernn import ODERNN, AntisymmetricField
 from odernn.engines.operators import TORCH, TRITON
+from odernn.engines.torch import operators
+from odernn.engines.torch.graphs import _played, pull_back_in_blocks, solve_in_blocks
 from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
 from tests.odernn.engines.triton.networks import networks, trained
 
@@ -34,6 +36,37 @@ def test_values_and_gradients(case: Case, precision: str) -> None:
 def test_fields_of_ones_own(network: str) -> None:
     want = trained(network, "torch", torch.float64, "cpu")
     assert error(trained(network, "triton", torch.float32, "cuda"), want) < BOUNDS["highest"]
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_graphs_play_what_they_were_made_for_again(case: Case) -> None:
+    """The torch engine's graphs, with a block of two intervals; each is played twice, on other numbers."""
+    made = call(case, torch.float64, "cuda")
+    given = made.arguments()
+    other = tuple(each * 0.9 if isinstance(each, torch.Tensor) and each.ndim else each for each in given)
+    for arguments in (given, other, given):
+        want, have = operators.solve(*arguments, True), solve_in_blocks(_played(operators.solve), 2, *arguments, True)
+        back = (want[0], *(torch.ones_like(each) if each.numel() else None for each in want), *arguments, True, True)
+        wanted = operators.pull_back(*back)
+        found = pull_back_in_blocks(_played(operators.pull_back), 2, *back)
+        for one, same in zip((*have, *found), (*want, *wanted), strict=True):
+            assert torch.allclose(one, same, rtol=1e-11, atol=1e-11)
+
+
+def test_a_wide_network_is_played_by_graphs() -> None:
+    torch.manual_seed(0)
+    rnn = ODERNN(AntisymmetricField(1, 300), "rk4", dt=0.03, batch_first=True).to("cuda", torch.float64)
+    x = torch.randn(4, 100, 1, device="cuda", dtype=torch.float64)
+    assert rnn.choice(x).engine == "torch"
+    loop = ODERNN(rnn.field, "rk4", dt=0.03, batch_first=True, adjoint="autograd")
+    found = []
+    for network in (rnn, rnn, loop):
+        network.zero_grad()
+        output, _ = network(x)
+        output.square().sum().backward()
+        found.append([output.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)])
+    for again, other in zip(found[1], found[2], strict=True):
+        assert torch.allclose(again, other, rtol=1e-9, atol=1e-9)
 
 
 def test_a_long_sequence_of_many_rows_has_the_same_numbers_every_time() -> None:

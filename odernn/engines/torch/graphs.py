@@ -1,8 +1,8 @@
 """The torch engine's operators as CUDA graphs: one launch plays what many intervals would launch one by one.
 
-A sequence goes block by block of intervals, each continuing where the one before ended, and back likewise. A graph plays
-on memory of its own, into which a block's tensors are copied; it is made at the first block of its kind and kept. The
-splitting into blocks knows nothing of graphs, so that it is tested on any device.
+A sequence goes block by block of intervals, each continuing where the one before ended, and back likewise. A graph
+plays on memory of its own, into which a block's tensors are copied; it is made at the first block of its kind and kept.
+The splitting into blocks knows nothing of graphs, so that it is tested on any device.
 """
 
 from __future__ import annotations
