@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmarks.commands import compare, figures, memory, report, reproduce, search, show, speed, train, twins
+from benchmarks.commands import budgets, compare, figures, memory, report, reproduce, search, show, speed, train, twins
 from benchmarks.commands.command import Command
 from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
 from benchmarks.support.terminal import abandon_stdout
@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),
+        "budgets": Command(budgets.SUMMARY, budgets.main),
     }
 )
 

@@ -81,6 +81,8 @@ def _looped(loop: Loop) -> Callable[[Problem], Runner]:
 class _Loop(nn.Module):
     """The loop by hand as a module, whose parameters a CUDA graph knows."""
 
+    damping: Tensor
+
     def __init__(self, problem: Problem) -> None:
         super().__init__()
         assert isinstance(problem.field, AntisymmetricField)

@@ -116,8 +116,7 @@ def _advance(
         advance_kernel(plan)[_grid(y0)](
             *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
             *(ratios, previous, blocks, driven.numbers, saved, last, other, chunk.length, len(y0)),
-            num_warps=layout.warps,
-            num_stages=1,
+            **_options(layout),
         )
     return last, other
 
@@ -193,10 +192,14 @@ def recur(
         recur_kernel(plan)[_grid(gradient)](
             *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
             *(found, before, len(by_preactivation) // substeps, len(gradient)),
-            num_warps=layout.warps,
-            num_stages=1,
+            **_options(layout),
         )
     return Went(found, before)
+
+
+def _options(layout: Layout) -> dict[str, Any]:
+    """How a kernel is compiled. A product and a sum may round once: said, as Triton changes its default in 3.10."""
+    return {"num_warps": layout.warps, "num_stages": 1, "enable_fp_fusion": True}
 
 
 def _grid(y: Tensor) -> tuple[int]:
