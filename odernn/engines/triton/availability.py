@@ -9,7 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from ..method import Method
+from ..method import Family, Method
 from .layout import Layout, Precision
 
 OLDEST = (8, 0)
@@ -20,9 +20,9 @@ _STAGING = 16 << 10
 """Shared memory beside the weights, at most: what the tiles of a step are rearranged in."""
 
 
-def precision_of(y: Tensor) -> Precision:
+def precision_of(device: torch.device) -> Precision:
     """How products round, as `torch.set_float32_matmul_precision` asks; the interpreter rounds nothing."""
-    return _PRECISIONS[torch.get_float32_matmul_precision()] if y.is_cuda else "ieee"
+    return _PRECISIONS[torch.get_float32_matmul_precision()] if device.type == "cuda" else "ieee"
 
 
 def why_not(y: Tensor, method: Method, groups: int) -> str | None:
@@ -37,13 +37,23 @@ def why_not(y: Tensor, method: Method, groups: int) -> str | None:
         return f"the Triton kernels work in float32, and the state is {y.dtype}"
     if not y.numel():
         return "the batch is empty"
+    return _why_not_there(str(y.device), method.family, y.shape[-1], groups)
+
+
+def _why_not_there(place: str, family: Family, units: int, groups: int) -> str | None:
+    """Why the kernels do not serve a number of units on a device, or None. Of numbers and names, for torch.compile."""
     if (reason := _why_unavailable()) is not None:
         return reason
-    if y.device.type != "cuda":
-        return None if is_interpreted() else f"the Triton kernels work on a CUDA device, and the state is on {y.device}"
-    if (capability := torch.cuda.get_device_capability(y.device)) < OLDEST:
-        return f"the Triton kernels want compute capability 8.0, and {y.device} has {'.'.join(map(str, capability))}"
-    return _why_too_wide(y, Layout(method, y.shape[-1], groups, precision_of(y)))
+    device = torch.device(place)
+    if device.type != "cuda":
+        return None if is_interpreted() else f"the Triton kernels work on a CUDA device, and the state is on {place}"
+    if (capability := torch.cuda.get_device_capability(device)) < OLDEST:
+        return f"the Triton kernels want compute capability 8.0, and {place} has {'.'.join(map(str, capability))}"
+    return _why_too_wide(device, Layout(Method(family), units, groups, precision_of(device)))
+
+
+# What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
+_why_not_there._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def shared_memory(layout: Layout) -> int:
@@ -56,12 +66,12 @@ def is_interpreted() -> bool:
     return os.environ.get("TRITON_INTERPRET") == "1"
 
 
-def _why_too_wide(y: Tensor, layout: Layout) -> str | None:
-    needed, given = shared_memory(layout), _shared_memory_of(y.device)
+def _why_too_wide(device: torch.device, layout: Layout) -> str | None:
+    needed, given = shared_memory(layout), _shared_memory_of(device)
     if needed <= given:
         return None
     return (
-        f"K of {layout.units} units in {layout.precision} needs {needed >> 10} kB of shared memory, and {y.device} has "
+        f"K of {layout.units} units in {layout.precision} needs {needed >> 10} kB of shared memory, and {device} has "
         f"{given >> 10} kB a block; `torch.set_float32_matmul_precision` may take less"
     )
 

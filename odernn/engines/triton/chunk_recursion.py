@@ -32,7 +32,7 @@ def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_sav
 
 def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
     units = chunk.weight.shape[-1]
-    return Layout(method_of(stepper), units, len(chunk.weight) // units, precision_of(chunk.weight))
+    return Layout(method_of(stepper), units, len(chunk.weight) // units, precision_of(chunk.weight.device))
 
 
 def _by_kernel(

@@ -48,7 +48,7 @@ class FieldForward:
     ) -> Tensor:
         """The last state; as `sweep.forward`. One launch needs no chunks."""
         units = y0.shape[-1]
-        layout = Layout(method_of(stepper), units, len(recurrence.weight) // units, precision_of(y0))
+        layout = Layout(method_of(stepper), units, len(recurrence.weight) // units, precision_of(y0.device))
         control = recurrence.scheme.control
         affine = control if isinstance(control, AffineControl) and not control.squashed else None
         driven = Driven(

@@ -59,7 +59,7 @@ def _layout(arguments: Arguments) -> Layout:
         places=tuple(arguments.places),
     )
     units = arguments.y0.shape[-1]
-    return Layout(method, units, len(arguments.weight) // units, precision_of(arguments.y0))
+    return Layout(method, units, len(arguments.weight) // units, precision_of(arguments.y0.device))
 
 
 def register() -> None:

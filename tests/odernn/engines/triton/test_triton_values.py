@@ -56,6 +56,14 @@ def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> Non
     assert found < BOUND
 
 
+@needs_triton
+@pytest.mark.xdist_group("triton")
+def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str]) -> None:
+    found = errors["operators"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
 def test_every_operator_of_the_table_is_told() -> None:
     assert {name for name in OPERATORS if name not in TEMPLATES} == {"atan"}
 
