@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -101,11 +102,19 @@ class _Loop(nn.Module):
 def _graphed(problem: Problem) -> Runner:
     """The loop by hand, forward and back each one CUDA graph. Its numbers are those of `naive`, which are compared."""
     loop = _Loop(problem)
+    gc.collect()
+    gc.disable()  # an earlier graph that is collected while another is captured spoils it
+    try:
+        return _captured(loop, problem)
+    except RuntimeError as error:
+        raise UnavailableError(f"it cannot be captured: {str(error).splitlines()[0]}") from error
+    finally:
+        gc.enable()
+
+
+def _captured(loop: _Loop, problem: Problem) -> Runner:
     if problem.case.work == "training":
-        try:
-            torch.cuda.make_graphed_callables(loop, (problem.x.clone(),))  # in place, of a module
-        except RuntimeError as error:
-            raise UnavailableError(f"it cannot be captured: {str(error).splitlines()[0]}") from error
+        torch.cuda.make_graphed_callables(loop, (problem.x.clone(),))  # in place, of a module
         return torch_runner(Model(loop, dict(loop.named_parameters())), problem, same_function=False)
     with torch.no_grad():
         graph, x = torch.cuda.CUDAGraph(), problem.x.clone()

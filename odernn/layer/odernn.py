@@ -51,8 +51,8 @@ class ODERNN(nn.Module):
         adjoint: how gradients flow, an Adjoint or its name; "auto" is the exact discrete adjoint where it is parallel
             in time, which is differentiated once, and "autograd" elsewhere.
         engine: what executes the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them): "torch"
-            on any device; "native", C++ kernels on the CPU, built at first use; or "auto", which picks by device,
-            dtype and size, as `choice` says.
+            on any device; "native", C++ kernels on the CPU, built at first use; "triton", kernels on a CUDA device; or
+            "auto", which picks by device, dtype and size, as `choice` says.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore", which reads nothing back from the device.
         check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.

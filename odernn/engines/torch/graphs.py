@@ -7,8 +7,10 @@ The splitting into blocks knows nothing of graphs, so that it is tested on any d
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from threading import Lock
 from typing import Any
@@ -188,7 +190,7 @@ class _Graph:
             operator(*self._own)  # whatever is made at a first call is made outside of the graph
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with _no_collection(), torch.cuda.graph(self._graph):
             self._found = operator(*self._own)
 
     def play(self, given: Sequence[Any]) -> tuple[Tensor, ...]:
@@ -198,6 +200,18 @@ class _Graph:
                 own.copy_(each)
         self._graph.replay()
         return self._found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected here: a graph that is destroyed while another is captured spoils it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _played(operator: Operator) -> Operator:

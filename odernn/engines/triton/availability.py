@@ -16,7 +16,7 @@ OLDEST = (8, 0)
 """The compute capability that the kernels are written for: the first with TF32 and bfloat16 products."""
 _PRECISIONS: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
 _BYTES: dict[Precision, int] = {"tf32x3": 8, "tf32": 4, "bf16": 2, "ieee": 4}
-_STAGING = 16 << 10
+_STAGING = 24 << 10
 """Shared memory beside the weights, at most: what the tiles of a step are rearranged in."""
 
 

@@ -11,15 +11,15 @@ from functools import cache
 from typing import Any
 
 from .blocks import Entries, entries_of, is_made_by_a_matrix, scaled, times, write_matrices
-from .layout import Layout
+from .layout import ROWS, Layout
 from .source import Source, compiled
 
 _SIGNATURE = (
     "gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus, "
     "gradient_out, carried_out, intervals, batch"
 )
-_AHEAD = 8
-"""Tiles of derivatives that are loaded a step ahead; with more, registers would spill."""
+_AHEAD = 16
+"""Registers of a thread for derivatives that are loaded a step ahead; with more, registers spill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +102,19 @@ class _Writer:
                 source(f"tl.store({layout.of_state('carried_out', part)}, z_{part}, mask=inside)")
 
     @property
+    def _registers(self) -> int:
+        """Registers of a thread that the derivatives of a step take."""
+        tiles = len(self.tiles) * (2 if self.plan.by_state else 1)
+        return tiles * ROWS * self.layout.padded // (32 * self.layout.warps)
+
+    @property
     def _ahead(self) -> bool:
-        return len(self.tiles) * (2 if self.plan.by_state else 1) <= _AHEAD
+        return self._registers <= _AHEAD
+
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether an evaluation's derivatives are loaded when it is their turn."""
+        return self._registers > 2 * _AHEAD
 
     def _write_interval(self) -> None:
         plan, source, layout = self.plan, self.source, self.layout
@@ -125,7 +136,7 @@ class _Writer:
         if self._ahead:
             source("before = tl.maximum(step - 1, 0)")
             self._write_loads("before", "_next")
-        else:
+        elif not self._one_by_one:
             self._write_loads("step", "")
         match self.layout.method.family:
             case "shears":
@@ -148,8 +159,11 @@ class _Writer:
             names += [f"a_{stage}_{part}" for stage, group, part in self.tiles if group == 0]
         return names
 
-    def _write_loads(self, step: str, suffix: str) -> None:
+    def _write_loads(self, step: str, suffix: str, only: int | None = None) -> None:
+        """Of all evaluations, or of one."""
         for stage, group, part in self.tiles:
+            if only not in (None, stage):
+                continue
             load = self.layout.load(self._of_preactivation(step, stage, group, part))
             self.source(f"d_{stage}_{group}_{part}{suffix} = {load}")
             if self.plan.by_state and group == 0:
@@ -173,6 +187,8 @@ class _Writer:
         """What comes back to each part of the state from kappa of an evaluation, by part; stores dL/dpreactivation."""
         layout, source = self.layout, self.source
         found: dict[int, str] = {}
+        if self._one_by_one:
+            self._write_loads("step", "", stage)
         for part, value in kappa.items():
             if self.plan.kappas:
                 source(f"tl.store({self._of_units('kappas', 'step', stage, part)}, {value}, mask=inside)")

@@ -37,10 +37,12 @@ def test_the_budgets_are_of_the_kernels_as_they_are(budgets: list[Budget]) -> No
 
 
 def test_float_precise_kernels_of_one_stage_spill_nothing(budgets: list[Budget]) -> None:
-    """A word that spills costs a step some hundred cycles; several stages at 128 units and 256 units may spill few."""
-    plain = [each for each in budgets if each.kernel.method != "rk4" and each.kernel.units <= 128]
-    assert [each for each in plain if each.stack] == []
-    assert max(each.stack for each in budgets) <= 64
+    """What spills lies in memory near by, and costs a step time; four stages of 128 units and more may spill a little."""
+    assert [each for each in budgets if each.stack and each.kernel.method != "rk4"] == []
+    assert [each for each in budgets if each.stack and each.kernel.units < 128] == []
+    # Four stages keep eight tiles of the state; at 256 units that is half of all registers there are.
+    assert max(each.stack for each in budgets if each.kernel.units <= 128) <= 96
+    assert max(each.stack for each in budgets) <= 256
 
 
 def test_they_multiply_on_the_tensor_cores(budgets: list[Budget]) -> None:
