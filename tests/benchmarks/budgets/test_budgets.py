@@ -37,7 +37,7 @@ def test_the_budgets_are_of_the_kernels_as_they_are(budgets: list[Budget]) -> No
 
 
 def test_float_precise_kernels_of_one_stage_spill_nothing(budgets: list[Budget]) -> None:
-    """What spills lies in memory near by, and costs a step time; four stages of 128 units and more may spill a little."""
+    """What spills lies in memory near by, and costs a step time; four stages of 128 units and more may spill."""
     assert [each for each in budgets if each.stack and each.kernel.method != "rk4"] == []
     assert [each for each in budgets if each.stack and each.kernel.units < 128] == []
     # Four stages keep eight tiles of the state; at 256 units that is half of all registers there are.
