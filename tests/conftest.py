@@ -11,9 +11,15 @@ import pytest
 import torch
 
 from odernn.engines import native
+from tests import pairs
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests that `tests.pairs.crossed` marks their rows."""
+    pairs.parametrise(metafunc)
 
 
 @pytest.fixture(autouse=True)
