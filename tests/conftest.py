@@ -1,5 +1,6 @@
 """What every test gets: a fixed seed, the default dtype as it was, no window, and the native kernels if it asks."""
 
+import gc
 import os
 import random
 import shutil
@@ -20,6 +21,12 @@ os.environ["MPLBACKEND"] = "Agg"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests that `tests.pairs.crossed` marks their rows."""
     pairs.parametrise(metafunc)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and the collected tests, which stay: each of its rounds would walk them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
