@@ -24,9 +24,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spare the garbage collector the modules and the collected tests, which stay: each of its rounds would walk them."""
+    """Spare the garbage collector the modules and the collected tests: they stay, and each round would walk them."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the collector have them at the end."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
