@@ -1,5 +1,6 @@
 """What every test gets: a fixed seed, the default dtype as it was, no window, and the native kernels if it asks."""
 
+import gc
 import os
 import random
 import shutil
@@ -11,9 +12,26 @@ import pytest
 import torch
 
 from odernn.engines import native
+from tests import pairs
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests that `tests.pairs.crossed` marks their rows."""
+    pairs.parametrise(metafunc)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and the collected tests: they stay, and each round would walk them."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the collector have them at the end."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,8 @@ def test_with_strength_one_every_level_is_there() -> None:
 
 def rows_of(*arguments: Any, **options: Any) -> dict[tuple[Any, ...], list[str]]:
     """The rows of `crossed` with the names of their marks."""
-    _, rows = crossed(*arguments, **options).args
+    _, few, rest = crossed(*arguments, **options).args
+    rows = few + rest()
     assert len({row.id for row in rows}) == len(rows)
     return {row.values: [mark.name for mark in row.marks] for row in rows}
 

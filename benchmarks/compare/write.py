@@ -13,7 +13,7 @@ from benchmarks.compare.document import Document, Drawing, Rendered, Section, Ta
 from benchmarks.compare.page import to_html
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.markdown import markdown_table
-from benchmarks.support.plotting import to_png, to_svg
+from benchmarks.support.plotting import to_png_and_svg
 
 NAME = "comparison"
 WIDEST = 22
@@ -40,9 +40,7 @@ def write_document(folder: Path, document: Document) -> list[Path]:
 
 
 def _render(drawing: Drawing) -> Rendered:
-    png = to_png(drawing.figure)
-    drawing.figure.set_layout_engine("none")  # it has done its work, which is most of the time that drawing takes
-    return Rendered(png, to_svg(drawing.figure))
+    return Rendered(*to_png_and_svg(drawing.figure))
 
 
 def _write(path: Path, content: bytes) -> None:
