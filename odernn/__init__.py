@@ -31,6 +31,7 @@ from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
 from .modules.antisymmetric_rnn import AntisymmetricRNN
+from .modules.sequence_network import ODERecurrence, SequenceNetwork
 from .modules.stacked import StackedODERNN
 from .modules.stacked_state import StackedState
 from .modules.stacked_stream import StackedStream
@@ -68,10 +69,12 @@ __all__ = [
     "LinearHold",
     "LipschitzField",
     "NoisyField",
+    "ODERecurrence",
     "OscillatorField",
     "PartitionedField",
     "RecurrentState",
     "SemilinearField",
+    "SequenceNetwork",
     "SkewSymmetric",
     "StackedODERNN",
     "StackedState",

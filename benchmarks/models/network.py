@@ -7,42 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.models.baselines import Baseline
 from benchmarks.objectives import Objective, ReadFrom
 from benchmarks.settings.types import BaselineSettings, ODESettings
 from benchmarks.support.errors import UserError
-from odernn import FIELDS, ODERNN, VectorField
+from odernn import FIELDS, ODERNN, ODERecurrence, SequenceNetwork, VectorField
+from odernn.modules.sequence_network import visible_size
 from solvers import SOLVERS
-
-
-class ODERecurrence(nn.Module):
-    """An ODERNN of which the last state is wanted, or the trajectory."""
-
-    def __init__(self, rnn: ODERNN, read_from: ReadFrom) -> None:
-        super().__init__()
-        self.rnn = rnn
-        self.read_from: ReadFrom = read_from
-
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time hidden"]:
-        """The state after the last sample, or after each."""
-        trajectory, y_n = self.rnn(x, save=self.read_from)
-        return y_n[0] if trajectory is None else trajectory
-
-
-class SequenceNetwork(nn.Module):
-    """A recurrent part and one linear layer on its state: the paper's head (its sec. 5)."""
-
-    def __init__(self, recurrent: ODERecurrence | Baseline, hidden_size: int, output_size: int) -> None:
-        super().__init__()
-        self.recurrent = recurrent
-        self.readout = nn.Linear(hidden_size, output_size)
-
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
-        """The output of the last state, or of each."""
-        return self.readout(self.recurrent(x))
 
 
 def build_network(
@@ -56,12 +29,39 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         recurrent = _recurrent(settings, input_size, objective.read_from)
-        return SequenceNetwork(recurrent, settings.hidden_size, objective.output_size)
+        features = recurrent.visible_size if isinstance(recurrent, ODERecurrence) else settings.hidden_size
+        return SequenceNetwork(recurrent, features, objective.output_size)
 
 
 def count_parameters(module: nn.Module) -> int:
     """How many numbers are trained."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def input_sizes(settings: ODESettings, input_size: int) -> list[int]:
+    """The features that each layer sees, lowest first."""
+    above = visible_size(settings.hidden_size, settings.visible)
+    return [input_size] + [above] * (settings.layers - 1)
+
+
+def field_arguments(settings: ODESettings) -> dict[str, Any]:
+    """What the field is made with beside its sizes.
+
+    Raises:
+        ValueError: the field does not take one of them.
+    """
+    make = _named("model.field", settings.field, FIELDS)
+    asked = {"sigma_w": settings.sigma_w, "sigma_v": settings.sigma_v, "damping": settings.damping}
+    given = {key: value for key, value in asked.items() if value is not None}
+    known = inspect.signature(make).parameters.keys()
+    unknown = given.keys() - known
+    if unknown:
+        raise ValueError(f"the field {settings.field!r} has no `{min(unknown)}`; set `model.{min(unknown)}` to null")
+    if settings.frequencies is not None:
+        if "frequency_unit" not in known:
+            raise ValueError(f"the field {settings.field!r} has no frequencies; set `model.frequencies` to null")
+        given |= _frequencies(settings.frequencies, settings.dt)
+    return given | _options(settings, known, given)
 
 
 def _recurrent(
@@ -70,7 +70,8 @@ def _recurrent(
     try:
         if isinstance(settings, BaselineSettings):
             return Baseline(settings, input_size, read_from)
-        return ODERecurrence(_ode_rnn(settings, input_size), read_from)
+        rnn, *upper = (_ode_rnn(settings, size) for size in input_sizes(settings, input_size))
+        return ODERecurrence(rnn, read_from, upper=upper, visible=settings.visible)
     except (TypeError, ValueError) as error:
         raise UserError(f"the settings `model` make no network: {error}") from error
 
@@ -89,18 +90,19 @@ def _ode_rnn(settings: ODESettings, input_size: int) -> ODERNN:
 
 
 def _field(settings: ODESettings, input_size: int) -> VectorField:
-    make = _named("model.field", settings.field, FIELDS)
-    asked = {"sigma_w": settings.sigma_w, "sigma_v": settings.sigma_v, "damping": settings.damping}
-    given = {key: value for key, value in asked.items() if value is not None}
-    known = inspect.signature(make).parameters.keys()
-    unknown = given.keys() - known
-    if unknown:
-        raise ValueError(f"the field {settings.field!r} has no `{min(unknown)}`; set `model.{min(unknown)}` to null")
-    if settings.frequencies is not None:
-        if "frequency_unit" not in known:
-            raise ValueError(f"the field {settings.field!r} has no frequencies; set `model.frequencies` to null")
-        given |= _frequencies(settings.frequencies, settings.dt)
-    return make(input_size, settings.hidden_size, **given)
+    arguments = field_arguments(settings)
+    return FIELDS[settings.field](input_size, settings.hidden_size, **arguments)
+
+
+def _options(settings: ODESettings, known: Mapping[str, Any] | Any, given: Mapping[str, Any]) -> dict[str, float]:
+    """The further arguments of the field, which have no option of their own."""
+    options = dict(settings.options or {})
+    reserved = {"input_size", "hidden_size", "device", "dtype", "sigma_w", "sigma_v", "damping", *given}
+    for name in options:
+        if name not in known or name in reserved:
+            others = ", ".join(sorted(set(known) - reserved)) or "none"
+            raise ValueError(f"`model.options` has {name!r}; the field {settings.field!r} takes there {others}")
+    return options
 
 
 def _frequencies(ends: tuple[float, float], dt: float) -> dict[str, float]:

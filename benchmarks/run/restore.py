@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.models.network import SequenceNetwork, build_network
+from benchmarks.models.network import build_network
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.spec import RunSpec, make_task, read_data
@@ -18,6 +18,7 @@ from benchmarks.settings.parser import read_yaml
 from benchmarks.settings.types import SECTIONS, BaselineSettings, ODESettings, Settings, with_defaults
 from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS, Task
+from odernn import SequenceNetwork
 
 START, LAST, BEST = "at the start", "last epoch", "best epoch"
 

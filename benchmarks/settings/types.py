@@ -32,6 +32,10 @@ class ODESettings:
             a field that has none.
         frequencies: of an oscillator bank, the lowest and the highest at the start, in radians a sample, which is also
             the unit that they are learned in; null for a field that has none.
+        options: further arguments of the field by name, such as coRNN's gamma and epsilon; null for none.
+        layers: such networks upon each other; each has its own weights, and a readout sees the last.
+        visible: what the next layer and the readout see of a state: all of it ("state"), or its "first-half", which
+            are the positions of coRNN, UnICORNN and LEM, as in their papers.
     """
 
     field: str
@@ -46,6 +50,9 @@ class ODESettings:
     sigma_v: NonNegativeFloat
     damping: NonNegativeFloat | None = None
     frequencies: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
+    options: dict[str, float] | None = None
+    layers: PositiveInt = 1
+    visible: Literal["state", "first-half"] = "state"
 
 
 @dataclass(frozen=True)
