@@ -7,7 +7,19 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmarks.commands import compare, figures, memory, report, reproduce, search, show, speed, train, twins
+from benchmarks.commands import (
+    compare,
+    figures,
+    memory,
+    report,
+    reproduce,
+    robustness,
+    search,
+    show,
+    speed,
+    train,
+    twins,
+)
 from benchmarks.commands.command import Command
 from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
 from benchmarks.support.terminal import abandon_stdout
@@ -21,6 +33,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "show": Command(show.SUMMARY, show.main),
         "figures": Command(figures.SUMMARY, figures.main),
         "compare": Command(compare.SUMMARY, compare.main),
+        "robustness": Command(robustness.SUMMARY, robustness.main),
         "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),

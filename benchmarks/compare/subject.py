@@ -102,7 +102,7 @@ def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, se
         UserError: there is no such run, it has not ended, it diverged, it trained no vector field, or its files or its
             data cannot be read.
     """
-    run = _read_ended(path, data_dir)
+    run = read_ended(path, data_dir)
     network = run.networks[BEST]
     available = getattr(run.task.splits, part)
     rows = range(min(sequences, len(available)))
@@ -112,14 +112,19 @@ def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, se
     return Subject(run, result, _layer(run, network), network.readout, part, count, x)
 
 
-def _read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
+def read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
+    """The run in a folder, which must have ended, and not by diverging.
+
+    Raises:
+        UserError: it has not, there is none, or its files or its data cannot be read.
+    """
     if not path.is_dir():
         raise UserError(f"`run` is {path}, and there is no such folder; name the folder of a run, or its <task>/<row>")
     result = path / "result.json"
     if (path / "config.yaml").exists() and not result.exists():
-        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train`, then compare")
+        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train` first")
     if result.exists() and (failure := read_result(result).failure) is not None:
-        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights to compare")
+        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights")
     return restore(path, data_dir, "run")
 
 
