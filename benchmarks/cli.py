@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from benchmarks.commands import (
     compare,
+    export,
     figures,
     memory,
     report,
@@ -34,6 +35,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "figures": Command(figures.SUMMARY, figures.main),
         "compare": Command(compare.SUMMARY, compare.main),
         "robustness": Command(robustness.SUMMARY, robustness.main),
+        "export": Command(export.SUMMARY, export.main),
         "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),

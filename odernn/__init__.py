@@ -36,6 +36,7 @@ from .modules.stacked import StackedODERNN
 from .modules.stacked_state import StackedState
 from .modules.stacked_stream import StackedStream
 from .modules.torch_cells import GRURNN, ElmanRNN, from_torch
+from .zoo.load import PretrainedNetwork, list_pretrained, pretrained
 
 __all__ = [
     "ADJOINTS",
@@ -72,6 +73,7 @@ __all__ = [
     "ODERecurrence",
     "OscillatorField",
     "PartitionedField",
+    "PretrainedNetwork",
     "RecurrentState",
     "SemilinearField",
     "SequenceNetwork",
@@ -87,4 +89,6 @@ __all__ = [
     "VectorField",
     "ZeroOrderHold",
     "from_torch",
+    "list_pretrained",
+    "pretrained",
 ]

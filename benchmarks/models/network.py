@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from benchmarks.models.baselines import Baseline
-from benchmarks.objectives import Objective, ReadFrom
+from benchmarks.objectives import Objective
 from benchmarks.settings.types import BaselineSettings, ODESettings
 from benchmarks.support.errors import UserError
-from odernn import FIELDS, ODERNN, ODERecurrence, SequenceNetwork, VectorField
-from odernn.modules.sequence_network import visible_size
+from odernn import FIELDS, SequenceNetwork
+from odernn.zoo.spec import NetworkSpec
 from solvers import SOLVERS
 
 
@@ -28,9 +28,10 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        recurrent = _recurrent(settings, input_size, objective.read_from)
-        features = recurrent.visible_size if isinstance(recurrent, ODERecurrence) else settings.hidden_size
-        return SequenceNetwork(recurrent, features, objective.output_size)
+        try:
+            return _network(settings, input_size, objective)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the settings `model` make no network: {error}") from error
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -38,13 +39,38 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def input_sizes(settings: ODESettings, input_size: int) -> list[int]:
-    """The features that each layer sees, lowest first."""
-    above = visible_size(settings.hidden_size, settings.visible)
-    return [input_size] + [above] * (settings.layers - 1)
+def network_spec(settings: ODESettings, input_size: int, objective: Objective) -> NetworkSpec:
+    """The network of a run by names and numbers.
+
+    Raises:
+        ValueError: the field does not take one of its settings.
+    """
+    return NetworkSpec(
+        field=settings.field,
+        arguments=_field_arguments(settings),
+        input_size=input_size,
+        hidden_size=settings.hidden_size,
+        output_size=objective.output_size,
+        solver=settings.solver,
+        dt=settings.dt,
+        substeps=settings.substeps,
+        hold=settings.hold,
+        layers=settings.layers,
+        visible=settings.visible,
+        read_from=objective.read_from,
+    )
 
 
-def field_arguments(settings: ODESettings) -> dict[str, Any]:
+def _network(settings: ODESettings | BaselineSettings, input_size: int, objective: Objective) -> SequenceNetwork:
+    if isinstance(settings, BaselineSettings):
+        layer = Baseline(settings, input_size, objective.read_from)
+        return SequenceNetwork(layer, settings.hidden_size, objective.output_size)
+    _named("model.solver", settings.solver, SOLVERS)
+    spec = network_spec(settings, input_size, objective)
+    return spec.build(adjoint=settings.adjoint, engine=settings.engine)  # pyright: ignore[reportArgumentType]
+
+
+def _field_arguments(settings: ODESettings) -> dict[str, Any]:
     """What the field is made with beside its sizes.
 
     Raises:
@@ -62,36 +88,6 @@ def field_arguments(settings: ODESettings) -> dict[str, Any]:
             raise ValueError(f"the field {settings.field!r} has no frequencies; set `model.frequencies` to null")
         given |= _frequencies(settings.frequencies, settings.dt)
     return given | _options(settings, known, given)
-
-
-def _recurrent(
-    settings: ODESettings | BaselineSettings, input_size: int, read_from: ReadFrom
-) -> ODERecurrence | Baseline:
-    try:
-        if isinstance(settings, BaselineSettings):
-            return Baseline(settings, input_size, read_from)
-        rnn, *upper = (_ode_rnn(settings, size) for size in input_sizes(settings, input_size))
-        return ODERecurrence(rnn, read_from, upper=upper, visible=settings.visible)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the settings `model` make no network: {error}") from error
-
-
-def _ode_rnn(settings: ODESettings, input_size: int) -> ODERNN:
-    return ODERNN(
-        _field(settings, input_size),
-        _named("model.solver", settings.solver, SOLVERS)(),
-        dt=settings.dt,
-        substeps=settings.substeps,
-        hold=settings.hold,
-        adjoint=settings.adjoint,
-        engine=settings.engine,  # pyright: ignore[reportArgumentType] - the layer checks it
-        batch_first=True,
-    )
-
-
-def _field(settings: ODESettings, input_size: int) -> VectorField:
-    arguments = field_arguments(settings)
-    return FIELDS[settings.field](input_size, settings.hidden_size, **arguments)
 
 
 def _options(settings: ODESettings, known: Mapping[str, Any] | Any, given: Mapping[str, Any]) -> dict[str, float]:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from benchmarks.report.schema import SchemaError, read_as
 from benchmarks.robustness.suite import Suite
 from benchmarks.support.atomic import write_text
 from benchmarks.support.errors import UserError
+from odernn.zoo.schema import SchemaError, read_as
 
 FILE = "accuracies.json"
 

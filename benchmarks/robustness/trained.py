@@ -14,13 +14,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from benchmarks.compare.subject import read_ended
-from benchmarks.objectives import Classification
 from benchmarks.report.result import RunResult, read_result
 from benchmarks.run.restore import BEST, RestoredRun
 from benchmarks.support.errors import UserError
-from benchmarks.tasks import Task
 from benchmarks.tasks.images import ImageSequences, Scale
-from benchmarks.tasks.samples import FirstSamples, Samples
+from benchmarks.tasks.pixels import pixel_order, sequences_of_test
 from odernn import SequenceNetwork
 
 CHUNK = 250
@@ -104,7 +102,7 @@ def read_trained(path: Path, data_dir: Path | None, limit: int | None) -> Traine
     sequences = _sequences(run)
     count = len(run.task.splits.test) if limit is None else min(limit, len(run.task.splits.test))
     network = run.networks[BEST].eval().requires_grad_(False)
-    images = Images(sequences, count, _order(run.task))
+    images = Images(sequences, count, pixel_order(run.task))
     return Trained(run, read_result(run.folder.result), network, images, digest_of(run, network))
 
 
@@ -125,19 +123,10 @@ def check_distinct(trained: Sequence[Trained]) -> None:
 
 
 def _sequences(run: RestoredRun) -> ImageSequences:
-    samples: Samples = run.task.splits.test
-    while isinstance(samples, FirstSamples):
-        samples = samples.samples
-    objective = run.task.objective
-    reads_end = isinstance(objective, Classification) and objective.read_from == "end"
-    if isinstance(samples, ImageSequences) and reads_end:
-        return samples
-    raise UserError(
-        f"`run` is {run.folder.path}, of the task {run.task.name}; the suite perturbs images that are read pixel by "
-        "pixel and classified, such as those of digits, smnist, pmnist and pixel-cifar"
-    )
-
-
-def _order(task: Task) -> Int64[Tensor, " time"] | None:
-    order = getattr(task, "order", None)
-    return order if isinstance(order, Tensor) else None
+    sequences = sequences_of_test(run.task)
+    if sequences is None:
+        raise UserError(
+            f"`run` is {run.folder.path}, of the task {run.task.name}; the suite perturbs images that are read pixel "
+            "by pixel and classified, such as those of digits, smnist, pmnist and pixel-cifar"
+        )
+    return sequences
