@@ -15,7 +15,7 @@ from benchmarks.run.folder import RunFolder
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import RunName
 from benchmarks.settings.parser import read_yaml
-from benchmarks.settings.types import SECTIONS, BaselineSettings, ODESettings, Settings, with_defaults
+from benchmarks.settings.types import Settings, settings_from
 from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS, Task
 from odernn import SequenceNetwork
@@ -65,12 +65,20 @@ def restore(path: Path, data_dir: Path | None, option: str = "--run") -> Restore
         raise UserError(f"`{option}` is {path}, which holds no {folder.checkpoint.name}: no epoch of it has ended yet")
     settings = _read_settings(folder.config)
     spec = RunSpec(RunName(_task_name(path, option), path.resolve().parent.name), settings, path, data_dir)
-    checkpoint = AtomicCheckpointIO().load_checkpoint(folder.checkpoint)
     task = make_task(spec)
-    weights = _weights(checkpoint, folder.checkpoint)
-    networks = {moment: _network(settings, task, found, folder.checkpoint) for moment, found in weights.items()}
+    networks = read_networks(settings, task, folder.checkpoint)
     read_data(task)
     return RestoredRun(folder, spec.name, settings, task, networks)
+
+
+def read_networks(settings: Settings, task: Task, checkpoint: Path) -> dict[str, SequenceNetwork]:
+    """The networks in a checkpoint, by the moment of the training.
+
+    Raises:
+        UserError: it is damaged, holds no best weights, or weights that do not fit the settings.
+    """
+    weights = _weights(AtomicCheckpointIO().load_checkpoint(checkpoint), checkpoint)
+    return {moment: _network(settings, task, found, checkpoint) for moment, found in weights.items()}
 
 
 def _task_name(path: Path, option: str) -> str:
@@ -84,19 +92,8 @@ def _task_name(path: Path, option: str) -> str:
 
 def _read_settings(path: Path) -> Settings:
     """The settings that a run wrote."""
-    plain = with_defaults(read_yaml(path))
     try:
-        model = plain["model"]
-        kind = BaselineSettings if "kind" in model else ODESettings
-        parts: dict[str, Any] = {name: section(**plain[name]) for name, section in SECTIONS.items()}
-        return Settings(
-            title=plain["title"],
-            epochs=plain["epochs"],
-            seed=plain["seed"],
-            task=plain["task"],
-            model=kind(**model),
-            **parts,
-        )
+        return settings_from(read_yaml(path))
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is of another version of this program: {error}") from error
 

@@ -196,6 +196,26 @@ class Settings:
         return asdict(self)
 
 
+def settings_from(stored: dict[str, Any]) -> Settings:
+    """The settings that a run wrote down, completed by the defaults of options that were added since.
+
+    Raises:
+        KeyError, TypeError: an option is missing or unknown.
+    """
+    plain = with_defaults(stored)
+    model = plain["model"]
+    kind = BaselineSettings if "kind" in model else ODESettings
+    parts: dict[str, Any] = {name: section(**plain[name]) for name, section in SECTIONS.items()}
+    return Settings(
+        title=plain["title"],
+        epochs=plain["epochs"],
+        seed=plain["seed"],
+        task=plain["task"],
+        model=kind(**model),
+        **parts,
+    )
+
+
 def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as dictionaries, completed by the options that have a default in their type."""
     model = settings.get("model", {})
