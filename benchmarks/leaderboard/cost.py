@@ -20,15 +20,16 @@ class Cost:
     """The cost of a forward pass over one sequence.
 
     Attributes:
-        evaluations: of the vector fields; of a network of torch its updates. None where the solver iterates, so that
+        evaluations: of the vector fields, half a one where a half of the state moves; of a network of torch its updates.
+            None where the solver iterates, so that
             they differ from input to input.
         flop: two for each entry of a matrix that is not zero by construction, each time a vector is multiplied by it.
             Elementwise operations do not count. None where the evaluations are, or where the field does not say its
             matrix.
     """
 
-    evaluations: int | None
-    flop: int | None
+    evaluations: float | None
+    flop: float | None
 
 
 @torch.no_grad()
@@ -78,6 +79,6 @@ def _entries(matrix: Tensor) -> int:
     return int(torch.count_nonzero(matrix))
 
 
-def _times(length: int, values: list[int | None], more: int = 0) -> int | None:
+def _times(length: int, values: list[float | None], more: int = 0) -> float | None:
     known = [value for value in values if value is not None]
     return length * sum(known) + more if len(known) == len(values) else None

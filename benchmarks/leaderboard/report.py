@@ -119,10 +119,11 @@ def _work() -> list[_Shown]:
             Column(
                 "evaluations",
                 "evaluations",
-                "Of the vector fields in a forward pass over one sequence; of torch's layers, updates.",
+                "Of the vector fields in a forward pass over one sequence, half a one where a half of the state moves; of "
+                "torch's layers, updates.",
                 brief="evaluations",
             ),
-            lambda entry: _count(entry.cost.evaluations),
+            lambda entry: number(entry.cost.evaluations, ",.10g"),
         ),
         _Shown(
             Column(
@@ -162,10 +163,6 @@ def _scaled(entry: Entry, value: float) -> Cell:
 def _seconds(entry: Entry) -> Cell:
     seconds = statistics.fmean(result.seconds.training for result in entry.results)
     return Cell(seconds, format_seconds(seconds))
-
-
-def _count(value: int | None) -> Cell:
-    return Cell(None, NONE) if value is None else whole(value)
 
 
 def _refused(board: Board) -> Table:
