@@ -20,9 +20,8 @@ class Cost:
     """The cost of a forward pass over one sequence.
 
     Attributes:
-        evaluations: of the vector fields, half a one where a half of the state moves; of a network of torch its updates.
-            None where the solver iterates, so that
-            they differ from input to input.
+        evaluations: of the vector fields, half a one where half of the state moves; of a network of torch its updates.
+            None where the solver iterates, so that they differ from input to input.
         flop: two for each entry of a matrix that is not zero by construction, each time a vector is multiplied by it.
             Elementwise operations do not count. None where the evaluations are, or where the field does not say its
             matrix.

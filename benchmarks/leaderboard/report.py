@@ -119,8 +119,8 @@ def _work() -> list[_Shown]:
             Column(
                 "evaluations",
                 "evaluations",
-                "Of the vector fields in a forward pass over one sequence, half a one where a half of the state moves; of "
-                "torch's layers, updates.",
+                "Of the vector fields in a forward pass over one sequence, half a one where half of the state moves; "
+                "of torch's layers, updates.",
                 brief="evaluations",
             ),
             lambda entry: number(entry.cost.evaluations, ",.10g"),
