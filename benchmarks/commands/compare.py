@@ -10,7 +10,6 @@ from typing import get_args
 
 from benchmarks.commands.arguments import count, counts, make_folder, unwritable
 from benchmarks.compare import same_cost, same_weights
-from benchmarks.compare.lookup import folder_of
 from benchmarks.compare.measure import compare
 from benchmarks.compare.plan import MODES
 from benchmarks.compare.schemes import DEFAULT, SUBSTEPS, choose, refusal_of, solver_names
@@ -20,6 +19,7 @@ from benchmarks.pages.document import Document
 from benchmarks.pages.origin import origin
 from benchmarks.pages.write import show_document, write_document
 from benchmarks.run.budget import BUDGETS, budget_options
+from benchmarks.run.lookup import folder_of
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import find_run
 from benchmarks.settings.parser import read_settings
@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _same_weights(args: argparse.Namespace, argv: Sequence[str]) -> int:
     names, source = solver_names(args.solvers), origin("compare", argv)
-    folder = folder_of(args.run, args.out, args.seed)
+    folder = folder_of(args.run, args.out, args.seed, ", or ask for `--train`")
     subject = read_subject(folder, args.data, args.part, args.samples, args.sequences)
     write = args.write or folder / "compare"
     make_folder(write)

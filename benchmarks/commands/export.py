@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.commands.arguments import unwritable
-from benchmarks.compare.lookup import folder_of
-from benchmarks.compare.subject import read_ended
 from benchmarks.run.export import export
+from benchmarks.run.lookup import folder_of
+from benchmarks.run.restore import read_ended
 from benchmarks.support.errors import OK
 
 SUMMARY = "write a trained run's network as files that odernn.pretrained loads"

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.commands.arguments import count, counts, make_folder, unwritable
-from benchmarks.compare.lookup import folder_of
 from benchmarks.compare.schemes import solver_names
 from benchmarks.pages.origin import origin
 from benchmarks.pages.write import show_document, write_document
@@ -17,6 +16,7 @@ from benchmarks.robustness.report import document_of
 from benchmarks.robustness.store import Store
 from benchmarks.robustness.suite import SUITE
 from benchmarks.robustness.trained import check_distinct, read_trained
+from benchmarks.run.lookup import folder_of
 from benchmarks.support.errors import OK
 from benchmarks.support.threads import threads
 

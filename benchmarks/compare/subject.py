@@ -16,7 +16,7 @@ from benchmarks.models.baselines import Baseline
 from benchmarks.models.means import RunningMeans
 from benchmarks.objectives import Batch, Objective
 from benchmarks.report.result import RunResult, read_result
-from benchmarks.run.restore import BEST, RestoredRun, restore
+from benchmarks.run.restore import BEST, RestoredRun, read_ended
 from benchmarks.settings.types import ODESettings
 from benchmarks.support.errors import UserError
 from benchmarks.tasks.samples import Part
@@ -110,22 +110,6 @@ def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, se
     count = min(samples, len(available))
     result = read_result(run.folder.result)
     return Subject(run, result, _layer(run, network), network.readout, part, count, x)
-
-
-def read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
-    """The run in a folder, which must have ended, and not by diverging.
-
-    Raises:
-        UserError: it has not, there is none, or its files or its data cannot be read.
-    """
-    if not path.is_dir():
-        raise UserError(f"`run` is {path}, and there is no such folder; name the folder of a run, or its <task>/<row>")
-    result = path / "result.json"
-    if (path / "config.yaml").exists() and not result.exists():
-        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train` first")
-    if result.exists() and (failure := read_result(result).failure) is not None:
-        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights")
-    return restore(path, data_dir, "run")
 
 
 def _layer(run: RestoredRun, network: SequenceNetwork) -> ODERecurrence:

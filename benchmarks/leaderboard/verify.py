@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +32,7 @@ PUBLISHED: Mapping[str, str] = MappingProxyType(
 """The checksum of each published data file."""
 
 
+@dataclass(frozen=True, eq=False)
 class Verified:
     """A result that was checked, with the network that its settings make, untrained.
 
@@ -42,12 +44,11 @@ class Verified:
         network: the network.
     """
 
-    def __init__(self, path: Path, result: RunResult, settings: Settings, task: Task, network: SequenceNetwork) -> None:
-        self.path = path
-        self.result = result
-        self.settings = settings
-        self.task = task
-        self.network = network
+    path: Path
+    result: RunResult
+    settings: Settings
+    task: Task
+    network: SequenceNetwork
 
 
 def verify(path: Path) -> Verified:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -90,10 +90,10 @@ def _field_arguments(settings: ODESettings) -> dict[str, Any]:
     return given | _options(settings, known, given)
 
 
-def _options(settings: ODESettings, known: Mapping[str, Any] | Any, given: Mapping[str, Any]) -> dict[str, float]:
+def _options(settings: ODESettings, known: Collection[str], given: Collection[str]) -> dict[str, float]:
     """The further arguments of the field, which have no option of their own."""
     options = dict(settings.options or {})
-    reserved = {"input_size", "hidden_size", "device", "dtype", "sigma_w", "sigma_v", "damping", *given}
+    reserved = {"input_size", "hidden_size", "device", "dtype", "bias", "sigma_w", "sigma_v", "damping", *given}
     for name in options:
         if name not in known or name in reserved:
             others = ", ".join(sorted(set(known) - reserved)) or "none"

@@ -49,7 +49,7 @@ def _noise(images: Images, suite: Suite, perturbation: Perturbation, level: floa
     """Noise drawn in the order of the scanline, for a whole chunk: the same whatever the network reads first."""
 
     def change(chunk: Chunk) -> Pixels:
-        seed = noise_seed(suite, perturbation.kind, level, draw, chunk.index)
+        seed = noise_seed(suite, perturbation.kind, level, draw, chunk.number)
         return perturb(perturbation.kind, chunk.pixels, level, seed, rows=CHUNK, order=images.order)
 
     return change

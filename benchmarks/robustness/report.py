@@ -116,6 +116,7 @@ def _facts(found: Robustness) -> dict[str, str]:
     return {
         "suite": f"{suite.title}: {suite.draws} draws of each random perturbation, one of an adversarial one; "
         f"projected gradient descent with {suite.pgd_steps} steps of {suite.pgd_share:g} of the level",
+        "counted as wrong": "an output that is not finite, as of a scheme that is unstable at the network's modes",
         "levels": "this suite's own; docs/robustness.md says what of the published protocol is unverified",
         **{label: _about(trained) for label, trained in runs.items()},
     }

@@ -13,9 +13,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from benchmarks.compare.subject import read_ended
 from benchmarks.report.result import RunResult, read_result
-from benchmarks.run.restore import BEST, RestoredRun
+from benchmarks.run.restore import BEST, RestoredRun, read_ended
 from benchmarks.support.errors import UserError
 from benchmarks.tasks.images import ImageSequences, Scale
 from benchmarks.tasks.pixels import pixel_order, sequences_of_test
@@ -29,12 +28,12 @@ class Chunk(NamedTuple):
     """Some images.
 
     Attributes:
-        index: of the chunk, from 0.
+        number: of the chunk, from 0.
         pixels: from 0 to 1, as the network reads them.
         labels: what they show.
     """
 
-    index: int
+    number: int
     pixels: Float[Tensor, "batch time channel"]
     labels: Int64[Tensor, " batch"]
 
@@ -56,9 +55,9 @@ class Images:
     def chunks(self) -> Iterator[Chunk]:
         """The images, chunk by chunk."""
         scale = self.sequences.scale
-        for index, first in enumerate(range(0, self.count, CHUNK)):
+        for number, first in enumerate(range(0, self.count, CHUNK)):
             rows = slice(first, min(first + CHUNK, self.count))
-            yield Chunk(index, self.sequences.pixels[rows] / torch.tensor(scale.maximum), self.sequences.labels[rows])
+            yield Chunk(number, self.sequences.pixels[rows] / torch.tensor(scale.maximum), self.sequences.labels[rows])
 
     def standardise(self, pixels: Float[Tensor, "batch time channel"]) -> Float[Tensor, "batch time channel"]:
         """What the network is given for pixels."""

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from benchmarks.models.network import build_network
+from benchmarks.report.result import read_result
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.spec import RunSpec, make_task, read_data
@@ -69,6 +70,22 @@ def restore(path: Path, data_dir: Path | None, option: str = "--run") -> Restore
     networks = read_networks(settings, task, folder.checkpoint)
     read_data(task)
     return RestoredRun(folder, spec.name, settings, task, networks)
+
+
+def read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
+    """The run in a folder, which must have ended, and not by diverging.
+
+    Raises:
+        UserError: it has not, there is none, or its files or its data cannot be read.
+    """
+    if not path.is_dir():
+        raise UserError(f"`run` is {path}, and there is no such folder; name the folder of a run, or its <task>/<row>")
+    result = RunFolder(path).result
+    if RunFolder(path).config.exists() and not result.exists():
+        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train` first")
+    if result.exists() and (failure := read_result(result).failure) is not None:
+        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights")
+    return restore(path, data_dir, "run")
 
 
 def read_networks(settings: Settings, task: Task, checkpoint: Path) -> dict[str, SequenceNetwork]:

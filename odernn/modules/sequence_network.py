@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -108,14 +109,12 @@ def all_finite(network: nn.Module) -> bool:
 
 
 def _check_layers(layers: Sequence[ODERNN], visible: Visible) -> None:
-    width = layers[0].field.input_size if isinstance(layers[0], ODERNN) else 0
     for k, rnn in enumerate(layers):
         if not isinstance(rnn, ODERNN) or not rnn.batch_first:
             raise TypeError(f"layer {k} is {rnn!r}; give an ODERNN with batch_first=True")
-        if rnn.field.input_size != width:
-            raise ValueError(f"the field of layer {k} takes {rnn.field.input_size} features and sees {width}")
         if visible == "first-half" and rnn.field.hidden_size % 2:
-            raise ValueError(
-                f"`visible` is 'first-half' and layer {k} has {rnn.field.hidden_size} units, an odd number"
-            )
-        width = visible_size(rnn.field.hidden_size, visible)
+            raise ValueError(f"`visible` is 'first-half'; layer {k} has {rnn.field.hidden_size} units, an odd number")
+    for k, (below, rnn) in enumerate(pairwise(layers), start=1):
+        seen = visible_size(below.field.hidden_size, visible)
+        if rnn.field.input_size != seen:
+            raise ValueError(f"the field of layer {k} takes {rnn.field.input_size} features and sees {seen}")
