@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from benchmarks.commands import (
+    budgets,
     compare,
     export,
     figures,
@@ -41,6 +42,7 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),
+        "budgets": Command(budgets.SUMMARY, budgets.main),
     }
 )
 
@@ -64,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = [f"  {name:<10} {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<11} {command.summary}" for name, command in COMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Train recurrent networks that are ODE solvers, beside torch's own, on real data.",

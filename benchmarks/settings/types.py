@@ -24,7 +24,8 @@ class ODESettings:
         substeps: solver steps from one sample to the next.
         hold: the control between samples.
         adjoint: how gradients flow, by name.
-        engine: what executes it: torch, or native (C++ on the CPU; where that cannot be had, a warning and torch).
+        engine: what executes it: auto, torch, native (C++ on the CPU) or triton (CUDA devices); torch where the kernels
+            cannot be had.
         hidden_size: units.
         sigma_w: W ~ N(0, sigma_w^2 / units).
         sigma_v: V ~ N(0, sigma_v^2 / inputs).

@@ -71,8 +71,8 @@ class Stream:
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
-        if reason is not None and engine == "native":
-            warn_of_torch(reason)
+        if reason is not None and engine in ("native", "triton"):
+            warn_of_torch(engine, reason)
         self._policy: OnDivergence = on_divergence
         self._checks_input = check_input
         self._field = scheme.field
