@@ -14,7 +14,7 @@ ROOMS = ("solvers", "odernn", "benchmarks")
 # What a room may import beside the standard library and itself. None: whatever the extra `benchmarks` brings.
 ALLOWED = {
     "solvers": {"torch", "jaxtyping"},
-    "odernn": {"torch", "jaxtyping", "einops", "solvers"},
+    "odernn": {"torch", "jaxtyping", "einops", "safetensors", "solvers"},
     "benchmarks": None,
 }
 FORBIDDEN = {"solvers": set(), "odernn": set(), "benchmarks": {"tests"}}

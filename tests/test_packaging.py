@@ -72,7 +72,15 @@ def test_version_is_written_once(repository: Path) -> None:
 
 
 def test_requirements_of_the_wheel(project: dict) -> None:
-    assert names(project["dependencies"]) == {"torch", "einops", "jaxtyping", "ninja", "torchdiffeq", "torchsde"}
+    assert names(project["dependencies"]) == {
+        "torch",
+        "einops",
+        "jaxtyping",
+        "ninja",
+        "safetensors",
+        "torchdiffeq",
+        "torchsde",
+    }
     assert set(project["optional-dependencies"]) == {"benchmarks", "dev", "docs", "export", "triton"}
 
 

@@ -12,15 +12,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from benchmarks.models.baselines import Baseline
 from benchmarks.models.means import RunningMeans
-from benchmarks.models.network import ODERecurrence, SequenceNetwork
 from benchmarks.objectives import Batch, Objective
 from benchmarks.report.result import RunResult, read_result
-from benchmarks.run.restore import BEST, RestoredRun, restore
+from benchmarks.run.restore import BEST, RestoredRun, read_ended
 from benchmarks.settings.types import ODESettings
 from benchmarks.support.errors import UserError
 from benchmarks.tasks.samples import Part
-from odernn import ODERNN
+from odernn import ODERNN, ODERecurrence, SequenceNetwork
 
 BATCH = 250
 """Sequences that are scored at once."""
@@ -33,7 +33,7 @@ class Subject:
     Attributes:
         run: where it is from.
         result: what the run came to.
-        rnn: its recurrent layer, with the weights of the best epoch.
+        recurrence: its recurrent part, of one layer, with the weights of the best epoch.
         readout: its head.
         part: of the data.
         samples: how many of it.
@@ -42,11 +42,16 @@ class Subject:
 
     run: RestoredRun
     result: RunResult
-    rnn: ODERNN
+    recurrence: ODERecurrence
     readout: nn.Module
     part: Part
     samples: int
     x: Float[Tensor, "batch time input"]
+
+    @property
+    def rnn(self) -> ODERNN:
+        """Its recurrent layer."""
+        return self.recurrence.rnn
 
     @property
     def objective(self) -> Objective:
@@ -73,7 +78,7 @@ class Subject:
     @torch.no_grad()
     def score(self, rnn: ODERNN) -> dict[str, float] | None:
         """The loss and the metrics of the samples with `rnn` for the layer; None where they are not finite."""
-        recurrence, means = ODERecurrence(rnn, self.objective.read_from), RunningMeans()
+        recurrence, means = self.recurrence.with_layers([rnn]), RunningMeans()
         for batch in self.batches():
             output = self.readout(recurrence(batch.x.to(self.x)))
             if not bool(torch.isfinite(output).all()):
@@ -97,7 +102,7 @@ def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, se
         UserError: there is no such run, it has not ended, it diverged, it trained no vector field, or its files or its
             data cannot be read.
     """
-    run = _read_ended(path, data_dir)
+    run = read_ended(path, data_dir)
     network = run.networks[BEST]
     available = getattr(run.task.splits, part)
     rows = range(min(sequences, len(available)))
@@ -107,19 +112,12 @@ def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, se
     return Subject(run, result, _layer(run, network), network.readout, part, count, x)
 
 
-def _read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
-    if not path.is_dir():
-        raise UserError(f"`run` is {path}, and there is no such folder; name the folder of a run, or its <task>/<row>")
-    result = path / "result.json"
-    if (path / "config.yaml").exists() and not result.exists():
-        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train`, then compare")
-    if result.exists() and (failure := read_result(result).failure) is not None:
-        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights to compare")
-    return restore(path, data_dir, "run")
-
-
-def _layer(run: RestoredRun, network: SequenceNetwork) -> ODERNN:
-    if isinstance(network.recurrent, ODERecurrence):
-        return network.recurrent.rnn
-    name = type(network.recurrent.rnn).__name__
+def _layer(run: RestoredRun, network: SequenceNetwork) -> ODERecurrence:
+    part = network.recurrent
+    if isinstance(part, ODERecurrence):
+        if part.upper:
+            raise UserError(f"the run {run.title!r} trained {len(part.layers)} layers; a comparison takes one layer")
+        return part
+    assert isinstance(part, Baseline)
+    name = type(part.rnn).__name__
     raise UserError(f"the run {run.title!r} trained torch's {name}, which has no vector field for a solver to step")

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.compare.plan import FILE, Cost, Mode, Plan, label_folder, make_plan, read_plan, time_steps, write_plan
 from benchmarks.compare.schemes import LeftOut, Scheme, choose, refusal_of
 from benchmarks.figures.evaluations import evaluations_a_step
-from benchmarks.models.network import ODERecurrence, SequenceNetwork, build_network
+from benchmarks.models.network import build_network
 from benchmarks.report.result import RunResult, read_result
 from benchmarks.run.pool import run_all
 from benchmarks.run.spec import RunSpec, make_task, read_data
@@ -19,7 +19,7 @@ from benchmarks.settings.types import ODESettings, Settings
 from benchmarks.support.errors import UserError
 from benchmarks.support.threads import threads
 from benchmarks.tasks import Task
-from odernn import ODERNN
+from odernn import ODERNN, ODERecurrence, SequenceNetwork
 
 
 @dataclass(frozen=True)

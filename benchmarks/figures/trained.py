@@ -10,10 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.models.baselines import Baseline
-from benchmarks.models.network import ODERecurrence, SequenceNetwork
 from benchmarks.run.restore import BEST, restore
 from benchmarks.support.errors import UserError
-from odernn import ODERNN
+from odernn import ODERNN, ODERecurrence, SequenceNetwork
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,14 @@ def read_trained(path: Path, data_dir: Path | None, sequences: int) -> TrainedNe
     """The network of the run folder `path`, with `sequences` validation samples. Errors as `restore`."""
     run = restore(path, data_dir)
     x = run.task.splits.val.__getitems__(range(sequences)).x
-    return TrainedNetwork(run.title, {moment: _recurrent(network) for moment, network in run.networks.items()}, x)
+    return TrainedNetwork(
+        run.title, {moment: _recurrent(network, run.title) for moment, network in run.networks.items()}, x
+    )
 
 
-def _recurrent(network: SequenceNetwork) -> ODERNN | nn.Module:
+def _recurrent(network: SequenceNetwork, title: str) -> ODERNN | nn.Module:
     part = network.recurrent
     assert isinstance(part, ODERecurrence | Baseline)
+    if isinstance(part, ODERecurrence) and part.upper:
+        raise UserError(f"the run {title!r} trained {len(part.layers)} layers; the figures take one layer")
     return part.rnn

@@ -16,13 +16,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from benchmarks.models.averaging import make_average
 from benchmarks.models.clipping import clip_gradients
 from benchmarks.models.means import RunningMeans, masked_mean
-from benchmarks.models.network import SequenceNetwork
 from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import rate_function
 from benchmarks.models.together import diverging_together, processes, sum_over_processes
 from benchmarks.objectives import Batch, Objective
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import NonFiniteError
+from odernn import SequenceNetwork
 
 
 class Learner(L.LightningModule):

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from benchmarks.data.cifar10 import JPEG_COPY
 from benchmarks.objectives import OBJECTIVES, Objective
-from benchmarks.report.schema import SchemaError, read_as
 from benchmarks.support.atomic import write_text
 from benchmarks.support.errors import UserError
 from benchmarks.support.provenance import Commit, Machine
+from odernn.zoo.schema import SchemaError, read_as
 
 FILE = "result.json"
 

@@ -33,6 +33,10 @@ class ODESettings:
             a field that has none.
         frequencies: of an oscillator bank, the lowest and the highest at the start, in radians a sample, which is also
             the unit that they are learned in; null for a field that has none.
+        options: further arguments of the field by name, such as coRNN's gamma and epsilon; null for none.
+        layers: such networks upon each other; each has its own weights, and a readout sees the last.
+        visible: what the next layer and the readout see of a state: all of it ("state"), or its "first-half", which
+            are the positions of coRNN, UnICORNN and LEM, as in their papers.
     """
 
     field: str
@@ -47,6 +51,9 @@ class ODESettings:
     sigma_v: NonNegativeFloat
     damping: NonNegativeFloat | None = None
     frequencies: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
+    options: dict[str, float] | None = None
+    layers: PositiveInt = 1
+    visible: Literal["state", "first-half"] = "state"
 
 
 @dataclass(frozen=True)
@@ -188,6 +195,26 @@ class Settings:
     def plain(self) -> dict[str, Any]:
         """As dictionaries of numbers and strings."""
         return asdict(self)
+
+
+def settings_from(stored: dict[str, Any]) -> Settings:
+    """The settings that a run wrote down, completed by the defaults of options that were added since.
+
+    Raises:
+        KeyError, TypeError: an option is missing or unknown.
+    """
+    plain = with_defaults(stored)
+    model = plain["model"]
+    kind = BaselineSettings if "kind" in model else ODESettings
+    parts: dict[str, Any] = {name: section(**plain[name]) for name, section in SECTIONS.items()}
+    return Settings(
+        title=plain["title"],
+        epochs=plain["epochs"],
+        seed=plain["seed"],
+        task=plain["task"],
+        model=kind(**model),
+        **parts,
+    )
 
 
 def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:

@@ -248,3 +248,13 @@ def test_trial_of_a_live_process_is_left_to_it(tmp_path: Path, space: Path) -> N
     assert trials.take() is not None
     assert Trials(study, tmp_path / "study", 1, 60.0).take() is None
     assert trials.left() == 1
+
+
+def test_chosen_entries_of_a_mapping_stand_in_the_file(tmp_path: Path) -> None:
+    space = tmp_path / "space.yaml"
+    space.write_text("model.options: {choices: [{gamma: 2.5, epsilon: 0.25}]}\n")
+    asked = ["search", "digits/cornn-64", *SMALL, "--space", str(space), "--out", str(tmp_path)]
+    assert main([*asked, "--trials", "1", "--epochs", "1"]) == OK
+    best = yaml.safe_load((tmp_path / "digits" / "cornn-64" / "study" / "best.yaml").read_text())
+    assert best["model"]["options"] == {"gamma": 2.5, "epsilon": 0.25}
+    assert best["model"].keys() == read_settings(find_run("digits/cornn-64")).plain()["model"].keys()

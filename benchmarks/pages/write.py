@@ -1,4 +1,4 @@
-"""A comparison as files and in the terminal."""
+"""A document as files and in the terminal."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.compare.document import Document, Drawing, Rendered, Section, Table, to_csv, to_json
-from benchmarks.compare.page import to_html
+from benchmarks.pages.document import Document, Drawing, Rendered, Section, Table, to_csv, to_json
+from benchmarks.pages.page import to_html
 from benchmarks.support.atomic import write_atomically, write_text
 from benchmarks.support.markdown import markdown_table
 from benchmarks.support.plotting import to_png_and_svg
 
-NAME = "comparison"
 WIDEST = 22
 """Letters of a cell that a narrow terminal does not break."""
 
 
-def write_document(folder: Path, document: Document) -> list[Path]:
+def write_document(folder: Path, document: Document, name: str) -> list[Path]:
     """Writes the page, the Markdown, the numbers and the pictures, each whole or not at all; the page comes first.
+
+    Args:
+        folder: where they go.
+        document: what they say.
+        name: of the page, the Markdown and the JSON; tables and pictures have their own.
 
     Raises:
         OSError: the folder cannot be written to.
     """
     pictures = {drawing.name: _render(drawing) for drawing in document.drawings}
-    pages = [folder / f"{NAME}.{kind}" for kind in ("html", "md", "json")]
+    pages = [folder / f"{name}.{kind}" for kind in ("html", "md", "json")]
     texts = to_html(document, pictures), to_markdown(document), to_json(document)
     for path, text in zip(pages, texts, strict=True):
         write_text(path, text)

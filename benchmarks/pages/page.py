@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from benchmarks.compare.document import Document, Rendered
+from benchmarks.pages.document import Document, Rendered
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "page.js"

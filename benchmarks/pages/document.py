@@ -1,4 +1,4 @@
-"""What a comparison says, in parts that become a page, Markdown, CSV, JSON or lines in a terminal."""
+"""What a document says, in parts that become a page, Markdown, CSV, JSON or lines in a terminal."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A comparison.
+    """A whole of sections.
 
     Attributes:
         title: of the page.
