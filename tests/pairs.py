@@ -65,7 +65,7 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
 
     They are twice as many as all other tests, and each worker would make them to throw them away.
     """
-    left_out = "not full" in metafunc.config.getoption("markexpr")
+    left_out = "not full" in str(metafunc.config.getoption("markexpr"))
     for mark in metafunc.definition.iter_markers("crossed"):
         names, rows, rest = mark.args
         metafunc.parametrize(names, rows if left_out else rows + rest())
