@@ -63,7 +63,7 @@ def crossed(
 def parametrise(metafunc: pytest.Metafunc) -> None:
     """Give a test the rows of its marker `crossed`; those of the full product only where they may be asked for.
 
-    They are twice as many as all other tests, and each worker would make them to throw them away.
+    They are more than all other tests, and each worker would make them to throw them away.
     """
     left_out = "not full" in str(metafunc.config.getoption("markexpr"))
     for mark in metafunc.definition.iter_markers("crossed"):
