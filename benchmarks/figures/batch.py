@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from benchmarks.objectives import Batch, Classification, Objective
+from benchmarks.objectives import Batch, LabelObjective, Objective
 from benchmarks.support.plotting import clear_frame, new_figure, to_png
 from benchmarks.tasks import Task
 
@@ -64,7 +64,7 @@ def _draw_target(axes: Axes, objective: Objective, target: Tensor, mask: Tensor 
 
 
 def _said(objective: Objective, target: Tensor) -> str:
-    if isinstance(objective, Classification):
+    if isinstance(objective, LabelObjective):
         label = int(target)
         return str(label) if objective.class_names is None else objective.class_names[label]
     return ", ".join(f"{value:.4g}" for value in target.flatten().tolist())

@@ -35,6 +35,8 @@ class Task(L.LightningDataModule, abc.ABC):
     Attributes:
         input_size: numbers a step.
         objective: what is learned of the samples.
+        carries_state: whether the samples are chunks of long sequences, each batch continuing the one before; as a rule
+            every sample stands by itself.
 
     Raises:
         TypeError, ValueError: an argument of a wrong type or out of range.
@@ -47,6 +49,7 @@ class Task(L.LightningDataModule, abc.ABC):
 
     input_size: ClassVar[int]
     objective: ClassVar[Objective]
+    carries_state: ClassVar[bool] = False
     _splits: Splits | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -110,12 +113,18 @@ class Task(L.LightningDataModule, abc.ABC):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training part."""
-        return training_loader(self.splits.train, self.batch_size, self.seed, self.share)
+        train = self.splits.train
+        return training_loader(train, self.batch_size, self.seed, self.share, shuffled=not self.carries_state)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of the validation part."""
-        return evaluation_loader(self.splits.val, self.eval_batch_size, self.share)
+        return evaluation_loader(self.splits.val, self._eval_share, self.share)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test part."""
-        return evaluation_loader(self.splits.test, self.eval_batch_size, self.share)
+        return evaluation_loader(self.splits.test, self._eval_share, self.share)
+
+    @property
+    def _eval_share(self) -> int:
+        """What a process takes at once in evaluation; of chunks, as many together as there are sequences."""
+        return self.eval_batch_size // (self.share.count if self.carries_state else 1)
