@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.data.errors import DataFileError
 
 SAMPLE_BYTES = 2
+HEADER = 44  # bytes before the samples at least
 FULL_SCALE = 32768.0
 
 
@@ -35,7 +36,7 @@ def check_wav(path: Path, rate: int, least: int) -> None:
         count = sound.getnframes()
     if count < least:
         raise DataFileError.about(path, f"it holds {count:,} samples, at least {least:,} were wanted")
-    if path.stat().st_size < SAMPLE_BYTES * count:
+    if path.stat().st_size < HEADER + SAMPLE_BYTES * count:
         raise DataFileError.about(path, f"it is truncated: its header promises {count:,} samples")
 
 
