@@ -1,4 +1,4 @@
-"""UCI HAR: what a phone at the waist measured of people at six activities, found in a folder or downloaded, and checked.
+"""UCI HAR: what a phone at the waist measured of people at six activities, found or downloaded, and checked.
 
 Beneath the folder, train and test have a text file for each of nine signals, a line of 128 numbers a window of 2.56
 seconds, and one each for the activity and the person of a window. Windows overlap by half, and no person is in both.
@@ -88,8 +88,8 @@ def load_har(data_dir: Path | None) -> HarSet:
 
     Raises:
         MissingDataError, DownloadError: as `locate_har`.
-        DataFileError: a file is not a table of finite numbers, has rows of another length or another number of them than
-            the others, or an activity or a person that there is not.
+        DataFileError: a file is not a table of finite numbers, has rows of another length or another number of them
+            than the others, or an activity or a person that there is not.
     """
     paths, verified = locate_har(data_dir)
     digest = hashlib.sha256()

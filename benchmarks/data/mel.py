@@ -1,7 +1,7 @@
 """Mel spectrograms in decibels: how sound is usually handed to a recurrent network.
 
-torchaudio would have them, but has no release for the torch that this project runs on; librosa brings a compiler and a dozen
-packages, and its defaults have changed between versions. What is needed of them are three formulas.
+torchaudio would have them, but has no release for the torch that this project runs on; librosa brings a compiler and a
+dozen packages, and its defaults have changed between versions. What is needed of them are three formulas.
 
 Source: S. Stevens, J. Volkmann & E. Newman, A scale for the measurement of the psychological magnitude pitch, 1937, in
 the form of M. Slaney, Auditory Toolbox, 1998; B. McFee et al., librosa: Audio and Music Signal Analysis in Python,

@@ -19,7 +19,17 @@ LAYOUT = Layout("A plain text", (FILE,), ("", "text"))
 SHARES = (0.9, 0.05)
 """Of the text, from its beginning: for training, and then for validation; the rest is for test."""
 
-PLAIN = {"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "…": "...", "°": " degrees", "ß": "ss"}
+PLAIN = {
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{LEFT SINGLE QUOTATION MARK}": "'",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{LEFT DOUBLE QUOTATION MARK}": '"',
+    "\N{RIGHT DOUBLE QUOTATION MARK}": '"',
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{DEGREE SIGN}": " degrees",
+    "\N{LATIN SMALL LETTER SHARP S}": "ss",
+}
 """How the reference's few symbols that are on no typewriter are written on one; any other is a question mark."""
 
 

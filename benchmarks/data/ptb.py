@@ -3,8 +3,8 @@
 Three text files, one sentence a line, its characters with blanks between them; "_" stands for the blank between words.
 
 Source: M. Marcus, B. Santorini & M. Marcinkiewicz, Building a Large Annotated Corpus of English: The Penn Treebank,
-Computational Linguistics 19(2), 1993; the preparation is that of T. Mikolov et al., Subword Language Modeling with Neural
-Networks, 2012, in the archive of his RNNLM toolkit.
+Computational Linguistics 19(2), 1993; the preparation is that of T. Mikolov et al., Subword Language Modeling with
+Neural Networks, 2012, in the archive of his RNNLM toolkit.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def load_ptb(data_dir: Path | None) -> TokenSet:
 
     Raises:
         MissingDataError, DownloadError: as `locate_ptb`.
-        DataFileError: a file is not text, the training text has more than 50 symbols, or another one has a symbol that it
-            does not have.
+        DataFileError: a file is not text, the training text has more than 50 symbols, or another one has a symbol that
+            it does not have.
     """
     paths, verified = locate_ptb(data_dir)
     symbols = {name: symbols_of(read_utf8(paths[name])) for name in FILES}

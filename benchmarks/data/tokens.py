@@ -28,12 +28,10 @@ def numbered(symbols: Sequence[str], alphabet: Sequence[str], path: Path) -> Int
     places = {symbol: place for place, symbol in enumerate(alphabet)}
     if strangers := sorted(set(symbols) - places.keys()):
         where = next(place for place, symbol in enumerate(symbols) if symbol not in places) + 1
-        more = f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
-        raise DataFileError.about(
-            path,
-            f"it has symbols outside of its alphabet of {len(alphabet)}, {', '.join(map(repr, strangers[:SHOWN]))}{more}; "
-            f"the first one is symbol {where:,}",
-        )
+        shown = ", ".join(map(repr, strangers[:SHOWN]))
+        shown += f" and {len(strangers) - SHOWN} more" if len(strangers) > SHOWN else ""
+        what = f"it has symbols outside of its alphabet of {len(alphabet)}, {shown}"
+        raise DataFileError.about(path, f"{what}; the first one is symbol {where:,}")
     return torch.tensor([places[symbol] for symbol in symbols], dtype=torch.int64)
 
 

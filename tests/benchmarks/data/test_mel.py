@@ -1,4 +1,4 @@
-"""Mel spectrograms against their definition, written once more with loops and scalars, and against librosa's numbers."""
+"""Mel spectrograms against their definition, written again with loops and scalars, and against librosa's numbers."""
 
 import cmath
 import math
@@ -59,7 +59,7 @@ def test_the_spectrogram_is_its_definition() -> None:
     sound = 0.3 * numbers.standard_normal(150) + np.sin(np.arange(150) * 0.7)
     found = SMALL(torch.from_numpy(sound.astype(np.float32)))
     assert found.shape == (SMALL.frames(150), 7) == (10, 7)
-    # A transform in float32 of 64 numbers is right to 1e-6 of its largest value, which is at most 40 dB above the smallest.
+    # A transform in float32 of 64 numbers is right to 1e-6 of its largest value, at most 40 dB above the smallest.
     np.testing.assert_allclose(found.numpy(), by_definition(sound.tolist(), SMALL), atol=1e-3)
 
 

@@ -44,12 +44,18 @@ PARAMETERS = {
     "pmnist": MNIST | LEADERBOARD,
     # 3 inputs, 256 units, the ablation 196, the LSTM 128: the paper's 36k, 37k, 42k and 69k.
     "pixel-cifar": dict.fromkeys(PLAIN, 36_234)
-    | {"gated": 37_258, "ablation": 41_954, "lstm": 68_874, "hamiltonian-leapfrog": 19_978},
+    | {"gated": 37_258, "ablation": 41_954, "lstm": 68_874, "hamiltonian-leapfrog": 19_978, "oscillator": 36_490},
     # The same with 96 inputs.
     "noise-padded-cifar": dict.fromkeys(PLAIN, 60_042)
-    | {"gated": 84_874, "ablation": 78_410, "lstm": 116_490, "hamiltonian-leapfrog": 43_786},
+    | {"gated": 84_874, "ablation": 78_410, "lstm": 116_490, "hamiltonian-leapfrog": 43_786, "oscillator": 60_298},
     # 28 inputs, 128 units.
-    "noise-padded-mnist": {"antisymmetric": 13_130, "gated": 16_842, "lstm": 81_674, "hamiltonian-leapfrog": 9_098},
+    "noise-padded-mnist": {
+        "antisymmetric": 13_130,
+        "gated": 16_842,
+        "lstm": 81_674,
+        "hamiltonian-leapfrog": 9_098,
+        "oscillator": 13_258,
+    },
     # 2 inputs and 1 output; 10 inputs and 8 outputs.
     "adding": {"antisymmetric": 8_641, "gated": 9_025, "lstm": 67_201, "hamiltonian-leapfrog": 4_609},
     "copy": {"antisymmetric": 10_568, "gated": 11_976, "lstm": 72_200, "hamiltonian-leapfrog": 6_536},
