@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import lightning as L
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -79,6 +79,10 @@ class Task(L.LightningDataModule, abc.ABC):
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column *channel"] | None:
         """The images that sequences were made of, from 0 to 1, so that a person can look; None where there are none."""
+        return None
+
+    def spell(self, tokens: Int64[Tensor, "batch time"]) -> list[list[str]] | None:
+        """The symbols that tokens stand for, so that a person can read; None where samples are no tokens."""
         return None
 
     @abc.abstractmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, final
 
@@ -78,11 +78,16 @@ class TokenStreams(Task):
     sequence_length: int = count(150)
     eval_batch_size: int = count(10)
 
+    _alphabet: tuple[str, ...] = field(default=(), init=False, repr=False)
+
     carries_state: ClassVar[bool] = True
 
     @property
     def length(self) -> int:
         return self.sequence_length
+
+    def spell(self, tokens: Int64[Tensor, "batch time"]) -> list[list[str]]:
+        return [[self._alphabet[token] for token in row] for row in tokens.tolist()]
 
     @abc.abstractmethod
     def texts(self) -> TokenSet:
@@ -95,6 +100,7 @@ class TokenStreams(Task):
             as the data set's loader; ValueError: a text is too short for the streams.
         """
         data = self.texts()
+        self._alphabet = data.alphabet
         train, val, test = (
             TokenChunks(tokens, streams, self.sequence_length, self.input_size)
             for tokens, streams in (

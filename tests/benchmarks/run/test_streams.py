@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.cli import main
 from benchmarks.commands.train import parse
+from benchmarks.compare.subject import read_subject
 from benchmarks.data import DataChecksumWarning
 from benchmarks.models.learner import Learner
 from benchmarks.report.result import RunResult, read_result
@@ -94,6 +95,17 @@ def test_the_score_is_that_of_each_stream_read_in_one_piece(row: str, tmp_path: 
     # Sums of 1,600 numbers in float32, in other pieces.
     assert result.scores.test == pytest.approx(loss.item() / math.log(2), rel=1e-5)
     assert f"test {result.scores.test:.3f} bits a character" in result.summary
+
+
+def test_a_comparison_reads_the_streams_through_the_embedding(tmp_path: Path, small_text_dir: Path) -> None:
+    result = run("gated", tmp_path, small_text_dir, "--epochs", "1", "--optimizer.lr", "0.01")
+    subject = read_subject(tmp_path / "ptb-characters" / "gated" / "seed-3", small_text_dir, "test", 10**6, 4)
+    assert subject.x.shape == (4, 25, 4)  # what the layer reads: 25 steps of an embedding of 4
+    scores = subject.score(subject.rnn)
+    assert scores is not None
+    assert result.scores is not None
+    # The same batches, by the same operations.
+    assert scores["bits"] == pytest.approx(result.scores.test, rel=1e-6)
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path: Path, small_text_dir: Path) -> None:

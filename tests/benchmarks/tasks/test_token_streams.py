@@ -60,3 +60,11 @@ def test_training_comes_in_the_order_of_the_text_in_every_epoch(small_text_dir) 
         loader.sampler.set_epoch(epoch)
         read = torch.cat([batch.x[1].argmax(1) for batch in loader])
         assert torch.equal(read[:steps], whole[steps : 2 * steps])
+
+
+@pytest.mark.filterwarnings("ignore::benchmarks.data.errors.DataChecksumWarning")
+def test_tokens_are_spelled_as_they_were_written(small_text_dir) -> None:
+    task = PTBCharacters(data_dir=small_text_dir, sequence_length=30)
+    task.setup()
+    written = (small_text_dir / "ptb.char.test.txt").read_text().split()
+    assert task.spell(task.splits.test.tokens[:30].unsqueeze(0)) == [written[:30]]
