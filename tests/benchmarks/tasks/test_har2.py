@@ -5,6 +5,7 @@ import torch
 
 from benchmarks.data import DataChecksumWarning
 from benchmarks.data.har import load_har
+from benchmarks.objectives import LabelObjective
 from benchmarks.tasks import HAR2
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{DataChecksumWarning.__module__}.{DataChecksumWarning.__name__}")
@@ -28,6 +29,7 @@ def test_the_classes_are_the_groups_of_activities(small_har_dir) -> None:
     groups = {1: 1, 2: 0, 3: 1, 4: 0, 5: 1, 6: 0}
     numbers = (small_har_dir / "test" / "y_test.txt").read_text().split()
     assert target.tolist() == [groups[int(number)] for number in numbers]
+    assert isinstance(task.objective, LabelObjective)
     assert task.objective.class_names == ("sitting, laying, upstairs", "standing, walking, downstairs")
 
 

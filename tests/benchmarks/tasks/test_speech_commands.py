@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from benchmarks.data import DataChecksumWarning
+from benchmarks.data.speech_commands import CLASSES
 from benchmarks.data.wav import read_wav
 from benchmarks.tasks import SpeechCommands12
-from benchmarks.tasks.speech_commands import FRAMES, SPECTROGRAM, features
+from benchmarks.tasks.speech_commands import FRAMES, SPECTROGRAM, ClipFeatures, features
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{DataChecksumWarning.__module__}.{DataChecksumWarning.__name__}")
 
@@ -53,8 +54,10 @@ def test_a_silent_clip_is_zero_and_not_nan() -> None:
 def test_a_sample_is_the_features_of_its_clip(small_speech_dir) -> None:
     task = SpeechCommands12(data_dir=small_speech_dir)
     task.setup()
-    x, target, mask = task.splits.val[4]
-    path = task.splits.val.clips.paths[4]
+    samples = task.splits.val
+    assert isinstance(samples, ClipFeatures)
+    x, target, mask = samples[4]
+    path = samples.clips.paths[4]
     assert torch.equal(x, features(read_wav(path, 16_000)))
-    assert task.objective.class_names[target] == path.parent.name.replace("bed", "unknown")
+    assert CLASSES[target] == path.parent.name.replace("bed", "unknown")
     assert mask is None

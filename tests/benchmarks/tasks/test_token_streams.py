@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from benchmarks.tasks import PTBCharacters
+from benchmarks.tasks.loading import EpochOrder
 from benchmarks.tasks.token_streams import TokenChunks
 
 VOCABULARY = 7
@@ -53,8 +54,10 @@ def test_a_text_that_is_too_short_is_refused() -> None:
 def test_training_comes_in_the_order_of_the_text_in_every_epoch(small_text_dir) -> None:
     task = PTBCharacters(data_dir=small_text_dir, batch_size=5, sequence_length=8)
     task.setup()
-    loader = task.train_dataloader()
-    whole = task.splits.train.tokens
+    loader, samples = task.train_dataloader(), task.splits.train
+    assert isinstance(samples, TokenChunks)
+    assert isinstance(loader.sampler, EpochOrder)
+    whole = samples.tokens
     steps = (len(whole) - 1) // 5
     for epoch in (0, 3):
         loader.sampler.set_epoch(epoch)
@@ -66,5 +69,7 @@ def test_training_comes_in_the_order_of_the_text_in_every_epoch(small_text_dir) 
 def test_tokens_are_spelled_as_they_were_written(small_text_dir) -> None:
     task = PTBCharacters(data_dir=small_text_dir, sequence_length=30)
     task.setup()
+    samples = task.splits.test
+    assert isinstance(samples, TokenChunks)
     written = (small_text_dir / "ptb.char.test.txt").read_text().split()
-    assert task.spell(task.splits.test.tokens[:30].unsqueeze(0)) == [written[:30]]
+    assert task.spell(samples.tokens[:30].unsqueeze(0)) == [written[:30]]
