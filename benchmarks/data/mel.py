@@ -77,10 +77,14 @@ class MelSpectrogram:
 
     def __call__(self, sound: Float[Tensor, "samples"]) -> Float[Tensor, "frames bands"]:
         """The spectrogram of one sound."""
-        spectrum = torch.stft(
-            sound, self.window, self.hop, window=torch.hann_window(self.window), return_complex=True, pad_mode="reflect"
-        )
-        return decibels((self.filters @ spectrum.abs()).T)
+        spectrum = torch.stft(sound, self.window, self.hop, window=self.taper, return_complex=True, pad_mode="reflect")
+        magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()  # half the time of `abs`
+        return decibels((self.filters @ magnitude).T)
+
+    @cached_property
+    def taper(self) -> Float[Tensor, "window"]:
+        """Hann's window, periodic."""
+        return torch.hann_window(self.window)
 
     @cached_property
     def filters(self) -> Float[Tensor, "bands frequencies"]:

@@ -32,7 +32,7 @@ ARCHIVE = PublishedArchive(
     34_869_662,
     "md5",  # no stronger sum of it has been published
     "30177ea32e27c525793142b6bf2c8e2d",
-    ("http://www.fit.vutbr.cz/~imikolov/rnnlm/", "https://www.fit.vut.cz/person/imikolov/public/rnnlm/"),
+    ("https://www.fit.vut.cz/person/imikolov/public/rnnlm/", "http://www.fit.vutbr.cz/~imikolov/rnnlm/"),
 )
 LAYOUT = Layout("Penn Treebank", FILES, ("", NAME, "data", "simple-examples/data", f"{NAME}/simple-examples/data"))
 
