@@ -97,6 +97,13 @@ def test_the_score_is_that_of_each_stream_read_in_one_piece(row: str, tmp_path: 
     assert f"test {result.scores.test:.3f} bits a character" in result.summary
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_a_limit_may_leave_some_streams_before_others(row: str, tmp_path: Path, small_text_dir: Path) -> None:
+    result = run(row, tmp_path, small_text_dir, "--task.limit", "57", "--epochs", "1")  # 40 streams, and 17 go on
+    assert result.status == "finished"
+    assert result.variants == ["first 57 samples"]
+
+
 def test_a_comparison_reads_the_streams_through_the_embedding(tmp_path: Path, small_text_dir: Path) -> None:
     result = run("gated", tmp_path, small_text_dir, "--epochs", "1", "--optimizer.lr", "0.01")
     subject = read_subject(tmp_path / "ptb-characters" / "gated" / "seed-3", small_text_dir, "test", 10**6, 4)
