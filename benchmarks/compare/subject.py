@@ -34,15 +34,17 @@ class Subject:
         run: where it is from.
         result: what the run came to.
         recurrence: its recurrent part, of one layer, with the weights of the best epoch.
+        encoder: what makes the recurrent part's input of a sample.
         readout: its head.
         part: of the data.
         samples: how many of it.
-        x: the inputs of the first few samples (batch, time, input), in the network's dtype.
+        x: what the recurrent part reads of the first few samples (batch, time, input), in the network's dtype.
     """
 
     run: RestoredRun
     result: RunResult
     recurrence: ODERecurrence
+    encoder: nn.Module
     readout: nn.Module
     part: Part
     samples: int
@@ -70,21 +72,26 @@ class Subject:
         return copy.deepcopy(self.rnn).double().requires_grad_(False)
 
     def batches(self) -> Iterator[Batch]:
-        """The samples, batch by batch."""
-        part = getattr(self.run.task.splits, self.part)
-        for first in range(0, self.samples, BATCH):
-            yield part.__getitems__(range(first, min(first + BATCH, self.samples)))
+        """The samples, batch by batch; of long sequences, chunk by chunk of all of them."""
+        part, size = getattr(self.run.task.splits, self.part), BATCH
+        if self.run.task.carries_state:
+            size = self.run.task.eval_batch_size
+        for first in range(0, self.samples, size):
+            yield part.__getitems__(range(first, min(first + size, self.samples)))
 
     @torch.no_grad()
     def score(self, rnn: ODERNN) -> dict[str, float] | None:
         """The loss and the metrics of the samples with `rnn` for the layer; None where they are not finite."""
-        recurrence, means = self.recurrence.with_layers([rnn]), RunningMeans()
+        recurrence, means, state = self.recurrence.with_layers([rnn]), RunningMeans(), None
         for batch in self.batches():
-            output = self.readout(recurrence(batch.x.to(self.x)))
+            x = self.encoder(batch.x.to(self.x))
+            features, after = recurrence.continued(x, state)
+            state = after if self.run.task.carries_state else None
+            output = self.readout(features)
             if not bool(torch.isfinite(output).all()):
                 return None  # of which classification would make an accuracy all the same
             means.add(self.objective.score(output, batch.target), batch.mask)
-        scores = means.close()
+        scores = self.objective.summarise(means.close())
         return scores if all(map(isfinite, scores.values())) else None
 
 
@@ -106,10 +113,11 @@ def read_subject(path: Path, data_dir: Path | None, part: Part, samples: int, se
     network = run.networks[BEST]
     available = getattr(run.task.splits, part)
     rows = range(min(sequences, len(available)))
-    x = available.__getitems__(rows).x.to(next(network.parameters()))
+    with torch.no_grad():
+        x = network.encoder(available.__getitems__(rows).x.to(next(network.parameters())))
     count = min(samples, len(available))
     result = read_result(run.folder.result)
-    return Subject(run, result, _layer(run, network), network.readout, part, count, x)
+    return Subject(run, result, _layer(run, network), network.encoder, network.readout, part, count, x)
 
 
 def _layer(run: RestoredRun, network: SequenceNetwork) -> ODERecurrence:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from benchmarks.compare.plan import FILE, Cost, Mode, Plan, label_folder, make_plan, read_plan, time_steps, write_plan
 from benchmarks.compare.schemes import LeftOut, Scheme, choose, refusal_of
 from benchmarks.figures.evaluations import evaluations_a_step
@@ -124,7 +126,8 @@ def _costs(spec: RunSpec, task: Task, schemes: Sequence[Scheme]) -> dict[str, Co
     with threads(spec.settings.trainer.threads):
         seconds = time_steps(networks, task.objective, batch)
     steps = math.ceil(samples / task.batch_size)
-    x = batch.x.to(next(networks[0].parameters()))
+    with torch.no_grad():
+        x = networks[0].encoder(batch.x.to(next(networks[0].parameters())))
     return {
         scheme.label: Cost(
             steps * each, samples * task.length * scheme.substeps * evaluations_a_step(_layer(network), x)

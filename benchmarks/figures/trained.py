@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ class TrainedNetwork:
         title: of the run.
         moments: the recurrent layer, an ODERNN or a layer of torch, at the start, after the last epoch and after the
             one with the best validation accuracy.
-        x: validation samples of its task (batch, time, input).
+        x: what it reads of validation samples of its task (batch, time, input).
     """
 
     title: str
@@ -49,7 +50,9 @@ class TrainedNetwork:
 def read_trained(path: Path, data_dir: Path | None, sequences: int) -> TrainedNetwork:
     """The network of the run folder `path`, with `sequences` validation samples. Errors as `restore`."""
     run = restore(path, data_dir)
-    x = run.task.splits.val.__getitems__(range(sequences)).x
+    with torch.no_grad():
+        network = run.networks[BEST]
+        x = network.encoder(run.task.splits.val.__getitems__(range(sequences)).x.to(next(network.parameters())))
     return TrainedNetwork(
         run.title, {moment: _recurrent(network, run.title) for moment, network in run.networks.items()}, x
     )

@@ -36,16 +36,17 @@ def cost_of(network: SequenceNetwork, task: Task) -> Cost:
     """The cost of a network on a sequence of a task; it does not depend on the weights."""
     network = _without_zeros(network)
     reads = task.length if task.objective.read_from == "trajectory" else 1
-    readout = 2 * reads * network.readout.weight.numel()
+    embedding = task.length * sum(matrix.numel() for matrix in network.encoder.parameters())
+    around = 2 * (embedding + reads * network.readout.weight.numel())
     part = network.recurrent
     if isinstance(part, Baseline):
         matrices = sum(value.numel() for value in part.rnn.parameters() if value.ndim == 2)
-        return Cost(task.length, 2 * task.length * matrices + readout)
+        return Cost(task.length, 2 * task.length * matrices + around)
     assert isinstance(part, ODERecurrence)
     steps = [_of_layer(rnn) for rnn in part.layers]
     evaluations = [each.evaluations for each in steps]
     flop = [each.flop for each in steps]
-    return Cost(_times(task.length, evaluations), _times(task.length, flop, readout))
+    return Cost(_times(task.length, evaluations), _times(task.length, flop, around))
 
 
 def _without_zeros(network: SequenceNetwork) -> SequenceNetwork:

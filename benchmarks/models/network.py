@@ -17,6 +17,9 @@ from odernn import FIELDS, SequenceNetwork
 from odernn.zoo.spec import NetworkSpec
 from solvers import SOLVERS
 
+EMBEDDING_RANGE = 0.1
+"""Embeddings begin uniform in +- this, as in the code of Kerg et al., Non-normal RNN, NeurIPS 2019."""
+
 
 def build_network(
     settings: ODESettings | BaselineSettings, *, input_size: int, objective: Objective, seed: int
@@ -29,9 +32,21 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            return _network(settings, input_size, objective)
+            network = _network(settings, settings.embedding or input_size, objective)
         except (TypeError, ValueError) as error:
             raise UserError(f"the settings `model` make no network: {error}") from error
+        _surround(network, settings, input_size)
+        return network
+
+
+def _surround(network: SequenceNetwork, settings: ODESettings | BaselineSettings, input_size: int) -> None:
+    """Puts the embedding and the dropouts around the recurrent part; the weights of the rest are drawn before."""
+    dropout = nn.Dropout(settings.input_dropout)
+    network.encoder, network.dropout = dropout, nn.Dropout(settings.output_dropout)
+    if settings.embedding is not None:
+        embedding = nn.Linear(input_size, settings.embedding, bias=False)
+        nn.init.uniform_(embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        network.encoder = nn.Sequential(embedding, dropout)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -40,7 +55,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def network_spec(settings: ODESettings, input_size: int, objective: Objective) -> NetworkSpec:
-    """The network of a run by names and numbers.
+    """The network of a run by names and numbers, without what stands around the recurrent part.
 
     Raises:
         ValueError: the field does not take one of its settings.

@@ -150,4 +150,4 @@ def _stepped(trained: Trained, solvers: Sequence[str], substeps: Sequence[int]) 
 def _under(network: SequenceNetwork, part: ODERecurrence, scheme: Scheme) -> nn.Module:
     """The network with the same weights under a scheme."""
     layers = [scheme.iterated.step(layer) for layer in part.layers]
-    return nn.Sequential(part.with_layers(layers), network.readout).eval()
+    return nn.Sequential(network.encoder, part.with_layers(layers), network.readout).eval()

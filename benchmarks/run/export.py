@@ -35,6 +35,8 @@ def export(run: RestoredRun, folder: Path) -> Path:
         raise UserError(
             f"`run` is {run.folder.path}, which trained torch's {model.kind}; only ODE networks are exported"
         )
+    if model.embedding is not None:
+        raise UserError(f"`run` is {run.folder.path}, which embeds its input; only networks without one are exported")
     network, result = run.networks[BEST], run.folder.result.read_bytes()
     weights = save({name: _own(value) for name, value in network.state_dict().items()})
     card = Card(

@@ -37,6 +37,10 @@ class ODESettings:
         layers: such networks upon each other; each has its own weights, and a readout sees the last.
         visible: what the next layer and the readout see of a state: all of it ("state"), or its "first-half", which
             are the positions of coRNN, UnICORNN and LEM, as in their papers.
+        embedding: numbers that each sample is mapped to, by a matrix without bias, before the network reads it: of
+            tokens, which come one-hot, their embedding; null for none.
+        input_dropout: share of the numbers that the network reads which are set to 0 in training, each by itself.
+        output_dropout: likewise of those that the readout reads.
     """
 
     field: str
@@ -54,6 +58,9 @@ class ODESettings:
     options: dict[str, float] | None = None
     layers: PositiveInt = 1
     visible: Literal["state", "first-half"] = "state"
+    embedding: PositiveInt | None = None
+    input_dropout: ClosedUnitInterval = 0.0
+    output_dropout: ClosedUnitInterval = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,12 +74,19 @@ class BaselineSettings:
             and not trained.
         forget_bias: what an LSTM adds before its forget gate at the start, every other bias being 0; null keeps
             torch's own start.
+        embedding: numbers that each sample is mapped to, by a matrix without bias, before the network reads it: of
+            tokens, which come one-hot, their embedding; null for none.
+        input_dropout: share of the numbers that the network reads which are set to 0 in training, each by itself.
+        output_dropout: likewise of those that the readout reads.
     """
 
     kind: Literal["rnn", "gru", "lstm"]
     hidden_size: PositiveInt
     forget_bias: float | None = None
     single_bias: bool = False
+    embedding: PositiveInt | None = None
+    input_dropout: ClosedUnitInterval = 0.0
+    output_dropout: ClosedUnitInterval = 0.0
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,8 @@ class ScheduleSettings:
         milestones: shares of all steps after which the rate is multiplied by `milestone_factor`, whatever its shape.
             [0.9] with a factor of 0.1 divides it by 10 for the last tenth; with constant they are step decays.
         milestone_factor: what each of them multiplies by.
+        plateau_factor: what the rate is multiplied by, from then on, after each epoch that is not better on validation
+            data than every epoch before it; 1 for never.
     """
 
     shape: Literal["constant", "cosine", "linear"]
@@ -118,6 +134,7 @@ class ScheduleSettings:
     end: ClosedUnitInterval
     milestones: tuple[ClosedUnitInterval, ...] = ()
     milestone_factor: PositiveFloat = 0.1
+    plateau_factor: PositiveFloat = 1.0
 
 
 @dataclass(frozen=True)

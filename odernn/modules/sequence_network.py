@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from solvers.checks import check_choice
 
 from ..layer.odernn import ODERNN
+from ..layer.state import RecurrentState
 
 ReadFrom = Literal["end", "trajectory"]
 Visible = Literal["state", "first-half"]
@@ -75,6 +76,28 @@ class ODERecurrence(nn.Module):
         trajectory, y_n = last(x, save=self.read_from)
         return self._seen(y_n[0] if trajectory is None else trajectory)
 
+    def continued(
+        self, x: Float[Tensor, "batch time input"], states: Sequence[RecurrentState] | None
+    ) -> tuple[Float[Tensor, "batch *time visible"], tuple[RecurrentState, ...]]:
+        """A chunk of longer sequences: what `forward` gives, and the states of the layers at its end.
+
+        Args:
+            x: the chunk.
+            states: those at the end of the chunk before, of as many sequences or more, of which the first are taken;
+                None where the sequences begin.
+
+        Returns:
+            What is visible, and the states for the next chunk, cut from the graph: truncated backpropagation.
+        """
+        begin = [rnn.initial_state(len(x)) for rnn in self.layers] if states is None else states
+        after = []
+        for rnn, state in zip(self.layers, begin, strict=True):
+            save: ReadFrom = self.read_from if rnn is self.layers[-1] else "trajectory"
+            trajectory, end = rnn(x, state if len(state.y) == len(x) else state.rows(slice(len(x))), save=save)
+            x = self._seen(end.y if trajectory is None else trajectory)
+            after.append(end.detach().clone())
+        return x, tuple(after)
+
     def _seen(self, y: Tensor) -> Tensor:
         return y if self.visible == "state" else y[..., : y.shape[-1] // 2]
 
@@ -86,16 +109,40 @@ class SequenceNetwork(nn.Module):
         recurrent: from (batch, time, input) to (batch, features), or to (batch, time, features).
         features: that it gives.
         output_size: numbers that the readout makes of them.
+        encoder: what makes the recurrent part's input of each sample, such as an embedding; None where that is the
+            sample itself.
+        dropout: share of the features that the readout does not see in training.
     """
 
-    def __init__(self, recurrent: nn.Module, features: int, output_size: int) -> None:
+    def __init__(
+        self,
+        recurrent: nn.Module,
+        features: int,
+        output_size: int,
+        *,
+        encoder: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.recurrent = recurrent
         self.readout = nn.Linear(features, output_size)
+        self.encoder = nn.Identity() if encoder is None else encoder
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
         """The output of the last state, or of each."""
-        return self.readout(self.recurrent(x))
+        return self.readout(self.dropout(self.recurrent(self.encoder(x))))
+
+    def continued(
+        self, x: Float[Tensor, "batch time input"], state: Any
+    ) -> tuple[Float[Tensor, "batch *time output"], Any]:
+        """The same for a chunk of longer sequences, from the state that the call before gave; None at their beginning.
+
+        The state that it gives is cut from the graph. The recurrent part needs a `continued` of its own, as
+        ODERecurrence has.
+        """
+        features, after = self.recurrent.continued(self.encoder(x), state)  # pyright: ignore[reportCallIssue]
+        return self.readout(self.dropout(features)), after
 
 
 def visible_size(hidden_size: int, visible: Visible) -> int:

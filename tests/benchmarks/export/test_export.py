@@ -80,6 +80,7 @@ def test_an_export_replaces_the_one_before(out: Path, tmp_path: Path) -> None:
     ("name", "options", "said"),
     [
         ("digits/gru", (), "which trained torch's gru"),
+        ("digits/antisymmetric", ("--model.embedding", "2"), "which embeds its input"),
         ("adding/antisymmetric", TINY, "of the task adding; what is exported classifies images"),
     ],
 )

@@ -152,6 +152,7 @@ def cost(name: str, *options: str) -> Cost:
         ("digits/antisymmetric", ("--model.solver", "rk4"), 4 * T, 2 * T * (4 * N**2 + N) + READOUT),
         ("digits/antisymmetric", ("--model.substeps", "3"), 3 * T, 2 * T * (3 * N**2 + N) + READOUT),
         ("digits/antisymmetric", ("--model.sigma_w", "0"), T, 2 * T * (N**2 + N) + READOUT),
+        ("digits/antisymmetric", ("--model.embedding", "5"), T, 2 * T * (N**2 + 5 * N + 5) + READOUT),
         ("digits/gated", (), T, 2 * T * (N**2 + 2 * N) + READOUT),
         # the diagonal of W - W^T is zero by construction; A is N / 2 blocks of 4
         ("digits/oscillator", (), T, 2 * T * (2 * N + N * (N - 1) + N) + READOUT),

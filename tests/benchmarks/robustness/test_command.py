@@ -18,6 +18,7 @@ from benchmarks.support.errors import MISUSED, OK
 from tests.benchmarks.compare.tiny import TINY
 from tests.benchmarks.tiny_digits import train_digits
 
+LARGE = ("--model.dt", "0.5")
 RUNS = ("digits/antisymmetric", "digits-permuted/lstm", "digits/unicornn-3x64")
 
 
@@ -25,8 +26,9 @@ RUNS = ("digits/antisymmetric", "digits-permuted/lstm", "digits/unicornn-3x64")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with trained runs, not to be written to."""
     folder = tmp_path_factory.mktemp("runs")
-    for name in RUNS:
-        train_digits(folder, name, *(("--model.dt", "0.5") if "lstm" not in name else ()))
+    options = ((*LARGE, "--model.embedding", "2"), (), LARGE)
+    for name, given in zip(RUNS, options, strict=True):
+        train_digits(folder, name, *given)
     return folder
 
 
