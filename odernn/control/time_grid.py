@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from solvers.checks import check_entries, check_positive, check_tensor, entry, is_readable
@@ -101,6 +101,14 @@ class TimeGrid:
             assert self.dt is not None
             return self.start + length * self.dt
         return self.starts[-1] + self.lengths[-1]
+
+    def end_of_each(self, lengths: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1"]:
+        """The time of each sequence after so many intervals."""
+        if self.starts is None or self.lengths is None:
+            assert self.dt is not None
+            return (self.start + lengths.to(torch.float64) * self.dt).unsqueeze(1)
+        ends = (self.starts + self.lengths).reshape(len(self.starts), -1).expand(-1, len(lengths))
+        return ends.gather(0, lengths.unsqueeze(0) - 1).T
 
 
 def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> TimeGrid:

@@ -46,6 +46,7 @@ class Operator(Adjoint):
             substeps=problem.substeps,
             y_previous=previous,
             dt_previous=dt_previous,
+            storage=problem.storage,
         )
         arguments = call.arguments()
         saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(

@@ -12,6 +12,7 @@ from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
 from ..fields.field import ActivatedField, BlockLinearField, VectorField
 from ..fields.overrides import why_slope_is_called
+from .problem import Storage
 from .program import Call
 from .scheme import scheme_of, unsupported_scheme
 
@@ -42,6 +43,7 @@ def lower(
     before: Tensor | None = None,
     y_previous: Tensor | None = None,
     dt_previous: Tensor | None = None,
+    storage: Storage | None = None,
 ) -> Call:
     """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it.
 
@@ -70,6 +72,8 @@ def lower(
         y_previous=y_previous,
         dt_previous=dt_previous,
         blocks=None if lowered.blocks is None else lowered.blocks.contiguous(),
+        index=None if storage is None else storage.index,
+        lengths=None if storage is None else storage.lengths,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from solvers import SplittingMethod
@@ -38,11 +40,29 @@ class LayerInputs(NamedTuple):
     lengths: Tensor | None
 
 
+class Storage(NamedTuple):
+    """Where the samples of sequences of several lengths lie, as `Call` has it.
+
+    Attributes:
+        index: which row of the samples each sample of each sequence is.
+        lengths: samples of each sequence, the largest first.
+    """
+
+    index: Int[Tensor, "time batch"]
+    lengths: Int[Tensor, " batch"]
+
+
+def last_of_each(values: Tensor, storage: Storage) -> Tensor:
+    """Of values (time, batch, ...) or (time, 1, ...) those of the last sample of each sequence, (batch, ...)."""
+    rows = torch.arange(len(storage.lengths), device=values.device)
+    return values.expand(-1, len(rows), *values.shape[2:])[storage.lengths - 1, rows]
+
+
 class Span(NamedTuple):
     """The part of a sequence that a problem runs over.
 
     Attributes:
-        samples: its samples (time, batch, ...).
+        samples: its samples (time, batch, ...), or a storage (places, ...).
         before: the control before the first of them (batch, U), or None.
         dt: the lengths of its intervals, a number or a tensor (time,) or (time, batch, 1).
     """
@@ -64,6 +84,8 @@ class RecurrentProblem(Problem):
         called: why the field's own `control` has been called, or None where `control` is read off its parameters.
         pointwise: puts what looks at its first value around the field's `pointwise`.
         dt: the common length of the intervals, or None if the inputs have it.
+        storage: of sequences of several lengths, whose samples are (places, ...); only `Choice.takes_lengths` runs
+            them.
     """
 
     field: VectorField
@@ -72,6 +94,7 @@ class RecurrentProblem(Problem):
     called: str | None
     pointwise: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
     dt: float | None
+    storage: Storage | None = None
 
     @property
     def given(self) -> LayerInputs:
@@ -84,6 +107,8 @@ class RecurrentProblem(Problem):
         _, samples, before, _, _ = self.inputs
         start, stop = self.origin, self.origin + self.length
         assert samples is not None
+        if self.storage is not None:
+            return Span(samples, before, self.step)
         if start and not self.hold.jumps:
             before = self.control(samples[start - 1])
         return Span(samples if self.length == samples.shape[0] else samples[start:stop], before, self.step)

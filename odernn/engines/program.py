@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .method import Method
@@ -42,6 +42,9 @@ class Call:
         y_previous: two-step method: the state one solver step before y0; None to start the method.
         dt_previous: two-step method: the length of that solver step.
         blocks: exponential method: the matrices that its entries name, one set for all intervals or one each.
+        index: of sequences of several lengths: `samples` and the saved states are rows (places, ...) in any order, and
+            this says which of them each sample of each sequence is. Only the native kernels take it.
+        lengths: samples of each sequence, the largest first. What `index` says beyond them does not matter.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -59,6 +62,8 @@ class Call:
     y_previous: Float[Tensor, "batch state"] | None = None
     dt_previous: Float[Tensor, " batch"] | None = None
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
+    index: Int[Tensor, "time batch"] | None = None
+    lengths: Int[Tensor, " batch"] | None = None
 
     def arguments(self) -> tuple[Any, ...]:
         """What both operators take, in their order."""
@@ -68,6 +73,7 @@ class Call:
             *(as_step(self.dt), self.y_previous, self.dt_previous, self.blocks),
             *(self.kind, self.squash, self.hold),
             *(method.family, method.a, method.b, method.c, method.moved, method.places, self.substeps),
+            *(self.index, self.lengths),
         )
 
 

@@ -17,9 +17,11 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
+from ..engines.problem import Storage, last_of_each
 from ..engines.traced.kernels import compile_kernels
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
+from ..fields.overrides import affine_control_of
 from ..fields.parametrise import built_once
 from . import inputs
 from .layouts import Lengths, sequences_of
@@ -412,6 +414,45 @@ class ODERNN(nn.Module):
             check_divergence(problem, solved, on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self._made_by)
+        return solved.trajectory, after.without_aliases_of(state)
+
+    def advance_together(
+        self,
+        samples: Float[Tensor, "places input"],
+        storage: Storage,
+        state: RecurrentState,
+        step: Step,
+        save: Save,
+        prepared: Prepared,
+    ) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState] | None:
+        """Step through sequences of several lengths at once, each to its own end; what diverges is not looked for.
+
+        Args:
+            samples: the storage.
+            storage: where the samples of each sequence lie in it.
+            state: before the first samples.
+            step: a number, or a tensor of shape () or (batch, time).
+            save: "trajectory" or "end".
+            prepared: of `prepared`.
+
+        Returns:
+            The output, zero at places without a sample, or None, and the state at the end of each sequence; or None
+            where the engine, or the control that the field itself computes, takes sequences of one length.
+        """
+        if affine_control_of(self.field)[0] is None:
+            return None
+        with self._built_weights(), without_autocast(state.y):
+            times = time_grid(step, state.t, storage.index.shape[0], state.y)
+            problem = initial_value_problem(
+                *(self.field, self.hold, self.solver, self.substeps, samples, state, times, prepared.weight), storage
+            )
+            choice = choice_of(on_engine(self.adjoint, self.engine), problem)
+            if not choice.takes_lengths:
+                return None
+            solved = choice.adjoint.solve(problem, save)
+            last = samples[last_of_each(storage.index, storage)]
+            control = None if self.hold.jumps else problem.control(last)
+        after = RecurrentState(solved.y, times.end_of_each(storage.lengths), solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def prepared(self) -> Prepared:

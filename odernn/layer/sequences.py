@@ -16,6 +16,7 @@ from solvers import Solver
 from solvers.extend import OnDivergence, Save
 
 from ..control.time_grid import Step
+from ..engines.problem import Storage
 from .prepared import Prepared
 from .ragged import Ragged
 from .rows import Rows
@@ -43,6 +44,12 @@ class Layer(Protocol):
         prepared: Prepared | None = None,
     ) -> tuple[Tensor | None, RecurrentState]:
         """Step through checked samples (time, batch, input)."""
+        ...
+
+    def advance_together(
+        self, samples: Tensor, storage: Storage, state: RecurrentState, step: Step, save: Save, prepared: Prepared
+    ) -> tuple[Tensor | None, RecurrentState] | None:
+        """The same for sequences of several lengths in a storage, or None where they go one length at a time."""
         ...
 
     def prepared(self) -> Prepared:
@@ -122,7 +129,13 @@ class Sequences:
             still=layer.stands_still,
             caches=layer.solver.caches,
         )
-        run = ragged.run(partial(layer.advance, prepared=layer.prepared()), start, layer.on_divergence)
+        prepared = layer.prepared()
+        run = ragged.run(
+            partial(layer.advance, prepared=prepared),
+            partial(layer.advance_together, prepared=prepared),
+            start,
+            layer.on_divergence,
+        )
         if options.save == "end":
             return None, run.state
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state

@@ -23,7 +23,7 @@ from solvers.extend import (
     without_autocast,
 )
 
-from ..problem import RecurrentProblem
+from ..problem import RecurrentProblem, last_of_each
 from ..recurrence import Recurrence
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
@@ -138,8 +138,10 @@ def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Carry:
     """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
         return problem.carry or ()
-    dt = problem.span.dt
+    dt, storage = problem.span.dt, problem.storage
     last = dt[-1] if isinstance(dt, Tensor) else dt
+    if isinstance(dt, Tensor) and storage is not None:
+        last = last_of_each(dt, storage)
     return last_but_one, last / problem.substeps
 
 

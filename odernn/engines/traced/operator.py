@@ -86,6 +86,8 @@ def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor) -> C
         hold=name,
         before=None if span.before is None else _beside(span.before, flat).contiguous(),
         substeps=problem.substeps,
+        index=None if problem.storage is None else problem.storage.index,
+        lengths=None if problem.storage is None else problem.storage.lengths,
     )
 
 

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "problem.h"
 
@@ -29,13 +30,23 @@ struct Arguments {
   at::ArrayRef<double> a, b, c;
   at::IntArrayRef moved, places;
   int64_t substeps;
+  const MaybeTensor &index, &lengths;
+
+  bool ragged() const { return lengths.has_value(); }
+  int64_t times() const { return ragged() ? index->size(0) : samples.size(0); }
+  int64_t inputs() const { return samples.size(-1); }
+  // The states that are saved, but for their columns.
+  std::vector<int64_t> saved_sizes(int64_t columns) const {
+    const int64_t count = samples.size(0) * (family == "two-step" ? substeps : 1);
+    return ragged() ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count, y0.size(0), columns};
+  }
 };
 
 // The same in the operators' schemas, which odernn/engines/operators.py has too.
 #define ODERNN_ARGUMENTS                                                                                             \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "        \
   "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, " \
-  "float[] b, float[] c, int[] moved, int[] places, int substeps"
+  "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths"
 
 void check_arguments(const Arguments& arguments);
 
@@ -46,6 +57,9 @@ struct KindFacts {
   int64_t preactivations, controls;
 };
 const KindFacts& kind_facts(c10::string_view name);
+
+// Of several lengths: the rows of `samples` that no row of the batch has. Each of the others belongs to one.
+std::vector<int64_t> places_without_samples(const Arguments& arguments);
 
 // A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);

@@ -72,16 +72,18 @@ struct Problem {
   Family family = Family::kRungeKutta;
   bool linear_hold = false;
 
-  const T* y0 = nullptr;            // (batch, state)
-  const T* samples = nullptr;       // (times, batch, inputs), or the control itself (times, batch, control)
-  bool affine = false;              // the control is samples V^T + bias
-  bool squash = false;              // or the tanh of that
-  Packed<T> input;                  // inputs -> control
-  Packed<T> input_pullback;         // control -> inputs
-  const T* bias = nullptr;          // (control), padded
-  const T* before = nullptr;        // (batch, control) of the sample before the first, or null: the first sample's
-  const T* dt = nullptr;            // of one solver step
-  int64_t dt_time = 0, dt_row = 0;  // strides
+  const T* y0 = nullptr;             // (batch, state)
+  const T* samples = nullptr;        // (times, batch, inputs), or the control itself (times, batch, control)
+  const int64_t* index = nullptr;   // of several lengths: (times, batch), which row of `samples` a sample is
+  const int64_t* lengths = nullptr;  // (batch), samples of each row, longest first; null: all have `times`
+  bool affine = false;               // the control is samples V^T + bias
+  bool squash = false;               // or the tanh of that
+  Packed<T> input;                   // inputs -> control
+  Packed<T> input_pullback;          // control -> inputs
+  const T* bias = nullptr;           // (control), padded
+  const T* before = nullptr;         // (batch, control) of the sample before the first, or null: the first sample's
+  const T* dt = nullptr;             // of one solver step
+  int64_t dt_time = 0, dt_row = 0;   // strides
   int64_t substeps = 1;
 
   int64_t stages = 1;
@@ -105,13 +107,23 @@ struct Problem {
     if (family == Family::kShears) return static_cast<int64_t>(shears.size());
     return family == Family::kTwoStep ? substeps : substeps * stages;
   }
-  const T* samples_row(int64_t time, int64_t row) const { return samples + (time * batch + row) * inputs; }
+  int64_t length(int64_t row) const { return lengths == nullptr ? times : lengths[row]; }
+  // Which row of `samples` a sample is, and of all saved states the one with this number in its row.
+  int64_t place(int64_t time, int64_t row) const {
+    return index == nullptr ? time * batch + row : index[time * batch + row];
+  }
+  int64_t saved_place(int64_t number, int64_t row) const {
+    if (index == nullptr) return number * batch + row;
+    const int64_t each = saved_per_sample();
+    return place(number / each, row) * each + number % each;
+  }
+  const T* samples_row(int64_t time, int64_t row) const { return samples + place(time, row) * inputs; }
 };
 
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* saved = nullptr;         // of every saved state (times * saved_per_sample, batch, state)
+  const T* saved = nullptr;         // of every saved state, as these lie
   const T* end = nullptr;           // of the last state (batch, state)
   const T* end_previous = nullptr;  // two-step: of the last state but one
 
@@ -132,8 +144,9 @@ struct Sums {
   T* input = nullptr;   // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
 };
 
-// Rows [begin, end) of the batch through all of time.
-// `saved` (times * saved_per_sample, batch, state) or null; `end`, `end_previous` (batch, state) or null.
+// Rows [begin, end) of the batch through all of their time.
+// `saved` (times * saved_per_sample, batch, state), of several lengths (storage * saved_per_sample, state), or null;
+// `last`, `last_but_one` (batch, state) or null.
 template <class T>
 void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one);
 
