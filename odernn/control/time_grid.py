@@ -102,14 +102,6 @@ class TimeGrid:
             return self.start + length * self.dt
         return self.starts[-1] + self.lengths[-1]
 
-    def end_of_each(self, lengths: Int[Tensor, " batch"]) -> Float[Tensor, "batch 1"]:
-        """The time of each sequence after so many intervals."""
-        if self.starts is None or self.lengths is None:
-            assert self.dt is not None
-            return (self.start + lengths.to(torch.float64) * self.dt).unsqueeze(1)
-        ends = (self.starts + self.lengths).reshape(len(self.starts), -1).expand(-1, len(lengths))
-        return ends.gather(0, lengths.unsqueeze(0) - 1).T
-
 
 def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> TimeGrid:
     """The clock of a sequence of `length` samples from the time `start`, for the state `y`.
@@ -128,6 +120,29 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
         lengths = lengths.reshape(length, 1, 1)
     exact = lengths.to(_time_dtype(y))
     return TimeGrid(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
+
+
+def grid_of_samples(
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"], start: Time, count: int, y: Float[Tensor, "batch hidden"]
+) -> TimeGrid:
+    """The clock of sequences of several lengths of so many samples together; their lengths (1, samples)."""
+    if not isinstance(dt, Tensor):
+        return TimeGrid(start, float(dt))
+    check_same_device("dt", dt, y)
+    return TimeGrid(start, None, None, dt.expand(count).to(y.dtype).unsqueeze(0))
+
+
+def end_of_each(
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"], start: Time, lengths: Int[Tensor, " batch"]
+) -> Float[Tensor, "batch 1"]:
+    """The time after the last sample of each sequence, whose steps are the same or stand sequence after sequence."""
+    if not isinstance(dt, Tensor) or not dt.ndim:
+        passed = lengths.to(torch.float64) * dt
+    else:
+        so_far = torch.nn.functional.pad(dt.to(torch.float64).cumsum(0), (1, 0))
+        ends = lengths.cumsum(0)
+        passed = so_far[ends] - so_far[ends - lengths]
+    return start + passed.unsqueeze(1)
 
 
 def check_timestamps(timestamps: object, length: int, y: Float[Tensor, "batch hidden"]) -> None:

@@ -110,8 +110,8 @@ def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     _check_devices(given)
     *_, index, _, want_samples, want_dt = given
     nothing = y0.new_empty(0)
-    times = samples.shape[0] if index is None else index.shape[0]
-    grad_dt = y0.new_empty(times, y0.shape[0]) if want_dt else nothing
+    steps = (samples.shape[0], y0.shape[0]) if index is None else index.shape
+    grad_dt = y0.new_empty(steps) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
     found = (y0, weight, *like, grad_dt, y_previous, dt_previous, blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
@@ -147,10 +147,12 @@ def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
 
 
 def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
-    """A gradient (time, batch) as one by `dt`, (), (time,) or (batch, time)."""
+    """A gradient (time, batch), of several lengths (samples,), as one by `dt`."""
     if dt.ndim == 2:
         return gradient.T.to(dt.dtype)
-    return (gradient.sum(1) if dt.ndim else gradient.sum()).to(dt.dtype)
+    if dt.ndim < gradient.ndim:
+        gradient = gradient.sum(1) if dt.ndim else gradient.sum()
+    return gradient.to(dt.dtype)
 
 
 def _no_second_derivative(ctx: Any, *gradients: Tensor) -> None:

@@ -44,27 +44,27 @@ class Storage(NamedTuple):
     """Where the samples of sequences of several lengths lie, as `Call` has it.
 
     Attributes:
-        index: which row of the samples each sample of each sequence is.
+        index: which row of the samples each sample is, sequence after sequence.
         lengths: samples of each sequence, the largest first.
     """
 
-    index: Int[Tensor, "time batch"]
+    index: Int[Tensor, " samples"]
     lengths: Int[Tensor, " batch"]
 
-
-def last_of_each(values: Tensor, storage: Storage) -> Tensor:
-    """Of values (time, batch, ...) or (time, 1, ...) those of the last sample of each sequence, (batch, ...)."""
-    rows = torch.arange(len(storage.lengths), device=values.device)
-    return values.expand(-1, len(rows), *values.shape[2:])[storage.lengths - 1, rows]
+    @property
+    def ends(self) -> Int[Tensor, " batch"]:
+        """Where in `index` the last sample of each sequence stands."""
+        return self.lengths.cumsum(0) - 1
 
 
 class Span(NamedTuple):
     """The part of a sequence that a problem runs over.
 
     Attributes:
-        samples: its samples (time, batch, ...), or a storage (places, ...).
+        samples: its samples (time, batch, ...), of several lengths (places, ...).
         before: the control before the first of them (batch, U), or None.
-        dt: the lengths of its intervals, a number or a tensor (time,) or (time, batch, 1).
+        dt: the lengths of its intervals, a number or a tensor (time,) or (time, batch, 1), of several lengths
+            (1, samples).
     """
 
     samples: Tensor
@@ -84,8 +84,7 @@ class RecurrentProblem(Problem):
         called: why the field's own `control` has been called, or None where `control` is read off its parameters.
         pointwise: puts what looks at its first value around the field's `pointwise`.
         dt: the common length of the intervals, or None if the inputs have it.
-        storage: of sequences of several lengths, whose samples are (places, ...); only `Choice.takes_lengths` runs
-            them.
+        storage: of sequences of several lengths, which only `Choice.takes_lengths` runs.
     """
 
     field: VectorField
@@ -115,7 +114,7 @@ class RecurrentProblem(Problem):
 
     @property
     def step(self) -> float | Tensor:
-        """The lengths of the intervals of this part, a number or a tensor (time,) or (time, batch, 1)."""
+        """The lengths of the intervals of this part, as `Span` has them."""
         lengths = self.inputs[4]
         if lengths is not None:
             return lengths[self.origin : self.origin + self.length]

@@ -28,7 +28,7 @@ class Call:
         weight: K.
         samples: the input x, or, without `input_weight`, the control u itself.
         method: the discretisation.
-        dt: the time from one sample to the next.
+        dt: the time from one sample to the next; of several lengths a number or one for each sample, as `index` has them.
         input_weight: V of u = squash(x V^T + b), or None.
         bias: b, or None.
         kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;
@@ -43,8 +43,8 @@ class Call:
         dt_previous: two-step method: the length of that solver step.
         blocks: exponential method: the matrices that its entries name, one set for all intervals or one each.
         index: of sequences of several lengths: `samples` and the saved states are rows (places, ...) in any order, and
-            this says which of them each sample of each sequence is. Only the native kernels take it.
-        lengths: samples of each sequence, the largest first. What `index` says beyond them does not matter.
+            this says which of them each sample is, sequence after sequence. Only the native kernels take it.
+        lengths: samples of each sequence, the largest first.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -62,7 +62,7 @@ class Call:
     y_previous: Float[Tensor, "batch state"] | None = None
     dt_previous: Float[Tensor, " batch"] | None = None
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
-    index: Int[Tensor, "time batch"] | None = None
+    index: Int[Tensor, " samples"] | None = None
     lengths: Int[Tensor, " batch"] | None = None
 
     def arguments(self) -> tuple[Any, ...]:

@@ -15,9 +15,9 @@ from solvers.checks import check_choice, check_count
 from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
 
 from ..control.hold import Hold
-from ..control.time_grid import Step, as_tensor, time_grid
+from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
-from ..engines.problem import Storage, last_of_each
+from ..engines.problem import Storage
 from ..engines.traced.kernels import compile_kernels
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
@@ -421,17 +421,17 @@ class ODERNN(nn.Module):
         samples: Float[Tensor, "places input"],
         storage: Storage,
         state: RecurrentState,
-        step: Step,
+        step: float | Float[Tensor, ""] | Float[Tensor, " samples"],
         save: Save,
         prepared: Prepared,
     ) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState] | None:
         """Step through sequences of several lengths at once, each to its own end; what diverges is not looked for.
 
         Args:
-            samples: the storage.
-            storage: where the samples of each sequence lie in it.
+            samples: in any order.
+            storage: which of them those of each sequence are.
             state: before the first samples.
-            step: a number, or a tensor of shape () or (batch, time).
+            step: one for all, or one for each sample in the storage's order.
             save: "trajectory" or "end".
             prepared: of `prepared`.
 
@@ -442,17 +442,17 @@ class ODERNN(nn.Module):
         if affine_control_of(self.field)[0] is None:
             return None
         with self._built_weights(), without_autocast(state.y):
-            times = time_grid(step, state.t, storage.index.shape[0], state.y)
             problem = initial_value_problem(
-                *(self.field, self.hold, self.solver, self.substeps, samples, state, times, prepared.weight), storage
+                *(self.field, self.hold, self.solver, self.substeps, samples, state),
+                *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage),
             )
             choice = choice_of(on_engine(self.adjoint, self.engine), problem)
             if not choice.takes_lengths:
                 return None
             solved = choice.adjoint.solve(problem, save)
-            last = samples[last_of_each(storage.index, storage)]
-            control = None if self.hold.jumps else problem.control(last)
-        after = RecurrentState(solved.y, times.end_of_each(storage.lengths), solved.carry, control, self._made_by)
+            control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
+        t = end_of_each(step, state.t, storage.lengths)
+        after = RecurrentState(solved.y, t, solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def prepared(self) -> Prepared:

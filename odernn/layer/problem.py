@@ -72,7 +72,7 @@ def initial_value_problem(
         layout,
         LayerInputs(weight, samples, state.control, times.starts, times.lengths),
         (False, True, False, True, True),
-        samples.shape[0] if storage is None else storage.index.shape[0],
+        samples.shape[0] if storage is None else len(storage.index),
         substeps,
         state.y,
         state.carry,

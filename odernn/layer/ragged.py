@@ -143,10 +143,11 @@ class Ragged:
         for groups in segments_of(self.rows, None, together=self._is_plain(state)):
             ends = []
             for group in groups:
-                samples = Piece(group, 0, group.lengths[0], len(group.lengths)).samples()
-                storage = Storage(self.rows.places[samples, group.row], torch.tensor(group.lengths, device=self.data.device))
-                start, step = self._start(run.state, group), self._step(samples, group.row)
-                found = together(self.data, storage, start, step, self.save)
+                numbers, row = group.samples()
+                storage = Storage(self.rows.places[numbers, row], group.start.new_tensor(group.lengths))
+                step = self.steps.step
+                step = step[numbers, row] if isinstance(step, Tensor) and step.ndim else step
+                found = together(self.data, storage, self._start(run.state, group), step, self.save)
                 if found is None:
                     return None
                 output, end = found

@@ -43,6 +43,13 @@ class Segments:
     lengths: list[int]
     fresh: list[bool]
 
+    def samples(self) -> tuple[Int[Tensor, " samples"], Int[Tensor, " samples"]]:
+        """The number of each sample in its sequence, and the sequence, part after part."""
+        lengths = self.start.new_tensor(self.lengths)
+        part = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+        numbers = torch.arange(len(part), device=lengths.device)
+        return numbers - (lengths.cumsum(0) - lengths - self.start)[part], self.row[part]
+
 
 def segments_of(rows: Rows, truncate: int | None, *, together: bool) -> Iterator[list[Segments]]:
     """The segments of a batch; those of one list follow those of the list before, and are otherwise independent.

@@ -23,7 +23,7 @@ from solvers.extend import (
     without_autocast,
 )
 
-from ..problem import RecurrentProblem, last_of_each
+from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
@@ -141,7 +141,7 @@ def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Carry:
     dt, storage = problem.span.dt, problem.storage
     last = dt[-1] if isinstance(dt, Tensor) else dt
     if isinstance(dt, Tensor) and storage is not None:
-        last = last_of_each(dt, storage)
+        last = dt[0, storage.ends].unsqueeze(1)
     return last_but_one, last / problem.substeps
 
 

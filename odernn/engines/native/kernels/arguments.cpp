@@ -3,6 +3,8 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include <numeric>
+
 #include "traced.h"
 
 namespace odernn {
@@ -101,15 +103,19 @@ void check_whole_numbers(const char* name, const Tensor& tensor, bool fits, cons
 void check_lengths(const Arguments& x, int64_t batch) {
   TORCH_CHECK_VALUE(x.index.has_value() == x.lengths.has_value(), "give both `index` and `lengths`, or neither");
   if (!x.ragged()) return;
-  check_whole_numbers("index", *x.index, x.index->dim() == 2 && x.index->size(1) == batch, "(time, batch)");
+  check_whole_numbers("index", *x.index, x.index->dim() == 1, "(samples)");
   check_whole_numbers("lengths", *x.lengths, x.lengths->dim() == 1 && x.lengths->size(0) == batch, "(batch)");
   const int64_t* lengths = x.lengths->const_data_ptr<int64_t>();
-  int64_t most = x.times();
+  const int64_t count = x.index->size(0);
+  int64_t most = count, total = 0;
   for (int64_t r = 0; r < batch; ++r) {
     TORCH_CHECK_VALUE(lengths[r] >= 1 && lengths[r] <= most, "`lengths` at ", r, " is ", lengths[r],
-                      "; give whole numbers from 1 to ", x.times(), ", the largest first");
+                      "; give whole numbers from 1 on, the largest first, with the sum ", count);
     most = lengths[r];
+    total += most;
+    TORCH_CHECK_VALUE(total <= count, "`lengths` has a sum above ", count, ", the entries of `index`");
   }
+  TORCH_CHECK_VALUE(total == count, "`lengths` has the sum ", total, " and `index` ", count, " entries; give as many");
 }
 
 void check_control(const Arguments& x, int64_t batch, int64_t controls) {
@@ -250,20 +256,18 @@ void check_arguments(const Arguments& x) {
 std::vector<int64_t> places_without_samples(const Arguments& x) {
   std::vector<int64_t> empty;
   if (!x.ragged()) return empty;
-  const int64_t count = x.samples.size(0), batch = x.y0.size(0);
-  const int64_t *index = x.index->const_data_ptr<int64_t>(), *lengths = x.lengths->const_data_ptr<int64_t>();
-  std::vector<bool> taken(static_cast<size_t>(count));
-  for (int64_t r = 0; r < batch; ++r)
-    for (int64_t n = 0; n < lengths[r]; ++n) {
-      const int64_t place = index[n * batch + r];
-      TORCH_CHECK_VALUE(place >= 0 && place < count, "`index` has the entry ", place, " and `samples` ", count,
-                        " rows");
-      TORCH_CHECK_VALUE(!taken[static_cast<size_t>(place)], "`index` has the entry ", place,
-                        " twice; each sample has a place of its own");
-      taken[static_cast<size_t>(place)] = true;
-    }
-  for (int64_t place = 0; place < count; ++place)
-    if (!taken[static_cast<size_t>(place)]) empty.push_back(place);
+  const int64_t count = x.samples.size(0), taken = x.index->size(0);
+  const int64_t* index = x.index->const_data_ptr<int64_t>();
+  std::vector<bool> found(static_cast<size_t>(count));
+  for (int64_t i = 0; i < taken; ++i) {
+    const int64_t place = index[i];
+    TORCH_CHECK_VALUE(place >= 0 && place < count, "`index` has the entry ", place, " and `samples` ", count, " rows");
+    TORCH_CHECK_VALUE(!found[static_cast<size_t>(place)], "`index` has the entry ", place,
+                      " twice; each sample has a place of its own");
+    found[static_cast<size_t>(place)] = true;
+  }
+  for (int64_t place = 0; taken < count && place < count; ++place)
+    if (!found[static_cast<size_t>(place)]) empty.push_back(place);
   return empty;
 }
 
@@ -282,6 +286,13 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
   TORCH_CHECK_VALUE(dt.device().is_cpu(), "`dt` is on ", dt.device(), "; the native kernels run on the CPU");
   const Tensor values = at::div(dt, static_cast<double>(substeps)).to(like.scalar_type()).contiguous();
   return {values, dt.dim() == 0 ? 0 : 1, dt.dim() == 2 ? times : 0};
+}
+
+Steps solver_steps(const Arguments& x) {
+  if (!x.ragged()) return solver_steps(x.dt, x.times(), x.y0.size(0), x.substeps, x.y0);
+  TORCH_CHECK_VALUE(x.dt.dim() < 2, "`dt` has shape ", x.dt.sizes(), "; with `lengths` wanted [] or [",
+                    x.index->size(0), "]");
+  return solver_steps(x.dt, x.index->size(0), x.y0.size(0), x.substeps, x.y0);
 }
 
 template <class T>
@@ -304,6 +315,11 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.samples = x.samples.const_data_ptr<T>();
   p.index = data_or_null<int64_t>(x.index);
   p.lengths = data_or_null<int64_t>(x.lengths);
+  if (x.ragged()) {
+    int64_t* offsets = allocator.take<int64_t>(p.batch);
+    std::exclusive_scan(p.lengths, p.lengths + p.batch, offsets, int64_t(0));
+    p.offsets = offsets;
+  }
   p.affine = x.input_weight.has_value();
   p.squash = x.squash == "tanh";
   if (p.affine) {

@@ -33,7 +33,7 @@ struct Arguments {
   const MaybeTensor &index, &lengths;
 
   bool ragged() const { return lengths.has_value(); }
-  int64_t times() const { return ragged() ? index->size(0) : samples.size(0); }
+  int64_t times() const { return ragged() ? *lengths->const_data_ptr<int64_t>() : samples.size(0); }
   int64_t inputs() const { return samples.size(-1); }
   // The states that are saved, but for their columns.
   std::vector<int64_t> saved_sizes(int64_t columns) const {
@@ -64,12 +64,13 @@ std::vector<int64_t> places_without_samples(const Arguments& arguments);
 // A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);
 
-// One solver step, (1), (times) or (batch * times) numbers of y's dtype, and its strides.
+// One solver step, for all, for each sample, or for each row and sample, of y's dtype, and its strides.
 struct Steps {
   Tensor values;
   int64_t time = 0, row = 0;
 };
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
+Steps solver_steps(const Arguments& arguments);
 
 // Which passes will run: only the backward pass needs the weights' other packing.
 enum class Direction { kForward, kBoth };

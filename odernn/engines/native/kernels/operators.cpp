@@ -42,13 +42,13 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
                                          at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
                                          int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
                                          bool save) {
-  const Arguments arguments{y0,          weight, samples,  input_weight, bias,   before, dt, y_previous,
-                            dt_previous, blocks, kind,     squash,       hold,   family, a,  b,
-                            c,           moved,  places, substeps,     index, lengths};
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before, dt, y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family, a,  b,
+                            c,           moved,  places,  substeps,     index, lengths};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
-  const Steps steps = solver_steps(dt, arguments.times(), batch, substeps, y0);
+  const Steps steps = solver_steps(arguments);
   const bool two_step = family == "two-step";
   Tensor saved = save ? result(arguments.saved_sizes(columns), y0) : nothing(y0);
   fill_with_zeros(saved, empty, two_step ? substeps : 1);
@@ -126,6 +126,20 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
     }
 }
 
+// Of rows of several lengths: (times, batch) as one number for each sample, sequence after sequence.
+Tensor of_samples(const Tensor& gradient, const Arguments& x) {
+  Tensor out = at::empty(x.index->sizes(), gradient.options());
+  const int64_t batch = gradient.size(1);
+  const int64_t* lengths = x.lengths->const_data_ptr<int64_t>();
+  AT_DISPATCH_FLOATING_TYPES(gradient.scalar_type(), "odernn_native::of_samples", [&] {
+    const scalar_t* from = gradient.const_data_ptr<scalar_t>();
+    scalar_t* to = out.data_ptr<scalar_t>();
+    for (int64_t r = 0; r < batch; ++r)
+      for (int64_t n = 0; n < lengths[r]; ++n) *to++ = from[n * batch + r];
+  });
+  return out;
+}
+
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
@@ -136,9 +150,9 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
               at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved,
               at::IntArrayRef places, int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
               bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,          weight, samples,  input_weight, bias,   before, dt, y_previous,
-                            dt_previous, blocks, kind,     squash,       hold,   family, a,  b,
-                            c,           moved,  places, substeps,     index, lengths};
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before, dt, y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family, a,  b,
+                            c,           moved,  places,  substeps,     index, lengths};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
@@ -146,7 +160,7 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
   if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, saved.sizes(), y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
-  const Steps steps = solver_steps(dt, times, batch, substeps, y0);
+  const Steps steps = solver_steps(arguments);
 
   const bool affine = input_weight.has_value(), carry = y_previous.has_value();
   Tensor g_y0 = at::empty({batch, columns}, y0.options());
@@ -186,6 +200,7 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
       copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
   if (want_dt) g_dt.div_(static_cast<double>(substeps));
+  if (want_dt && arguments.ragged()) g_dt = of_samples(g_dt, arguments);
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 

@@ -74,8 +74,9 @@ struct Problem {
 
   const T* y0 = nullptr;             // (batch, state)
   const T* samples = nullptr;        // (times, batch, inputs), or the control itself (times, batch, control)
-  const int64_t* index = nullptr;   // of several lengths: (times, batch), which row of `samples` a sample is
+  const int64_t* index = nullptr;    // of several lengths: which row of `samples` each is, sequence after sequence
   const int64_t* lengths = nullptr;  // (batch), samples of each row, longest first; null: all have `times`
+  const int64_t* offsets = nullptr;  // (batch), where the samples of each row begin in `index`
   bool affine = false;               // the control is samples V^T + bias
   bool squash = false;               // or the tanh of that
   Packed<T> input;                   // inputs -> control
@@ -100,7 +101,10 @@ struct Problem {
 
   std::vector<Coupling<T>> couplings;
 
-  T step(int64_t time, int64_t row) const { return dt[time * dt_time + row * dt_row]; }
+  T step(int64_t time, int64_t row) const {
+    const int64_t first = offsets == nullptr ? row * dt_row : offsets[row] * dt_time;
+    return dt[first + time * dt_time];
+  }
   // States saved for each sample: the two-step method needs those between samples too.
   int64_t saved_per_sample() const { return family == Family::kTwoStep ? substeps : 1; }
   int64_t evaluations() const {
@@ -110,12 +114,12 @@ struct Problem {
   int64_t length(int64_t row) const { return lengths == nullptr ? times : lengths[row]; }
   // Which row of `samples` a sample is, and of all saved states the one with this number in its row.
   int64_t place(int64_t time, int64_t row) const {
-    return index == nullptr ? time * batch + row : index[time * batch + row];
+    return index == nullptr ? time * batch + row : index[offsets[row] + time];
   }
   int64_t saved_place(int64_t number, int64_t row) const {
     if (index == nullptr) return number * batch + row;
     const int64_t each = saved_per_sample();
-    return place(number / each, row) * each + number % each;
+    return each == 1 ? place(number, row) : place(number / each, row) * each + number % each;
   }
   const T* samples_row(int64_t time, int64_t row) const { return samples + place(time, row) * inputs; }
 };
