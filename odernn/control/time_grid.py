@@ -133,15 +133,16 @@ def grid_of_samples(
 
 
 def end_of_each(
-    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"], start: Time, lengths: Int[Tensor, " batch"]
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"],
+    start: Time,
+    lengths: Int[Tensor, " batch"],
+    sequences: Int[Tensor, " samples"],
 ) -> Float[Tensor, "batch 1"]:
-    """The time after the last sample of each sequence, whose steps are the same or stand sequence after sequence."""
+    """The time after the last sample of each sequence; `sequences` says which of them each sample is of."""
     if not isinstance(dt, Tensor) or not dt.ndim:
         passed = lengths.to(torch.float64) * dt
     else:
-        so_far = torch.nn.functional.pad(dt.to(torch.float64).cumsum(0), (1, 0))
-        ends = lengths.cumsum(0)
-        passed = so_far[ends] - so_far[ends - lengths]
+        passed = torch.zeros(len(lengths), dtype=torch.float64, device=dt.device).index_add(0, sequences, dt.double())
     return start + passed.unsqueeze(1)
 
 

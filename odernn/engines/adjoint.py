@@ -47,6 +47,7 @@ class Operator(Adjoint):
             y_previous=previous,
             dt_previous=dt_previous,
             storage=problem.storage,
+            packed=problem.storage is not None and save == "end",
         )
         arguments = call.arguments()
         saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(

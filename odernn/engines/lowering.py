@@ -44,6 +44,7 @@ def lower(
     y_previous: Tensor | None = None,
     dt_previous: Tensor | None = None,
     storage: Storage | None = None,
+    packed: bool = False,
 ) -> Call:
     """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it.
 
@@ -74,6 +75,7 @@ def lower(
         blocks=None if lowered.blocks is None else lowered.blocks.contiguous(),
         index=None if storage is None else storage.index,
         lengths=None if storage is None else storage.lengths,
+        packed=packed,
     )
 
 

@@ -14,12 +14,14 @@ from .written import counted
 TENSORS = 10
 """The tensors of which there is a gradient; they come first among the common arguments."""
 FACTS = 10
-"""The numbers and names that follow them; the last two common arguments say where samples lie."""
+"""The numbers and names that follow them; after these come `LENGTHS` common arguments that say where samples lie."""
+LENGTHS = 3
 
 COMMON = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
     "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
-    "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths"
+    "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "
+    "bool packed"
 )
 SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor)"
 PULL_BACK = (
@@ -37,7 +39,7 @@ def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callab
 
     Args:
         namespace: of the operators.
-        solve: takes what the schema says but `index` and `lengths`: sequences of one length.
+        solve: takes what the schema says up to `substeps`, and what comes after `packed`: sequences of one length.
         pull_back: likewise.
     """
     define_engine(namespace, of_one_length(namespace, solve, 1), of_one_length(namespace, pull_back, 2))
@@ -55,8 +57,8 @@ def of_one_length(namespace: str, function: Callable[..., Any], after: int) -> C
     """A function that takes no lengths, as one that refuses them; so many arguments come after them."""
 
     def call(*given: Any) -> Any:
-        refuse_lengths(namespace, given[-after - 1])
-        return function(*given[: -after - 2], *given[-after:])
+        refuse_lengths(namespace, given[-after - 2])
+        return function(*given[: -after - LENGTHS], *given[-after:])
 
     return call
 
@@ -88,7 +90,8 @@ def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
     _check_devices(given)
     y0, samples, family, substeps, save = given[0], given[2], given[13], given[19], given[-1]
     two_step = family == "two-step"
-    count = samples.shape[0] * (substeps if two_step else 1)
+    index, _, packed = given[TENSORS + FACTS : -1]
+    count = (index if packed else samples).shape[0] * (substeps if two_step else 1)
     shape = (count, *samples.shape[1:-1], y0.shape[-1]) if save else (0,)
     return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
@@ -108,7 +111,7 @@ def _check_devices(given: Sequence[Any]) -> None:
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
     _check_devices(given)
-    *_, index, _, want_samples, want_dt = given
+    *_, index, _, _, want_samples, want_dt = given
     nothing = y0.new_empty(0)
     steps = (samples.shape[0], y0.shape[0]) if index is None else index.shape
     grad_dt = y0.new_empty(steps) if want_dt else nothing
@@ -121,16 +124,16 @@ def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]
     *common, save = inputs
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
-    ctx.facts = common[TENSORS : TENSORS + FACTS]
+    ctx.facts, (index, lengths, ctx.packed) = common[TENSORS : TENSORS + FACTS], common[TENSORS + FACTS :]
     ctx.set_materialize_grads(False)
     saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*common[:TENSORS], *common[TENSORS + FACTS :], saved)
+    ctx.save_for_backward(*common[:TENSORS], index, lengths, saved)
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         *tensors, index, lengths, saved = ctx.saved_tensors
-        given = (*tensors, *ctx.facts, index, lengths)
+        given = (*tensors, *ctx.facts, index, lengths, ctx.packed)
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, *_ = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:TENSORS]

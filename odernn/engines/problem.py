@@ -44,17 +44,25 @@ class Storage(NamedTuple):
     """Where the samples of sequences of several lengths lie, as `Call` has it.
 
     Attributes:
-        index: which row of the samples each sample is, sequence after sequence.
+        index: which row of the samples each sample is, time after time, as a PackedSequence has them.
+        sequences: which sequence each is of, likewise.
         lengths: samples of each sequence, the largest first.
     """
 
     index: Int[Tensor, " samples"]
+    sequences: Int[Tensor, " samples"]
     lengths: Int[Tensor, " batch"]
 
     @property
     def ends(self) -> Int[Tensor, " batch"]:
         """Where in `index` the last sample of each sequence stands."""
-        return self.lengths.cumsum(0) - 1
+        having = samples_at(self.lengths)
+        return (having.cumsum(0) - having)[self.lengths - 1] + torch.arange(len(self.lengths), device=having.device)
+
+
+def samples_at(lengths: Int[Tensor, " batch"]) -> Int[Tensor, " time"]:
+    """How many sequences have a sample at each time."""
+    return lengths.bincount().flip(0).cumsum(0).flip(0)[1:]
 
 
 class Span(NamedTuple):

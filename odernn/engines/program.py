@@ -42,9 +42,10 @@ class Call:
         y_previous: two-step method: the state one solver step before y0; None to start the method.
         dt_previous: two-step method: the length of that solver step.
         blocks: exponential method: the matrices that its entries name, one set for all intervals or one each.
-        index: of sequences of several lengths: `samples` and the saved states are rows (places, ...) in any order, and
-            this says which of them each sample is, sequence after sequence. Only the native kernels take it.
+        index: of sequences of several lengths: `samples` are rows (places, ...) in any order, and this says which of
+            them each sample is, time after time, as a PackedSequence has them. Only the native kernels take it.
         lengths: samples of each sequence, the largest first.
+        packed: of several lengths: whether the saved states have the order of `index`, and not that of `samples`.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -64,6 +65,7 @@ class Call:
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
     index: Int[Tensor, " samples"] | None = None
     lengths: Int[Tensor, " batch"] | None = None
+    packed: bool = False
 
     def arguments(self) -> tuple[Any, ...]:
         """What both operators take, in their order."""
@@ -73,7 +75,7 @@ class Call:
             *(as_step(self.dt), self.y_previous, self.dt_previous, self.blocks),
             *(self.kind, self.squash, self.hold),
             *(method.family, method.a, method.b, method.c, method.moved, method.places, self.substeps),
-            *(self.index, self.lengths),
+            *(self.index, self.lengths, self.packed),
         )
 
 

@@ -451,7 +451,7 @@ class ODERNN(nn.Module):
                 return None
             solved = choice.adjoint.solve(problem, save)
             control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
-        t = end_of_each(step, state.t, storage.lengths)
+        t = end_of_each(step, state.t, storage.lengths, storage.sequences)
         after = RecurrentState(solved.y, t, solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 

@@ -143,10 +143,12 @@ class Ragged:
         for groups in segments_of(self.rows, None, together=self._is_plain(state)):
             ends = []
             for group in groups:
-                numbers, row = group.samples()
-                storage = Storage(self.rows.places[numbers, row], group.start.new_tensor(group.lengths))
+                number, part = group.samples()
+                at = (number + group.start[part]) * self.rows.batch + group.row[part]
+                lengths = group.start.new_tensor(group.lengths)
+                storage = Storage(self.rows.places.flatten()[at], part, lengths)
                 step = self.steps.step
-                step = step[numbers, row] if isinstance(step, Tensor) and step.ndim else step
+                step = step.flatten()[at] if isinstance(step, Tensor) and step.ndim else step
                 found = together(self.data, storage, self._start(run.state, group), step, self.save)
                 if found is None:
                     return None

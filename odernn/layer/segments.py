@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ..engines.problem import samples_at
 from .rows import Rows
 
 PIECE = 1024
@@ -44,11 +45,11 @@ class Segments:
     fresh: list[bool]
 
     def samples(self) -> tuple[Int[Tensor, " samples"], Int[Tensor, " samples"]]:
-        """The number of each sample in its sequence, and the sequence, part after part."""
-        lengths = self.start.new_tensor(self.lengths)
-        part = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
-        numbers = torch.arange(len(part), device=lengths.device)
-        return numbers - (lengths.cumsum(0) - lengths - self.start)[part], self.row[part]
+        """The number of each sample in its part, and the part: the first samples of all parts, then the second, ..."""
+        having = samples_at(self.start.new_tensor(self.lengths))
+        number = torch.arange(len(having), device=having.device).repeat_interleave(having)
+        before = having.cumsum(0) - having
+        return number, torch.arange(len(number), device=having.device) - before[number]
 
 
 def segments_of(rows: Rows, truncate: int | None, *, together: bool) -> Iterator[list[Segments]]:

@@ -3,8 +3,6 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
-#include <numeric>
-
 #include "traced.h"
 
 namespace odernn {
@@ -102,6 +100,7 @@ void check_whole_numbers(const char* name, const Tensor& tensor, bool fits, cons
 
 void check_lengths(const Arguments& x, int64_t batch) {
   TORCH_CHECK_VALUE(x.index.has_value() == x.lengths.has_value(), "give both `index` and `lengths`, or neither");
+  TORCH_CHECK_VALUE(x.ragged() || !x.packed, "`packed` is true and there are no `lengths`; give false");
   if (!x.ragged()) return;
   check_whole_numbers("index", *x.index, x.index->dim() == 1, "(samples)");
   check_whole_numbers("lengths", *x.lengths, x.lengths->dim() == 1 && x.lengths->size(0) == batch, "(batch)");
@@ -217,6 +216,18 @@ void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
   p.blocks = copy;
 }
 
+template <class T>
+const int64_t* samples_before(const Problem<T>& p, Allocator& allocator) {
+  int64_t* out = allocator.take<int64_t>(p.times + 1);
+  int64_t rows = p.batch;
+  out[0] = 0;
+  for (int64_t n = 0; n < p.times; ++n) {
+    while (p.lengths[rows - 1] <= n) --rows;
+    out[n + 1] = out[n] + rows;
+  }
+  return out;
+}
+
 }  // namespace
 
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
@@ -315,11 +326,8 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.samples = x.samples.const_data_ptr<T>();
   p.index = data_or_null<int64_t>(x.index);
   p.lengths = data_or_null<int64_t>(x.lengths);
-  if (x.ragged()) {
-    int64_t* offsets = allocator.take<int64_t>(p.batch);
-    std::exclusive_scan(p.lengths, p.lengths + p.batch, offsets, int64_t(0));
-    p.offsets = offsets;
-  }
+  p.packed = x.packed;
+  p.earlier = x.ragged() ? samples_before(p, allocator) : nullptr;
   p.affine = x.input_weight.has_value();
   p.squash = x.squash == "tanh";
   if (p.affine) {

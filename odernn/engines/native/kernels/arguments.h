@@ -31,13 +31,14 @@ struct Arguments {
   at::IntArrayRef moved, places;
   int64_t substeps;
   const MaybeTensor &index, &lengths;
+  bool packed;
 
   bool ragged() const { return lengths.has_value(); }
   int64_t times() const { return ragged() ? *lengths->const_data_ptr<int64_t>() : samples.size(0); }
   int64_t inputs() const { return samples.size(-1); }
   // The states that are saved, but for their columns.
   std::vector<int64_t> saved_sizes(int64_t columns) const {
-    const int64_t count = samples.size(0) * (family == "two-step" ? substeps : 1);
+    const int64_t count = (packed ? index->size(0) : samples.size(0)) * (family == "two-step" ? substeps : 1);
     return ragged() ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count, y0.size(0), columns};
   }
 };
@@ -46,7 +47,8 @@ struct Arguments {
 #define ODERNN_ARGUMENTS                                                                                             \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "        \
   "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, " \
-  "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths"
+  "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "                  \
+  "bool packed"
 
 void check_arguments(const Arguments& arguments);
 

@@ -41,17 +41,17 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
                                          c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
                                          at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
                                          int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
-                                         bool save) {
-  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before, dt, y_previous,
-                            dt_previous, blocks, kind,    squash,       hold,  family, a,  b,
-                            c,           moved,  places,  substeps,     index, lengths};
+                                         bool packed, bool save) {
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
+                            c,           moved,  places,  substeps,     index, lengths, packed};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(arguments);
   const bool two_step = family == "two-step";
   Tensor saved = save ? result(arguments.saved_sizes(columns), y0) : nothing(y0);
-  fill_with_zeros(saved, empty, two_step ? substeps : 1);
+  if (!packed) fill_with_zeros(saved, empty, two_step ? substeps : 1);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor last_but_one = two_step ? at::empty({batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
@@ -126,18 +126,11 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
     }
 }
 
-// Of rows of several lengths: (times, batch) as one number for each sample, sequence after sequence.
-Tensor of_samples(const Tensor& gradient, const Arguments& x) {
-  Tensor out = at::empty(x.index->sizes(), gradient.options());
-  const int64_t batch = gradient.size(1);
-  const int64_t* lengths = x.lengths->const_data_ptr<int64_t>();
-  AT_DISPATCH_FLOATING_TYPES(gradient.scalar_type(), "odernn_native::of_samples", [&] {
-    const scalar_t* from = gradient.const_data_ptr<scalar_t>();
-    scalar_t* to = out.data_ptr<scalar_t>();
-    for (int64_t r = 0; r < batch; ++r)
-      for (int64_t n = 0; n < lengths[r]; ++n) *to++ = from[n * batch + r];
-  });
-  return out;
+// Of several lengths: (times, batch) as one number for each sample, time after time.
+template <class T>
+void copy_of_samples(const Problem<T>& problem, const T* from, T* to) {
+  for (int64_t n = 0; n < problem.times; ++n, from += problem.batch)
+    std::copy(from, from + problem.earlier[n + 1] - problem.earlier[n], to + problem.earlier[n]);
 }
 
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
@@ -149,10 +142,10 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
               c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family,
               at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved,
               at::IntArrayRef places, int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
-              bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before, dt, y_previous,
-                            dt_previous, blocks, kind,    squash,       hold,  family, a,  b,
-                            c,           moved,  places,  substeps,     index, lengths};
+              bool packed, bool want_samples, bool want_dt) {
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
+                            c,           moved,  places,  substeps,     index, lengths, packed};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
@@ -192,6 +185,11 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
     const scalar_t* k = saved.const_data_ptr<scalar_t>();
     for_equal_shards(
         problem, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
+    if (want_dt && arguments.ragged()) {
+      Tensor of_samples = at::empty(index->sizes(), y0.options());
+      copy_of_samples(problem, g_dt.const_data_ptr<scalar_t>(), of_samples.data_ptr<scalar_t>());
+      g_dt = of_samples;
+    }
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
     if (blocks.has_value())
@@ -200,7 +198,6 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
       copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
   if (want_dt) g_dt.div_(static_cast<double>(substeps));
-  if (want_dt && arguments.ragged()) g_dt = of_samples(g_dt, arguments);
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 

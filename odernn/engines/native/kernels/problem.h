@@ -27,6 +27,11 @@ struct Layout {
   bool same() const { return width == padded; }  // the caller's rows and the padded ones look alike
 };
 
+template <bool kWrite = true, class T>
+void prefetch(const T* row, int64_t columns) {
+  for (int64_t i = 0; i < columns; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(row + i, kWrite);
+}
+
 template <class T>
 void copy_padded(const Layout& layout, const T* row, T* padded) {
   for (int64_t s = 0; s < layout.groups; ++s)
@@ -74,9 +79,10 @@ struct Problem {
 
   const T* y0 = nullptr;             // (batch, state)
   const T* samples = nullptr;        // (times, batch, inputs), or the control itself (times, batch, control)
-  const int64_t* index = nullptr;    // of several lengths: which row of `samples` each is, sequence after sequence
   const int64_t* lengths = nullptr;  // (batch), samples of each row, longest first; null: all have `times`
-  const int64_t* offsets = nullptr;  // (batch), where the samples of each row begin in `index`
+  const int64_t* earlier = nullptr;  // (times + 1), of several lengths: how many samples there are before each time
+  const int64_t* index = nullptr;    // which row of `samples` each sample is, time after time
+  bool packed = false;               // whether the saved states lie time after time too, and not as `samples` do
   bool affine = false;               // the control is samples V^T + bias
   bool squash = false;               // or the tanh of that
   Packed<T> input;                   // inputs -> control
@@ -102,8 +108,7 @@ struct Problem {
   std::vector<Coupling<T>> couplings;
 
   T step(int64_t time, int64_t row) const {
-    const int64_t first = offsets == nullptr ? row * dt_row : offsets[row] * dt_time;
-    return dt[first + time * dt_time];
+    return dt[earlier == nullptr ? time * dt_time + row * dt_row : (earlier[time] + row) * dt_time];
   }
   // States saved for each sample: the two-step method needs those between samples too.
   int64_t saved_per_sample() const { return family == Family::kTwoStep ? substeps : 1; }
@@ -114,13 +119,16 @@ struct Problem {
   int64_t length(int64_t row) const { return lengths == nullptr ? times : lengths[row]; }
   // Which row of `samples` a sample is, and of all saved states the one with this number in its row.
   int64_t place(int64_t time, int64_t row) const {
-    return index == nullptr ? time * batch + row : index[offsets[row] + time];
+    return index == nullptr ? time * batch + row : index[earlier[time] + row];
   }
   int64_t saved_place(int64_t number, int64_t row) const {
     if (index == nullptr) return number * batch + row;
-    const int64_t each = saved_per_sample();
-    return each == 1 ? place(number, row) : place(number / each, row) * each + number % each;
+    const int64_t each = saved_per_sample(), time = each == 1 ? number : number / each, k = number - time * each;
+    if (!packed) return place(time, row) * each + k;
+    return earlier[time] * each + (earlier[time + 1] - earlier[time]) * k + row;
   }
+  // Whether the saved states of neighbouring rows need not be neighbours.
+  bool is_scattered() const { return index != nullptr && !packed; }
   const T* samples_row(int64_t time, int64_t row) const { return samples + place(time, row) * inputs; }
 };
 

@@ -29,7 +29,10 @@ class Output {
   // Rows for saved state i, of the first `rows` rows.
   T* const* next(int64_t i, int64_t rows) {
     if (direct_)
-      for (int64_t r = 0; r < rows; ++r) states_[2][r] = saved(i, r);
+      for (int64_t r = 0; r < rows; ++r) {
+        states_[2][r] = saved(i, r);
+        if (problem_.is_scattered()) fetch(i + 1, r);
+      }
     return states_[2];
   }
 
@@ -50,6 +53,12 @@ class Output {
   }
 
  private:
+  // Ask for the memory of saved state i early: the processor does not foresee where it is.
+  void fetch(int64_t i, int64_t r) const {
+    if (i >= problem_.length(begin_ + r) * problem_.saved_per_sample()) return;
+    prefetch(saved(i, r), problem_.state.columns());
+  }
+
   T* saved(int64_t i, int64_t r) const {
     return saved_ + problem_.saved_place(i, begin_ + r) * problem_.state.columns();
   }

@@ -134,10 +134,10 @@ int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, c
                 const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
                 c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
                 at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-                int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths) {
-  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before, dt, y_previous,
-                            dt_previous, blocks, kind,    squash,       hold,  family, a,  b,
-                            c,           moved,  places,  substeps,     index, lengths};
+                int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths, bool packed) {
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
+                            c,           moved,  places,  substeps,     index, lengths, packed};
   check_arguments(arguments);
   TORCH_CHECK_VALUE(samples.size(0) == 1 && !arguments.ragged(), "`samples` has shape ", samples.sizes(),
                     "; a stream is prepared with one sample");
