@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
@@ -136,13 +137,13 @@ def end_of_each(
     dt: float | Float[Tensor, ""] | Float[Tensor, " samples"],
     start: Time,
     lengths: Int[Tensor, " batch"],
-    sequences: Int[Tensor, " samples"],
+    sequences: Callable[[], Int[Tensor, " samples"]],
 ) -> Float[Tensor, "batch 1"]:
-    """The time after the last sample of each sequence; `sequences` says which of them each sample is of."""
+    """The time after the last sample of each sequence; `sequences` makes which of them each sample is of."""
     if not isinstance(dt, Tensor) or not dt.ndim:
         passed = lengths.to(torch.float64) * dt
     else:
-        passed = torch.zeros(len(lengths), dtype=torch.float64, device=dt.device).index_add(0, sequences, dt.double())
+        passed = torch.zeros(len(lengths), dtype=torch.float64, device=dt.device).index_add(0, sequences(), dt.double())
     return start + passed.unsqueeze(1)
 
 

@@ -40,27 +40,37 @@ class LayerInputs(NamedTuple):
     lengths: Tensor | None
 
 
-class Storage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Storage:
     """Where the samples of sequences of several lengths lie, as `Call` has it.
 
     Attributes:
         index: which row of the samples each sample is, time after time, as a PackedSequence has them.
-        sequences: which sequence each is of, likewise.
         lengths: samples of each sequence, the largest first.
     """
 
     index: Int[Tensor, " samples"]
-    sequences: Int[Tensor, " samples"]
     lengths: Int[Tensor, " batch"]
 
     @property
     def ends(self) -> Int[Tensor, " batch"]:
         """Where in `index` the last sample of each sequence stands."""
-        having = samples_at(self.lengths)
+        having = _samples_at(self.lengths)
         return (having.cumsum(0) - having)[self.lengths - 1] + torch.arange(len(self.lengths), device=having.device)
 
 
-def samples_at(lengths: Int[Tensor, " batch"]) -> Int[Tensor, " time"]:
+def packed_samples(lengths: Int[Tensor, " batch"]) -> tuple[Int[Tensor, " samples"], Int[Tensor, " samples"]]:
+    """The number of each sample in its sequence, and the sequence: all first samples, then all second ones, ...
+
+    The lengths come with the largest first.
+    """
+    having = _samples_at(lengths)
+    number = torch.arange(len(having), device=having.device).repeat_interleave(having)
+    before = having.cumsum(0) - having
+    return number, torch.arange(len(number), device=having.device) - before[number]
+
+
+def _samples_at(lengths: Int[Tensor, " batch"]) -> Int[Tensor, " time"]:
     """How many sequences have a sample at each time."""
     return lengths.bincount().flip(0).cumsum(0).flip(0)[1:]
 

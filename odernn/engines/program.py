@@ -28,7 +28,7 @@ class Call:
         weight: K.
         samples: the input x, or, without `input_weight`, the control u itself.
         method: the discretisation.
-        dt: the time from one sample to the next; of several lengths a number or one for each sample, as `index` has them.
+        dt: the time from one sample to the next; of several lengths a number or one for each entry of `index`.
         input_weight: V of u = squash(x V^T + b), or None.
         bias: b, or None.
         kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;

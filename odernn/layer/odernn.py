@@ -17,7 +17,7 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
-from ..engines.problem import Storage
+from ..engines.problem import Storage, packed_samples
 from ..engines.traced.kernels import compile_kernels
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
@@ -451,7 +451,7 @@ class ODERNN(nn.Module):
                 return None
             solved = choice.adjoint.solve(problem, save)
             control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
-        t = end_of_each(step, state.t, storage.lengths, storage.sequences)
+        t = end_of_each(step, state.t, storage.lengths, lambda: packed_samples(storage.lengths)[1])
         after = RecurrentState(solved.y, t, solved.carry, control, self._made_by)
         return solved.trajectory, after.without_aliases_of(state)
 

@@ -143,13 +143,12 @@ class Ragged:
         for groups in segments_of(self.rows, None, together=self._is_plain(state)):
             ends = []
             for group in groups:
-                number, part = group.samples()
-                at = (number + group.start[part]) * self.rows.batch + group.row[part]
-                lengths = group.start.new_tensor(group.lengths)
-                storage = Storage(self.rows.places.flatten()[at], part, lengths)
                 step = self.steps.step
-                step = step.flatten()[at] if isinstance(step, Tensor) and step.ndim else step
-                found = together(self.data, storage, self._start(run.state, group), step, self.save)
+                tables = [step] if isinstance(step, Tensor) and step.ndim else []
+                index, *steps = group.packed([self.rows.places, *tables])
+                storage = Storage(index, group.start.new_tensor(group.lengths))
+                start = self._start(run.state, group)
+                found = together(self.data, storage, start, steps[0] if steps else step, self.save)
                 if found is None:
                     return None
                 output, end = found
