@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from solvers.checks import check_entries, check_positive, check_tensor, entry, is_readable
@@ -120,6 +121,30 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
         lengths = lengths.reshape(length, 1, 1)
     exact = lengths.to(_time_dtype(y))
     return TimeGrid(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
+
+
+def grid_of_samples(
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"], start: Time, count: int, y: Float[Tensor, "batch hidden"]
+) -> TimeGrid:
+    """The clock of sequences of several lengths of so many samples together; their lengths (1, samples)."""
+    if not isinstance(dt, Tensor):
+        return TimeGrid(start, float(dt))
+    check_same_device("dt", dt, y)
+    return TimeGrid(start, None, None, dt.expand(count).to(y.dtype).unsqueeze(0))
+
+
+def end_of_each(
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"],
+    start: Time,
+    lengths: Int[Tensor, " batch"],
+    sequences: Callable[[], Int[Tensor, " samples"]],
+) -> Float[Tensor, "batch 1"]:
+    """The time after the last sample of each sequence; `sequences` makes which of them each sample is of."""
+    if not isinstance(dt, Tensor) or not dt.ndim:
+        passed = lengths.to(torch.float64) * dt
+    else:
+        passed = torch.zeros(len(lengths), dtype=torch.float64, device=dt.device).index_add(0, sequences(), dt.double())
+    return start + passed.unsqueeze(1)
 
 
 def check_timestamps(timestamps: object, length: int, y: Float[Tensor, "batch hidden"]) -> None:

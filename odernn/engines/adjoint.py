@@ -46,6 +46,8 @@ class Operator(Adjoint):
             substeps=problem.substeps,
             y_previous=previous,
             dt_previous=dt_previous,
+            storage=problem.storage,
+            packed=problem.storage is not None and save == "end",
         )
         arguments = call.arguments()
         saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(
@@ -74,8 +76,10 @@ def _before(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
 
 
 def steps_of(dt: float | Tensor) -> float | Tensor:
-    """The steps as the operators take them: a number, (time,) or (batch, time)."""
+    """The steps of a `Span` as the operators take them: a number, (time,), (batch, time) or (samples,)."""
     if not isinstance(dt, Tensor):
         return dt
+    if dt.ndim == 2:
+        return dt.flatten()
     flat = dt.reshape(len(dt), -1)
     return (flat[:, 0] if flat.shape[1] == 1 else flat.T).contiguous()

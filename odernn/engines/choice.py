@@ -57,6 +57,11 @@ class Choice:
     adjoint: Adjoint
     reason: str
 
+    @property
+    def takes_lengths(self) -> bool:
+        """Whether sequences of several lengths go in one call."""
+        return self.engine == "native" and isinstance(self.adjoint, Operator | FieldOperator)
+
 
 @final
 @dataclass(frozen=True)

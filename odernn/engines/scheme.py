@@ -23,7 +23,13 @@ from solvers import (
 from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
-from ..fields.field import BlockLinearField, ScaledRemainderField, VectorField, is_damped_partitioned, is_partitioned
+from ..fields.field import (
+    ScaledRemainderField,
+    VectorField,
+    is_block_linear,
+    is_damped_partitioned,
+    is_partitioned,
+)
 from .block_tableau import BlockEntries, block_entries, scaled_entries, shear_entries
 from .formulas import FORMULAS
 from .method import Method, exponential, kicks_and_drifts, runge_kutta, two_step
@@ -54,12 +60,10 @@ def unsupported_scheme(
     """Why a registered field and a solver have no such form, or None; `dt` is a number or has time first."""
     if isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta) and solver.stages > MOST_STAGES:
         return f"the operators take {MOST_STAGES} stages at most"
-    rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
-    if _as_blocks(field, solver, rows):
-        return None
     name, on = type(solver).__name__, type(field).__name__
     if _as_blocks(field, solver, rows=False):
-        known = isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS
+        rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
+        known = not rows or (isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS)
         return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
     if isinstance(solver, ExponentialRungeKutta):
         return _why_not_euler(on, activation, solver, dt)
@@ -107,7 +111,7 @@ def scheme_of(
 
 def _as_blocks(field: VectorField, solver: Solver, rows: bool) -> bool:
     """Whether the linear part goes into the matrices of the method; with a step a row there would be a set a row."""
-    if rows or not isinstance(field, BlockLinearField):
+    if rows or not is_block_linear(field):
         return False
     if isinstance(solver, SplittingMethod):
         return is_partitioned(field) or is_damped_partitioned(field)

@@ -200,6 +200,25 @@ class ScaledRemainderField(BlockLinearField, Protocol):
         ...
 
 
+def is_activated(field: VectorField) -> TypeGuard[ActivatedField]:
+    """Whether the field has a registered activation and an affine control."""
+    return _has(field, ("activation", "affine_control"))
+
+
+def is_block_linear(field: VectorField) -> TypeGuard[BlockLinearField]:
+    """Whether the field says that its linear part is block-diagonal."""
+    return _has(field, ("linear_blocks",))
+
+
+def _has(field: VectorField, names: tuple[str, ...]) -> bool:
+    """Whether the field has these attributes; isinstance of a protocol takes ten times as long, and each call asks."""
+    cls, own = type(field), vars(field)
+    for name in names:
+        if getattr(cls, name, None) is None and name not in own and name not in own["_modules"]:
+            return False
+    return True
+
+
 def is_partitioned(field: VectorField) -> bool:
     """Whether the field says that its state is (q, p), each half driven by the other only."""
     return isinstance(field, PartitionedField) and field.partitioned and not is_damped_partitioned(field)

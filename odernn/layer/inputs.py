@@ -26,10 +26,9 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
     assert isinstance(x, Tensor)
     if x.ndim not in (2, 3):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted}, or (time, input) for a single sequence")
-    _check_features("x", x, field)
+    x = _features("x", x, field)
     if x.shape[1 if batch_first and x.ndim == 3 else 0] == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sample in time")
-    x = _in_dtype_of(field, x)
     if x.ndim == 2:
         return x.unsqueeze(1)
     return x.transpose(0, 1) if batch_first else x
@@ -41,8 +40,7 @@ def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     assert isinstance(x, Tensor)
     if x.ndim not in (1, 2):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give one sample, (batch, input) or (input,)")
-    _check_features("x", x, field)
-    x = _in_dtype_of(field, x)
+    x = _features("x", x, field)
     return x.unsqueeze(0) if x.ndim == 1 else x
 
 
@@ -68,8 +66,7 @@ def storage(data: object, field: VectorField) -> Float[Tensor, "places input"]:
     assert isinstance(data, Tensor)
     if data.ndim != 2:
         raise ValueError(f"`x` has samples of shape {tuple(data.shape[1:])}; give (input,)")
-    _check_features("x", data, field)
-    return _in_dtype_of(field, data)
+    return _features("x", data, field)
 
 
 def lengths_of(lengths: object, time: int, batch: int) -> list[int]:
@@ -118,12 +115,8 @@ def flags_of(
     return flags.T if batch_first else flags
 
 
-def _in_dtype_of(field: VectorField, x: Tensor) -> Tensor:
-    """The input in the dtype of the field's parameters; it has another one only inside autocast."""
-    return x.to(next(field.parameters(), x).dtype)
-
-
-def _check_features(name: str, x: Tensor, field: VectorField) -> None:
+def _features(name: str, x: Tensor, field: VectorField) -> Tensor:
+    """The input checked, in the dtype of the field's parameters; it has another one only inside autocast."""
     if not x.is_floating_point():
         raise TypeError(f"`{name}` has dtype {x.dtype}; give a floating dtype, as `{name}.float()`")
     if x.shape[-1] != field.input_size:
@@ -131,8 +124,10 @@ def _check_features(name: str, x: Tensor, field: VectorField) -> None:
             f"`{name}` has {x.shape[-1]} features (shape {tuple(x.shape)}) and the field takes {field.input_size}; "
             "the features are the last dimension"
         )
-    check_kind(name, x, next(field.parameters(), x))
+    like = next(field.parameters(), x)
+    check_kind(name, x, like)
     _check_field(name, x, field)
+    return x.to(like.dtype)
 
 
 def _check_plain(name: str, x: object) -> None:
@@ -148,8 +143,6 @@ def _check_plain(name: str, x: object) -> None:
 
 def _check_field(name: str, x: Tensor, field: VectorField) -> None:
     """Every parameter and buffer of the field lies where `x` lies, but for scalars of the host."""
-    if all(part.device == x.device for part in field.parameters()) and not any(True for _ in field.buffers()):
-        return
     for part_name, part in chain(field.named_parameters(), field.named_buffers()):
         if part.device != x.device and (part.ndim or part.is_meta):
             raise ValueError(

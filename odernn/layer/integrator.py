@@ -14,10 +14,12 @@ from solvers import Adjoint, Autograd, ExplicitRungeKutta, Solver
 from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
 
 from ..control.hold import Hold
-from ..control.time_grid import Step, as_tensor, time_grid
+from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
+from ..engines.problem import Storage, packed_samples
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
+from ..fields.overrides import affine_control_of
 from ..fields.parametrise import built_once
 from .prepared import Prepared
 from .problem import built_weight, initial_value_problem
@@ -77,6 +79,45 @@ class Integrator:
             check_divergence(problem, solved, on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
         after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self.made_by)
+        return solved.trajectory, after.without_aliases_of(state)
+
+    def advance_together(
+        self,
+        samples: Float[Tensor, "places input"],
+        storage: Storage,
+        state: RecurrentState,
+        step: float | Float[Tensor, ""] | Float[Tensor, " samples"],
+        save: Save,
+        prepared: Prepared,
+    ) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState] | None:
+        """Step through sequences of several lengths at once, each to its own end; what diverges is not looked for.
+
+        Args:
+            samples: in any order.
+            storage: which of them those of each sequence are.
+            state: before the first samples.
+            step: one for all, or one for each sample in the storage's order.
+            save: "trajectory" or "end".
+            prepared: of `prepared`.
+
+        Returns:
+            The output, zero at places without a sample, or None, and the state at the end of each sequence; or None
+            where the engine, or the control that the field itself computes, takes sequences of one length.
+        """
+        if affine_control_of(self.field)[0] is None:
+            return None
+        with self._built_weights(), without_autocast(state.y):
+            problem = initial_value_problem(
+                *(self.field, self.hold, self.solver, self.substeps, samples, state),
+                *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage),
+            )
+            choice = choice_of(on_engine(self.adjoint, self.engine), problem)
+            if not choice.takes_lengths:
+                return None
+            solved = choice.adjoint.solve(problem, save)
+            control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
+        t = end_of_each(step, state.t, storage.lengths, lambda: packed_samples(storage.lengths)[1])
+        after = RecurrentState(solved.y, t, solved.carry, control, self.made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def prepared(self) -> Prepared:

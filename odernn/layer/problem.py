@@ -13,7 +13,7 @@ from solvers.extend import Inputs, Interval, RightHandSide
 from ..control.hold import Hold, controls
 from ..control.input_map import GIVEN
 from ..control.time_grid import TimeGrid, time_spans
-from ..engines.problem import LayerInputs, RecurrentProblem
+from ..engines.problem import LayerInputs, RecurrentProblem, Storage
 from ..fields.field import AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of
 from .returned import FirstValue, check_control, check_weight, looked_at
@@ -35,8 +35,9 @@ def initial_value_problem(
     state: RecurrentState,
     times: TimeGrid,
     weight: Tensor | None = None,
+    storage: Storage | None = None,
 ) -> RecurrentProblem:
-    """The problem of running `field` over `samples` from `state`.
+    """The problem of running `field` over `samples` from `state`; of a storage they are (places, input).
 
     The weights are built here, once, unless they are given, as for the pieces of one call. A control that only the
     field itself can compute is computed here too, once, for all samples; a registered one is left to the engine, which
@@ -71,7 +72,7 @@ def initial_value_problem(
         layout,
         LayerInputs(weight, samples, state.control, times.starts, times.lengths),
         (False, True, False, True, True),
-        samples.shape[0],
+        samples.shape[0] if storage is None else len(storage.index),
         substeps,
         state.y,
         state.carry,
@@ -83,4 +84,5 @@ def initial_value_problem(
         called=called,
         pointwise=lambda pointwise: FirstValue(pointwise, f"{type(field).__name__}.pointwise", 0),
         dt=times.dt,
+        storage=storage,
     )

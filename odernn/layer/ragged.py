@@ -13,6 +13,7 @@ from solvers.checks import unwrapped
 from solvers.extend import OnDivergence, Save, Time
 
 from ..control.time_grid import Step, as_number
+from ..engines.problem import Storage
 from .rows import Rows
 from .scatter import scattered
 from .segments import Piece, Segments, cuts, segments_of
@@ -20,6 +21,8 @@ from .state import RecurrentState, joined
 
 Advance = Callable[[Tensor, RecurrentState, Step, Save, OnDivergence], tuple[Tensor | None, RecurrentState]]
 """(samples (time, batch, input), state, step, save, policy) -> the trajectory or None, and the state at the end."""
+Together = Callable[[Tensor, Storage, RecurrentState, Step, Save], tuple[Tensor | None, RecurrentState] | None]
+"""(storage, where samples lie in it, state, step, save) -> the output in the storage, and the state at each end."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,26 @@ class Run:
         state: at the end of every sequence.
         places: of the output's samples.
         outputs: at these places, (places, hidden).
+        storages: or the output in storages, of which each has other samples and is zero elsewhere.
         passed: the states at the ends of the pieces, what is thrown away among them.
     """
 
     state: RecurrentState
     places: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)
+    storages: list[Tensor] = field(default_factory=list)
     passed: list[Tensor] = field(default_factory=list)
+
+    def is_finite(self) -> bool:
+        """Whether the state is, wherever that was looked at; a state that has no values is."""
+        ok = unwrapped(torch.cat(self.passed).isfinite().all()) if self.passed else torch.ones(())
+        return ok.is_meta or bool(ok.all())  # one for each, under vmap
 
     def storage(self, size: int) -> Float[Tensor, "places hidden"]:
         """The output in a storage: zero at the places of no sample; what lies beyond the last place is dropped."""
         y = self.state.y
+        if self.storages:
+            return sum(self.storages[1:], self.storages[0])
         if not self.outputs:
             return y.new_zeros(size, y.shape[-1])
         return scattered(self.places, self.outputs, size)
@@ -84,18 +96,26 @@ class Ragged:
     still: bool = False
     caches: bool = False
 
-    def run(self, advance: Advance, state: RecurrentState, policy: OnDivergence) -> Run:
-        """Run from a state, by a function that runs a batch of sequences of one length.
+    def run(self, advance: Advance, together: Together, state: RecurrentState, policy: OnDivergence) -> Run:
+        """Run from a state.
 
         Where the state stops being finite, that may be in a part that is thrown away: then it is run without such
         parts.
+
+        Args:
+            advance: runs a batch of sequences of one length.
+            together: runs sequences of several lengths, or does not; it leaves it to `advance` to say what diverged.
+            state: before the first samples.
+            policy: what to do when the state stops being finite.
         """
         state = replace(state, carry=None) if self.caches else state
+        run = None if self.truncate is not None else self._run_together(together, state)
+        if run is not None and (policy == "ignore" or run.is_finite()):
+            return run
         if self._carries or policy == "ignore":
             return self._run(advance, state, policy, exactly=self._carries)
         run = self._run(advance, state, "ignore", exactly=False)
-        ok = unwrapped(torch.cat(run.passed).isfinite().all()) if run.passed else torch.ones(())
-        if ok.is_meta or bool(ok.all()):  # one for each, under vmap
+        if run.is_finite():
             return run
         return self._run(advance, state, policy, exactly=True)
 
@@ -105,12 +125,36 @@ class Ragged:
         return self.whole or self.truncate is not None
 
     def _run(self, advance: Advance, state: RecurrentState, policy: OnDivergence, *, exactly: bool) -> Run:
-        run = Run(state)
-        plain = not state.carry and state.control is None and _is_zero(state.t) and _is_zero(self.steps.fresh)
+        run, plain = Run(state), self._is_plain(state)
         for number, groups in enumerate(segments_of(self.rows, self.truncate, together=plain and not self.truncate)):
             if number:
                 run.state = run.state.detach()
             ends = [self._run_group(advance, run, group, policy, exactly=exactly) for group in groups]
+            run.state = _last_of_each(run.state if self._carries else RecurrentState(run.state.y), groups, ends)
+        return run
+
+    def _is_plain(self, state: RecurrentState) -> bool:
+        """Whether a state differs from a fresh one in y only."""
+        return not state.carry and state.control is None and _is_zero(state.t) and _is_zero(self.steps.fresh)
+
+    def _run_together(self, together: Together, state: RecurrentState) -> Run | None:
+        """Run whole segments, each to its own end; or None."""
+        run = Run(state)
+        for groups in segments_of(self.rows, None, together=self._is_plain(state)):
+            ends = []
+            for group in groups:
+                step = self.steps.step
+                tables = [step] if isinstance(step, Tensor) and step.ndim else []
+                index, *steps = group.packed([self.rows.places, *tables])
+                storage = Storage(index, group.start.new_tensor(group.lengths))
+                start = self._start(run.state, group)
+                found = together(self.data, storage, start, steps[0] if steps else step, self.save)
+                if found is None:
+                    return None
+                output, end = found
+                run.storages += [] if output is None else [output]
+                run.passed.append(end.y.detach())
+                ends.append(end if self._carries else RecurrentState(end.y))
             run.state = _last_of_each(run.state if self._carries else RecurrentState(run.state.y), groups, ends)
         return run
 

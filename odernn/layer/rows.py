@@ -67,7 +67,7 @@ def rows_of_lengths(lengths: Sequence[int], device: torch.device) -> Rows:
     last = torch.tensor(lengths, device=device).clamp_(min=1) - 1
     longest = max([1, *lengths])
     times = torch.minimum(torch.arange(longest, device=device).unsqueeze(1), last)
-    return Rows(times * batch + torch.arange(batch, device=device), times, list(lengths))
+    return Rows(torch.arange(batch, device=device).add(times, alpha=batch), times, list(lengths))
 
 
 def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..engines.problem import packed_samples
 from .rows import Rows
 
 PIECE = 1024
@@ -42,6 +43,16 @@ class Segments:
     start: Int[Tensor, " parts"]
     lengths: list[int]
     fresh: list[bool]
+
+    def packed(self, tables: Sequence[Int[Tensor, "time batch"] | Float[Tensor, "time batch"]]) -> list[Tensor]:
+        """The entries of tables, for the first samples of all parts, then for the second ones, and so on."""
+        lengths = self.start.new_tensor(self.lengths)
+        if any(start for _, start in self.parts):
+            number, part = packed_samples(lengths)
+            at = (number + self.start[part], self.row[part])
+            return [table[at] for table in tables]
+        inside = torch.arange(self.lengths[0], device=lengths.device).unsqueeze(1) < lengths
+        return [table[: self.lengths[0]].index_select(1, self.row)[inside] for table in tables]
 
 
 def segments_of(rows: Rows, truncate: int | None, *, together: bool) -> Iterator[list[Segments]]:

@@ -92,7 +92,13 @@ class Sequences:
             still=layer.stands_still,
             caches=layer.solver.caches,
         )
-        run = ragged.run(partial(layer.advance, prepared=layer.prepared()), start, layer.on_divergence)
+        prepared = layer.prepared()
+        run = ragged.run(
+            partial(layer.advance, prepared=prepared),
+            partial(layer.advance_together, prepared=prepared),
+            start,
+            layer.on_divergence,
+        )
         if options.save == "end":
             return None, run.state
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state

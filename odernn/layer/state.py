@@ -53,7 +53,10 @@ class RecurrentState:
     def without_aliases_of(self, other: RecurrentState) -> Self:
         """The same state, what it shares with another one in memory of its own: neither changes with the other."""
         theirs = (other.y, other.t, *(other.carry or ()), other.control)
-        return self._mapped(lambda part: part.clone() if any(part is each for each in theirs) else part)
+        for part in (self.y, self.t, *(self.carry or ()), self.control):
+            if isinstance(part, Tensor) and _is_one_of(part, theirs):
+                return self._mapped(lambda part: part.clone() if _is_one_of(part, theirs) else part)
+        return self
 
     def to(self, device: torch.device | str | torch.dtype | None = None, dtype: torch.dtype | None = None) -> Self:
         """The same state on another device, in another floating dtype, or both, as `Tensor.to`.
@@ -79,6 +82,14 @@ class RecurrentState:
             carry=None if carry is None else tuple(_applied(function, part) for part in carry),
             control=None if self.control is None else function(self.control),
         )
+
+
+def _is_one_of(part: Tensor, others: Sequence[object]) -> bool:
+    """Whether it is one of them, and not only equal to it."""
+    found = False
+    for other in others:
+        found |= part is other
+    return found
 
 
 def _applied(function: Callable[[Tensor], Tensor], part: _Part) -> _Part:

@@ -140,8 +140,10 @@ def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Carry:
     """What the solver carries on: of the two-step rule the last state but one and the last step."""
     if not isinstance(problem.solver, LeapfrogMidpoint):
         return problem.carry or ()
-    dt = problem.span.dt
+    dt, storage = problem.span.dt, problem.storage
     last = dt[-1] if isinstance(dt, Tensor) else dt
+    if isinstance(dt, Tensor) and storage is not None:
+        last = dt[0, storage.ends].unsqueeze(1)
     return last_but_one, last / problem.substeps
 
 

@@ -53,13 +53,13 @@ class FieldOperator(Adjoint):
         kernels, weight = kernels_of(problem.field), problem.inputs[0]
         assert kernels is not None
         assert weight is not None
-        arguments = _call(problem, kernels, weight).arguments()
+        arguments = _call(problem, kernels, weight, save).arguments()
         kept = save == "trajectory" or needs_gradient(arguments)
         saved, last, _ = getattr(torch.ops, kernels.namespace).solve(*arguments, kept)
         return Solved(saved if save == "trajectory" else None, last, problem.carry or ())
 
 
-def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor) -> Call:
+def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor, save: Save) -> Call:
     span, control, field, solver = problem.span, problem.control, problem.field, problem.solver
     name = hold_name(problem.hold)
     assert isinstance(field, AffinePointwiseField)
@@ -86,6 +86,9 @@ def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor) -> C
         hold=name,
         before=None if span.before is None else _beside(span.before, flat).contiguous(),
         substeps=problem.substeps,
+        index=None if problem.storage is None else problem.storage.index,
+        lengths=None if problem.storage is None else problem.storage.lengths,
+        packed=problem.storage is not None and save == "end",
     )
 
 

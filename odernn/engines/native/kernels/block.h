@@ -29,6 +29,7 @@ class Block {
         begin(begin),
         rows(rows),
         most(most),
+        room(most * rows),
         arena(arena),
         control(problem, begin, rows, most, arena) {
     zeros = arena.take_zeros<T>(std::max(problem.preactivation.stride(), whole_vectors<T>(problem.inputs)));
@@ -42,8 +43,29 @@ class Block {
   int64_t preactivation_columns() const { return problem.preactivation.stride(); }
   bool gated() const { return problem.kind == Kind::kGatedTanh; }
 
+  // How many rows have the sample n; the longest stand first, so they are the first ones.
+  int64_t rows_at(int64_t n) const {
+    int64_t count = room / most;
+    while (count > 0 && problem.length(begin + count - 1) <= n) --count;
+    return count;
+  }
+
+  // How many samples from `first` on can be worked on at once: as many rows have all of them.
+  int64_t samples_from(int64_t first) const {
+    const int64_t count = rows_at(first);
+    return std::min(room / count, problem.length(begin + count - 1) - first);
+  }
+
+  // The same of the samples up to `end`.
+  int64_t samples_to(int64_t end) const {
+    const int64_t count = rows_at(end - 1), longer = count * most < room ? problem.length(begin + count) : 0;
+    return std::min(room / count, end - longer);
+  }
+
+  // For samples [first, first + count), and the rows that have them.
   void fill(int64_t first, int64_t count) {
-    control.fill(first, count);
+    rows = rows_at(first);
+    control.fill(first, count, rows);
     for (int64_t c = 0; c < count; ++c)
       for (int64_t r = 0; r < rows; ++r) step[c * rows + r] = problem.step(first + c, begin + r);
   }
@@ -82,7 +104,9 @@ class Block {
   }
 
   const Problem<T>& problem;
-  const int64_t begin, rows, most;
+  const int64_t begin;
+  int64_t rows;              // at the filled samples; at first all of them
+  const int64_t most, room;  // samples at once of all rows; virtual rows at once
   Arena& arena;
   Control<T> control;
   T* zeros;
@@ -210,7 +234,7 @@ class Pullback {
     } else if (g.samples != nullptr) {
       for (int64_t i = 0; i < count * rows; ++i)
         copy_back(p.control, own + i * stride(),
-                  g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+                  g.samples + p.place(first + i / rows, block_.begin + i % rows) * p.inputs);
     }
     if (earlier_ && first == 0 && g.before != nullptr && p.before != nullptr) {
       for (int64_t r = 0; r < rows; ++r)
@@ -264,7 +288,7 @@ class Pullback {
       multiply(rows_, n, p.input_pullback, block_.zeros, int64_t(0), result_, width);
       for (int64_t i = 0; i < n; ++i)
         std::copy(result_ + i * width, result_ + i * width + p.inputs,
-                  g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+                  g.samples + p.place(first + i / rows, block_.begin + i % rows) * p.inputs);
     }
   }
 
