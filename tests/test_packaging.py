@@ -128,7 +128,7 @@ def test_hooks_use_the_pinned_ruff(repository: Path, pins: dict[str, str]) -> No
 
 
 def text_files(root: Path) -> Iterator[Path]:
-    tops = [path for path in root.iterdir() if path.is_file()]
+    tops = [path for path in root.iterdir() if path.is_file() and path.name != ".git"]  # a file in a worktree
     rooms = [path for room in TRACKED for path in (root / room).rglob("*") if "__pycache__" not in path.parts]
     yield from (path for path in tops + rooms if path.is_file() and path.suffix in TEXT)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 _WORDS = {1: torch.int8, 2: torch.int16}  # others are read in halves and quarters of 32 bits: no product overflows
 _BLOCK = 1 << 14
@@ -18,7 +19,10 @@ def checksum(x: Tensor) -> int | None:
 
     Returns:
         The sum; None of a tensor that is not an ordinary one on the CPU: another device would have to be waited for.
+        None too inside a TorchDispatchMode, such as FakeTensorMode, where numbers are not what they seem.
     """
+    if _get_current_dispatch_mode() is not None:
+        return None
     if type(x) not in (Tensor, nn.Parameter) or x.device.type != "cpu" or x.layout is not torch.strided:
         return None
     if not x.is_floating_point() or x.is_neg() or not x.numel():
@@ -29,3 +33,9 @@ def checksum(x: Tensor) -> int | None:
     for block in bits.split(_BLOCK):
         total = (31 * total + int((block * factors[: len(block)]).sum())) % (1 << 64)
     return total
+
+
+def differs(x: Tensor, found: int | None) -> bool:
+    """Whether the tensor has another checksum than was found; no, where one of them is None."""
+    now = None if found is None else checksum(x)
+    return now is not None and now != found

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..loop import Problem
-from .checksum import checksum
+from .checksum import checksum, differs
 from .reach import Place, Reach, content, reach_of, version
 
 _MISSING = object()
@@ -116,7 +116,7 @@ class Snapshot:
 
     def _check(self) -> None:
         written = [(x, name) for x, number, name in (*self._tensors, *self._reach.tensors) if number != version(x)]
-        unseen = [(x, f"{name} (through `.data` or the like)") for x, found, name in self._sums if found != checksum(x)]
+        unseen = [(x, f"{name} (through `.data` or the like)") for x, found, name in self._sums if differs(x, found)]
         for x, name in written + unseen:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "

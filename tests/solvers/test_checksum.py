@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from solvers.adjoints.checksum import checksum
+from solvers.adjoints.checksum import checksum, differs
 
 DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 SHAPES = [(4,), (3, 5), (2, 20_000)]  # the last is of several blocks
@@ -46,3 +47,14 @@ def test_it_sees_a_change(shape: tuple[int, ...], dtype: torch.dtype) -> None:
 )
 def test_it_is_of_ordinary_numbers_only(x: Tensor) -> None:
     assert checksum(x) is None
+
+
+def test_where_there_is_none_nothing_differs() -> None:
+    x = torch.ones(3)
+    found = checksum(x)
+    with FlopCounterMode(display=False):
+        assert checksum(x) is None
+        assert not differs(2 * x, found)
+    assert differs(2 * x, found)
+    assert not differs(x, found)
+    assert not differs(2 * x, None)
