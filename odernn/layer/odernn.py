@@ -18,6 +18,7 @@ from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
 from ..engines.problem import Storage, packed_samples
+from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..engines.traced.kernels import compile_kernels
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
@@ -437,10 +438,8 @@ class ODERNN(nn.Module):
 
         Returns:
             The output, zero at places without a sample, or None, and the state at the end of each sequence; or None
-            where the engine, or the control that the field itself computes, takes sequences of one length.
+            where the engine takes sequences of one length.
         """
-        if affine_control_of(self.field)[0] is None:
-            return None
         with self._built_weights(), without_autocast(state.y):
             problem = initial_value_problem(
                 *(self.field, self.hold, self.solver, self.substeps, samples, state),
@@ -461,6 +460,12 @@ class ODERNN(nn.Module):
             return Prepared(None)
         with self._built_weights(), without_autocast(next(self.field.parameters(), torch.empty(()))):
             return Prepared(built_weight(self.field))
+
+    @property
+    def may_run_together(self) -> bool:
+        """Whether sequences of several lengths may go together: not where the field itself computes the control."""
+        kernels = self.engine != "torch" and isinstance(self.adjoint, Auto | DiscreteAdjoint)
+        return kernels and affine_control_of(self.field)[0] is not None
 
     @property
     def stands_still(self) -> bool:

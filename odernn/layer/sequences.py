@@ -57,6 +57,11 @@ class Layer(Protocol):
         ...
 
     @property
+    def may_run_together(self) -> bool:
+        """Whether it is worth asking `advance_together`."""
+        ...
+
+    @property
     def stands_still(self) -> bool:
         """Whether a step of the length zero leaves the state as it is."""
         ...
@@ -132,7 +137,7 @@ class Sequences:
         prepared = layer.prepared()
         run = ragged.run(
             partial(layer.advance, prepared=prepared),
-            partial(layer.advance_together, prepared=prepared),
+            partial(layer.advance_together, prepared=prepared) if layer.may_run_together else None,
             start,
             layer.on_divergence,
         )
