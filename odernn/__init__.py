@@ -31,10 +31,12 @@ from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
 from .modules.antisymmetric_rnn import AntisymmetricRNN
+from .modules.sequence_network import ODERecurrence, SequenceNetwork
 from .modules.stacked import StackedODERNN
 from .modules.stacked_state import StackedState
 from .modules.stacked_stream import StackedStream
 from .modules.torch_cells import GRURNN, ElmanRNN, from_torch
+from .zoo.load import PretrainedNetwork, list_pretrained, pretrained
 
 __all__ = [
     "ADJOINTS",
@@ -68,10 +70,13 @@ __all__ = [
     "LinearHold",
     "LipschitzField",
     "NoisyField",
+    "ODERecurrence",
     "OscillatorField",
     "PartitionedField",
+    "PretrainedNetwork",
     "RecurrentState",
     "SemilinearField",
+    "SequenceNetwork",
     "SkewSymmetric",
     "StackedODERNN",
     "StackedState",
@@ -84,4 +89,6 @@ __all__ = [
     "VectorField",
     "ZeroOrderHold",
     "from_torch",
+    "list_pretrained",
+    "pretrained",
 ]

@@ -10,16 +10,16 @@ from typing import get_args
 
 from benchmarks.commands.arguments import count, counts, make_folder, unwritable
 from benchmarks.compare import same_cost, same_weights
-from benchmarks.compare.document import Document
-from benchmarks.compare.lookup import folder_of
 from benchmarks.compare.measure import compare
-from benchmarks.compare.origin import origin
 from benchmarks.compare.plan import MODES
 from benchmarks.compare.schemes import DEFAULT, SUBSTEPS, choose, refusal_of, solver_names
 from benchmarks.compare.subject import read_subject
 from benchmarks.compare.training import train_schemes
-from benchmarks.compare.write import show_document, write_document
+from benchmarks.pages.document import Document
+from benchmarks.pages.origin import origin
+from benchmarks.pages.write import show_document, write_document
 from benchmarks.run.budget import BUDGETS, budget_options
+from benchmarks.run.lookup import folder_of
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import find_run
 from benchmarks.settings.parser import read_settings
@@ -52,8 +52,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _same_weights(args: argparse.Namespace, argv: Sequence[str]) -> int:
-    names, source = solver_names(args.solvers), origin(argv)
-    folder = folder_of(args.run, args.out, args.seed)
+    names, source = solver_names(args.solvers), origin("compare", argv)
+    folder = folder_of(args.run, args.out, args.seed, ", or ask for `--train`")
     subject = read_subject(folder, args.data, args.part, args.samples, args.sequences)
     write = args.write or folder / "compare"
     make_folder(write)
@@ -64,7 +64,7 @@ def _same_weights(args: argparse.Namespace, argv: Sequence[str]) -> int:
 
 
 def _same_cost(args: argparse.Namespace, rest: Sequence[str], argv: Sequence[str]) -> int:
-    names, source = solver_names(args.solvers), origin(argv)
+    names, source = solver_names(args.solvers), origin("compare", argv)
     spec = _spec(args, rest)
     write = args.write or args.out / "compare" / args.train / spec.name.task / spec.name.row
     make_folder(write)
@@ -96,7 +96,7 @@ def _train_samples(args: argparse.Namespace) -> int:
 
 def _finish(document: Document, folder: Path) -> None:
     try:
-        page, *_ = write_document(folder, document)
+        page, *_ = write_document(folder, document, "comparison")
     except OSError as error:
         raise unwritable(folder, error) from error
     show_document(document)

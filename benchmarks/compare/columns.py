@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 
-from benchmarks.compare.document import NONE, Cell, Column, Table, number, whole, words
 from benchmarks.compare.measure import Comparison
 from benchmarks.compare.measured import Measured
 from benchmarks.objectives import Objective
+from benchmarks.pages.document import NONE, Cell, Column, Table, number, whole, words
 
 UNRESOLVED = 1e15
 """A condition number from here on is the rounding of the smallest singular value."""

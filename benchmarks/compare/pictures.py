@@ -8,11 +8,11 @@ from math import isfinite
 
 from matplotlib.axes import Axes
 
-from benchmarks.compare.document import Drawing
 from benchmarks.compare.measure import Comparison
 from benchmarks.compare.measured import Measured
 from benchmarks.figures.moduli import Line, draw_by_solver
 from benchmarks.figures.regions import draw_panels
+from benchmarks.pages.document import Drawing
 from benchmarks.support.plotting import clear_frame, log_ticks, new_figure, signs
 
 FAR = 10.0

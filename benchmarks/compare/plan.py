@@ -15,9 +15,9 @@ from torch import nn
 from benchmarks.compare.schemes import Scheme
 from benchmarks.models.means import masked_mean
 from benchmarks.objectives import Batch, Objective
-from benchmarks.report.schema import SchemaError, read_as
 from benchmarks.support.atomic import write_text
 from benchmarks.support.errors import UserError
+from odernn.zoo.schema import SchemaError, read_as
 
 Mode = Literal["equal-time", "equal-evaluations"]
 MODES: tuple[Mode, ...] = get_args(Mode)

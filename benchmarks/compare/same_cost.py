@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from benchmarks.compare.document import Cell, Column, Document, Drawing, Section, Table, number, whole, words
 from benchmarks.compare.plan import Mode
 from benchmarks.compare.training import Trained, Training
 from benchmarks.objectives import Metric
+from benchmarks.pages.document import Cell, Column, Document, Drawing, Section, Table, number, whole, words
 from benchmarks.report.table import format_seconds
 from benchmarks.support.plotting import clear_frame, log_ticks, new_figure, signs
 

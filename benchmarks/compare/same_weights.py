@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.compare.columns import table_of
-from benchmarks.compare.document import Column, Document, Section, Table, words
 from benchmarks.compare.measure import Comparison
 from benchmarks.compare.measured import Measured
 from benchmarks.compare.pictures import drawings_of
+from benchmarks.pages.document import Column, Document, Section, Table, words
 
 LEAD = (
     "One trained network is a vector field; a scheme is how that field is stepped from sample to sample. Here the same "

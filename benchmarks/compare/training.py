@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from benchmarks.compare.plan import FILE, Cost, Mode, Plan, label_folder, make_plan, read_plan, time_steps, write_plan
 from benchmarks.compare.schemes import LeftOut, Scheme, choose, refusal_of
 from benchmarks.figures.evaluations import evaluations_a_step
-from benchmarks.models.network import ODERecurrence, SequenceNetwork, build_network
+from benchmarks.models.network import build_network
 from benchmarks.report.result import RunResult, read_result
 from benchmarks.run.pool import run_all
 from benchmarks.run.spec import RunSpec, make_task, read_data
@@ -19,7 +21,7 @@ from benchmarks.settings.types import ODESettings, Settings
 from benchmarks.support.errors import UserError
 from benchmarks.support.threads import threads
 from benchmarks.tasks import Task
-from odernn import ODERNN
+from odernn import ODERNN, ODERecurrence, SequenceNetwork
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,8 @@ def _costs(spec: RunSpec, task: Task, schemes: Sequence[Scheme]) -> dict[str, Co
     with threads(spec.settings.trainer.threads):
         seconds = time_steps(networks, task.objective, batch)
     steps = math.ceil(samples / task.batch_size)
-    x = batch.x.to(next(networks[0].parameters()))
+    with torch.no_grad():
+        x = networks[0].encoder(batch.x.to(next(networks[0].parameters())))
     return {
         scheme.label: Cost(
             steps * each, samples * task.length * scheme.substeps * evaluations_a_step(_layer(network), x)

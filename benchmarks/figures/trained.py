@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.models.baselines import Baseline
-from benchmarks.models.network import ODERecurrence, SequenceNetwork
 from benchmarks.run.restore import BEST, restore
 from benchmarks.support.errors import UserError
-from odernn import ODERNN
+from odernn import ODERNN, ODERecurrence, SequenceNetwork
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TrainedNetwork:
         title: of the run.
         moments: the recurrent layer, an ODERNN or a layer of torch, at the start, after the last epoch and after the
             one with the best validation accuracy.
-        x: validation samples of its task (batch, time, input).
+        x: what it reads of validation samples of its task (batch, time, input).
     """
 
     title: str
@@ -50,11 +50,17 @@ class TrainedNetwork:
 def read_trained(path: Path, data_dir: Path | None, sequences: int) -> TrainedNetwork:
     """The network of the run folder `path`, with `sequences` validation samples. Errors as `restore`."""
     run = restore(path, data_dir)
-    x = run.task.splits.val.__getitems__(range(sequences)).x
-    return TrainedNetwork(run.title, {moment: _recurrent(network) for moment, network in run.networks.items()}, x)
+    with torch.no_grad():
+        network = run.networks[BEST]
+        x = network.encoder(run.task.splits.val.__getitems__(range(sequences)).x.to(next(network.parameters())))
+    return TrainedNetwork(
+        run.title, {moment: _recurrent(network, run.title) for moment, network in run.networks.items()}, x
+    )
 
 
-def _recurrent(network: SequenceNetwork) -> ODERNN | nn.Module:
+def _recurrent(network: SequenceNetwork, title: str) -> ODERNN | nn.Module:
     part = network.recurrent
     assert isinstance(part, ODERecurrence | Baseline)
+    if isinstance(part, ODERecurrence) and part.upper:
+        raise UserError(f"the run {title!r} trained {len(part.layers)} layers; the figures take one layer")
     return part.rnn

@@ -9,15 +9,17 @@ from typing import Any
 
 from torch import Tensor
 
-from benchmarks.models.network import SequenceNetwork, build_network
+from benchmarks.models.network import build_network
+from benchmarks.report.result import read_result
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.spec import RunSpec, make_task, read_data
 from benchmarks.settings.names import RunName
 from benchmarks.settings.parser import read_yaml
-from benchmarks.settings.types import SECTIONS, BaselineSettings, ODESettings, Settings, with_defaults
+from benchmarks.settings.types import Settings, settings_from
 from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS, Task
+from odernn import SequenceNetwork
 
 START, LAST, BEST = "at the start", "last epoch", "best epoch"
 
@@ -64,12 +66,36 @@ def restore(path: Path, data_dir: Path | None, option: str = "--run") -> Restore
         raise UserError(f"`{option}` is {path}, which holds no {folder.checkpoint.name}: no epoch of it has ended yet")
     settings = _read_settings(folder.config)
     spec = RunSpec(RunName(_task_name(path, option), path.resolve().parent.name), settings, path, data_dir)
-    checkpoint = AtomicCheckpointIO().load_checkpoint(folder.checkpoint)
     task = make_task(spec)
-    weights = _weights(checkpoint, folder.checkpoint)
-    networks = {moment: _network(settings, task, found, folder.checkpoint) for moment, found in weights.items()}
+    networks = read_networks(settings, task, folder.checkpoint)
     read_data(task)
     return RestoredRun(folder, spec.name, settings, task, networks)
+
+
+def read_ended(path: Path, data_dir: Path | None) -> RestoredRun:
+    """The run in a folder, which must have ended, and not by diverging.
+
+    Raises:
+        UserError: it has not, there is none, or its files or its data cannot be read.
+    """
+    if not path.is_dir():
+        raise UserError(f"`run` is {path}, and there is no such folder; name the folder of a run, or its <task>/<row>")
+    result = RunFolder(path).result
+    if RunFolder(path).config.exists() and not result.exists():
+        raise UserError(f"`run` is {path}, a run that has not ended; go on with it by `train` first")
+    if result.exists() and (failure := read_result(result).failure) is not None:
+        raise UserError(f"`run` is {path}, a run that diverged ({failure}); there are no trained weights")
+    return restore(path, data_dir, "run")
+
+
+def read_networks(settings: Settings, task: Task, checkpoint: Path) -> dict[str, SequenceNetwork]:
+    """The networks in a checkpoint, by the moment of the training.
+
+    Raises:
+        UserError: it is damaged, holds no best weights, or weights that do not fit the settings.
+    """
+    weights = _weights(AtomicCheckpointIO().load_checkpoint(checkpoint), checkpoint)
+    return {moment: _network(settings, task, found, checkpoint) for moment, found in weights.items()}
 
 
 def _task_name(path: Path, option: str) -> str:
@@ -83,19 +109,8 @@ def _task_name(path: Path, option: str) -> str:
 
 def _read_settings(path: Path) -> Settings:
     """The settings that a run wrote."""
-    plain = with_defaults(read_yaml(path))
     try:
-        model = plain["model"]
-        kind = BaselineSettings if "kind" in model else ODESettings
-        parts: dict[str, Any] = {name: section(**plain[name]) for name, section in SECTIONS.items()}
-        return Settings(
-            title=plain["title"],
-            epochs=plain["epochs"],
-            seed=plain["seed"],
-            task=plain["task"],
-            model=kind(**model),
-            **parts,
-        )
+        return settings_from(read_yaml(path))
     except (KeyError, TypeError) as error:
         raise UserError(f"{path} is of another version of this program: {error}") from error
 

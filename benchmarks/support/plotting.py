@@ -58,6 +58,13 @@ def log_ticks(axes: Axes) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+def to_png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
+    """The figure as both. Its parts are laid out once, which takes half of the time of a drawing."""
+    png = to_png(figure)
+    figure.set_layout_engine("none")
+    return png, to_svg(figure)
+
+
 def to_svg(figure: Figure) -> bytes:
     """The figure as an SVG, the same bytes for the same figure; its text stays text."""
     stream = io.BytesIO()

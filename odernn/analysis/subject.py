@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import ODERNN, RecurrentState, VectorField
-from odernn.layer.inputs import initial_state, time_first
+from odernn.layer.inputs import time_first
+from odernn.layer.starts import initial_state
 from solvers.checks import check_tensor
 
 

@@ -10,12 +10,14 @@ from typing import Literal
 from solvers import Shear
 from solvers.extend import Entry
 
+Family = Literal["runge-kutta", "exponential", "shears", "two-step"]
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """A discretisation, as the kernels know it. Made by the functions of this file."""
 
-    family: Literal["runge-kutta", "exponential", "shears", "two-step"]
+    family: Family
     a: tuple[float, ...] = ()
     b: tuple[float, ...] = ()
     c: tuple[float, ...] = ()

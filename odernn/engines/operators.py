@@ -29,9 +29,9 @@ PULL_BACK = (
     f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
 )
 
-TORCH, NATIVE = "odernn_torch", "odernn_native"
-DEVICES = ("cpu", "cuda", "xpu")
-"""Where autocast is told of the operators; they work in float32 inside it."""
+TORCH, NATIVE, TRITON = "odernn_torch", "odernn_native", "odernn_triton"
+DEVICES = ("cpu", "cuda")
+"""Where autocast is told of the operators; they work in float32 inside it. torch before 2.12 refuses any other name."""
 
 
 def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:

@@ -72,6 +72,15 @@ def unsupported_scheme(
     return None
 
 
+def outline(field: VectorField, solver: Solver, dt: float | Tensor, preactivations: int) -> tuple[Method, int]:
+    """The family of the method that `scheme_of` finds, without numbers, and the entries of a unit's preactivation."""
+    groups = preactivations // field.hidden_size
+    if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.numel() != len(dt)):
+        return Method("exponential"), groups - 1
+    method = _method(solver)
+    return Method("runge-kutta" if method is None else method.family), groups
+
+
 def scheme_of(
     field: VectorField,
     activation: Activation,

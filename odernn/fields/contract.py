@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from .field import (
     KERNELS,
     REMEMBERED,
+    TRACED,
     AffinePointwiseField,
     PartitionedField,
     VectorField,
@@ -209,7 +210,7 @@ def _parts(field: nn.Module) -> list[object]:
     found: list[object] = []
     for module in field.modules():
         found.append(module)
-        known = (REMEMBERED, KERNELS)
+        known = (REMEMBERED, KERNELS, TRACED)
         found.extend(v for key, v in vars(module).items() if key not in known and not isinstance(v, float))
     return found
 

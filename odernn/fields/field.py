@@ -19,6 +19,8 @@ from .activation import Activation
 
 REMEMBERED = "_contract"
 """The attribute of a field that remembers which promises it keeps; no copy and no file has it."""
+TRACED = "_traced"
+"""The attribute in which a field keeps the expressions of its `pointwise`."""
 KERNELS = "_kernels"
 """The attribute of a field that remembers the kernels that were compiled for it; likewise."""
 
@@ -46,7 +48,7 @@ class VectorField(nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, object]:
         """All but what is remembered of this very object."""
-        return {key: value for key, value in vars(self).items() if key not in (REMEMBERED, KERNELS)}
+        return {key: value for key, value in vars(self).items() if key not in (REMEMBERED, KERNELS, TRACED)}
 
     def reset_parameters(self) -> None:
         """Draw the parameters again, as at construction.

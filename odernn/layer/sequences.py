@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, final
+from typing import final
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from solvers import Solver
-from solvers.extend import OnDivergence, Save
+from solvers.extend import Save
 
 from ..control.time_grid import Step
-from ..engines.problem import Storage
-from .prepared import Prepared
+from .integrator import Integrator
 from .ragged import Ragged
 from .rows import Rows
 from .state import RecurrentState
@@ -25,46 +23,6 @@ from .timing import Timing, ragged_steps, steps
 
 Input = Tensor | PackedSequence
 """What a layer takes and gives: a dense or nested tensor, or a PackedSequence."""
-
-
-class Layer(Protocol):
-    """What runs sequences of one length."""
-
-    dt: Step
-    solver: Solver
-    on_divergence: OnDivergence
-
-    def advance(
-        self,
-        samples: Tensor,
-        state: RecurrentState,
-        step: Step,
-        save: Save,
-        on_divergence: OnDivergence,
-        prepared: Prepared | None = None,
-    ) -> tuple[Tensor | None, RecurrentState]:
-        """Step through checked samples (time, batch, input)."""
-        ...
-
-    def advance_together(
-        self, samples: Tensor, storage: Storage, state: RecurrentState, step: Step, save: Save, prepared: Prepared
-    ) -> tuple[Tensor | None, RecurrentState] | None:
-        """The same for sequences of several lengths in a storage, or None where they go one length at a time."""
-        ...
-
-    def prepared(self) -> Prepared:
-        """What several calls of `advance` have in common."""
-        ...
-
-    @property
-    def may_run_together(self) -> bool:
-        """Whether it is worth asking `advance_together`."""
-        ...
-
-    @property
-    def stands_still(self) -> bool:
-        """Whether a step of the length zero leaves the state as it is."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -108,7 +66,7 @@ class Sequences:
     mask: Bool[Tensor, "time batch"] | None = None
 
     def run(
-        self, layer: Layer, samples: Tensor, state: RecurrentState, options: Options, *, backward: bool = False
+        self, layer: Integrator, samples: Tensor, state: RecurrentState, options: Options, *, backward: bool = False
     ) -> tuple[Tensor | None, RecurrentState]:
         """Run a layer over samples in the layout of these.
 
@@ -146,7 +104,7 @@ class Sequences:
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state
 
     def _run_dense(
-        self, layer: Layer, samples: Tensor, state: RecurrentState, options: Options, *, backward: bool
+        self, layer: Integrator, samples: Tensor, state: RecurrentState, options: Options, *, backward: bool
     ) -> tuple[Tensor | None, RecurrentState]:
         timing, own = options.timing, layer.dt
         if backward:
@@ -160,7 +118,7 @@ class Sequences:
         return output.flip(0) if backward and output is not None else output, state
 
     def _run_truncated(
-        self, layer: Layer, samples: Tensor, state: RecurrentState, step: Step, truncate: int, save: Save
+        self, layer: Integrator, samples: Tensor, state: RecurrentState, step: Step, truncate: int, save: Save
     ) -> tuple[Tensor | None, RecurrentState]:
         parts: list[Tensor] = []
         for first in range(0, self.time, truncate):

@@ -13,7 +13,7 @@ from solvers.extend import OnDivergence
 from ..engines.choice import Engine
 from ..fields import AntisymmetricField, GatedAntisymmetricField
 from ..layer.odernn import ODERNN
-from .layers import input_sizes
+from .layers import make_layers
 from .stacked import StackedODERNN
 
 
@@ -96,11 +96,6 @@ class AntisymmetricRNN(StackedODERNN):
                 check_input=check_input,
             )
 
-        widths = input_sizes(input_size, hidden_size, num_layers, bidirectional=bidirectional)
-        super().__init__(
-            [layer(width) for width in widths],
-            reverse=[layer(width) for width in widths] if bidirectional else None,
-            dropout=dropout,
-            batch_first=batch_first,
-        )
+        layers, reverse = make_layers(layer, input_size, hidden_size, num_layers, bidirectional=bidirectional)
+        super().__init__(layers, reverse=reverse, dropout=dropout, batch_first=batch_first)
         self.bias = bias

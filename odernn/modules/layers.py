@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from solvers import Solver
 from solvers.checks import check_count, check_flag
@@ -61,8 +61,17 @@ def check_fit(layers: Sequence[tuple[ODERNN, ...]]) -> None:
         width = len(networks) * hidden
 
 
-def input_sizes(input_size: int, hidden_size: int, num_layers: int, *, bidirectional: bool) -> list[int]:
-    """The features that each layer reads, lowest first.
+def make_layers(
+    make: Callable[[int], ODERNN], input_size: int, hidden_size: int, num_layers: int, *, bidirectional: bool
+) -> tuple[list[ODERNN], list[ODERNN] | None]:
+    """The layers of a stack, lowest first, and those of the other direction, or None.
+
+    Args:
+        make: the features that a layer reads -> the layer.
+        input_size: features of an input sample.
+        hidden_size: units of the state of a layer in one direction.
+        num_layers: layers upon each other.
+        bidirectional: whether there is another direction.
 
     Raises:
         TypeError, ValueError: a size that is not a whole number from 1, a flag that is not True or False.
@@ -70,4 +79,5 @@ def input_sizes(input_size: int, hidden_size: int, num_layers: int, *, bidirecti
     for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
         check_count(name, size)
     check_flag("bidirectional", bidirectional)
-    return [input_size] + [(2 if bidirectional else 1) * hidden_size] * (num_layers - 1)
+    widths = [input_size] + [(2 if bidirectional else 1) * hidden_size] * (num_layers - 1)
+    return [make(width) for width in widths], [make(width) for width in widths] if bidirectional else None

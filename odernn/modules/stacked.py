@@ -4,31 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, get_args, overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import PackedSequence
 
 from solvers import Solver
-from solvers.checks import check_choice, check_count, check_flag, check_number
-from solvers.extend import Save
+from solvers.checks import check_flag, check_number
 
 from ..control.hold import Hold
 from ..control.time_grid import Step
-from ..layer import inputs
-from ..layer.layouts import Lengths, sequences_of
+from ..fields.field import VectorField
 from ..layer.odernn import ODERNN
-from ..layer.sequences import Input, Options, Sequences
+from ..layer.recurrent import RecurrentModule
+from ..layer.sequences import Options, Sequences
 from ..layer.state import RecurrentState
-from ..layer.timing import Timing
 from .layers import LayerSpec, as_layers, check_fit
+from .stacked_starts import layers_of, starts_of
 from .stacked_state import StackedState
 from .stacked_stream import StackedStream
 
 
-class StackedODERNN(nn.Module):
+class StackedODERNN(RecurrentModule[StackedState]):
     """Recurrent layers upon each other: each reads the output of the one below.
 
     With `reverse`, a second network in each layer reads the samples from the last to the first, and the output has the
@@ -80,16 +78,6 @@ class StackedODERNN(nn.Module):
         super().__setattr__(name, value)
 
     @property
-    def input_size(self) -> int:
-        """Features of an input sample."""
-        return self._first.field.input_size
-
-    @property
-    def hidden_size(self) -> int:
-        """Units of the state of one layer in one direction."""
-        return self._first.field.hidden_size
-
-    @property
     def num_layers(self) -> int:
         """Layers upon each other."""
         return len(self.layers)
@@ -103,102 +91,25 @@ class StackedODERNN(nn.Module):
         """The networks of each layer, lowest layer first: one, or the forward and the reverse one."""
         return zip(*([self.layers] if self.reverse is None else [self.layers, self.reverse]), strict=True)  # pyright: ignore[reportReturnType]
 
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        y0: Tensor | None = None,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        lengths: Lengths | None = None,
-        mask: Tensor | None = None,
-        resets: Tensor | None = None,
-        truncate: int | None = None,
-        save: Save = "trajectory",
-    ) -> tuple[Tensor | None, Tensor]: ...
+    @property
+    def input_field(self) -> VectorField:
+        """The field of the lowest layer."""
+        return self._first.field
 
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        y0: StackedState,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        lengths: Lengths | None = None,
-        mask: Tensor | None = None,
-        resets: Tensor | None = None,
-        truncate: int | None = None,
-        save: Save = "trajectory",
-    ) -> tuple[Tensor | None, StackedState]: ...
+    @property
+    def checks_input(self) -> bool:
+        """Whether the lowest layer refuses an input that is not finite."""
+        return self._first.check_input
 
-    @overload
-    def forward(
-        self,
-        x: PackedSequence,
-        y0: Tensor | None = None,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        resets: Tensor | None = None,
-        truncate: int | None = None,
-        save: Save = "trajectory",
-    ) -> tuple[PackedSequence | None, Tensor]: ...
-
-    def forward(
-        self,
-        x: Input,
-        y0: Tensor | StackedState | None = None,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        lengths: Lengths | None = None,
-        mask: Tensor | None = None,
-        resets: Tensor | None = None,
-        truncate: int | None = None,
-        save: Save = "trajectory",
-    ) -> tuple[Input | None, Tensor | StackedState]:
-        """Run the stack over a sequence. All arguments but `y0` are those of `ODERNN.forward`.
-
-        Args:
-            x: the input.
-            y0: the states before the first sample, (layers x directions, batch, hidden), unbatched without the batch:
-                layer by layer, the forward direction first; zero if None. Or the StackedState of the chunk before, of a
-                stack in one direction.
-            dt: overrides the dt of every layer in this call. Read from the end, each sample keeps its own step.
-            timestamps: the times of the samples instead of steps.
-            lengths: samples of each sequence. The other direction begins at the last of them.
-            mask: which samples count. At the others each direction holds.
-            resets: before which samples the states start afresh; in the other direction, after the sample before.
-            truncate: stop gradients after every so many samples.
-            save: "trajectory" for the output at every sample, "end" for the last states only.
-
-        Returns:
-            (output, y_n): the output of the last layer, as x with `hidden` (twice that in two directions) in the place
-            of `input`, or None; y_n like y0: a tensor, or a StackedState if y0 was one.
-
-        Raises:
-            TypeError, ValueError: an argument does not fit the fields or the others; the message says what would do.
-            DivergenceError: a state stopped being finite, and `on_divergence` of its layer is "raise".
-        """
-        check_choice("save", save, get_args(Save))
-        if truncate is not None:
-            check_count("truncate", truncate)
-        first = self._first
-        given = sequences_of(
-            *(x, first.field),
-            batch_first=self.batch_first,
-            lengths=lengths,
-            mask=mask,
-            resets=resets,
-            check_input=first.check_input,
-        )
-        states = self._start(y0, given)
-        options = Options(Timing(dt, timestamps), save, truncate, isinstance(y0, StackedState))
-        output, ends = self._run(given, states, options)
-        output = None if output is None else given.give(output)
-        if isinstance(y0, StackedState):
+    def run(
+        self, given: Sequences, y0: Tensor | StackedState | None, options: Options
+    ) -> tuple[Tensor | None, Tensor | StackedState]:
+        """Run over checked sequences, as `RecurrentModule` says."""
+        if options.continues:
+            self._check_one_direction("a StackedState")
+        networks = [network for networks in self.directions() for network in networks]
+        output, ends = self._run_layers(given, starts_of(networks, y0, given), options)
+        if options.continues:
             return output, StackedState(tuple(ends))
         y_n = torch.stack([state.y for state in ends])
         return output, y_n if given.batched else y_n.squeeze(1)
@@ -237,7 +148,7 @@ class StackedODERNN(nn.Module):
                 raise ValueError(f"`state` has shape {tuple(state.shape)}; for this sample and stack give {wanted}")
             before = state.unbind()
         elif state is not None:
-            before = self._layers_of("state", state)
+            before = layers_of("state", state, self.num_layers)
         after: list[Any] = []
         for k, (layer, each) in enumerate(zip(self.layers, before, strict=True)):
             assert isinstance(layer, ODERNN)
@@ -264,7 +175,7 @@ class StackedODERNN(nn.Module):
             TypeError, ValueError: as `ODERNN.stream`, or there are two directions.
         """
         self._check_one_direction("stream")
-        states = [state] * self.num_layers if isinstance(state, int) else self._layers_of("state", state)
+        states = [state] * self.num_layers if isinstance(state, int) else layers_of("state", state, self.num_layers)
         return StackedStream([layer.stream(each) for layer, each in zip(self.layers, states, strict=True)])  # pyright: ignore
 
     def with_solver(
@@ -288,9 +199,6 @@ class StackedODERNN(nn.Module):
             for network in networks:
                 network.field.reset_parameters()
 
-    def flatten_parameters(self) -> None:
-        """Nothing: there is no cuDNN buffer to lay the parameters out in. torch's modules have it."""
-
     def extra_repr(self) -> str:
         """Sizes, layers, and what is not as by default."""
         facts = [f"{self.input_size}, {self.hidden_size}"]
@@ -305,7 +213,7 @@ class StackedODERNN(nn.Module):
         assert isinstance(layer, ODERNN)
         return layer
 
-    def _run(
+    def _run_layers(
         self, given: Sequences, states: Sequence[RecurrentState], options: Options
     ) -> tuple[Tensor | None, list[RecurrentState]]:
         """Run layer after layer; the output of the last, and the states at the end in the order of `y0`."""
@@ -315,7 +223,7 @@ class StackedODERNN(nn.Module):
             asked = options if last else replace(options, save="trajectory")
             outputs = []
             for backward, network in enumerate(networks):
-                output, end = given.run(network, samples, next(waiting), asked, backward=bool(backward))
+                output, end = given.run(network.integrator(), samples, next(waiting), asked, backward=bool(backward))
                 outputs.append(output)
                 ends.append(end)
             if last and options.save == "end":
@@ -326,35 +234,6 @@ class StackedODERNN(nn.Module):
 
     def _dropped(self, samples: Tensor) -> Tensor:
         return F.dropout(samples, self.dropout, self.training) if self.dropout else samples
-
-    def _start(self, y0: Tensor | StackedState | None, given: Sequences) -> list[RecurrentState]:
-        """The states before the first samples, checked."""
-        networks = [network for networks in self.directions() for network in networks]
-        if isinstance(y0, StackedState):
-            self._check_one_direction("a StackedState")
-            return [
-                inputs.continuing(f"y0.layers[{k}]", state, given.batch, network.field, repr(network.solver))
-                for k, (network, state) in enumerate(zip(networks, self._layers_of("y0", y0), strict=True))
-            ]
-        parts: list[Tensor | None] = [None] * len(networks)
-        if y0 is not None:
-            wanted = (len(networks), *((given.batch,) if given.batched else ()), self.hidden_size)
-            if not isinstance(y0, Tensor):
-                raise TypeError(f"`y0` is {type(y0).__name__}; give a torch.Tensor, a StackedState or None")
-            if tuple(y0.shape) != wanted:
-                raise ValueError(f"`y0` has shape {tuple(y0.shape)}; for this input and stack give {wanted}")
-            parts = list(y0.split(1))
-        return [
-            RecurrentState(inputs.initial_state(part, given.samples, given.batch, network.field, given.batched))
-            for part, network in zip(parts, networks, strict=True)
-        ]
-
-    def _layers_of(self, name: str, state: object) -> tuple[RecurrentState, ...]:
-        if not isinstance(state, StackedState):
-            raise TypeError(f"`{name}` is {type(state).__name__}; give a StackedState, as `initial_state` returns")
-        if len(state.layers) != self.num_layers:
-            raise ValueError(f"`{name}` is of {len(state.layers)} layers and the stack has {self.num_layers}")
-        return state.layers
 
     def _check_one_direction(self, what: str) -> None:
         if self.reverse is not None:

@@ -14,7 +14,7 @@ from solvers.extend import OnDivergence
 from ..engines.choice import Engine
 from ..fields.cells import CellField, ElmanField, GRUField, Nonlinearity
 from ..layer.odernn import ODERNN
-from .layers import input_sizes
+from .layers import make_layers
 from .stacked import StackedODERNN
 
 
@@ -75,9 +75,8 @@ class ElmanRNN(StackedODERNN):
                 check_input=check_input,
             )
 
-        widths = input_sizes(input_size, hidden_size, num_layers, bidirectional=bidirectional)
-        reverse = [layer(width) for width in widths] if bidirectional else None
-        super().__init__([layer(width) for width in widths], reverse=reverse, dropout=dropout, batch_first=batch_first)
+        layers, reverse = make_layers(layer, input_size, hidden_size, num_layers, bidirectional=bidirectional)
+        super().__init__(layers, reverse=reverse, dropout=dropout, batch_first=batch_first)
         self.nonlinearity = nonlinearity
         self.bias = bias
         self.register_load_state_dict_pre_hook(_from_torch_names)
@@ -136,9 +135,8 @@ class GRURNN(StackedODERNN):
                 check_input=check_input,
             )
 
-        widths = input_sizes(input_size, hidden_size, num_layers, bidirectional=bidirectional)
-        reverse = [layer(width) for width in widths] if bidirectional else None
-        super().__init__([layer(width) for width in widths], reverse=reverse, dropout=dropout, batch_first=batch_first)
+        layers, reverse = make_layers(layer, input_size, hidden_size, num_layers, bidirectional=bidirectional)
+        super().__init__(layers, reverse=reverse, dropout=dropout, batch_first=batch_first)
         self.bias = bias
         self.register_load_state_dict_pre_hook(_from_torch_names)
 

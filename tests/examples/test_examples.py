@@ -23,6 +23,7 @@ SMALL: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
     "hamiltonian_energy": ({"samples": 100}, lambda found: found["leapfrog"] < 0.1 * found["euler"]),
     "ensemble": ({"steps": 2, "members": 2}, lambda found: found["seen"] >= 0),
     "memory_task": ({"steps": 2}, chance),
+    "lightning_module": ({"epochs": 1, "count": 100}, lambda found: chance(found["right"]) and found["off"] == 0),
 }
 """Arguments that make each quick, and what holds of its number all the same."""
 

@@ -28,7 +28,7 @@ from ..recurrence import Recurrence
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .stepper import Stepper
-from .sweep import Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
+from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
 from .two_step import TwoStepStepper
 
 
@@ -49,6 +49,7 @@ class DiscreteAdjoint(Adjoint):
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
+        forward: what does the forward sweep: torch, or an engine's own.
         chunk: intervals that the backward pass recomputes together; None for as many as fit the processor's cache.
 
     Raises:
@@ -59,6 +60,7 @@ class DiscreteAdjoint(Adjoint):
     """
 
     recursion: Recursion = field(default=one_by_one, repr=False)
+    forward: Forward = field(default=forward, repr=False)
     chunk: int | None = None
 
     def __post_init__(self) -> None:
@@ -76,7 +78,7 @@ class DiscreteAdjoint(Adjoint):
         assert isinstance(problem, RecurrentProblem)
         recurrence = problem.recurrence
         if not torch.is_grad_enabled():
-            return _infer(problem, recurrence, save, self.chunk)
+            return _infer(problem, recurrence, save, self)
         return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
@@ -84,7 +86,7 @@ class DiscreteAdjoint(Adjoint):
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self.recursion, dt_previous, self.chunk, snapshot),
+            _Plan(problem, recurrence, save, self, dt_previous, snapshot),
             *(problem.y0, previous, dt_previous if isinstance(dt_previous, Tensor) else None),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters() if problem.parameters is not None else ()),
@@ -103,10 +105,10 @@ def at_samples(saved: Tensor, every: int) -> Tensor:
     return saved if every == 1 else saved[every - 1 :: every]
 
 
-def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, chunk: int | None) -> Solved:
+def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, adjoint: DiscreteAdjoint) -> Solved:
     """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
     previous, dt_previous = previous_step(problem)
-    plan = _Plan(problem, recurrence, save, one_by_one, dt_previous, chunk)
+    plan = _Plan(problem, recurrence, save, adjoint, dt_previous)
     stepper = plan.stepper(recurrence, problem.y0, previous, None)
     last, other, saved = _run(plan, recurrence, stepper, problem.y0, save=save == "trajectory")
     trajectory = None if saved is None else at_samples(saved, stepper.saved_per_interval)
@@ -150,9 +152,8 @@ class _Plan:
     problem: RecurrentProblem
     recurrence: Recurrence
     save: Save
-    recursion: Recursion
+    adjoint: DiscreteAdjoint
     dt_previous: float | Tensor | None
-    chunk: int | None
     snapshot: Snapshot | None = None
 
     def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
@@ -168,7 +169,8 @@ def _run(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """(the last state, of the two-step rule the one before, the saved states or None)."""
     saved = y0.new_empty(recurrence.length * stepper.saved_per_interval, *y0.shape) if save else None
-    last = forward(recurrence, stepper, plan.problem.substeps, y0, saved, plan.chunk).clone()
+    adjoint = plan.adjoint
+    last = adjoint.forward(recurrence, stepper, plan.problem.substeps, y0, saved, adjoint.chunk).clone()
     other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
     return last, other, saved
 
@@ -237,8 +239,8 @@ class _Discrete(torch.autograd.Function):
             [_buffer_of(g, y0) for g in (last, other)],
             grad_saved,
             Wanted(by_weight, by_dt or by_dt_previous),
-            plan.recursion,
-            plan.chunk,
+            plan.adjoint.recursion,
+            plan.adjoint.chunk,
         )
         grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
         grad_dt_previous = stepper.previous_step_gradient

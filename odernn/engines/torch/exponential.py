@@ -76,6 +76,10 @@ class BlockScheme:
         """The number of stages."""
         return len(self.b)
 
+    def is_made_by_a_matrix(self, i: int) -> bool:
+        """Whether the state of stage `i` is."""
+        return any(entry.place >= 0 for entry in (self.flows[i], *self.a[i]))
+
     def matrices(self, start: int, stop: int) -> list[Matrix]:
         """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
         blocks = self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]
@@ -115,6 +119,10 @@ class ExponentialStepper:
 
     Attributes:
         gradient: dL by the blocks, of the chunks that the recursion has gone through.
+        ends: of the recorded chunk, where the recursion leaves dL by the state after every solver step
+            (time, substeps, batch, n).
+        mus: where it leaves what comes back through the state of each stage that a matrix made
+            (time, substeps, such stages, batch, n), or None if there is no such stage.
     """
 
     saved_per_interval = 1
@@ -129,6 +137,8 @@ class ExponentialStepper:
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
         self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(scheme.stages)]
+        self.ends = like.new_empty(0)
+        self.mus: Tensor | None = None
         self._steps: list[_Substep] = []
         self._transposed: list[list[Matrix]] = []
 
@@ -148,26 +158,39 @@ class ExponentialStepper:
         y, dt = states.window(start, stop), chunk.path.step
         matrices = self.scheme.matrices(start, stop)
         self._steps, self._transposed = [], _transposed(self.scheme.matrices_of_each(start, stop))
+        made = [i for i in range(self.scheme.stages) if self.scheme.is_made_by_a_matrix(i)]
+        self.ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
+        self.mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
         for k in range(self.substeps):
             stages: list[Stage] = []
             for i, row in enumerate(self.scheme.a):
                 state = _combined(_applied(self.scheme.flows[i], matrices, y), dt, row, matrices, _slopes(stages))
                 stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
-            mus = [torch.empty_like(y) if self._is_made_by_a_matrix(i) else None for i in range(len(stages))]
-            self._steps.append(_Substep(y, stages, torch.empty_like(y), mus))
+            mus: list[Tensor | None] = [None] * len(stages)
+            if self.mus is not None:
+                for place, i in enumerate(made):
+                    mus[i] = self.mus[:, k, place]
+            self._steps.append(_Substep(y, stages, self.ends[:, k], mus))
             if k + 1 < self.substeps:
                 flow = _applied(self.scheme.flows[-1], matrices, y)
                 y = _combined(flow, dt, self.scheme.b, matrices, _slopes(stages))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
-        """The recursion of kappa and mu, substep by substep; at the chunk's start the gradient of the blocks."""
+        """The recursion of kappa and mu, substep by substep."""
         if later is not None:
             adjoint[0].add_(later[0])
         for step in reversed(self._steps):
             adjoint[0] = self._step_back(step, n, adjoint[0], self._transposed[n])
-        if n == 0:
-            for step in self._steps:
-                self._add_gradient(step, chunk)
+
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """What the chunk, with `ends` and `mus` filled in, gives to the blocks."""
+        for step in self._steps:
+            self._add_gradient(step, chunk)
+
+    def blocks_of(self, chunk: Chunk) -> Tensor:
+        """The blocks of the chunk's intervals, one set for all or one each."""
+        blocks = self.scheme.blocks
+        return blocks if len(blocks) == 1 else blocks[chunk.start : chunk.start + chunk.path.length]
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has; the blocks have gradients of their own."""
@@ -175,9 +198,6 @@ class ExponentialStepper:
 
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.scheme.c[i]) / self.substeps
-
-    def _is_made_by_a_matrix(self, i: int) -> bool:
-        return any(entry.place >= 0 for entry in (self.scheme.flows[i], *self.scheme.a[i]))
 
     def _step(
         self, y: Tensor, dt: float | Tensor, matrices: list[Matrix], controls: Sequence[Tensor], out: Tensor

@@ -21,7 +21,7 @@ from .input_gradients import InputGradients
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
-from .sweep import SavedStates, Wanted, backward, forward, one_by_one
+from .sweep import Recursion, SavedStates, Wanted, backward, forward, one_by_one
 from .two_step import TwoStepStepper
 
 
@@ -124,6 +124,11 @@ def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:
     """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
+    return pull_back_with(one_by_one, *given)
+
+
+def pull_back_with(recursion: Recursion, *given: object) -> tuple[Tensor, ...]:
+    """The same with another recursion."""
     saved, grad_saved, grad_last, grad_last_but_one, *common, want_samples, want_dt = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
@@ -140,7 +145,7 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
         [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (grad_last, grad_last_but_one)],
         grad_saved if isinstance(grad_saved, Tensor) else None,
         Wanted(weight=True, step=bool(want_dt)),
-        one_by_one,
+        recursion,
     )
     continues = arguments.y_previous is not None
     found = (

@@ -63,6 +63,10 @@ class Stepper(Protocol):
         """
         ...
 
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """Add up what the method itself has gradients of, after the recursion has gone through the chunk."""
+        ...
+
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """Add dL/d(step), of all solver steps of an interval together, to `total` (time, batch) of all intervals."""
         ...

@@ -12,7 +12,7 @@ from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMetho
 
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
-from .control_path import chunk_bounds, control_path
+from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
@@ -20,6 +20,9 @@ from .two_step import TwoStepStepper
 
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 """(stepper, recorded chunk, adjoint, dL by each saved state of the chunk) goes back through the chunk, in place."""
+
+Forward = Callable[[Recurrence, Stepper, int, Tensor, Tensor | None, int | None], Tensor]
+"""What does the forward sweep: as `forward`, which it stands in for."""
 
 Before = tuple[Tensor, float | Tensor] | None
 """The state one solver step before the initial one and the length of that step, a number or a tensor (rows, 1)."""
@@ -147,6 +150,7 @@ def backward(
             else grad_saved[start * stepper.saved_per_interval : stop * stepper.saved_per_interval]
         )
         recursion(stepper, chunk, adjoint, later)
+        stepper.finish_chunk(chunk)
         if weight is not None:
             _add_weight(chunk, weight)
         if step is not None:
@@ -188,4 +192,5 @@ def _add_weight(chunk: Chunk, total: Tensor) -> None:
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:
-    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size)
+    entries = ENTRIES if y.device.type == "cpu" else ENTRIES_BESIDE
+    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size, entries)

@@ -9,20 +9,18 @@ from math import prod
 from typing import final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...fields.contract import broken_promise, halves_agree, undisturbed
-from ...fields.field import KERNELS, REMEMBERED, AffinePointwiseField, VectorField
+from ...fields.field import KERNELS, AffinePointwiseField, VectorField
 from ...fields.overrides import is_affine, why_called
 from ..method import EULER
 from ..native.build import load_field
 from ..operators import PULL_BACK, SOLVE, register_rules
 from ..program import Call
 from .emit import emit
+from .facts import facts_of, same_facts, sizes_of
 from .trace import UntraceableError, state_of, trace
-
-_STORES = {REMEMBERED, KERNELS, "_parameters", "_buffers", "_modules"}
-_PLAIN = (bool, int, float, str, tuple, type(None))
 
 
 @final
@@ -61,7 +59,7 @@ def compile_kernels(field: VectorField) -> None:
     name = type(field).__name__
     if not isinstance(field, AffinePointwiseField) or not is_affine(field):
         raise ValueError(f"{name} has no kernels: it is not, or is not only, an affine-pointwise field")
-    preactivations, controls, like = _sizes(field)
+    preactivations, controls, like = sizes_of(field)
     if preactivations % field.hidden_size or controls % field.hidden_size:
         raise ValueError(f"{name} has no kernels: its control or its preactivation is not a multiple of the state")
     weight = like.new_zeros(preactivations, field.hidden_size)
@@ -74,7 +72,7 @@ def compile_kernels(field: VectorField) -> None:
         raise ValueError(f"{name} has no kernels: {error.reason}") from error
     namespace = load_field(emit(traced))
     _register(namespace)
-    kernels = FieldKernels(namespace, traced.numbers, *groups, halves_agree(field, like), _facts(field))
+    kernels = FieldKernels(namespace, traced.numbers, *groups, halves_agree(field, like), facts_of(field))
     if not _agree(field, kernels, like):
         raise ValueError(
             f"{name} has no kernels: its `pointwise` has other values or gradients than the operators in it, as with "
@@ -88,19 +86,7 @@ def kernels_of(field: VectorField) -> FieldKernels | None:
     kernels = vars(field).get(KERNELS)
     if not isinstance(kernels, FieldKernels) or any(why_called(each) is not None for each in field.modules()):
         return None
-    facts = _facts(field)
-    if len(facts) != len(kernels.facts) or not all(map(_same, facts, kernels.facts)):
-        return None
-    return kernels
-
-
-def _sizes(field: AffinePointwiseField) -> tuple[int, int, Tensor]:
-    """The entries of the preactivation and of the control, and an empty tensor like the state."""
-    first = next(iter(state_of(field).values()), torch.zeros(()))
-    with undisturbed(field, first):
-        weight = field.weight()
-        control = field.control(weight.new_zeros(1, 1, field.input_size))
-    return len(weight), control.shape[-1], weight.new_empty(0)
+    return kernels if same_facts(facts_of(field), kernels.facts) else None
 
 
 def _agree(field: AffinePointwiseField, kernels: FieldKernels, like: Tensor) -> bool:
@@ -134,23 +120,6 @@ def _wave(like: Tensor, *shape: int) -> Tensor:
     """Numbers between -1 and 1 without a pattern."""
     place = torch.arange(prod(shape), dtype=torch.float64)
     return torch.sin(place * place * 0.37 + 1).to(like).reshape(shape)
-
-
-def _facts(field: VectorField) -> list[object]:
-    """What the trace took for granted: the code, the attributes of all modules, and the shapes of what they hold."""
-    facts: list[object] = [type(field).__dict__.get("pointwise")]
-    for module in field.modules():
-        facts += [module, *(value for key, value in vars(module).items() if key not in _STORES)]
-    facts += [(name, tuple(value.shape)) for name, value in _state(field)]
-    return facts
-
-
-def _state(field: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*field.named_parameters(), *field.named_buffers()]
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other or (isinstance(one, _PLAIN) and type(one) is type(other) and one == other)
 
 
 @cache

@@ -163,7 +163,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == OK
     shown = capsys.readouterr().out
     for name, command in COMMANDS.items():
-        assert f"{name:<10} {command.summary}" in shown
+        assert f"{name:<11} {command.summary}" in shown
 
 
 def test_help_of_train_lists_the_runs(capsys: pytest.CaptureFixture[str]) -> None:

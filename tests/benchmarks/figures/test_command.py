@@ -73,9 +73,9 @@ def test_every_figure_of_a_network_is_drawn_of_a_run(name: str, antisymmetric_ru
 
 def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
     for folder in ("first", "second"):
-        draw(tmp_path / folder, ["figure1"])
+        draw(tmp_path / folder, ["figure2"])
     for kind in ("png", "svg", "csv"):
-        first, second = ((tmp_path / folder / f"figure1.{kind}").read_bytes() for folder in ("first", "second"))
+        first, second = ((tmp_path / folder / f"figure2.{kind}").read_bytes() for folder in ("first", "second"))
         assert first == second
 
 
