@@ -10,7 +10,7 @@ from odernn import ODERNN, AntisymmetricField
 from odernn.engines.operators import TORCH, TRITON
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import _played, pull_back_in_blocks, solve_in_blocks
-from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
+from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers, of_one_length
 from tests.odernn.engines.triton.networks import networks, trained
 
 # Of the largest entry, through ten steps: three TF32 products are as good as float32; TF32 keeps 10 bits of an operand
@@ -41,8 +41,7 @@ def test_fields_of_ones_own(network: str) -> None:
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_graphs_play_what_they_were_made_for_again(case: Case) -> None:
     """The torch engine's graphs, with a block of two intervals; each is played twice, on other numbers."""
-    made = call(case, torch.float64, "cuda")
-    given = made.arguments()
+    given = of_one_length(call(case, torch.float64, "cuda"))
     other = tuple(each * 0.9 if isinstance(each, torch.Tensor) and each.ndim else each for each in given)
     for arguments in (given, other, given):
         want, have = operators.solve(*arguments, True), solve_in_blocks(_played(operators.solve), 2, *arguments, True)

@@ -5,7 +5,7 @@ import torch
 
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import pull_back_in_blocks, solve_in_blocks
-from tests.odernn.engines.triton.cases import Case, call, cases
+from tests.odernn.engines.triton.cases import Case, call, cases, of_one_length
 
 BOUND = 1e-12  # float64; the same operations on fewer rows, and sums in another order
 
@@ -13,7 +13,7 @@ BOUND = 1e-12  # float64; the same operations on fewer rows, and sums in another
 @pytest.mark.parametrize("intervals", [1, 2])
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_blocks_are_the_whole(case: Case, intervals: int) -> None:
-    given = call(case, torch.float64, "cpu").arguments()[:-3]  # this function takes no lengths
+    given = of_one_length(call(case, torch.float64, "cpu"))
     whole = operators.solve(*given, True)
     assert_close(solve_in_blocks(operators.solve, intervals, *given, True), whole)
     assert_close(solve_in_blocks(operators.solve, intervals, *given, False)[1:], whole[1:])
