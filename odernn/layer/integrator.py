@@ -1,4 +1,4 @@
-"""Integrator: the settings of a layer at one moment, and how checked samples of one length are stepped through."""
+"""Integrator: the settings of a layer at one moment, and how checked samples are stepped through."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
 from ..engines.problem import Storage, packed_samples
+from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
 from ..fields.overrides import affine_control_of
@@ -30,7 +31,7 @@ from .stepping import Discretisation
 @final
 @dataclass(frozen=True, slots=True)
 class Integrator:
-    """What runs sequences of one length; the attributes are those of `ODERNN`.
+    """What runs sequences; the attributes are those of `ODERNN`.
 
     Attributes:
         made_by: what the states say that they are made by, the representation of the solver.
@@ -102,10 +103,8 @@ class Integrator:
 
         Returns:
             The output, zero at places without a sample, or None, and the state at the end of each sequence; or None
-            where the engine, or the control that the field itself computes, takes sequences of one length.
+            where the engine takes sequences of one length.
         """
-        if affine_control_of(self.field)[0] is None:
-            return None
         with self._built_weights(), without_autocast(state.y):
             problem = initial_value_problem(
                 *(self.field, self.hold, self.solver, self.substeps, samples, state),
@@ -147,6 +146,12 @@ class Integrator:
                 "with a number, or use `step`, which takes a dt a sample"
             )
         return Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps)
+
+    @property
+    def may_run_together(self) -> bool:
+        """Whether sequences of several lengths may go together: not where the field itself computes the control."""
+        kernels = self.engine in ("auto", "native") and isinstance(self.adjoint, Auto | DiscreteAdjoint)
+        return kernels and affine_control_of(self.field)[0] is not None
 
     @property
     def stands_still(self) -> bool:

@@ -1,4 +1,4 @@
-"""Sequences of several lengths, with resets, run in pieces of time by fewer and fewer rows: padding is not computed."""
+"""Sequences of several lengths, with resets: run together, or in pieces of time by fewer and fewer rows."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Ragged:
     still: bool = False
     caches: bool = False
 
-    def run(self, advance: Advance, together: Together, state: RecurrentState, policy: OnDivergence) -> Run:
+    def run(self, advance: Advance, together: Together | None, state: RecurrentState, policy: OnDivergence) -> Run:
         """Run from a state.
 
         Where the state stops being finite, that may be in a part that is thrown away: then it is run without such
@@ -105,11 +105,12 @@ class Ragged:
         Args:
             advance: runs a batch of sequences of one length.
             together: runs sequences of several lengths, or does not; it leaves it to `advance` to say what diverged.
+                None if nothing does.
             state: before the first samples.
             policy: what to do when the state stops being finite.
         """
         state = replace(state, carry=None) if self.caches else state
-        run = None if self.truncate is not None else self._run_together(together, state)
+        run = None if together is None or self.truncate is not None else self._run_together(together, state)
         if run is not None and (policy == "ignore" or run.is_finite()):
             return run
         if self._carries or policy == "ignore":

@@ -95,7 +95,7 @@ class Sequences:
         prepared = layer.prepared()
         run = ragged.run(
             partial(layer.advance, prepared=prepared),
-            partial(layer.advance_together, prepared=prepared),
+            partial(layer.advance_together, prepared=prepared) if layer.may_run_together else None,
             start,
             layer.on_divergence,
         )

@@ -172,7 +172,7 @@ class Watch(TorchDispatchMode):
 def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
     """On tensors of a device of their own a read-back would stall it; a dt that came as a number is the host's."""
     arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(method).arguments()]
-    *arguments, _, _ = arguments  # this engine's functions take no lengths
+    *arguments, _, _, _ = arguments  # this engine's functions take no lengths
     with Watch() as watch:
         saved, last, _ = torch_solver.solve(*arguments, True)
         torch_solver.pull_back(saved, torch.ones_like(saved), last, None, *arguments, True, True)

@@ -124,6 +124,9 @@ def test_lem_with_its_own_scheme() -> None:
     assert rnn.choice(x).engine == "native"
     for one, other in zip(gradients(rnn, x, y0, dt), wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)  # rounding, as above
+    lengths = {"lengths": [2, TIME, 1][:BATCH]}
+    found, wanted = (one(x, y0, **lengths) for one in (rnn, layer(field, "symplectic-euler", adjoint="autograd")))
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
 
 
 class Uneven(Every):
