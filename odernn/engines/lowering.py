@@ -10,7 +10,7 @@ from solvers import Solver
 
 from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
-from ..fields.field import VectorField, is_activated, is_block_linear
+from ..fields.field import VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .problem import Storage
 from .program import Call
@@ -22,11 +22,12 @@ def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tens
     reason = why_slope_is_called(field, in_parts=solver.needs is not None or is_block_linear(field))
     if reason is not None:
         return f"there is no operator: {reason}"
-    if not is_activated(field):
+    activation = activation_of(field)
+    if activation is None:
         return f"there is no operator for {type(field).__name__}"
     if hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
-    return unsupported_scheme(field, field.activation, solver, dt)
+    return unsupported_scheme(field, activation, solver, dt)
 
 
 def lower(
@@ -50,10 +51,10 @@ def lower(
 
     The `control` is that of the samples.
     """
-    assert is_activated(field)
-    name = hold_name(hold)
+    activation, name = activation_of(field), hold_name(hold)
+    assert activation is not None
     assert name is not None
-    lowered = scheme_of(field, field.activation, solver, weight, dt, substeps)
+    lowered = scheme_of(field, activation, solver, weight, dt, substeps)
     bias = control.bias
     if bias is None and control.weight is not None:
         bias = control.weight.new_zeros(len(control.weight))
@@ -83,8 +84,9 @@ def misfit(field: VectorField, y0: Tensor, samples: Tensor, control: AffineContr
     """Why the operators do not take the control that a field has computed, or None; `samples` are that control."""
     if control.weight is not None:
         return None
-    assert is_activated(field)
-    wanted = (samples.shape[0], len(y0), field.activation.controls * field.hidden_size)
+    activation = activation_of(field)
+    assert activation is not None
+    wanted = (samples.shape[0], len(y0), activation.controls * field.hidden_size)
     if tuple(samples.shape) != wanted or samples.dtype != y0.dtype or samples.device != y0.device:
         return f"there is no operator for a control of shape {tuple(samples.shape)} and {samples.dtype}"
     return None

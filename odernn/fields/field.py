@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
+from typing import ClassVar, Protocol, TypeGuard, cast, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -200,12 +200,12 @@ class ScaledRemainderField(BlockLinearField, Protocol):
         ...
 
 
-def is_activated(field: VectorField) -> TypeGuard[ActivatedField]:
-    """Whether the field has a registered activation and an affine control."""
-    return _has(field, ("activation", "affine_control"))
+def activation_of(field: VectorField) -> Activation | None:
+    """The activation of a field that has one and an affine control, or None."""
+    return cast(ActivatedField, field).activation if _has(field, ("activation", "affine_control")) else None
 
 
-def is_block_linear(field: VectorField) -> TypeGuard[BlockLinearField]:
+def is_block_linear(field: VectorField) -> bool:
     """Whether the field says that its linear part is block-diagonal."""
     return _has(field, ("linear_blocks",))
 

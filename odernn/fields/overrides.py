@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from ..control.input_map import AffineControl
-from .field import ActivatedField, AffinePointwiseField, VectorField, is_activated
+from .field import ActivatedField, AffinePointwiseField, VectorField, activation_of
 from .noise import NoisyField
 from .registry import FIELDS
 
@@ -70,7 +70,7 @@ def why_slope_is_called(field: VectorField, *, in_parts: bool) -> str | None:
     """
     if not isinstance(field, AffinePointwiseField) or not _is_registered(field, _PARTS if in_parts else _SLOPE):
         return f"{type(field).__name__} is not a registered field, or overrides a function of one"
-    if not is_activated(field) or field.activation not in _ACTIVATIONS:
+    if activation_of(field) not in _ACTIVATIONS:
         return f"{type(field).__name__} has no registered activation"
     called = (field, *field.children()) if in_parts else (field,)
     for module in called:
