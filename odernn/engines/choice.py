@@ -25,7 +25,7 @@ from .operators import NATIVE, TORCH, TRITON
 from .problem import RecurrentProblem
 from .scheme import outline
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
-from .torch.sweep import one_by_one
+from .torch.sweep import forward, one_by_one
 from .traced.operator import FieldOperator, why_no_field_operator
 from .warning import EngineWarning
 
@@ -255,4 +255,4 @@ ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
 )
 """The adjoints of a layer by name: those of any right-hand side, and the two that know samples and holds."""
 
-torch.serialization.add_safe_globals([Auto, DiscreteAdjoint, one_by_one])  # a checkpoint's hyperparameters
+torch.serialization.add_safe_globals([Auto, DiscreteAdjoint, forward, one_by_one])  # a checkpoint's hyperparameters
