@@ -63,45 +63,37 @@ def _looped(loop: Loop) -> Callable[[Problem], Runner]:
     """A peer that is a loop over the samples, with the weights as somebody would write them by hand."""
 
     def make(problem: Problem) -> Runner:
-        assert isinstance(problem.field, AntisymmetricField)
-        w = full_matrix(problem.field).requires_grad_()
-        v, b = (one.detach().clone().requires_grad_() for one in problem.field.input_map.parameters())
-        damping = DAMPING * torch.eye(len(w), device=w.device)
-
-        def run(x: Tensor) -> Tensor:
-            transposed = (w - w.T - damping).T
-            # unbind and not u[n], whose backward would be quadratic in the number of samples
-            states = loop(x.new_zeros(x.shape[1], len(w)), transposed, list((x @ v.T + b).unbind()))
-            return states[-1] if problem.case.output == "end" else torch.stack(states)
-
-        return torch_runner(_named(run, w, v, b), problem)
+        module = _Loop(problem, loop)
+        return torch_runner(_named(module, module.w, module.v, module.b), problem)
 
     return make
 
 
 class _Loop(nn.Module):
-    """The loop by hand as a module, whose parameters a CUDA graph knows."""
+    """A loop over the samples as a module, whose parameters a CUDA graph knows."""
 
     damping: Tensor
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, loop: Loop) -> None:
         super().__init__()
         assert isinstance(problem.field, AntisymmetricField)
+        self.loop = loop
         self.w = nn.Parameter(full_matrix(problem.field))
         self.v, self.b = (nn.Parameter(one.detach().clone()) for one in problem.field.input_map.parameters())
         self.register_buffer("damping", DAMPING * torch.eye(len(self.w), device=self.w.device))
         self.end = problem.case.output == "end"
 
     def forward(self, x: Tensor) -> Tensor:
-        """As `_looped`."""
+        """The last state, or those after all samples."""
         transposed = (self.w - self.w.T - self.damping).T
-        states = _naive(x.new_zeros(x.shape[1], len(self.w)), transposed, list((x @ self.v.T + self.b).unbind()))
+        # unbind and not u[n], whose backward would be quadratic in the number of samples
+        states = self.loop(x.new_zeros(x.shape[1], len(self.w)), transposed, list((x @ self.v.T + self.b).unbind()))
         return states[-1] if self.end else torch.stack(states)
 
 
 def _graphed(problem: Problem) -> Runner:
     """The loop by hand, forward and back each one CUDA graph. Its numbers are those of `naive`, which are compared."""
-    loop = _Loop(problem)
+    loop = _Loop(problem, _naive)
     gc.collect()
     gc.disable()  # an earlier graph that is collected while another is captured spoils it
     try:

@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from solvers import Shear
 from solvers.extend import Entry
 
 Family = Literal["runge-kutta", "exponential", "shears", "two-step"]
+
+
+class Entries(NamedTuple):
+    """A tableau whose entries may name matrices.
+
+    Attributes:
+        flows: what y is multiplied by in each stage and, last, over the whole step.
+        a: one row a stage, with the entries before the diagonal.
+        b: the weights, one a stage.
+    """
+
+    flows: tuple[Entry, ...]
+    a: tuple[tuple[Entry, ...], ...]
+    b: tuple[Entry, ...]
+
+    def is_made_by_a_matrix(self, stage: int) -> bool:
+        """Whether the state of a stage is."""
+        return any(entry.place >= 0 for entry in (self.flows[stage], *self.a[stage]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +41,16 @@ class Method:
     c: tuple[float, ...] = ()
     moved: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
+
+    @property
+    def entries(self) -> Entries:
+        """The entries of an explicit tableau, with matrices or without, put together again from numbers and places."""
+        s = len(self.b)
+        places = iter(self.places or (-1,) * (s + 1 + s * s + s))
+        flows = tuple(Entry(1.0, next(places)) for _ in range(s + 1))
+        a = tuple(Entry(coefficient, next(places)) for coefficient in self.a)
+        rows = tuple(a[i * s : i * s + i] for i in range(s))
+        return Entries(flows, rows, tuple(Entry(coefficient, next(places)) for coefficient in self.b))
 
 
 def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Method:

@@ -19,6 +19,6 @@ def method_of(stepper: Stepper) -> Method:
         return kicks_and_drifts(stepper.shears)
     if isinstance(stepper, ExponentialStepper):
         scheme = stepper.scheme
-        return exponential(scheme.flows, scheme.a, scheme.b, scheme.c)
+        return exponential(*scheme.entries, scheme.c)
     assert isinstance(stepper, TwoStepStepper)
     return two_step()

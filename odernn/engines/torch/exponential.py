@@ -18,6 +18,7 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
+from ..method import Entries
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
@@ -57,28 +58,20 @@ class BlockScheme:
     """A tableau whose entries name blocks that are given.
 
     Attributes:
-        flows: what y is multiplied by in each stage and, last, over the whole step.
-        a: one row a stage, with the entries before the diagonal.
-        b: the weights.
+        entries: of the tableau.
         c: the nodes.
         blocks: the matrices that the entries name (steps, matrices, 2, 2, n / 2), one set for all intervals or one
             each.
     """
 
-    flows: tuple[Entry, ...]
-    a: tuple[tuple[Entry, ...], ...]
-    b: tuple[Entry, ...]
+    entries: Entries
     c: tuple[float, ...]
     blocks: Tensor
 
     @property
     def stages(self) -> int:
         """The number of stages."""
-        return len(self.b)
-
-    def is_made_by_a_matrix(self, i: int) -> bool:
-        """Whether the state of stage `i` is."""
-        return any(entry.place >= 0 for entry in (self.flows[i], *self.a[i]))
+        return len(self.entries.b)
 
     def matrices(self, start: int, stop: int) -> list[Matrix]:
         """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
@@ -158,13 +151,15 @@ class ExponentialStepper:
         y, dt = states.window(start, stop), chunk.path.step
         matrices = self.scheme.matrices(start, stop)
         self._steps, self._transposed = [], _transposed(self.scheme.matrices_of_each(start, stop))
-        made = [i for i in range(self.scheme.stages) if self.scheme.is_made_by_a_matrix(i)]
+        made = [i for i in range(self.scheme.stages) if self.scheme.entries.is_made_by_a_matrix(i)]
         self.ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
         self.mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
         for k in range(self.substeps):
             stages: list[Stage] = []
-            for i, row in enumerate(self.scheme.a):
-                state = _combined(_applied(self.scheme.flows[i], matrices, y), dt, row, matrices, _slopes(stages))
+            for i, row in enumerate(self.scheme.entries.a):
+                state = _combined(
+                    _applied(self.scheme.entries.flows[i], matrices, y), dt, row, matrices, _slopes(stages)
+                )
                 stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
             mus: list[Tensor | None] = [None] * len(stages)
             if self.mus is not None:
@@ -172,8 +167,8 @@ class ExponentialStepper:
                     mus[i] = self.mus[:, k, place]
             self._steps.append(_Substep(y, stages, self.ends[:, k], mus))
             if k + 1 < self.substeps:
-                flow = _applied(self.scheme.flows[-1], matrices, y)
-                y = _combined(flow, dt, self.scheme.b, matrices, _slopes(stages))
+                flow = _applied(self.scheme.entries.flows[-1], matrices, y)
+                y = _combined(flow, dt, self.scheme.entries.b, matrices, _slopes(stages))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
         """The recursion of kappa and mu, substep by substep."""
@@ -204,30 +199,32 @@ class ExponentialStepper:
     ) -> Tensor:
         """One solver step from `y` into `out`."""
         slopes: list[Tensor] = []
-        for flow, row, u, buffer in zip(self.scheme.flows[:-1], self.scheme.a, controls, self._buffer, strict=True):
+        for flow, row, u, buffer in zip(
+            self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._buffer, strict=True
+        ):
             state = _combined(_applied(flow, matrices, y), dt, row, matrices, slopes)
             slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), u))
-        flow = _applied(self.scheme.flows[-1], matrices, y)
-        found = _combined(flow, dt, self.scheme.b, matrices, slopes, out)
+        flow = _applied(self.scheme.entries.flows[-1], matrices, y)
+        found = _combined(flow, dt, self.scheme.entries.b, matrices, slopes, out)
         return found if found is out else out.copy_(found)
 
     def _step_back(self, step: _Substep, n: int, gradient: Tensor, transposed: list[Matrix]) -> Tensor:
         """dL/dy at the start of a solver step of interval `n` from dL/dy at its end."""
         scheme = self.scheme
         step.end[n].copy_(gradient)
-        flow = scheme.flows[-1]
+        flow = scheme.entries.flows[-1]
         found = gradient.clone() if flow.place < 0 else transposed[flow.place].times(gradient)
         returned: dict[int, Tensor] = {}
         for i in reversed(range(scheme.stages)):
-            kappa = _scaled(scheme.b[i], transposed, gradient)
+            kappa = _scaled(scheme.entries.b[i], transposed, gradient)
             for j, mu in returned.items():
-                kappa = _combined(kappa, 1.0, (scheme.a[j][i],), transposed, (mu,))
+                kappa = _combined(kappa, 1.0, (scheme.entries.a[j][i],), transposed, (mu,))
             buffer = step.mus[i]
             if i == 0 and buffer is None:
                 step.stages[0].pull_back_onto(n, kappa, found)
                 break
             returned[i] = mu = step.stages[i].pull_back(n, kappa)
-            found.add_(_applied(scheme.flows[i], transposed, mu))
+            found.add_(_applied(scheme.entries.flows[i], transposed, mu))
             if buffer is not None:
                 buffer[n].copy_(mu)
         return found
@@ -235,13 +232,13 @@ class ExponentialStepper:
     def _add_gradient(self, step: _Substep, chunk: Chunk) -> None:
         """What a solver step gives to the blocks that it uses."""
         scheme, slopes = self.scheme, _slopes(step.stages)
-        self._add(scheme.flows[-1], chunk, step.end, step.start)
+        self._add(scheme.entries.flows[-1], chunk, step.end, step.start)
         for i, mu in enumerate(step.mus):
-            self._add(scheme.b[i], chunk, step.end, slopes[i], with_step=True)
+            self._add(scheme.entries.b[i], chunk, step.end, slopes[i], with_step=True)
             if mu is None:
                 continue
-            self._add(scheme.flows[i], chunk, mu, step.start)
-            for j, entry in enumerate(scheme.a[i]):
+            self._add(scheme.entries.flows[i], chunk, mu, step.start)
+            for j, entry in enumerate(scheme.entries.a[i]):
                 self._add(entry, chunk, mu, slopes[j], with_step=True)
 
     def _add(self, entry: Entry, chunk: Chunk, result: Tensor, source: Tensor, *, with_step: bool = False) -> None:

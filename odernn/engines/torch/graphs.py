@@ -50,7 +50,7 @@ def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tenso
     whole = Arguments(*common)
     saved: list[Tensor] = []
     y, z = whole.y0, whole.y_previous
-    for block in _blocks(whole, intervals):
+    for block in _blocks(whole, whole.control(whole.samples), intervals):
         found, last, other = solve(*_values(replace(block.part, y0=y, y_previous=z)), save)
         if save:
             saved.append(found.clone())
@@ -64,8 +64,9 @@ def pull_back_in_blocks(pull_back: Operator, intervals: int, *given: Any) -> tup
     saved, grad_saved, by_last, by_other, *common, want_samples, want_dt = given
     whole = Arguments(*common)
     each = whole.substeps if whole.family == "two-step" else 1
-    sums = _Sums(whole, bool(want_samples), bool(want_dt))
-    for block in reversed(list(_blocks(whole, intervals))):
+    u = whole.control(whole.samples)
+    sums = _Sums(whole, u, bool(want_samples), bool(want_dt))
+    for block in reversed(list(_blocks(whole, u, intervals))):
         first, stop = block.start * each, (block.start + len(block.part.samples)) * each
         part = block.part
         if first:
@@ -90,9 +91,9 @@ class _Block:
     part: Arguments
 
 
-def _blocks(whole: Arguments, intervals: int) -> Iterator[_Block]:
-    """The blocks in order."""
-    u, length = whole.control(whole.samples), len(whole.samples)
+def _blocks(whole: Arguments, u: Tensor, intervals: int) -> Iterator[_Block]:
+    """The blocks in order; `u` is the control of the samples."""
+    length = len(u)
     dt = whole.dt.expand(length) if whole.dt.ndim == 0 and whole.dt.device.type != "cpu" else whole.dt
     for start in range(0, length, intervals):
         stop = min(start + intervals, length)
@@ -123,10 +124,10 @@ def _step_before(whole: Arguments, dt: Tensor, start: int) -> Tensor | None:
 class _Sums:
     """The gradients of a sequence, from those of its blocks."""
 
-    def __init__(self, whole: Arguments, want_samples: bool, want_dt: bool) -> None:
+    def __init__(self, whole: Arguments, u: Tensor, want_samples: bool, want_dt: bool) -> None:
         self.whole = whole
         self.inputs = InputGradients(whole.control, whole.samples, want_samples)
-        self.u = whole.control(whole.samples)
+        self.u = u
         self.by_u = torch.zeros_like(self.u)
         self.weight = torch.zeros_like(whole.weight)
         self.dt = whole.y0.new_zeros(len(self.u), len(whole.y0)) if want_dt else None

@@ -10,10 +10,11 @@ from typing import Any, Literal
 from solvers.extend import Entry
 
 from ..traced.trace import Trace
-from .blocks import Entries, entries_of, scaled, times, write_matrices
+from .blocks import scaled, times
 from .elementwise import write_slope
 from .layout import Layout
-from .source import Source, compiled
+from .source import compiled
+from .writer import Writer
 
 _SIGNATURE = (
     "y0, weight, samples, input_weight, bias, before, dt, ratios, previous, blocks, numbers, "
@@ -56,22 +57,15 @@ def advance_kernel(plan: Advance) -> Any:
 
 def advance_text(plan: Advance) -> str:
     """Its text."""
-    source = Source()
-    source('@triton.jit(do_not_specialize=["length", "batch"])')
-    with source.block(f"def advance({_SIGNATURE}):"):
-        _Writer(plan, source).write()
-    return source.text()
+    return _Writer(plan).text("advance", _SIGNATURE, ("length", "batch"))
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes the body."""
 
-    def __init__(self, plan: Advance, source: Source) -> None:
-        self.plan, self.source, self.layout = plan, source, plan.layout
-        self.entries: Entries | None = None
-        if self.layout.method.family in ("runge-kutta", "exponential"):
-            self.entries = entries_of(self.layout.method)
-        self.parts = range(self.layout.parts)
+    def __init__(self, plan: Advance) -> None:
+        super().__init__(plan.layout, plan.substeps, plan.blocks_vary)
+        self.plan = plan
         self.controls = plan.trace.controls
         self.control_names = [(j, part) for j in range(self.controls) for part in self.parts]
 
@@ -79,25 +73,22 @@ class _Writer:
         plan, source, layout = self.plan, self.source, self.layout
         layout.write_places(source)
         layout.write_weight(source, transposed=True)
-        if layout.method.places and not plan.blocks_vary:
-            self._write_matrices("blocks")
+        self.write_common_matrices()
         if plan.inputs is not None:
             self._write_input_map()
         self._write_numbers()
-        for part in self.parts:
-            source(f"y_{part} = {layout.load(layout.of_state('y0', part))}")
-            if layout.method.family == "two-step":
-                source(f"z_{part} = {layout.load(layout.of_state('previous', part))}")
+        self.load_states("y", "y0")
+        if self.two_step:
+            self.load_states("z", "previous")
         source("at = tl.zeros((), tl.int64)")
         self._write_loads("at", "")
         if plan.hold == "linear":
             self._write_before()
         with source.block("for t in range(length):"):
             self._write_sample()
-        for part in self.parts:
-            source(f"tl.store({layout.of_state('last', part)}, y_{part}, mask=inside)")
-            if layout.method.family == "two-step":
-                source(f"tl.store({layout.of_state('other', part)}, z_{part}, mask=inside)")
+        self.store_states(self.named("y"), "last")
+        if self.two_step:
+            self.store_states(self.named("z"), "other")
 
     def _write_sample(self) -> None:
         """One sample: its control, the steps, and the loads of the next, which are under way meanwhile."""
@@ -106,29 +97,17 @@ class _Writer:
         self._write_loads("ahead", "_next")
         self._write_control()
         self._write_step()
-        if self.layout.method.places and plan.blocks_vary:
-            self._write_matrices(f"blocks + at * {self._matrices_size()}")
+        self.write_own_matrices()
         if plan.substeps == 1:
-            self._write_solver_step()
+            self.write_solver_step()
         else:
             with source.block(f"for k in range({plan.substeps}):"):
-                self._write_solver_step()
-        if plan.save and self.layout.method.family != "two-step":
-            self._write_save("saved + at * state")
+                self.write_solver_step()
+        if plan.save and not self.two_step:
+            self.store_states(self.named("y"), "saved + at * state")
         if plan.hold == "linear":
             source(*(f"e_{j}_{part} = c_{j}_{part}" for j, part in self.control_names))
         source(*(f"{name} = {name}_next" for name in self._loaded()), "at += 1")
-
-    def _write_save(self, base: str) -> None:
-        for part in self.parts:
-            self.source(f"tl.store({self.layout.of_state(base, part)}, y_{part}, mask=inside)")
-
-    def _write_matrices(self, base: str) -> None:
-        assert self.entries is not None
-        write_matrices(self.source, self.layout, self.entries, base)
-
-    def _matrices_size(self) -> int:
-        return (max(self.layout.method.places) + 1) * 4 * self.layout.size
 
     def _write_input_map(self) -> None:
         """V and b in registers."""
@@ -200,27 +179,17 @@ class _Writer:
             case "rows":
                 load = "tl.load(dt + at * batch + rows, mask=row_in, other=0.0)"
                 source(f"h = ({load} / {s})[:, None]")
-        if self.layout.method.family == "two-step":
+        if self.two_step:
             source("ratio = tl.load(ratios + at * batch + rows, mask=row_in, other=1.0)[:, None]")
 
-    def _write_solver_step(self) -> None:
-        match self.layout.method.family:
-            case "shears":
-                self._write_shears()
-            case "two-step":
-                self._write_two_step()
-            case _:
-                self._write_tableau()
-
-    def _write_tableau(self) -> None:
+    def write_tableau(self) -> None:
         """Y_i = U_i y + h sum A_ij k_j, and y = U y + h sum B_i k_i; a stage may move one part of the state only."""
-        assert self.entries is not None
         layout, source, entries = self.layout, self.source, self.entries
-        y = [f"y_{part}" for part in self.parts]
+        y = self.named("y")
         for i, c in enumerate(layout.method.c):
             for part in self.parts:
-                source(f"s_{part} = {self._sum(entries.flows[i], entries.a[i][:i], y, part)}")
-            self._write_slopes(i, [f"s_{part}" for part in self.parts], c)
+                source(f"s_{part} = {self._sum(entries.flows[i], entries.a[i], y, part)}")
+            self._write_slopes(i, self.named("s"), c)
         for part in self.parts:
             source(f"n_{part} = {self._sum(entries.flows[-1], entries.b, y, part)}")
         source(*(f"y_{part} = n_{part}" for part in self.parts))
@@ -229,7 +198,7 @@ class _Writer:
         terms = [times(flow, y, part)]
         for j, entry in enumerate(row):
             if entry.coefficient and part in self.layout.moved(j):
-                terms.append(f"h * ({scaled(entry, [f'k_{j}_{each}' for each in self.parts], part)})")
+                terms.append(f"h * ({scaled(entry, self.named(f'k_{j}'), part)})")
         return " + ".join(terms)
 
     def _write_slopes(self, stage: int, state: list[str], node: float) -> None:
@@ -260,14 +229,14 @@ class _Writer:
         fraction = repr(float(node)) if s == 1 else f"((k + {node!r}) / {s})"
         return f"(e_{j}_{part} + {fraction} * (c_{j}_{part} - e_{j}_{part}))"
 
-    def _write_shears(self) -> None:
+    def write_shears(self) -> None:
         """Kicks and drifts: each adds to one half along the rate that the other gives."""
         method = self.layout.method
         for i, (part, share, node) in enumerate(zip(method.moved, method.b, method.c, strict=True)):
             self._write_slope(f"k_{i}", ["y_0", "y_1"], part, node)
             self.source(f"y_{part} = y_{part} + {share!r} * h * k_{i}")
 
-    def _write_two_step(self) -> None:
+    def write_two_step(self) -> None:
         """r^2 z + (1 - r^2) y + h (1 + r) f(y), with r = 1 but at a sample's first step."""
         source = self.source
         self._write_slope("k_0", ["y_0"], 0, 0.0)
@@ -275,4 +244,4 @@ class _Writer:
         source("n_0 = r * r * z_0 + (1 - r * r) * y_0 + h * (1 + r) * k_0", "z_0 = y_0", "y_0 = n_0")
         if self.plan.save:
             index = "at" if self.plan.substeps == 1 else f"(at * {self.plan.substeps} + k)"
-            self._write_save(f"saved + {index} * state")
+            self.store_states(self.named("y"), f"saved + {index} * state")

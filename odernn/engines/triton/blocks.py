@@ -3,42 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from solvers.extend import Entry
 
-from ..method import Method
+from ..method import Entries
 from .layout import Layout
 from .source import Source
-
-
-class Entries(NamedTuple):
-    """A tableau whose entries may name matrices.
-
-    Attributes:
-        flows: of the stages, and of the step.
-        a: one row a stage.
-        b: one entry a stage.
-    """
-
-    flows: tuple[Entry, ...]
-    a: tuple[tuple[Entry, ...], ...]
-    b: tuple[Entry, ...]
-
-
-def entries_of(method: Method) -> Entries:
-    """The entries of an explicit tableau, with matrices or without."""
-    s = len(method.b)
-    places = iter(method.places or (-1,) * (s + 1 + s * s + s))
-    flows = tuple(Entry(1.0, next(places)) for _ in range(s + 1))
-    a = tuple(Entry(coefficient, next(places)) for coefficient in method.a)
-    b = tuple(Entry(coefficient, next(places)) for coefficient in method.b)
-    return Entries(flows, tuple(a[i * s : (i + 1) * s] for i in range(s)), b)
-
-
-def is_made_by_a_matrix(entries: Entries, stage: int) -> bool:
-    """Whether the state of a stage is."""
-    return any(entry.place >= 0 for entry in (entries.flows[stage], *entries.a[stage]))
 
 
 def write_matrices(source: Source, layout: Layout, entries: Entries, base: str) -> None:

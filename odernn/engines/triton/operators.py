@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..method import Method
 from ..operators import TRITON, register_engine
 from ..torch import operators as by_torch
 from ..torch.operators import Arguments
@@ -52,14 +51,8 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
 
 
 def _layout(arguments: Arguments) -> Layout:
-    method = Method(
-        arguments.family,  # pyright: ignore[reportArgumentType]
-        *(tuple(each) for each in (arguments.a, arguments.b, arguments.c)),
-        moved=tuple(arguments.moved),
-        places=tuple(arguments.places),
-    )
     units = arguments.y0.shape[-1]
-    return Layout(method, units, len(arguments.weight) // units, precision_of(arguments.y0.device))
+    return Layout(arguments.method, units, len(arguments.weight) // units, precision_of(arguments.y0.device))
 
 
 def register() -> None:

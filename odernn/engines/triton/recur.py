@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from .blocks import Entries, entries_of, is_made_by_a_matrix, scaled, times, write_matrices
+from .blocks import scaled, times
 from .layout import ROWS, Layout
-from .source import Source, compiled
+from .source import compiled
+from .writer import Writer
 
 _SIGNATURE = (
     "gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus, "
@@ -51,22 +52,15 @@ def recur_kernel(plan: Recur) -> Any:
 
 def recur_text(plan: Recur) -> str:
     """Its text."""
-    source = Source()
-    source('@triton.jit(do_not_specialize=["intervals", "batch"])')
-    with source.block(f"def recur({_SIGNATURE}):"):
-        _Writer(plan, source).write()
-    return source.text()
+    return _Writer(plan).text("recur", _SIGNATURE, ("intervals", "batch"))
 
 
-class _Writer:
+class _Writer(Writer):
     """Writes the body."""
 
-    def __init__(self, plan: Recur, source: Source) -> None:
-        self.plan, self.source, self.layout = plan, source, plan.layout
-        self.entries: Entries | None = None
-        if self.layout.method.family in ("runge-kutta", "exponential"):
-            self.entries = entries_of(self.layout.method)
-        self.parts = range(self.layout.parts)
+    def __init__(self, plan: Recur) -> None:
+        super().__init__(plan.layout, plan.substeps, plan.blocks_vary)
+        self.plan = plan
         halves = self.layout.method.family == "shears"
         self.width = self.layout.size if halves else self.layout.units
         self.tiles = [
@@ -85,21 +79,18 @@ class _Writer:
             f"at_row = rows.to(tl.int64)[:, None] * {self.width} + units[None, :]",
             f"at_row_p = rows.to(tl.int64)[:, None] * {self.width * layout.groups} + units[None, :]",
         )
-        if layout.method.places and not plan.blocks_vary:
-            self._write_matrices("blocks")
-        for part in self.parts:
-            source(f"g_{part} = {layout.load(layout.of_state('gradient', part))}")
-            if layout.method.family == "two-step":
-                source(f"z_{part} = {layout.load(layout.of_state('carried', part))}")
+        self.write_common_matrices()
+        self.load_states("g", "gradient")
+        if self.two_step:
+            self.load_states("z", "carried")
         source("at = intervals.to(tl.int64) - 1", f"step = intervals.to(tl.int64) * {plan.substeps} - 1")
         if self._ahead:
             self._write_loads("step", "")
         with source.block("for t in range(intervals):"):
             self._write_interval()
-        for part in self.parts:
-            source(f"tl.store({layout.of_state('gradient_out', part)}, g_{part}, mask=inside)")
-            if layout.method.family == "two-step":
-                source(f"tl.store({layout.of_state('carried_out', part)}, z_{part}, mask=inside)")
+        self.store_states(self.named("g"), "gradient_out")
+        if self.two_step:
+            self.store_states(self.named("z"), "carried_out")
 
     @property
     def _registers(self) -> int:
@@ -121,9 +112,7 @@ class _Writer:
         if plan.later:
             for part in self.parts:
                 source(f"g_{part} = g_{part} + {layout.load(layout.of_state('later + at * state', part))}")
-        if layout.method.places and plan.blocks_vary:
-            size = (max(layout.method.places) + 1) * 4 * layout.size
-            self._write_matrices(f"blocks + at * {size}")
+        self.write_own_matrices()
         if plan.substeps == 1:
             self._write_step()
         else:
@@ -138,20 +127,10 @@ class _Writer:
             self._write_loads("before", "_next")
         elif not self._one_by_one:
             self._write_loads("step", "")
-        match self.layout.method.family:
-            case "shears":
-                self._write_shears()
-            case "two-step":
-                self._write_two_step()
-            case _:
-                self._write_tableau()
+        self.write_solver_step()
         if self._ahead:
             source(*(f"{name} = {name}_next" for name in self._loaded()))
         source("step -= 1")
-
-    def _write_matrices(self, base: str) -> None:
-        assert self.entries is not None
-        write_matrices(self.source, self.layout, self.entries, base)
 
     def _loaded(self) -> list[str]:
         names = [f"d_{stage}_{group}_{part}" for stage, group, part in self.tiles]
@@ -205,14 +184,13 @@ class _Writer:
                 source(f"{found[part]} += a_{stage}_{part} * {value}")
         return found
 
-    def _write_tableau(self) -> None:
+    def write_tableau(self) -> None:
         """kappa_i = B_i^T lambda + sum_{j>i} A_ji^T mu_j; lambda <- U^T lambda + sum_i U_i^T mu_i."""
-        assert self.entries is not None
         layout, source, entries = self.layout, self.source, self.entries
-        gradient = [f"g_{part}" for part in self.parts]
-        made = [i for i in range(layout.stages) if is_made_by_a_matrix(entries, i)]
+        gradient = self.named("g")
+        made = [i for i in range(layout.stages) if entries.is_made_by_a_matrix(i)]
         if layout.method.family == "exponential":
-            self._write_states("ends", "step", gradient)
+            self.store_states(gradient, "ends + step * state")
         mus: dict[int, dict[int, str]] = {}
         for i in reversed(range(layout.stages)):
             kappa: dict[int, str] = {}
@@ -227,23 +205,15 @@ class _Writer:
             mus[i] = self._write_back(i, kappa)
             if i in made:
                 index = f"(step * {len(made)} + {made.index(i)})"
-                self._write_states("mus", index, [mus[i][part] for part in self.parts])
+                self.store_states([mus[i][part] for part in self.parts], f"mus + {index} * state")
         for part in self.parts:
             terms = [times(entries.flows[-1], gradient, part, transposed=True)]
             for i, mu in mus.items():
-                if part in mu:
-                    terms.append(
-                        times(entries.flows[i], [mu.get(each, "") for each in self.parts], part, transposed=True)
-                    )
+                terms.append(times(entries.flows[i], [mu[each] for each in self.parts], part, transposed=True))
             source(f"n_{part} = " + " + ".join(terms))
         source(*(f"g_{part} = n_{part}" for part in self.parts))
 
-    def _write_states(self, pointer: str, index: str, tiles: list[str]) -> None:
-        for part, tile in enumerate(tiles):
-            address = self.layout.of_state(f"{pointer} + {index} * state", part)
-            self.source(f"tl.store({address}, {tile}, mask=inside)")
-
-    def _write_shears(self) -> None:
+    def write_shears(self) -> None:
         """The moves from the last: kappa = share lambda_moved; lambda_other += (D_p kappa) K_moved,other."""
         method = self.layout.method
         for i in reversed(range(len(method.moved))):
@@ -253,7 +223,7 @@ class _Writer:
             found = self._write_back(i, {part: f"kappa_{part}"})
             self.source(f"g_{other} = g_{other} + {found[other]}")
 
-    def _write_two_step(self) -> None:
+    def write_two_step(self) -> None:
         """(lambda, carried) <- (carried + w lambda + what comes back from s lambda, e lambda)."""
         source = self.source
         for place, name in enumerate("ews"):
