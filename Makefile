@@ -1,6 +1,7 @@
 # Each command works on a fresh clone with nothing but Python (>= 3.11) and make on the machine.
 #
 #   make test        install into .venv if need be, run the tests
+#   make test-gpu    the tests that need a CUDA device, with the Python that has torch's build for it: PYTHON=python3
 #   make reproduce   install into .venv if need be, train the rows of the digits table and print it
 #   make setup       install only
 #   make lint        ruff, pyright, and clang-format over the C++ kernels
@@ -18,13 +19,16 @@ STAMP := $(VENV)/installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup test reproduce lint sanitize clean
+.PHONY: setup test test-gpu reproduce lint sanitize clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-gpu:
+	$(PYTHON) -m pytest -m cuda tests/device $(ARGS)
 
 reproduce: $(STAMP)
 	$(BIN)/python -m benchmarks reproduce digits $(ARGS)

@@ -7,7 +7,22 @@ import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from benchmarks.commands import figures, memory, report, reproduce, search, show, speed, train, twins
+from benchmarks.commands import (
+    budgets,
+    compare,
+    export,
+    figures,
+    leaderboard,
+    memory,
+    report,
+    reproduce,
+    robustness,
+    search,
+    show,
+    speed,
+    train,
+    twins,
+)
 from benchmarks.commands.command import Command
 from benchmarks.support.errors import INTERRUPTED, MISUSED, UserError
 from benchmarks.support.terminal import abandon_stdout
@@ -20,9 +35,14 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
         "report": Command(report.SUMMARY, report.main),
         "show": Command(show.SUMMARY, show.main),
         "figures": Command(figures.SUMMARY, figures.main),
+        "compare": Command(compare.SUMMARY, compare.main),
+        "robustness": Command(robustness.SUMMARY, robustness.main),
+        "leaderboard": Command(leaderboard.SUMMARY, leaderboard.main),
+        "export": Command(export.SUMMARY, export.main),
         "twins": Command(twins.SUMMARY, twins.main),
         "memory": Command(memory.SUMMARY, memory.main),
         "speed": Command(speed.SUMMARY, speed.main),
+        "budgets": Command(budgets.SUMMARY, budgets.main),
     }
 )
 
@@ -41,12 +61,12 @@ def main(argv: Sequence[str]) -> int:
         return MISUSED
     except KeyboardInterrupt:
         again = " ".join(["python -m benchmarks", *argv])
-        print(f"\ninterrupted; the same command goes on from the last finished epoch:\n  {again}", file=sys.stderr)
+        print(f"\ninterrupted; the same command continues from the last finished epoch:\n  {again}", file=sys.stderr)
         return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
-    lines = [f"  {name:<10} {command.summary}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:<11} {command.summary}" for name, command in COMMANDS.items()]
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Train recurrent networks that are ODE solvers, beside torch's own, on real data.",

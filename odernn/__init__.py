@@ -6,57 +6,89 @@ from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .engines.warning import EngineWarning
 from .fields import (
     AntisymmetricField,
+    CoRNNField,
+    ElmanField,
     GatedAntisymmetricField,
     GatedOscillatorField,
     GatedUnstructuredField,
+    GRUField,
     HamiltonianField,
+    LEMField,
     LinearAntisymmetricField,
     LipschitzField,
     OscillatorField,
+    UnICORNNField,
     UnstructuredField,
     UnstructuredOscillatorField,
 )
-from .fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField
+from .fields.field import AffinePointwiseField, DampedPartitionedField, PartitionedField, SemilinearField, VectorField
 from .fields.noise import NoisyField
 from .fields.parametrise import SkewSymmetric
 from .fields.registry import FIELDS
-from .layer.antisymmetric_rnn import AntisymmetricRNN
 from .layer.odernn import ODERNN
+from .layer.oscillatory import LEM, CoRNN, UnICORNN
 from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
+from .modules.antisymmetric_rnn import AntisymmetricRNN
+from .modules.sequence_network import ODERecurrence, SequenceNetwork
+from .modules.stacked import StackedODERNN
+from .modules.stacked_state import StackedState
+from .modules.stacked_stream import StackedStream
+from .modules.torch_cells import GRURNN, ElmanRNN, from_torch
+from .zoo.load import PretrainedNetwork, list_pretrained, pretrained
 
 __all__ = [
     "ADJOINTS",
     "ENGINES",
     "FIELDS",
+    "GRURNN",
     "HOLDS",
+    "LEM",
     "ODERNN",
     "AffinePointwiseField",
     "AntisymmetricField",
     "AntisymmetricRNN",
     "Auto",
     "Choice",
+    "CoRNN",
+    "CoRNNField",
+    "DampedPartitionedField",
     "DiscreteAdjoint",
     "Discretisation",
+    "ElmanField",
+    "ElmanRNN",
     "EngineWarning",
+    "GRUField",
     "GatedAntisymmetricField",
     "GatedOscillatorField",
     "GatedUnstructuredField",
     "HamiltonianField",
     "Hold",
+    "LEMField",
     "LinearAntisymmetricField",
     "LinearHold",
     "LipschitzField",
     "NoisyField",
+    "ODERecurrence",
     "OscillatorField",
     "PartitionedField",
+    "PretrainedNetwork",
     "RecurrentState",
     "SemilinearField",
+    "SequenceNetwork",
     "SkewSymmetric",
+    "StackedODERNN",
+    "StackedState",
+    "StackedStream",
     "Stream",
+    "UnICORNN",
+    "UnICORNNField",
     "UnstructuredField",
     "UnstructuredOscillatorField",
     "VectorField",
     "ZeroOrderHold",
+    "from_torch",
+    "list_pretrained",
+    "pretrained",
 ]

@@ -14,13 +14,14 @@ HEAD = """# Solvers
 
 Every solver of the registry. This page is made by `python -m odernn.catalogue`; a test fails when it is stale.
 
-- **evaluations**: of f, a step; a kick or a drift alone is half of one. Of an implicit method, those its equation
-  shows: the iterations to solve it come on top. Of an adaptive one, those of a step that it accepts.
+- **evaluations**: of f, a step; a single kick or drift is half of one. An implicit method counts those that its
+  equation shows, without the iterations that solve it; an adaptive one those of a step that it accepts.
 - **imaginary axis**: the largest r such that |R(i s)| <= 1 for all s up to r: how far the method is neutral
   or damped on an undamped oscillation.
 - **needs**: of the field; any callable f(t, y) will do where nothing stands.
 - **adjoints**: besides `autograd`, `checkpointed` and `auto`, which take every solver. `discrete` also takes every
   solver, step by step; it is named where it runs in parallel over time, on an affine-pointwise field.
+- **caution**: what to know before taking the method, with a measured case.
 
 """
 COLUMNS = (
@@ -35,6 +36,7 @@ COLUMNS = (
     "symplectic",
     "needs",
     "adjoints",
+    "caution",
     "source",
 )
 NEEDS = {None: "", Need.PARTITION: "a partition", Need.LINEAR_PART: "a linear part", Need.DIFFUSION: "a diffusion"}
@@ -60,6 +62,7 @@ def _row(name: str, solver: Solver) -> tuple[str, ...]:
         _mark(solver.symplectic),
         NEEDS[solver.needs],
         ", ".join(_adjoints(solver)),
+        solver.caution,
         source(type(solver)),
     )
 

@@ -27,7 +27,9 @@ from .methods.stochastic import EulerMaruyama, StochasticHeun, StochasticSolver
 from .methods.symplectic import Leapfrog, SymplecticEuler, Yoshida4
 from .methods.tableau import ButcherTableau
 from .methods.torchdiffeq import TorchdiffeqSolver
+from .odeint.adjoint import odeint_adjoint
 from .odeint.call import odeint
+from .odeint.event_time import odeint_event
 from .right_hand_side import AffinePointwise, Diffusion, Need, Partition, Semilinear, Structured
 from .sde_paths import sde_paths
 from .solver import ReversibleSolver, Solver
@@ -96,6 +98,8 @@ __all__ = [
     "make_adjoint",
     "make_solver",
     "odeint",
+    "odeint_adjoint",
+    "odeint_event",
     "phi_functions",
     "sde_paths",
 ]

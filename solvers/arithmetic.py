@@ -11,14 +11,14 @@ from .right_hand_side import Time
 
 
 def advance(y: Tensor, dt: Time, k: Tensor) -> Tensor:
-    """Y + dt k. A tensor `dt` broadcasts against `y`: () for one step, (batch, 1) for one a sample."""
+    """Return y + dt k. A tensor `dt` broadcasts against `y`: () for one step, (batch, 1) for one a sample."""
     if isinstance(dt, Tensor):
         return torch.addcmul(y, dt, k)
     return torch.add(y, k, alpha=dt)
 
 
 def combine(y: Tensor, dt: Time, weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:
-    """Y + dt sum_j weights_j slopes_j, skipping the weights that are zero."""
+    """Return y + dt sum_j weights_j slopes_j, skipping the weights that are zero."""
     for weight, slope in zip(weights, slopes, strict=True):
         if weight != 0:
             y = advance(y, weight * dt, slope)

@@ -7,10 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor
 
+_KNOWN = frozenset(
+    device
+    for device in ("cpu", "cuda", "mps", "xpu", "hpu", "mtia", "maia", "ipu", "xla")
+    if torch.amp.is_autocast_available(device)
+)
+"""Devices with autocast; asked once, as torch.compile before torch 2.12 cannot trace the question."""
+
 
 def without_autocast(y: Tensor) -> AbstractContextManager[object]:
     """Where the arithmetic is that of the state's dtype: a long recurrence loses too much in a half-precision one."""
     device = y.device.type
-    if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+    if device not in _KNOWN or not torch.is_autocast_enabled(device):
         return nullcontext()
     return torch.autocast(device, enabled=False)

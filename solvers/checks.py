@@ -6,17 +6,15 @@ import sys
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from math import isfinite
-from numbers import Real
+from numbers import Complex, Real
 
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
-from .solver import Solver
-
 
 def check_number(name: str, value: object) -> None:
-    """A finite real number that is no bool."""
+    """Check that `value` is a finite real number; a bool is not."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a real number")
     if isinstance(value, int) and not -sys.float_info.max <= value <= sys.float_info.max:
@@ -26,27 +24,27 @@ def check_number(name: str, value: object) -> None:
 
 
 def check_positive(name: str, value: object) -> None:
-    """A finite real number above zero."""
+    """Check that `value` is a finite real number above zero."""
     check_number(name, value)
     if not value > 0:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"`{name}` is {value}; give a number above zero")
 
 
 def check_not_negative(name: str, value: object) -> None:
-    """A finite real number from zero."""
+    """Check that `value` is a finite real number, zero or above."""
     check_number(name, value)
     if value < 0:  # pyright: ignore[reportOperatorIssue]
         raise ValueError(f"`{name}` is {value}; give zero or a number above it")
 
 
-def check_count(name: str, value: object) -> None:
-    """A whole number from 1."""
+def check_count(name: str, value: object, *, least: int = 1, most: int = sys.maxsize) -> None:
+    """A whole number from `least`, 1 where nothing is said, to `most`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a whole number from 1")
-    if value < 1:
-        raise ValueError(f"`{name}` is {value}; give a whole number from 1")
-    if value > sys.maxsize:
-        raise ValueError(f"`{name}` is too large; give a whole number up to {sys.maxsize}")
+        raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give a whole number from {least}")
+    if value < least:
+        raise ValueError(f"`{name}` is {value}; give a whole number from {least}")
+    if value > most:
+        raise ValueError(f"`{name}` is too large; give a whole number up to {most}")
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
@@ -60,9 +58,14 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ValueError(f"`{name}` is {value!r}; choose one of {names}{meant}")
 
 
+def is_proxied() -> bool:
+    """Whether torch.fx.experimental.proxy_tensor.make_fx traces, which lets no value be read."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+
+
 def is_readable(x: Tensor) -> bool:
     """Whether the values of `x` can be looked at: not on the meta device, while tracing, or under vmap."""
-    if torch.compiler.is_compiling() or x.is_meta or isinstance(x, FakeTensor):
+    if torch.compiler.is_compiling() or is_proxied() or x.is_meta or isinstance(x, FakeTensor):
         return False
     return not torch._C._are_functorch_transforms_active()
 
@@ -71,7 +74,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
     """All entries of a bool tensor hold. Reads one value back from its device.
 
     While torch.compile traces, the compiled program asserts the rule. Under the transforms of torch.func the whole
-    batch is looked at. On the meta device nothing is known.
+    batch is looked at. On the meta device, and while make_fx traces, nothing is known.
 
     Args:
         ok: what must hold.
@@ -85,7 +88,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
         torch._assert_async(ok.all(), rule)  # pyright: ignore[reportPrivateImportUsage]
         return
     plain = unwrapped(ok)
-    if plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
+    if is_proxied() or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
     if plain is not ok:
         raise ValueError(rule)
@@ -104,33 +107,66 @@ def entry(x: Tensor, at: tuple[int, ...]) -> float:
     return float(x.detach()[at])
 
 
+HALF = (torch.float16, torch.bfloat16, torch.complex32)
+
+
+def is_half(dtype: torch.dtype) -> bool:
+    """Whether it has half precision or less: three digits, or two."""
+    return dtype in HALF
+
+
+def check_arithmetic(name: str, dtype: torch.dtype) -> None:
+    """A dtype that torch adds and multiplies in: the eight-bit ones only store numbers."""
+    if dtype.itemsize < 2:
+        raise TypeError(f"`{name}` has dtype {dtype}, in which torch does not add; give float32, as `{name}.float()`")
+
+
 def check_flag(name: str, value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give True or False")
 
 
+def check_callable(name: str, value: object, form: str) -> None:
+    """A callable; `form` is how it is called."""
+    if not callable(value):
+        raise TypeError(f"`{name}` is {type(value).__name__}; give a callable {form}")
+
+
+def check_type(name: str, value: object, kind: type, form: str) -> None:
+    """An instance of a class; `form` is an example."""
+    if not isinstance(value, kind):
+        raise TypeError(f"`{name}` is {type(value).__name__}; give {form}")
+
+
+def complex_numbers(name: str, value: object) -> Tensor:
+    """A number or a tensor as a tensor of complex128, with entries that need not be finite.
+
+    Raises:
+        TypeError, ValueError: something else.
+    """
+    if isinstance(value, Tensor):
+        return value.to(torch.complex128)
+    if isinstance(value, bool) or not isinstance(value, Complex):
+        raise TypeError(f"`{name}` is {value!r:.40} ({type(value).__name__}); give a complex number or a tensor")
+    try:
+        return torch.tensor(complex(value), dtype=torch.complex128, device="cpu")
+    except OverflowError as error:
+        raise ValueError(f"`{name}` is larger than any float; give one up to {sys.float_info.max:.3g}") from error
+
+
 def check_tensor(name: str, value: object) -> None:
-    """A tensor."""
+    """Check that `value` is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` is {type(value).__name__}; give a torch.Tensor")
 
 
 def check_state(name: str, value: object) -> None:
-    """A tensor with at least one element, of a floating or complex dtype."""
+    """Check that `value` is a tensor with at least one element, of a floating or complex dtype."""
     check_tensor(name, value)
     assert isinstance(value, Tensor)
     if not (value.is_floating_point() or value.is_complex()):
         raise TypeError(f"`{name}` has dtype {value.dtype}; give a floating dtype, as `{name}.float()`")
+    check_arithmetic(name, value.dtype)
     if value.numel() == 0:
         raise ValueError(f"`{name}` has shape {tuple(value.shape)} and so no elements; give at least one")
-
-
-def check_solver(value: object) -> None:
-    """An instance of a solver."""
-    if isinstance(value, type) and issubclass(value, Solver):
-        raise TypeError(f"`solver` is the class {value.__name__}; give an instance: {value.__name__}()")
-    if isinstance(value, str):
-        raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
-    if not isinstance(value, Solver):
-        raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")

@@ -18,7 +18,7 @@ from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time, time_tensor
 from .scheme import Coefficient, Scheme, Schemes
-from .solver import Carry
+from .solver import Carry, check_solver
 from .user_function import check_slope
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "check_requirements",
     "check_seen",
     "check_slope",
+    "check_solver",
     "functions_of",
     "refuse_second_derivative",
     "refuse_transforms",

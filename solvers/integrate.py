@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ulp
 from typing import get_args
 
 import torch
@@ -20,14 +21,17 @@ from .right_hand_side import RightHandSide
 from .solver import Carry, Solver
 from .user_function import prepared
 
+MOST_STEPS = 10**8
+"""Steps of one call: an hour and ten gigabytes of times."""
+
 
 @dataclass(frozen=True, slots=True)
 class Solution:
     """The answer of `integrate`.
 
     Attributes:
-        t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for the end alone.
-        y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for the end alone.
+        t: the times of `y`, float64 on the CPU: (steps + 1,) for a trajectory, the first is t0; () for only the end.
+        y: the states, (steps + 1, *shape of y0) for a trajectory, the first is y0; (*shape of y0) for only the end.
         carry: what the solver carries besides y.
         num_evals: evaluations of f, the solver's nominal number a step.
         finite: a bool tensor (), whether the end is finite; always true unless divergence was asked not to raise.
@@ -62,7 +66,7 @@ def integrate(
         t1: the end time; before `t0` to go back in time.
         dt: the length of a step, positive. Where it does not divide the span, the last step is shorter.
         solver: the method, a Solver or its name in SOLVERS.
-        save: "trajectory" for every state, or "end" for the last alone.
+        save: "trajectory" for every state, or "end" for only the last.
         adjoint: how gradients flow, an Adjoint or its name.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore" (reads nothing back from the device; `Solution.finite` tells).
@@ -108,6 +112,22 @@ def _check_arguments(
     check_positive("dt", dt)
     if t0 == t1:
         raise ValueError(f"`t1` equals `t0` ({t0}); there is nothing to integrate: give two different times")
+    _check_steps(float(t0), float(t1), float(dt))
     check_choice("save", save, get_args(Save))
     check_choice("on_divergence", on_divergence, POLICIES)
     check_requirements(solver, f, y0, type(f).__name__)
+
+
+def _check_steps(t0: float, t1: float, dt: float) -> None:
+    """Steps that move the time, and no more of them than anyone waits for."""
+    spacing = max(ulp(t0), ulp(t1))
+    if dt < spacing:
+        raise ValueError(
+            f"`dt` is {dt}, less than the distance of the numbers around `t0` = {t0} and `t1` = {t1}, {spacing:.3g}: "
+            "give a longer step, or times nearer to zero"
+        )
+    if not abs(t1 - t0) <= MOST_STEPS * dt:
+        raise ValueError(
+            f"`dt` is {dt}, which makes more than {MOST_STEPS} steps from `t0` = {t0} to `t1` = {t1}: give a longer "
+            "step"
+        )

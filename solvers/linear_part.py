@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .checks import check_tensor
+
 
 @dataclass(frozen=True, slots=True)
 class BlockDiagonal:
@@ -21,9 +23,18 @@ class BlockDiagonal:
 
     blocks: Tensor
 
+    def __post_init__(self) -> None:
+        """Check the shape."""
+        check_tensor("blocks", self.blocks)
+        if self.blocks.ndim < 3 or self.blocks.shape[-3:-1] != (2, 2):
+            raise ValueError(f"`blocks` has shape {tuple(self.blocks.shape)}; give (..., 2, 2, n / 2)")
+
     @staticmethod
     def of_dense(matrix: Tensor) -> BlockDiagonal:
         """The blocks of a dense (n, n) matrix; what lies outside them is left out."""
+        check_tensor("matrix", matrix)
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) % 2:
+            raise ValueError(f"`matrix` has shape {tuple(matrix.shape)}; give (n, n), n even")
         half = matrix.shape[-1] // 2
         quarters = matrix.unflatten(-1, (2, half)).unflatten(0, (2, half))  # row half, row, column half, column
         return BlockDiagonal(quarters.diagonal(dim1=1, dim2=3))
@@ -35,7 +46,7 @@ class BlockDiagonal:
 
 
 LinearPart = Tensor | BlockDiagonal
-"""A (n, n), or its blocks. It multiplies the last dimension of the state, y A^T in rows."""
+"""The matrix A (n, n), or its blocks. It multiplies the last dimension of the state, y A^T in rows."""
 
 
 def tensor_of(linear: LinearPart) -> Tensor:

@@ -31,7 +31,7 @@ The timed inputs begin with their entry for interval `offset`; interval n > offs
 
 @dataclass(frozen=True)
 class Problem:
-    """An initial value problem laid out for a fixed-step solver.
+    """An initial value problem for a fixed-step solver.
 
     The intervals are a function of `inputs`, so that an adjoint can make a part of them again, from these tensors or
     from others in their place, and need not keep what they are made of.
@@ -63,11 +63,11 @@ class Problem:
     roots: tuple[object, ...] = ()
 
     def intervals(self) -> Sequence[Interval]:
-        """All intervals, in order, made anew."""
+        """All intervals, in order, made again."""
         return self.layout(self.inputs, self.origin, self.origin + self.length, 0)
 
     def first(self) -> Interval:
-        """The first interval, made anew."""
+        """The first interval, made again."""
         return self.layout(self.inputs, self.origin, self.origin + 1, 0)[0]
 
     def chunk(self, start: int, stop: int, y: Tensor, carry: Carry | None) -> Self:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .linear_part import LinearPart, apply_matrix
+from .checks import check_callable, check_flag, check_tensor, check_type
+from .linear_part import BlockDiagonal, LinearPart, apply_matrix
 
 Time = float | Tensor
 RightHandSide = Callable[[Time, Tensor], Tensor]
@@ -43,15 +44,46 @@ class Partition:
     """The two halves of a partitioned system: dq/dt = drift(t, p) and dp/dt = kick(t, q).
 
     The state is y = (q, p), two equal halves of its last dimension. The halves may depend on time, not on themselves.
+    With `kick_sees_p` the system is dp/dt = kick(t, q, p), as with friction, and with `drift_sees_q` it is
+    dq/dt = drift(t, q, p). Of the splitting methods SymplecticEuler takes these, which is the semi-implicit Euler
+    method there.
+
+    Attributes:
+        drift: dq/dt, of t and p, or of t, q and p where `drift_sees_q`.
+        kick: dp/dt, of t and q, or of t, q and p where `kick_sees_p`.
+        kick_sees_p: whether the kick is given p.
+        drift_sees_q: whether the drift is given q.
     """
 
-    drift: RightHandSide
-    kick: RightHandSide
+    drift: Callable[..., Tensor]
+    kick: Callable[..., Tensor]
+    kick_sees_p: bool = False
+    drift_sees_q: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_callable("drift", self.drift, "(t, p) -> dq/dt, or (t, q, p) with `drift_sees_q`")
+        check_callable("kick", self.kick, "(t, q) -> dp/dt, or (t, q, p) with `kick_sees_p`")
+        check_flag("kick_sees_p", self.kick_sees_p)
+        check_flag("drift_sees_q", self.drift_sees_q)
+
+    @property
+    def sees_own_half(self) -> bool:
+        """Whether a half is driven by itself too."""
+        return self.kick_sees_p or self.drift_sees_q
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n) with n even."""
         q, p = y.chunk(2, dim=-1)
-        return torch.cat((self.drift(t, p), self.kick(t, q)), dim=-1)
+        return torch.cat((self.drift_of(t, q, p), self.kick_of(t, q, p)), dim=-1)
+
+    def drift_of(self, t: Time, q: Tensor, p: Tensor) -> Tensor:
+        """dq/dt at q and p, of the shape of `q`."""
+        return self.drift(t, q, p) if self.drift_sees_q else self.drift(t, p)
+
+    def kick_of(self, t: Time, q: Tensor, p: Tensor) -> Tensor:
+        """dp/dt at q and p, of the shape of `p`."""
+        return self.kick(t, q, p) if self.kick_sees_p else self.kick(t, q)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +98,12 @@ class Semilinear:
     linear: LinearPart
     remainder: RightHandSide
 
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        if not isinstance(self.linear, BlockDiagonal):
+            check_tensor("linear", self.linear)
+        check_callable("remainder", self.remainder, "(t, y) -> dy/dt without A y")
+
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n)."""
         return apply_matrix(self.linear, y) + self.remainder(t, y)
@@ -77,11 +115,16 @@ class AffinePointwise:
 
     Attributes:
         weight: K (P, n), P a multiple of n.
-        pointwise: (t, y, p) -> dy/dt; unit i of it looks at entry i of y and at the entries i, i + n, ... of p alone.
+        pointwise: (t, y, p) -> dy/dt; unit i of it depends only on entry i of y and on the entries i, i + n, ... of p.
     """
 
     weight: Tensor
     pointwise: Callable[[Time, Tensor, Tensor], Tensor]
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_tensor("weight", self.weight)
+        check_callable("pointwise", self.pointwise, "(t, y, p) -> dy/dt")
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y` (..., n)."""
@@ -105,6 +148,15 @@ class Diffusion:
     increments: Callable[[Time, Time, Tensor], Tensor] | None = None
     generator: torch.Generator | None = None
 
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_callable("g", self.g, "(t, y) -> the diagonal of the diffusion")
+        check_flag("active", self.active)
+        if self.increments is not None:
+            check_callable("increments", self.increments, "(t, dt, y) -> W(t + dt) - W(t)")
+        if self.generator is not None:
+            check_type("generator", self.generator, torch.Generator, "a torch.Generator")
+
 
 @dataclass(frozen=True, slots=True)
 class Structured:
@@ -118,6 +170,18 @@ class Structured:
     semilinear: Semilinear | None = None
     affine: AffinePointwise | None = None
     diffusion: Diffusion | None = None
+
+    def __post_init__(self) -> None:
+        """Check the parts."""
+        check_callable("f", self.f, "(t, y) -> dy/dt")
+        for name, part, kind in (
+            ("partition", self.partition, Partition),
+            ("semilinear", self.semilinear, Semilinear),
+            ("affine", self.affine, AffinePointwise),
+            ("diffusion", self.diffusion, Diffusion),
+        ):
+            if part is not None:
+                check_type(name, part, kind, f"a {kind.__name__} or None")
 
     def __call__(self, t: Time, y: Tensor) -> Tensor:
         """dy/dt, of the shape of `y`."""

@@ -45,7 +45,7 @@ def sde_paths(
             1 otherwise), milstein and euler for Ito's, and midpoint, milstein, heun, euler_heun and reversible_heun for
             Stratonovich's.
         seed: of the Brownian motion; None draws one from torch's global generator.
-        brownian: a torchsde.BrownianInterval of size (batch, n) in the place of `seed`, to know the path.
+        brownian: a torchsde.BrownianInterval of size (batch, n) in place of `seed`, to know the path.
 
     Returns:
         The states at the times, (len(ts), batch, n).
@@ -57,11 +57,11 @@ def sde_paths(
     """
     _check(f, y0, dt, calculus, method, seed, brownian)
     chosen = method or _METHODS[calculus][0]
-    times = torch.as_tensor(ts, dtype=y0.dtype, device=y0.device)
-    if times.ndim != 1 or len(times) < 2 or not bool((times.diff() > 0).all()):
-        raise ValueError(f"`ts` is {ts}; give at least two times that increase")
+    times = _checked_times(ts, y0)
     if brownian is None:
         brownian = _brownian(y0, times, chosen, seed)
+    elif not isinstance(brownian, _torchsde().BaseBrownian):
+        raise TypeError(f"`brownian` is {type(brownian).__name__}; give a torchsde.BrownianInterval, or None")
     return _torchsde().sdeint(_Equation(f, calculus), y0, times, bm=brownian, method=chosen, dt=float(dt))
 
 
@@ -84,6 +84,19 @@ class _Equation:
     def g(self, t: Tensor, y: Tensor) -> Tensor:
         """The diagonal of the diffusion."""
         return self.diffusion(float(t), y)
+
+
+def _checked_times(ts: object, y0: Tensor) -> Tensor:
+    if isinstance(ts, Tensor) and ts.is_complex():
+        raise TypeError(f"`ts` has dtype {ts.dtype}; give real times")
+    try:
+        times = torch.as_tensor(ts, dtype=y0.dtype, device=y0.device)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise TypeError(f"`ts` is {ts!r:.60}; give a tensor or a list of times") from error
+    finite = times.ndim == 1 and bool(torch.isfinite(times).all())
+    if not finite or len(times) < 2 or not bool((times.diff() > 0).all()):
+        raise ValueError(f"`ts` is {ts!r:.60}; give at least two times that increase")
+    return times
 
 
 def _brownian(y0: Tensor, ts: Tensor, method: str, seed: int | None) -> Any:
@@ -118,7 +131,7 @@ def _check(
     if method is not None:
         check_choice("method", method, _METHODS[calculus])
     if seed is not None:
-        check_count("seed", seed + 1)
+        check_count("seed", seed, least=0)
         if brownian is not None:
             raise ValueError("`seed` and `brownian` are both given; each makes the path: give one")
 

@@ -29,13 +29,19 @@ class Solver(ABC):
     stages: ClassVar[int]
     """Stages a step."""
     num_evals: ClassVar[float]
-    """Evaluations of f a step; a kick or a drift alone is half of one."""
+    """Evaluations of f a step; a single kick or drift is half of one."""
     family: ClassVar[str]
     """The kind of method, for the tables."""
     symplectic: ClassVar[bool] = False
     """Whether a step on a Hamiltonian system is a symplectic map."""
+    caches: ClassVar[bool] = False
+    """Whether the carry only saves work, so that leaving it out changes no number."""
     needs: ClassVar[Need | None] = None
     """The structure the method needs of f, or None if any callable serves."""
+    takes_own_half: ClassVar[bool] = False
+    """Whether a method for partitioned systems takes a kick(t, q, p) and a drift(t, q, p) that see their own half."""
+    caution: ClassVar[str] = ""
+    """What to know before taking the method, in one line for the tables; empty where there is nothing."""
     schemes: ClassVar[Schemes | None] = None
     """The same step as coefficients, of an explicit method whose coefficients are numbers and ratios of steps."""
 
@@ -96,3 +102,13 @@ class ReversibleSolver(Solver):
         Returns:
             The state and the carry at `t`.
         """
+
+
+def check_solver(value: object) -> None:
+    """An instance of a solver."""
+    if isinstance(value, type) and issubclass(value, Solver):
+        raise TypeError(f"`solver` is the class {value.__name__}; give an instance: {value.__name__}()")
+    if isinstance(value, str):
+        raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
+    if not isinstance(value, Solver):
+        raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")

@@ -18,7 +18,7 @@ def prepared(f: RightHandSide) -> RightHandSide:
         TypeError, ValueError: in its first evaluation, f returns something that is not like the state.
     """
     if isinstance(f, Partition):
-        return Partition(_Once(f.drift, "drift"), _Once(f.kick, "kick"))
+        return replace(f, drift=_Once(f.drift, "drift"), kick=_Once(f.kick, "kick"))
     if isinstance(f, Semilinear):
         return replace(f, remainder=_Once(f.remainder, "remainder"))
     if isinstance(f, AffinePointwise):

@@ -1,5 +1,6 @@
 """What every test gets: a fixed seed, the default dtype as it was, no window, and the native kernels if it asks."""
 
+import gc
 import os
 import random
 import shutil
@@ -11,16 +12,34 @@ import pytest
 import torch
 
 from odernn.engines import native
+from tests import pairs
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give the tests that `tests.pairs.crossed` marks their rows."""
+    pairs.parametrise(metafunc)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and the collected tests: they stay, and each round would walk them."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the collector have them at the end."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed() -> Iterator[None]:
     random.seed(0)
     torch.set_num_threads(1)  # the tests are of small sizes, and run side by side
-    torch.manual_seed(0)
+    # torch.manual_seed seeds devices that are not there too: it keeps a formatted stack for each, half a millisecond.
+    (torch if torch.cuda.is_available() else torch.default_generator).manual_seed(0)
     yield
     # A test that changes the default dtype would change the meaning of every test after it.
     assert torch.get_default_dtype() == torch.float32, "a test must put the default dtype back"

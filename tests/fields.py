@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from odernn import AffinePointwiseField, NoisyField, PartitionedField, SemilinearField, VectorField
+from odernn.fields.field import is_damped_partitioned
 from solvers.extend import Time
 
 
@@ -39,6 +40,25 @@ class UnregisteredPartitioned(Unregistered):
         return cast(PartitionedField, self.inner).kick(t, q, u)
 
 
+class UnregisteredDamped(Unregistered):
+    """The same of a field whose kick sees p."""
+
+    partitioned = True
+    kick_sees_p = True
+
+    def drift(self, t: Time, *given: Tensor) -> Tensor:
+        return cast(Any, self.inner).drift(t, *given)
+
+    def kick(self, t: Time, *given: Tensor) -> Tensor:
+        return cast(Any, self.inner).kick(t, *given)
+
+
+class UnregisteredOfOwnHalves(UnregisteredDamped):
+    """The same of a field whose drift sees q too."""
+
+    drift_sees_q = True
+
+
 class UnregisteredSemilinear(Unregistered):
     """The same of a field with a linear part."""
 
@@ -51,6 +71,8 @@ def unregistered(field: VectorField) -> VectorField:
     if isinstance(field, NoisyField):
         return NoisyField(unregistered(field.field), additive=field.additive, multiplicative=field.multiplicative)
     assert isinstance(field, AffinePointwiseField)
+    if is_damped_partitioned(field):
+        return UnregisteredOfOwnHalves(field) if field.drift_sees_q else UnregisteredDamped(field)
     if isinstance(field, PartitionedField):
         return UnregisteredPartitioned(field)
     return UnregisteredSemilinear(field) if isinstance(field, SemilinearField) else Unregistered(field)

@@ -1,6 +1,7 @@
 """Few rows in place of a product: any two levels that meet in the product meet in one of them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
 from itertools import combinations, product
 from typing import Any
 
@@ -15,12 +16,21 @@ def cover(rows: Sequence[tuple[int, ...]], strength: int = 2) -> list[tuple[int,
     Greedy: each next row is the first of those with the most pairs that are missing still. With strength 1 every entry
     of a column is in one of the rows.
     """
-    pairs = {row: set(combinations(enumerate(row), strength)) for row in rows}
-    missing = set().union(*pairs.values())
+    pairs = [set(combinations(enumerate(row), strength)) for row in rows]
+    missing = set().union(*pairs)
+    # What a row adds only falls as others are chosen, so a row that keeps its place at the top is the best one.
+    ranked = [(-len(each), k) for k, each in enumerate(pairs)]
+    heapify(ranked)
     chosen = []
     while missing:
-        chosen.append(max(rows, key=lambda row: len(pairs[row] & missing)))
-        missing -= pairs[chosen[-1]]
+        known, k = ranked[0]
+        new = -len(pairs[k] & missing)
+        if new > known:
+            heapreplace(ranked, (new, k))
+            continue
+        heappop(ranked)
+        chosen.append(rows[k])
+        missing -= pairs[k]
     return chosen
 
 
@@ -41,9 +51,24 @@ def crossed(
     levels = {tuple(i for i, _ in row): tuple(level for _, level in row) for row in whole}
     known = [set(map(str, factor)) for factor in factors.values()]
     common = [key for key, row in levels.items() if all(str(v) in k for v, k in zip(row, known, strict=True))]
-    few = set(cover(common, strength))
-    rows = [_row(row, *(() if key in few else (pytest.mark.full,))) for key, row in levels.items()]
-    return pytest.mark.parametrize(", ".join(factors), rows)
+    few = cover(common, strength)
+    rest = levels.keys() - set(few)
+    return pytest.mark.crossed(
+        ", ".join(factors),
+        [_row(levels[key]) for key in sorted(few)],
+        lambda: [_row(levels[key], pytest.mark.full) for key in sorted(rest)],
+    )
+
+
+def parametrise(metafunc: pytest.Metafunc) -> None:
+    """Give a test the rows of its marker `crossed`; those of the full product only where they may be asked for.
+
+    They are more than all other tests, and each worker would make them to throw them away.
+    """
+    left_out = "not full" in str(metafunc.config.getoption("markexpr"))
+    for mark in metafunc.definition.iter_markers("crossed"):
+        names, rows, rest = mark.args
+        metafunc.parametrize(names, rows if left_out else rows + rest())
 
 
 def _row(levels: Sequence[Any], *marks: Any) -> Any:

@@ -14,13 +14,16 @@ ROOMS = ("solvers", "odernn", "benchmarks")
 # What a room may import beside the standard library and itself. None: whatever the extra `benchmarks` brings.
 ALLOWED = {
     "solvers": {"torch", "jaxtyping"},
-    "odernn": {"torch", "jaxtyping", "einops", "solvers"},
+    "odernn": {"torch", "jaxtyping", "einops", "safetensors", "solvers"},
     "benchmarks": None,
 }
 FORBIDDEN = {"solvers": set(), "odernn": set(), "benchmarks": {"tests"}}
 
 # Each of these has one module in solvers that wraps it, and no other of the wheel's modules knows it.
 WRAPPED = {"torchdiffeq", "torchsde"}
+
+# Modules in a language of their own, which nothing imports but the kernels' generated text.
+WRITTEN_IN = {"odernn.engines.triton.functions": "triton"}
 
 # What packages that build on solvers import, beside its public names.
 DOORS = {"solvers.extend", "solvers.checks"}
@@ -34,6 +37,8 @@ OPTIONAL = {
     "torchdiffeq": "a requirement, but it brings scipy: half a second that only its wrapper's users should pay",
     "torchsde": "a requirement, but it brings scipy, as torchdiffeq does",
     "torch.utils.cpp_extension": "costs more than all of odernn, and only those who build the kernels need it",
+    "torch.fx.experimental.proxy_tensor": "costs seconds, and only those who compile kernels of a field need it",
+    "triton": "an extra, that only CUDA devices and its interpreter need; half a second",
     "fcntl": "of the standard library, but not on Windows, where nothing is built",
 }
 
@@ -121,6 +126,8 @@ def layering(module: Module) -> Iterator[str]:
             if each.top in WRAPPED and module.room == "solvers":
                 continue  # counted by `wrapping`
             if each.top in OPTIONAL and each.top not in WRAPPED and each.in_function:
+                continue
+            if WRITTEN_IN.get(module.name) == each.top:
                 continue
             yield f"{module.name}:{each.line} imports {each.top}, which {module.room} never does"
 

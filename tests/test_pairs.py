@@ -1,11 +1,12 @@
-"""The rows that stand in the place of a product: every pair is there, and few more rows than pairs ask for."""
+"""The rows that stand in place of a product: every pair is there, and few more rows than pairs ask for."""
 
 from itertools import combinations, product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.pairs import cover, crossed
+from tests.pairs import cover, crossed, parametrise
 
 MARKED = pytest.param("native", marks=pytest.mark.kernels)
 
@@ -29,7 +30,8 @@ def test_with_strength_one_every_level_is_there() -> None:
 
 def rows_of(*arguments: Any, **options: Any) -> dict[tuple[Any, ...], list[str]]:
     """The rows of `crossed` with the names of their marks."""
-    _, rows = crossed(*arguments, **options).args
+    _, few, rest = crossed(*arguments, **options).args
+    rows = few + rest()
     assert len({row.id for row in rows}) == len(rows)
     return {row.values: [mark.name for mark in row.marks] for row in rows}
 
@@ -50,6 +52,18 @@ def test_there_are_no_rows_that_are_ruled_out() -> None:
 def test_the_full_product_may_have_more_levels() -> None:
     rows = rows_of({"hold": "xy", "dtype": "uv"}, full={"hold": "xyz"})
     assert {row for row, marks in rows.items() if marks} == {("z", "u"), ("z", "v")}
+
+
+@pytest.mark.parametrize(("expression", "whole"), [("not full", False), ("full", True), ("", True), (None, True)])
+def test_the_rest_is_made_where_it_may_be_asked_for(expression: str | None, whole: bool) -> None:
+    made: list[Any] = []
+    mark = crossed({"hold": "xyz", "dtype": "uv", "save": "ab"}).mark
+    definition = SimpleNamespace(iter_markers=lambda name: [mark] if name == "crossed" else [])
+    config = SimpleNamespace(getoption=lambda name: expression if name == "markexpr" else None)
+    metafunc: Any = SimpleNamespace(config=config, definition=definition, parametrize=lambda _, rows: made.extend(rows))
+    parametrise(metafunc)
+    assert (len(made) == 12) == whole
+    assert any(row.marks for row in made) == whole
 
 
 def test_a_level_keeps_its_marks() -> None:

@@ -25,7 +25,9 @@ COUNTED = re.compile(
 )
 
 
-@pytest.mark.parametrize(("package", "name", "kind"), REGISTERED, ids=str)
+@pytest.mark.parametrize(
+    ("package", "name", "kind"), REGISTERED, ids=[f"{package.__name__}-{name}" for package, name, _ in REGISTERED]
+)
 def test_it_is_exported_by_its_package(package: ModuleType, name: str, kind: type) -> None:
     assert kind.__name__ in package.__all__, f"export {kind.__name__}, registered as {name!r}, in {package.__name__}"
     assert vars(package)[kind.__name__] is kind

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     """Shows and writes the tables."""
     args = _parser().parse_args(argv)
     if not args.out.is_dir():
-        raise UserError(f"`--out` is {args.out}, which is no folder; train something first, or name another")
+        raise UserError(f"`--out` is {args.out}, which is not a folder; train something first, or name another")
     results = find_results(args.out)
     if not results:
         raise UserError(f"there is no {FILE} beneath {args.out}; train something first, or name another with `--out`")
@@ -40,11 +40,15 @@ def main(argv: Sequence[str]) -> int:
     return OK
 
 
-def _embed(results: Sequence[RunResult], path: Path) -> None:
+def markdown_tables(results: Sequence[RunResult]) -> dict[str, str]:
+    """The table of each task that there are results of, in Markdown."""
     tasks = {result.task for result in results}
-    tables = {task: to_markdown(build_table(task, [each for each in results if each.task == task])) for task in tasks}
+    return {task: to_markdown(build_table(task, [each for each in results if each.task == task])) for task in tasks}
+
+
+def _embed(results: Sequence[RunResult], path: Path) -> None:
     try:
-        write_text(path, embed(path.read_text(encoding="utf-8"), tables))
+        write_text(path, embed(path.read_text(encoding="utf-8"), markdown_tables(results)))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"`--into` is {path}, which cannot be read or written: {error}") from error
     print(f"written into {path}")

@@ -22,7 +22,7 @@ SUMMARY = "choose settings of a run on validation data, by several processes if 
 DESCRIPTION = """
 Try settings of a run from a space of them, and keep those that are best on validation data; test data are never
 touched. Given twice or more, on one machine or on several that see the same folder, the commands share one study. A
-trial whose process was killed goes on from its last finished epoch, by whoever finds it first.
+trial whose process was killed continues from its last finished epoch, by whoever finds it first.
 Options of `train RUN` that are not listed here are the same for all trials: --model.hidden_size 64.
 """
 

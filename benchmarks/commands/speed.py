@@ -22,7 +22,7 @@ from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.peak_rss import measure_resident
 from benchmarks.speed.report import NAME, Report
 from benchmarks.speed.roofline import PEAK_SIZE, measure_peak
-from benchmarks.speed.suites import FULL, QUICK, SUITES, Group, Sizes
+from benchmarks.speed.suites import FULL, QUICK, SUITES, Entry, Group, Sizes
 from benchmarks.speed.table import describe, targets_table
 from benchmarks.support.errors import INTERRUPTED, OK
 from benchmarks.support.provenance import UNKNOWN, find_commit, find_machine, find_version, find_versions
@@ -81,11 +81,16 @@ def _measure(plan: Plan, contenders: Mapping[str, Contender], report: Report) ->
     for suite in plan.suites:
         report.peak = max(report.peak, measure_peak(plan.device, plan.peak_size))
         for group in SUITES[suite].groups(plan.sizes):
-            entries = [entry for entry in group if entry.contender in plan.contenders]
+            entries = [entry for entry in group if _is_asked_for(entry, contenders, plan)]
             measurements = _measure_one(suite, entries, contenders, plan)
             report.measurements += measurements
             _write_numbers(report)
             print(*map(describe, measurements), sep="\n", flush=True)
+
+
+def _is_asked_for(entry: Entry, contenders: Mapping[str, Contender], plan: Plan) -> bool:
+    """Whether a contender was named, and runs on the device at all."""
+    return entry.contender in plan.contenders and plan.device.type in contenders[entry.contender].devices
 
 
 def _measure_one(suite: str, group: Group, contenders: Mapping[str, Contender], plan: Plan) -> list[Measurement]:

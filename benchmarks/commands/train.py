@@ -21,10 +21,10 @@ from benchmarks.support.errors import FAILED, OK, UserError
 LOGGERS_HELP = f"Where metrics go too: {', '.join(LOGGERS)}, or several with commas between them."
 DEVICES_HELP = "Processes that train a run together, each on a device of its own and with its share of each batch."
 TAKEOVER_HELP = "Seconds without a sign of life after which another process may take the run over from this one."
-SUMMARY = "train one network on one task, or go on with it where it stopped"
+SUMMARY = "train one network on one task, or continue with it where it stopped"
 USAGE = """usage: python -m benchmarks train RUN [options]
 
-Train one network on one task. A run that was stopped, by whatever, goes on from its last finished epoch when the same
+Train one network on one task. A run that was stopped, by whatever, continues from its last finished epoch when the same
 command is given again; a run that has ended is not trained again, its result is shown.
 
   python -m benchmarks train digits/antisymmetric

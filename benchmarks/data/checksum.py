@@ -100,7 +100,7 @@ def warn_of_mismatch(checks: Mapping[str, ContentCheck]) -> None:
     others = [name for name, check in checks.items() if not check["verified"]]
     if others:
         message = (
-            f"not the published content: {', '.join(others)}. The run goes on and its result says so; "
+            f"not the published content: {', '.join(others)}. The run continues and its result says so; "
             "for comparable numbers use the published data."
         )
         warnings.warn(message, DataChecksumWarning, stacklevel=2)

@@ -35,7 +35,7 @@ def parse_idx(content: bytes, *, path: Path, shape: tuple[int, ...]) -> UInt8[Te
     payload = bytearray(content[4 + 4 * len(shape) :])
     wanted = math.prod(found)
     if len(payload) != wanted:
-        fault = "is truncated" if len(payload) < wanted else "goes on after its array"
+        fault = "is truncated" if len(payload) < wanted else "continues after its array"
         raise DataFileError.about(path, f"it {fault}: {len(payload):,} bytes where {found} asks for {wanted:,}")
     return torch.frombuffer(payload, dtype=torch.uint8).reshape(found)
 

@@ -74,6 +74,12 @@ class Layout:
         return f"lacks {', '.join(name for name in self.names if name not in found)}"
 
 
+def named_folder(data_dir: Path | None) -> Path | None:
+    """`data_dir`, or the folder that the environment variable ODERNN_DATA names; None where neither names one."""
+    named = os.environ.get(ENVIRONMENT_VARIABLE)
+    return data_dir if data_dir is not None or not named else Path(named)
+
+
 def cache_folder(name: str) -> Path:
     """The folder of a data set in the user's cache."""
     return Path(pooch.os_cache("odernn")) / name

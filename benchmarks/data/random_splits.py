@@ -1,4 +1,4 @@
-"""Seeded draws: each a function of its arguments alone. The global random generators are neither read nor moved."""
+"""Seeded draws: each a function of only its arguments. The global random generators are neither read nor moved."""
 
 import hashlib
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from benchmarks.figures.networks import DOUBLE, Request, all_solvers, stepped_by, trained_driven
+from benchmarks.figures.networks import DOUBLE, Driven, Request, all_solvers, stepped_by, trained_driven
 from benchmarks.figures.picture import Cell, Picture
 from benchmarks.support.errors import UserError
 from benchmarks.support.plotting import clear_frame, new_figure, styles
@@ -21,6 +21,9 @@ from solvers import RK4, Solver
 FLOOR = 1e-16
 FINE = 32
 """Substeps of RK4 that stand for the flow of a damped field."""
+
+STEPS = 400
+"""Samples that a network is held for."""
 
 COLUMNS = ("solver", "family", "time", "energy", "flow", "relative_error")
 
@@ -96,14 +99,20 @@ def _draw_group(
 
 def flow_energies(held: Held) -> Float[Tensor, " time"]:
     """The energy along the flow: the first for ever without damping, else that of RK4 with very short steps."""
-    found = energies(held, RK4(), finer=FINE)
+    found = energies(held, RK4(), substeps=FINE * held.rnn.substeps)
     assert found is not None
     return found if getattr(held.rnn.field, "damping", 0.0) else found[:1].expand(len(found))
 
 
-def energies(held: Held, solver: Solver, *, finer: int = 1) -> Float[Tensor, " time"] | None:
-    """The energy at the start and after every sample, in steps so many times finer; None if the field does not suit."""
-    rnn = stepped_by(held.rnn, solver, substeps=finer * held.rnn.substeps)
+def energies(held: Held, solver: Solver, *, substeps: int | None = None) -> Float[Tensor, " time"] | None:
+    """The energy at the start and after every sample; None if the field does not suit the solver.
+
+    Args:
+        held: the network.
+        solver: what steps it.
+        substeps: its steps a sample; the network's own number for None.
+    """
+    rnn = stepped_by(held.rnn, solver, substeps=substeps or held.rnn.substeps)
     if rnn is None:
         return None
     with torch.no_grad():
@@ -114,7 +123,7 @@ def energies(held: Held, solver: Solver, *, finer: int = 1) -> Float[Tensor, " t
 def _network(request: Request) -> Held:
     if request.trained is not None:
         return _trained(request)
-    units, dt, steps = (4, 0.25, 40) if request.small else (16, 0.25, 400)
+    units, dt, steps = (4, 0.25, 40) if request.small else (16, 0.25, STEPS)
     torch.manual_seed(0)
     field = HamiltonianField(1, units, dtype=DOUBLE).requires_grad_(False)
     rnn = ODERNN(field, all_solvers()["leapfrog"], dt=dt, batch_first=True)
@@ -123,17 +132,26 @@ def _network(request: Request) -> Held:
 
 
 def _trained(request: Request) -> Held:
-    """A run's network, held at the mean input of its task from the state that its samples lead to."""
+    """A run's network, held."""
     assert request.trained is not None
     driven = trained_driven(request.trained)
+    try:
+        return hold(driven, 40 if request.small else STEPS)
+    except ValueError as error:
+        raise UserError(f"`--run` is {driven.title}: {error}; ask for other figures with `--only`") from error
+
+
+def hold(driven: Driven, steps: int) -> Held:
+    """A network held at the mean input of its task, from the state that its first sequence leads to.
+
+    Raises:
+        ValueError: its field keeps no energy that is known.
+    """
     x = driven.x.mean(dim=(0, 1))
     with torch.no_grad():
         _, y0 = driven.rnn(driven.x[:1], save="end")
     assert isinstance(driven.rnn.dt, float)
-    try:
-        energy(driven.rnn, y0, x)
-    except ValueError as error:
-        raise UserError(f"`--run` is {driven.title}: {error}; ask for other figures with `--only`") from error
+    energy(driven.rnn, y0, x)
     damping = getattr(driven.rnn.field, "damping", 0.0)
     loses = f"; the damping of {damping:g} takes energy" if damping else ""
-    return Held(f"{driven.title}, steps of {driven.rnn.dt}{loses}", driven.rnn, x, y0, 40 if request.small else 400)
+    return Held(f"{driven.title}, steps of {driven.rnn.dt}{loses}", driven.rnn, x, y0, steps)

@@ -18,9 +18,9 @@ from benchmarks.figures.trained import TrainedNetwork
 from benchmarks.models.baselines import set_forget_bias
 from benchmarks.support.errors import UserError
 from benchmarks.support.plotting import COLOURS, clear_frame, new_figure, styles
-from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN
+from odernn import ODERNN, AntisymmetricField
 from odernn.analysis import conditioning, end_to_end_jacobian
-from solvers import ConvergenceError, ImplicitSolver, Solver
+from solvers import ConvergenceError, Euler, ImplicitSolver, Solver
 
 LENGTHS = (100, 200, 400, 800)
 UNITS, INPUTS, SEQUENCES, DRIVE = 64, 8, 2, 0.55
@@ -70,7 +70,7 @@ def draw_solvers(request: Request) -> Picture:
     for name, solver in all_solvers().items():
         if solver.family not in ("adaptive", "stochastic") and stepped_by(driven.rnn, solver) is not None:
             lines.append(_line_by(name, solver, driven, lengths))
-    return _draw_by_solver(lines, driven.title)
+    return draw_by_solver(lines, f"Figure 2 by solver: {driven.title}")
 
 
 def _line_by(name: str, solver: Solver, driven: Driven, lengths: Sequence[int]) -> Line:
@@ -136,9 +136,10 @@ def _network(request: Request) -> Driven:
     return Driven(title, rnn, random_drive(SEQUENCES, time, INPUTS, DRIVE))
 
 
-def _antisymmetric(gamma: float, request: Request) -> AntisymmetricRNN:
+def _antisymmetric(gamma: float, request: Request) -> ODERNN:
     torch.manual_seed(0)
-    return AntisymmetricRNN(INPUTS, _units(request), epsilon=EPSILON, gamma=gamma, sigma_w=SIGMA_W, batch_first=True)
+    field = AntisymmetricField(INPUTS, _units(request), damping=gamma, sigma_w=SIGMA_W)
+    return ODERNN(field, Euler(), dt=EPSILON, batch_first=True)
 
 
 def _lstm(request: Request) -> nn.LSTM:
@@ -187,11 +188,11 @@ def _draw_against_length(lines: Sequence[Line], title: str) -> Picture:
     return Picture(figure, COLUMNS, [row for line in lines for row in line.rows()])
 
 
-def _draw_by_solver(lines: Sequence[Line], title: str) -> Picture:
+def draw_by_solver(lines: Sequence[Line], title: str) -> Picture:
     """A panel for each length: the mean, most of the moduli and all of them, a row a solver."""
     lengths = lines[0].lengths
     figure = new_figure((12.0, 1.4 + 0.24 * len(lines)))
-    for index, axes in enumerate(figure.subplots(1, len(lengths), sharex=True, sharey=True)):
+    for index, axes in enumerate(figure.subplots(1, len(lengths), sharex=True, sharey=True, squeeze=False)[0]):
         for row, line in enumerate(lines):
             _draw_whiskers(axes, row, line.moduli[index].flatten())
         axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
@@ -201,7 +202,7 @@ def _draw_by_solver(lines: Sequence[Line], title: str) -> Picture:
         clear_frame(axes)
     figure.axes[0].invert_yaxis()
     figure.supxlabel("modulus of the eigenvalues of dy_T / dy_0: mean, 10th to 90th percentile, all", fontsize="medium")
-    figure.suptitle(f"Figure 2 by solver: {title}", x=0.01, ha="left", fontsize="medium")
+    figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
     return Picture(figure, COLUMNS, [row for line in lines for row in line.rows()])
 
 

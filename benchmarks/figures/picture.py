@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from benchmarks.support.atomic import write_atomically, write_text
-from benchmarks.support.plotting import to_png, to_svg
+from benchmarks.support.plotting import to_png_and_svg
 
 Cell = str | int | float
 
@@ -38,7 +38,7 @@ def write_picture(folder: Path, name: str, picture: Picture) -> list[Path]:
         OSError: the folder cannot be written to.
     """
     paths = [folder / f"{name}.{kind}" for kind in ("png", "svg", "csv")]
-    for path, content in zip(paths, (to_png(picture.figure), to_svg(picture.figure)), strict=False):
+    for path, content in zip(paths, to_png_and_svg(picture.figure), strict=False):
         write_atomically(path, lambda stream, content=content: [stream.write(content)].clear())
     write_text(paths[2], to_csv(picture))
     return paths

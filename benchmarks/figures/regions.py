@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 
 import torch
@@ -25,29 +26,35 @@ INSIDE = 1e-9
 SMALL, ENLARGED = 1.2, 81
 """Modes within this radius are drawn a second time, enlarged, on a grid of so many points."""
 
+MANY = 500
+"""Modes from which on an SVG holds their dots as pixels: as shapes they make megabytes."""
+
 COLUMNS = ("solver", "real", "imaginary", "amplification", "inside")
 
 
 def draw_regions(request: Request) -> Picture:
     """A panel for each solver: where |R(z)| <= 1, and the z of the network."""
     driven = _network(request)
-    z = _modes(driven)
-    solvers = all_solvers()
+    return draw_panels(all_solvers(), modes(driven, SEQUENCES), driven.title, 61 if request.small else 241)
+
+
+def draw_panels(solvers: Mapping[str, Solver], z: Complex[Tensor, " modes"], title: str, points: int) -> Picture:
+    """A panel for each solver: where |R(z)| <= 1 on a grid of so many points a side, and the given z."""
     lines = ceil(len(solvers) / COLUMNS_A_ROW)
     figure = new_figure((2.0 * COLUMNS_A_ROW, 2.35 * lines + 0.5))
     grid = figure.subplots(lines, COLUMNS_A_ROW, sharex=True, sharey=True, squeeze=False)
     rows: list[tuple[Cell, ...]] = []
     for axes, (name, solver) in zip(grid.flat, solvers.items(), strict=False):
-        rows += _draw_panel(axes, name, solver, z, request)
+        rows += _draw_panel(axes, name, solver, z, points)
     for axes in list(grid.flat)[len(solvers) :]:
         axes.set_visible(False)
-    for axes in list(grid.flat)[len(solvers) - COLUMNS_A_ROW : len(solvers)]:
+    for axes in list(grid.flat)[max(0, len(solvers) - COLUMNS_A_ROW) : len(solvers)]:
         axes.tick_params(labelbottom=True)
     figure.supxlabel("Re z", fontsize="medium")
     figure.supylabel("Im z", fontsize="medium")
     enlarged = "\nin the corners: the same dots, stretched" if float(z.abs().max()) < SMALL else ""
     figure.suptitle(
-        f"shaded, or a thick line: stable, |R(z)| ≤ 1; dots: z = dt λ of {driven.title}; "
+        f"shaded, or a thick line: stable, |R(z)| ≤ 1; dots: z = dt λ of {title}; "
         f"crosses: those that are not stable; in %: how many are{enlarged}",
         x=0.01,
         ha="left",
@@ -57,9 +64,8 @@ def draw_regions(request: Request) -> Picture:
 
 
 def _draw_panel(
-    axes: Axes, name: str, solver: Solver, z: Complex[Tensor, " modes"], request: Request
+    axes: Axes, name: str, solver: Solver, z: Complex[Tensor, " modes"], points: int
 ) -> list[tuple[Cell, ...]]:
-    points = 61 if request.small else 241
     reach = max(3.6, 1.15 * float(z.abs().max()))
     real = torch.linspace(-reach, 0.45 * reach, points, dtype=DOUBLE)
     imaginary = torch.linspace(-reach, reach, points, dtype=DOUBLE)
@@ -82,8 +88,11 @@ def _draw_panel(
 
 
 def _draw_modes(axes: Axes, z: Tensor, stable: Tensor) -> None:
+    many = len(z) > MANY
     for where, colour, marker in ((stable, COLOURS[6], "."), (~stable, COLOURS[1], "x")):
-        axes.plot(z.real[where], z.imag[where], linestyle="", marker=marker, markersize=3, color=colour)
+        axes.plot(
+            z.real[where], z.imag[where], linestyle="", marker=marker, markersize=3, color=colour, rasterized=many
+        )
 
 
 def _draw_enlarged(axes: Axes, solver: Solver, z: Tensor, stable: Tensor) -> None:
@@ -111,10 +120,10 @@ def _draw_neutral(axes: Axes, solver: Solver, reach: float) -> None:
         axes.plot([0, 0], [-end, end], color=COLOURS[0], linewidth=2.5, solid_capstyle="butt")
 
 
-def _modes(driven: Driven) -> Complex[Tensor, " modes"]:
+def modes(driven: Driven, sequences: int, times: int = TIMES) -> Complex[Tensor, " modes"]:
     """The z of the first sequences at a few samples, without the real parts that are rounding."""
-    times = torch.linspace(0, driven.x.shape[1] - 1, TIMES).round().int().tolist()
-    z = scaled_spectrum(driven.rnn, driven.x[:SEQUENCES], at=times).flatten()
+    at = torch.linspace(0, driven.x.shape[1] - 1, times).round().int().tolist()
+    z = scaled_spectrum(driven.rnn, driven.x[:sequences], at=sorted(set(at))).flatten()
     return torch.complex(torch.where(z.real.abs() < 1e-12 * z.abs().max(), 0, z.real), z.imag)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from benchmarks.figures.evaluations import ITERATING, evaluations_a_step
 from benchmarks.figures.networks import DOUBLE, Driven, Request, all_solvers, random_drive, stepped_by, trained_driven
 from benchmarks.figures.picture import Cell, Picture
-from benchmarks.support.plotting import COLOURS, DASHES, clear_frame, new_figure
+from benchmarks.support.plotting import COLOURS, DASHES, MARKERS, clear_frame, new_figure
 from odernn import ODERNN, HamiltonianField, LipschitzField
 from solvers import RK4, Solver, TorchdiffeqSolver
 
@@ -22,7 +22,7 @@ DEAREST = 4
 """The most substeps of a method that iterates."""
 
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-8, 1e-10)
-"""What an adaptive method turns in the place of substeps."""
+"""What an adaptive method turns in place of substeps."""
 
 MOST = 40
 """Samples of a run's task."""
@@ -31,7 +31,6 @@ REFERENCE = 128
 """Substeps of the reference, by RK4: its error is 8^4 times below that of RK4 with the most substeps shown."""
 
 REPEATS, ENOUGH = 5, 0.1
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 COLUMNS = ("network", "solver", "family", "substeps", "tolerance", "evaluations", "seconds", "error")
 
 

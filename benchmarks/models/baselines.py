@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.objectives import ReadFrom
 from benchmarks.settings.types import BaselineSettings
+
+State = Tensor | tuple[Tensor, Tensor]
+"""The hidden state; of an LSTM the cell with it."""
 
 KINDS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -28,8 +33,22 @@ class Baseline(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time hidden"]:
         """The state after the last sample, or after each."""
-        output, _ = self.rnn(x)
+        return self._read(self.rnn(x)[0])
+
+    def continued(
+        self, x: Float[Tensor, "batch time input"], state: State | None
+    ) -> tuple[Float[Tensor, "batch *time hidden"], State]:
+        """A chunk of longer sequences, as `ODERecurrence.continued`."""
+        begin = None if state is None else _mapped(lambda part: part[:, : len(x)].contiguous(), state)
+        output, after = self.rnn(x, begin)
+        return self._read(output), _mapped(Tensor.detach, after)
+
+    def _read(self, output: Float[Tensor, "batch time hidden"]) -> Float[Tensor, "batch *time hidden"]:
         return output[:, -1] if self.read_from == "end" else output
+
+
+def _mapped(function: Callable[[Tensor], Tensor], state: State) -> State:
+    return function(state) if isinstance(state, Tensor) else (function(state[0]), function(state[1]))
 
 
 def freeze_second_bias(lstm: nn.Module) -> None:

@@ -14,19 +14,28 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.models.averaging import make_average
+from benchmarks.models.chunks import ChunkRunner
 from benchmarks.models.clipping import clip_gradients
 from benchmarks.models.means import RunningMeans, masked_mean
-from benchmarks.models.network import SequenceNetwork
 from benchmarks.models.optimizers import make_optimizer
-from benchmarks.models.schedule import rate_function
+from benchmarks.models.schedule import Plateaus, rate_function
 from benchmarks.models.together import diverging_together, processes, sum_over_processes
 from benchmarks.objectives import Batch, Objective
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import NonFiniteError
+from odernn import SequenceNetwork
 
 
 class Learner(L.LightningModule):
     """A network that learns an objective.
+
+    Args:
+        network: that learns.
+        objective: what it learns.
+        settings: of the run.
+        carries_state: whether each batch continues the sequences of the one before, from the state at its end. Every
+            epoch and every part of the data begins with the zero state, so that a run that continues from a checkpoint,
+            which is written after an epoch, needs no state of the network.
 
     Attributes:
         average: of the weights; None if none is wanted.
@@ -34,14 +43,18 @@ class Learner(L.LightningModule):
             such part of an epoch.
     """
 
-    def __init__(self, network: SequenceNetwork, objective: Objective, settings: Settings) -> None:
+    def __init__(
+        self, network: SequenceNetwork, objective: Objective, settings: Settings, *, carries_state: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
         self.average = make_average(network, settings.average)
         self.objective = objective
         self.settings = settings
         self.metrics: dict[str, dict[str, float]] = {}
+        self.plateaus = Plateaus(settings.schedule.plateau_factor)
         self._means = {stage: RunningMeans() for stage in ("train", "val", "test")}
+        self._runners = {stage: ChunkRunner(carries_state=carries_state) for stage in ("train", "val", "test")}
         self._loss = torch.zeros(())
         self._steps = 0
         self._steps_of_epoch = 0
@@ -64,7 +77,7 @@ class Learner(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         with diverging_together(self.device):
-            loss, count = self._evaluate("train", batch)
+            loss, count = self._evaluate("train", batch, batch_idx)
         if processes() == 1:
             self._loss = loss
             return loss
@@ -75,14 +88,13 @@ class Learner(L.LightningModule):
         return loss * (count * processes() / items)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate("val", batch)
+        self._evaluate("val", batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
-        self._evaluate("test", batch)
+        self._evaluate("test", batch, batch_idx)
 
     def on_train_epoch_start(self) -> None:
-        # Nothing here draws random numbers yet. What does one day, a dropout for example, has then the same ones in
-        # an epoch whether or not the run was stopped before it.
+        # So dropout draws the same numbers in an epoch whether or not the run was stopped before it.
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
         self._steps_of_epoch = 0
 
@@ -95,6 +107,9 @@ class Learner(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._close("val")
+        if self.plateaus.end_epoch(self.objective.merit(self.metrics["val"])):
+            for group in self.trainer.optimizers[0].param_groups:  # of the next step; the schedule sees to those after
+                group["lr"] *= self.plateaus.factor
 
     def on_test_epoch_end(self) -> None:
         self._close("test")
@@ -102,8 +117,15 @@ class Learner(L.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = make_optimizer(self.settings.optimizer, self.network)
         self._steps = int(self.trainer.estimated_stepping_batches)
-        schedule = LambdaLR(optimizer, rate_function(self.settings.schedule, self._steps))
+        schedule = LambdaLR(optimizer, rate_function(self.settings.schedule, self._steps, self.plateaus))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["plateaus"] = self.plateaus.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if "plateaus" in checkpoint:  # of a run that began before there were plateaus it has none
+            self.plateaus.load_state_dict(checkpoint["plateaus"])
 
     def configure_gradient_clipping(
         self,
@@ -118,16 +140,17 @@ class Learner(L.LightningModule):
             self._check("the norm of the gradient", norm.item())
         self._steps_of_epoch += 1
 
-    def _evaluate(self, stage: str, batch: Batch) -> tuple[Tensor, int]:
+    def _evaluate(self, stage: str, batch: Batch, index: int) -> tuple[Tensor, int]:
         """The mean loss of a batch, and the number of items that it is the mean of."""
         network = self.network if stage == "train" else self.evaluated
-        scores = self.objective.score(network(batch.x), batch.target)
+        output = self._runners[stage](network, batch.x, begins=index == 0)
+        scores = self.objective.score(output, batch.target)
         self._means[stage].add(scores, batch.mask)
         loss = scores["loss"]
         return masked_mean(loss, batch.mask), loss.numel() if batch.mask is None else int(batch.mask.sum())
 
     def _close(self, stage: str) -> None:
-        means = self._means[stage].close()
+        means = self.objective.summarise(self._means[stage].close())
         self._check(f"the {stage} loss", means["loss"])
         self.metrics[stage] = means
         if stage != "test":

@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.models.baselines import Baseline
-from benchmarks.objectives import Objective, ReadFrom
+from benchmarks.objectives import Objective
 from benchmarks.settings.types import BaselineSettings, ODESettings
 from benchmarks.support.errors import UserError
-from odernn import FIELDS, ODERNN, VectorField
+from odernn import FIELDS, SequenceNetwork
+from odernn.zoo.spec import NetworkSpec
 from solvers import SOLVERS
 
-
-class ODERecurrence(nn.Module):
-    """An ODERNN of which the last state is wanted, or the trajectory."""
-
-    def __init__(self, rnn: ODERNN, read_from: ReadFrom) -> None:
-        super().__init__()
-        self.rnn = rnn
-        self.read_from: ReadFrom = read_from
-
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time hidden"]:
-        """The state after the last sample, or after each."""
-        trajectory, y_n = self.rnn(x, save=self.read_from)
-        return y_n[0] if trajectory is None else trajectory
-
-
-class SequenceNetwork(nn.Module):
-    """A recurrent part and one linear layer on its state: the paper's head (its sec. 5)."""
-
-    def __init__(self, recurrent: ODERecurrence | Baseline, hidden_size: int, output_size: int) -> None:
-        super().__init__()
-        self.recurrent = recurrent
-        self.readout = nn.Linear(hidden_size, output_size)
-
-    def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
-        """The output of the last state, or of each."""
-        return self.readout(self.recurrent(x))
+EMBEDDING_RANGE = 0.1
+"""Embeddings begin uniform in +- this, as in the code of Kerg et al., Non-normal RNN, NeurIPS 2019."""
 
 
 def build_network(
@@ -55,8 +31,22 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        recurrent = _recurrent(settings, input_size, objective.read_from)
-        return SequenceNetwork(recurrent, settings.hidden_size, objective.output_size)
+        try:
+            network = _network(settings, settings.embedding or input_size, objective)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"the settings `model` make no network: {error}") from error
+        _surround(network, settings, input_size)
+        return network
+
+
+def _surround(network: SequenceNetwork, settings: ODESettings | BaselineSettings, input_size: int) -> None:
+    """Puts the embedding and the dropouts around the recurrent part; the weights of the rest are drawn before."""
+    dropout = nn.Dropout(settings.input_dropout)
+    network.encoder, network.dropout = dropout, nn.Dropout(settings.output_dropout)
+    if settings.embedding is not None:
+        embedding = nn.Linear(input_size, settings.embedding, bias=False)
+        nn.init.uniform_(embedding.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
+        network.encoder = nn.Sequential(embedding, dropout)
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -64,31 +54,43 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def _recurrent(
-    settings: ODESettings | BaselineSettings, input_size: int, read_from: ReadFrom
-) -> ODERecurrence | Baseline:
-    try:
-        if isinstance(settings, BaselineSettings):
-            return Baseline(settings, input_size, read_from)
-        return ODERecurrence(_ode_rnn(settings, input_size), read_from)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"the settings `model` make no network: {error}") from error
+def network_spec(settings: ODESettings, input_size: int, objective: Objective) -> NetworkSpec:
+    """The network of a run by names and numbers, without what stands around the recurrent part.
 
-
-def _ode_rnn(settings: ODESettings, input_size: int) -> ODERNN:
-    return ODERNN(
-        _field(settings, input_size),
-        _named("model.solver", settings.solver, SOLVERS)(),
+    Raises:
+        ValueError: the field does not take one of its settings.
+    """
+    return NetworkSpec(
+        field=settings.field,
+        arguments=_field_arguments(settings),
+        input_size=input_size,
+        hidden_size=settings.hidden_size,
+        output_size=objective.output_size,
+        solver=settings.solver,
         dt=settings.dt,
         substeps=settings.substeps,
         hold=settings.hold,
-        adjoint=settings.adjoint,
-        engine=settings.engine,  # pyright: ignore[reportArgumentType] - the layer checks it
-        batch_first=True,
+        layers=settings.layers,
+        visible=settings.visible,
+        read_from=objective.read_from,
     )
 
 
-def _field(settings: ODESettings, input_size: int) -> VectorField:
+def _network(settings: ODESettings | BaselineSettings, input_size: int, objective: Objective) -> SequenceNetwork:
+    if isinstance(settings, BaselineSettings):
+        layer = Baseline(settings, input_size, objective.read_from)
+        return SequenceNetwork(layer, settings.hidden_size, objective.output_size)
+    _named("model.solver", settings.solver, SOLVERS)
+    spec = network_spec(settings, input_size, objective)
+    return spec.build(adjoint=settings.adjoint, engine=settings.engine)  # pyright: ignore[reportArgumentType]
+
+
+def _field_arguments(settings: ODESettings) -> dict[str, Any]:
+    """What the field is made with beside its sizes.
+
+    Raises:
+        ValueError: the field does not take one of them.
+    """
     make = _named("model.field", settings.field, FIELDS)
     asked = {"sigma_w": settings.sigma_w, "sigma_v": settings.sigma_v, "damping": settings.damping}
     given = {key: value for key, value in asked.items() if value is not None}
@@ -100,7 +102,18 @@ def _field(settings: ODESettings, input_size: int) -> VectorField:
         if "frequency_unit" not in known:
             raise ValueError(f"the field {settings.field!r} has no frequencies; set `model.frequencies` to null")
         given |= _frequencies(settings.frequencies, settings.dt)
-    return make(input_size, settings.hidden_size, **given)
+    return given | _options(settings, known, given)
+
+
+def _options(settings: ODESettings, known: Collection[str], given: Collection[str]) -> dict[str, float]:
+    """The further arguments of the field, which have no option of their own."""
+    options = dict(settings.options or {})
+    reserved = {"input_size", "hidden_size", "device", "dtype", "bias", "sigma_w", "sigma_v", "damping", *given}
+    for name in options:
+        if name not in known or name in reserved:
+            others = ", ".join(sorted(set(known) - reserved)) or "none"
+            raise ValueError(f"`model.options` has {name!r}; the field {settings.field!r} takes there {others}")
+    return options
 
 
 def _frequencies(ends: tuple[float, float], dt: float) -> dict[str, float]:

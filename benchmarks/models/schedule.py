@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from benchmarks.settings.types import ScheduleSettings
 
@@ -22,11 +23,47 @@ def rate(schedule: ScheduleSettings, step: int, total: int) -> float:
     return _shape(schedule, step, total) * schedule.milestone_factor**behind
 
 
-def rate_function(schedule: ScheduleSettings, total: int) -> Callable[[int], float]:
+class Plateaus:
+    """How often an epoch was not better on validation data than every one before it, and what that does to the rate.
+
+    Attributes:
+        factor: of the rate, for each such epoch.
+        best: the merit of the best epoch so far, as the objective compares epochs; None before the first.
+        count: of such epochs.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+        self.best: tuple[float, ...] | None = None
+        self.count = 0
+
+    @property
+    def share(self) -> float:
+        """The rate as a share of what it would be without plateaus."""
+        return self.factor**self.count
+
+    def end_epoch(self, merit: tuple[float, ...]) -> bool:
+        """Takes note of an epoch, and says whether it was no better."""
+        if self.best is None or merit > self.best:
+            self.best = merit
+            return False
+        self.count += 1
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"best": self.best, "count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """What `state_dict` gave."""
+        self.best, self.count = state["best"], state["count"]
+
+
+def rate_function(schedule: ScheduleSettings, total: int, plateaus: Plateaus) -> Callable[[int], float]:
     """`rate` as torch's LambdaLR wants it: a plain function, of which a checkpoint keeps nothing."""
 
     def share(step: int) -> float:
-        return rate(schedule, step, total)
+        return rate(schedule, step, total) * plateaus.share
 
     return share
 

@@ -1,4 +1,4 @@
-"""Sums over the processes that train one network together; one process alone is its own sum."""
+"""Sums over the processes that train one network together; a single process is its own sum."""
 
 from __future__ import annotations
 

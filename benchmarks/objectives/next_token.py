@@ -9,7 +9,7 @@ from typing import ClassVar, final
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from benchmarks.objectives.classification import ACCURACY, cross_entropy
+from benchmarks.objectives.labels import ACCURACY, cross_entropy, right_answers
 from benchmarks.objectives.metric import Metric
 from benchmarks.objectives.objective import Objective, ReadFrom
 
@@ -39,5 +39,4 @@ class NextToken(Objective):
         self, output: Float[Tensor, "batch time vocabulary"], target: Int64[Tensor, "batch time"]
     ) -> dict[str, Float[Tensor, "batch time"]]:
         loss = cross_entropy(output, target)
-        right = output.detach().argmax(-1) == target
-        return {"loss": loss, "bits": loss.detach() / math.log(2), "accuracy": right.to(output.dtype)}
+        return {"loss": loss, "bits": loss.detach() / math.log(2), "accuracy": right_answers(output, target)}

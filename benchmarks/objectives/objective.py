@@ -38,10 +38,14 @@ class Objective(abc.ABC):
     def score(
         self, output: Float[Tensor, "*items output"], target: Shaped[Tensor, "*items ..."]
     ) -> dict[str, Float[Tensor, "*items"]]:
-        """The "loss" and every metric of each item: a sample, or a step of a sample where all are read.
+        """The "loss" of each item, and what the metrics are made of: an item is a sample, or a step of one.
 
-        The loss and the metrics of a part of the data are the means of these over its items.
+        `summarise` makes the loss and the metrics of a part of the data from the means of these over its items.
         """
+
+    def summarise(self, means: Mapping[str, float]) -> dict[str, float]:
+        """The loss and the metrics of a part, from the mean of each score over its items; as a rule they are these."""
+        return dict(means)
 
     @classmethod
     def selector(cls) -> Metric:

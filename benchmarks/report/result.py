@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from benchmarks.data.cifar10 import JPEG_COPY
 from benchmarks.objectives import OBJECTIVES, Objective
-from benchmarks.report.schema import SchemaError, read_as
 from benchmarks.support.atomic import write_text
 from benchmarks.support.errors import UserError
 from benchmarks.support.provenance import Commit, Machine
+from odernn.zoo.schema import SchemaError, read_as
 
 FILE = "result.json"
 
@@ -52,7 +52,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Time. Training includes validation and goes on over interruptions."""
+    """Time. Training includes validation and continues over interruptions."""
 
     training: float
     per_epoch: float
@@ -151,7 +151,15 @@ class RunResult:
             return f"{name}: diverged: {self.failure}"
         text = self.objective_class.selector().text
         shown = f"test {text(self.scores.test)}, validation {text(self.scores.val)}"
-        return f"{name}: {shown} (epoch {self.best_epoch} of {self.epochs}), {self.seconds.training:.0f} s"
+        shown += f" (epoch {self.best_epoch} of {self.epochs}), {self.seconds.training:.0f} s"
+        return "; ".join([f"{name}: {shown}", *([f"test {self.beside}"] if self.beside else [])])
+
+    @property
+    def beside(self) -> str:
+        """The metrics that do not select, on the test data; empty where there are none, or the run diverged."""
+        metrics = self.metrics or {}
+        others = [metric for metric in self.objective_class.metrics[1:] if metric.name in metrics]
+        return ", ".join(f"{metric.title} {metric.text(metrics[metric.name].test)}" for metric in others)
 
 
 def write_result(path: Path, result: RunResult) -> None:

@@ -17,7 +17,7 @@ NOTE = (
     "± sample standard deviation over n seeds, without those that diverged. parameters: ours where the row was run "
     "here. time: training and validation of one run, the mean."
 )
-UNVERIFIED = "† the data files are not the published ones (their checksums differ): not comparable."
+UNVERIFIED = "† no checksum says that the data files are the published ones: not comparable."
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def notes(results: Sequence[RunResult]) -> list[str]:
     explained = [NOTE.format(label=label) for label in labels]
     if any(published_for(result.task) for result in results):
         explained.append(EXPLAINED)
-    return [*explained, *([UNVERIFIED] if any(map(_unverified, results)) else []), *failures]
+    beside = [f"{result.method}, seed {result.seed}, test: {result.beside}" for result in results if result.beside]
+    return [*explained, *([UNVERIFIED] if any(map(_unverified, results)) else []), *beside, *failures]
 
 
 def format_seconds(seconds: float) -> str:

@@ -11,8 +11,8 @@ Verdict = Literal["reproduced", "not reproduced", "beyond"]
 TOLERANCE = 0.5
 EXPLAINED = (
     f"against the paper: *reproduced* within {TOLERANCE} points of its number, *beyond* further above it, *not "
-    "reproduced* further below; a row that the paper has not is *beyond* where it is above all of the paper's own "
-    "networks."
+    "reproduced* further below; a row that the paper has not is *beyond* where it is as far above all of the paper's "
+    "own networks."
 )
 
 
@@ -25,10 +25,10 @@ def verdict(ours: float, published: float | None, best: float | None) -> Verdict
         best: the best that the paper reports for its own networks on this task; None for a task of our own.
 
     Returns:
-        None where there is nothing to compare with, or a row of our own is not above the paper's best.
+        None where there is nothing to compare with, or a row of our own is not beyond the paper's best.
     """
     if published is None:
-        return "beyond" if best is not None and ours > best else None
+        return "beyond" if best is not None and ours > best + TOLERANCE + 1e-9 else None
     if abs(ours - published) <= TOLERANCE + 1e-9:  # 98.5 - 98.0 is a little more than 0.5 in binary
         return "reproduced"
     return "beyond" if ours > published else "not reproduced"

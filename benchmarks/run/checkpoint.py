@@ -13,6 +13,9 @@ from lightning.fabric.plugins import CheckpointIO
 from benchmarks.support.atomic import write_atomically
 from benchmarks.support.errors import UserError
 
+# What torch's reader of plain values raises for bytes that are none, some of it by accident.
+DAMAGED = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError)
+
 
 class AtomicCheckpointIO(CheckpointIO):
     """Checkpoints that are whole at any moment, and are read as data, never as code.
@@ -36,7 +39,7 @@ class AtomicCheckpointIO(CheckpointIO):
         """
         try:
             return cast(dict[str, Any], torch.load(path, map_location="cpu", weights_only=True))
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        except DAMAGED as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
                 f"the checkpoint {path} cannot be read ({reason}); begin anew with `--overwrite`"

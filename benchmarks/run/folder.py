@@ -19,7 +19,7 @@ MEND = "name another folder with `--out`, or begin anew with `--overwrite`"
 
 
 class RunFolder:
-    """The paths of a run: its settings, the log, the checkpoint to go on from, the result."""
+    """The paths of a run: its settings, the log, the checkpoint to continue from, the result."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -75,7 +75,7 @@ class RunFolder:
         """What to tell whose folder cannot be written to."""
         return UserError(
             f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`, or make room: "
-            "the same command goes on from the last finished epoch"
+            "the same command continues from the last finished epoch"
         )
 
     def clear(self) -> None:

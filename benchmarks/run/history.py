@@ -24,7 +24,7 @@ class RunHistory(Checkpoint):
     """Ends each epoch: adds it to the history, keeps the weights if they are the best, saves a checkpoint.
 
     History and best weights are part of the checkpoint, so they always belong to the weights beside them. The log is
-    written after it, from the history: lightning's own CSVLogger deletes what it finds when a run goes on. A run that
+    written after it, from the history: lightning's own CSVLogger deletes what it finds when a run continues. A run that
     dies between the two finds the epoch in its checkpoint and writes the log at its next start.
 
     As a lightning `Checkpoint` it comes after every other callback and after the module at the end of an epoch.

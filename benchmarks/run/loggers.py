@@ -31,7 +31,7 @@ def logger_names(text: str) -> tuple[LoggerName, ...]:
 
 
 def make_loggers(names: tuple[LoggerName, ...], folder: Path, run: str, settings: Settings) -> list[Logger]:
-    """lightning's loggers, each told the settings of the run. A run that goes on adds to what it logged before.
+    """lightning's loggers, each told the settings of the run. A run that continues adds to what it logged before.
 
     Args:
         names: which of them.
@@ -56,7 +56,7 @@ def _tensorboard(folder: Path, run: str) -> Logger:
 
 
 def _wandb(folder: Path, run: str) -> Logger:
-    # The same id again makes a run that goes on the same run there.
+    # The same id again makes a run that continues the same run there.
     return WandbLogger(project=PROJECT, name=run, id=run.replace("/", "-"), save_dir=folder, resume="allow")
 
 

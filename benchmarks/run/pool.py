@@ -46,7 +46,7 @@ def run_all(requests: Sequence[RunSpec], jobs: int) -> list[RunResult]:
 
     A run that another process is at work on, here or on another machine, is left to it: the others come first, and
     what is still missing then is waited for, or taken over if its process dies. A run that diverges is a result like
-    any other. What else goes wrong ends the others too, by kill: they go on from their checkpoints the next time.
+    any other. What else goes wrong ends the others too, by kill: they continue from their checkpoints the next time.
     """
     results = []
     with _executor(jobs) as executor:

@@ -51,7 +51,8 @@ def prepare(spec: RunSpec, lease: Lease) -> PreparedRun:
     trainer = _make_trainer(spec, record)
     read_data(task)
     check_shares(task, spec.devices)
-    return PreparedRun(spec, task, Learner(network, task.objective, settings), record, trainer)
+    module = Learner(network, task.objective, settings, carries_state=task.carries_state)
+    return PreparedRun(spec, task, module, record, trainer)
 
 
 def _make_trainer(spec: RunSpec, record: RunHistory) -> L.Trainer:

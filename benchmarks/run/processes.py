@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 
 import torch
 
@@ -17,9 +18,7 @@ import torch
 def killable_processes(count: int, threads: int) -> Iterator[Executor]:
     """Processes to run functions in, of so many threads each; killed if the body raises, or if this process dies."""
     strangers = set(multiprocessing.active_children())
-    # spawn is what every system has, and forking a process that has used torch's threads may hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(threads,)) as pool:
+    with ProcessPoolExecutor(count, mp_context=_context(), initializer=_start, initargs=(threads,)) as pool:
         try:
             yield pool
         except BaseException:
@@ -27,6 +26,18 @@ def killable_processes(count: int, threads: int) -> Iterator[Executor]:
                 process.kill()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _context() -> BaseContext:
+    """How processes begin: forked from a server that has torch and lightning imported, else each by itself.
+
+    Never forked from this process, which may hang where it has used torch's threads.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.run.train"])
+    return context
 
 
 def _start(threads: int) -> None:

@@ -14,6 +14,9 @@ def check_shares(task: Task, devices: int) -> None:
     if 0 < left < devices:
         what = f"leaves {left} for the last batch of an epoch and {devices} devices"
         raise UserError(f"`task.batch_size` is {size}, which {what}; choose another")
+    if task.carries_state and task.eval_batch_size % devices:
+        what = f"sequences, which {devices} devices cannot share"
+        raise UserError(f"`task.eval_batch_size` is {task.eval_batch_size} {what}; choose another")
     smallest = min(len(task.splits.val), len(task.splits.test))
     if smallest < devices:
         raise UserError(f"`--devices` is {devices}, more than the {smallest} samples of validation or test; give fewer")

@@ -21,7 +21,7 @@ def train(spec: RunSpec, succeeds: int | None = None) -> RunResult:
         UserError: something that the user can mend: before any work, or where the folder can no longer be written to.
         InUseError: another process is at work in the run's folder.
         LostLeaseError: another process took the run over while this one stood still.
-        KeyboardInterrupt: by Ctrl-C; the run can go on from its last checkpoint.
+        KeyboardInterrupt: by Ctrl-C; the run can continue from its last checkpoint.
     """
     folder = spec.folder
     ended = None if spec.overwrite else _ended(spec)  # which may be read by anybody, also where nobody may write

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from benchmarks.models.chunks import ChunkRunner
 from benchmarks.models.clipping import clip_gradients
 from benchmarks.models.means import RunningMeans, masked_mean
 from benchmarks.models.network import build_network
@@ -18,8 +19,10 @@ from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import rate
 from benchmarks.objectives import Batch
 from benchmarks.settings.types import Settings
+from benchmarks.support.errors import UserError
 from benchmarks.tasks import Task
 from benchmarks.tasks.loading import EpochOrder
+from odernn import SequenceNetwork
 
 SMALL = 1e-2
 """Up to this distance twins part as the linearised training says; from it on they are two different runs."""
@@ -52,7 +55,21 @@ def train_twin(settings: Settings, task: Task, steps: int, perturbation: float, 
         steps: of the optimizer.
         perturbation: about a rounding.
         twin: seeds the perturbation; 0 leaves the weights as they are.
+
+    Raises:
+        UserError: the schedule waits for plateaus of the validation score, which is not looked at here.
     """
+    if settings.schedule.plateau_factor != 1:
+        raise UserError(
+            f"`schedule.plateau_factor` is {settings.schedule.plateau_factor}, and twins train without validation; "
+            "give --schedule.plateau_factor 1"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)  # a dropout draws the same for all twins
+        return _train_twin(settings, task, steps, perturbation, twin)
+
+
+def _train_twin(settings: Settings, task: Task, steps: int, perturbation: float, twin: int) -> Training:
     network = build_network(settings.model, input_size=task.input_size, objective=task.objective, seed=settings.seed)
     if settings.trainer.precision == "64-true":
         network.double()
@@ -60,11 +77,13 @@ def train_twin(settings: Settings, task: Task, steps: int, perturbation: float, 
     optimizer = make_optimizer(settings.optimizer, network)
     rates = [group["lr"] for group in optimizer.param_groups]
     weights, norms = [], []
-    for step, batch in enumerate(itertools.islice(_batches(task), steps)):
+    run = ChunkRunner(carries_state=task.carries_state)
+    for step, (batch, begins) in enumerate(itertools.islice(_batches(task), steps)):
         for group, whole in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = whole * rate(settings.schedule, step, steps)
         optimizer.zero_grad()
-        _loss(network, task, batch).backward()
+        scores = task.objective.score(run(network, _as(network, batch.x), begins=begins), batch.target)
+        masked_mean(scores["loss"], batch.mask).backward()
         norms.append(float(clip_gradients(list(network.parameters()), settings.trainer)))
         optimizer.step()
         weights.append(torch.cat([each.detach().flatten() for each in network.parameters()]).clone())
@@ -93,25 +112,24 @@ def _perturb(network: nn.Module, perturbation: float, twin: int) -> None:
             weight.mul_(1 + perturbation * torch.randn(weight.shape, generator=draw, dtype=weight.dtype))
 
 
-def _batches(task: Task) -> Iterator[Batch]:
+def _batches(task: Task) -> Iterator[tuple[Batch, bool]]:
+    """The training batches of one epoch after another, and of each whether it is the first."""
     loader = task.train_dataloader()
     assert isinstance(loader.sampler, EpochOrder)
     for epoch in itertools.count():
         loader.sampler.set_epoch(epoch)
-        yield from loader
-
-
-def _loss(network: nn.Module, task: Task, batch: Batch) -> Tensor:
-    scores = task.objective.score(network(_as(network, batch.x)), batch.target)
-    return masked_mean(scores["loss"], batch.mask)
+        for index, batch in enumerate(loader):
+            yield batch, index == 0
 
 
 @torch.no_grad()
-def _score(network: nn.Module, task: Task) -> float:
-    means = RunningMeans()
-    for batch in task.val_dataloader():
-        means.add(task.objective.score(network(_as(network, batch.x)), batch.target), batch.mask)
-    return means.close()[task.objective.selector().name]
+def _score(network: SequenceNetwork, task: Task) -> float:
+    means, run = RunningMeans(), ChunkRunner(carries_state=task.carries_state)
+    network.eval()
+    for index, batch in enumerate(task.val_dataloader()):
+        output = run(network, _as(network, batch.x), begins=index == 0)
+        means.add(task.objective.score(output, batch.target), batch.mask)
+    return task.objective.summarise(means.close())[task.objective.selector().name]
 
 
 def _as(network: nn.Module, x: Tensor) -> Tensor:

@@ -29,8 +29,20 @@ def settings_file(name: RunName, chosen: Mapping[str, Any], source: str) -> str:
         if key and not line.startswith((" ", "#")):
             section = key
         option = f"{section}.{key.strip()}" if line.startswith("  ") else key
-        lines.append(_line(line, chosen[option], source) if option in chosen else line)
+        value = _chosen(line, option, chosen)
+        lines.append(line if value is None else _line(line, value, source))
     return "\n".join(lines) + "\n"
+
+
+def _chosen(line: str, option: str, chosen: Mapping[str, Any]) -> Any:
+    """What a line's option is to be: the chosen value, or its mapping with the chosen entries; None where none was."""
+    if option in chosen:
+        return chosen[option]
+    prefix = f"{option}."
+    entries = {name.removeprefix(prefix): value for name, value in chosen.items() if name.startswith(prefix)}
+    if not entries or not line.startswith("  "):
+        return None
+    return (yaml.safe_load(line)[option.partition(".")[2]] or {}) | entries
 
 
 def _line(line: str, value: Any, source: str) -> str:

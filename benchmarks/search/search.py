@@ -99,7 +99,7 @@ class Search:
             except optuna.TrialPruned:
                 self.study.tell(trial, state=TrialState.PRUNED)
             except (LostLeaseError, TimeUpError):
-                return  # somebody else goes on with it, or the same command another time
+                return  # somebody else continues with it, or the same command another time
             except UserError:
                 self.study.tell(trial, state=TrialState.FAIL)
                 raise
@@ -128,7 +128,7 @@ class Search:
         write_text(folder / TABLE, f"{title}\n\n{trials_table(trials, self._text)}\n")
         best = best_of(trials)
         if best is None:
-            return f"no trial has finished yet; the same command goes on\nin {folder}"
+            return f"no trial has finished yet; the same command continues\nin {folder}"
         chosen = suggest(self.space, optuna.trial.FixedTrial(best.params))
         shown = f"trial {best.number} of {len(trials)}, {self._shown(best)}"
         write_text(folder / BEST, settings_file(self.spec.name, chosen, f"study {folder.name}: {shown}"))

@@ -2,7 +2,7 @@
 
 The journal, one file, says what was tried and how it went. A trial is a run in a folder of its own, which a process
 owns by a lease, as any run. A trial that is said to be running in a folder that nobody owns belonged to a process that
-died: whoever finds it owns it from then on, and goes on from its last finished epoch.
+died: whoever finds it owns it from then on, and continues from its last finished epoch.
 """
 
 from __future__ import annotations

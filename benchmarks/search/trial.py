@@ -22,7 +22,7 @@ from solvers import DivergenceError
 
 
 class TimeUpError(Exception):
-    """The time of the search ended within a trial, after an epoch. The trial can go on."""
+    """The time of the search ended within a trial, after an epoch. The trial can continue."""
 
 
 class Reporter(Checkpoint):

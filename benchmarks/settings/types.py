@@ -24,7 +24,8 @@ class ODESettings:
         substeps: solver steps from one sample to the next.
         hold: the control between samples.
         adjoint: how gradients flow, by name.
-        engine: what executes it: torch, or native (C++ on the CPU; where that cannot be had, a warning and torch).
+        engine: what executes it: auto, torch, native (C++ on the CPU) or triton (CUDA devices); torch where the kernels
+            cannot be had.
         hidden_size: units.
         sigma_w: W ~ N(0, sigma_w^2 / units).
         sigma_v: V ~ N(0, sigma_v^2 / inputs).
@@ -32,6 +33,14 @@ class ODESettings:
             a field that has none.
         frequencies: of an oscillator bank, the lowest and the highest at the start, in radians a sample, which is also
             the unit that they are learned in; null for a field that has none.
+        options: further arguments of the field by name, such as coRNN's gamma and epsilon; null for none.
+        layers: such networks upon each other; each has its own weights, and a readout sees the last.
+        visible: what the next layer and the readout see of a state: all of it ("state"), or its "first-half", which
+            are the positions of coRNN, UnICORNN and LEM, as in their papers.
+        embedding: numbers that each sample is mapped to, by a matrix without bias, before the network reads it: of
+            tokens, which come one-hot, their embedding; null for none.
+        input_dropout: share of the numbers that the network reads which are set to 0 in training, each by itself.
+        output_dropout: likewise of those that the readout reads.
     """
 
     field: str
@@ -46,6 +55,12 @@ class ODESettings:
     sigma_v: NonNegativeFloat
     damping: NonNegativeFloat | None = None
     frequencies: tuple[NonNegativeFloat, NonNegativeFloat] | None = None
+    options: dict[str, float] | None = None
+    layers: PositiveInt = 1
+    visible: Literal["state", "first-half"] = "state"
+    embedding: PositiveInt | None = None
+    input_dropout: ClosedUnitInterval = 0.0
+    output_dropout: ClosedUnitInterval = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,12 +74,19 @@ class BaselineSettings:
             and not trained.
         forget_bias: what an LSTM adds before its forget gate at the start, every other bias being 0; null keeps
             torch's own start.
+        embedding: numbers that each sample is mapped to, by a matrix without bias, before the network reads it: of
+            tokens, which come one-hot, their embedding; null for none.
+        input_dropout: share of the numbers that the network reads which are set to 0 in training, each by itself.
+        output_dropout: likewise of those that the readout reads.
     """
 
     kind: Literal["rnn", "gru", "lstm"]
     hidden_size: PositiveInt
     forget_bias: float | None = None
     single_bias: bool = False
+    embedding: PositiveInt | None = None
+    input_dropout: ClosedUnitInterval = 0.0
+    output_dropout: ClosedUnitInterval = 0.0
 
 
 @dataclass(frozen=True)
@@ -103,6 +125,8 @@ class ScheduleSettings:
         milestones: shares of all steps after which the rate is multiplied by `milestone_factor`, whatever its shape.
             [0.9] with a factor of 0.1 divides it by 10 for the last tenth; with constant they are step decays.
         milestone_factor: what each of them multiplies by.
+        plateau_factor: what the rate is multiplied by, from then on, after each epoch that is not better on validation
+            data than every epoch before it; 1 for never.
     """
 
     shape: Literal["constant", "cosine", "linear"]
@@ -110,11 +134,12 @@ class ScheduleSettings:
     end: ClosedUnitInterval
     milestones: tuple[ClosedUnitInterval, ...] = ()
     milestone_factor: PositiveFloat = 0.1
+    plateau_factor: PositiveFloat = 1.0
 
 
 @dataclass(frozen=True)
 class AverageSettings:
-    """A running average of the weights. If there is one, it is what is evaluated and kept; training goes on without it.
+    """A running average of the weights, which is evaluated and saved in their place; training continues without it.
 
     Args:
         kind: none; ema (exponential moving average) or swa (stochastic weight averaging: the plain mean), both after
@@ -187,6 +212,26 @@ class Settings:
     def plain(self) -> dict[str, Any]:
         """As dictionaries of numbers and strings."""
         return asdict(self)
+
+
+def settings_from(stored: dict[str, Any]) -> Settings:
+    """The settings that a run wrote down, completed by the defaults of options that were added since.
+
+    Raises:
+        KeyError, TypeError: an option is missing or unknown.
+    """
+    plain = with_defaults(stored)
+    model = plain["model"]
+    kind = BaselineSettings if "kind" in model else ODESettings
+    parts: dict[str, Any] = {name: section(**plain[name]) for name, section in SECTIONS.items()}
+    return Settings(
+        title=plain["title"],
+        epochs=plain["epochs"],
+        seed=plain["seed"],
+        task=plain["task"],
+        model=kind(**model),
+        **parts,
+    )
 
 
 def with_defaults(settings: dict[str, Any]) -> dict[str, Any]:

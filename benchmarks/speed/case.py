@@ -44,7 +44,7 @@ class Case:
         shape: its size.
         field: a name of `odernn.FIELDS`.
         solver: a name of `solvers.SOLVERS`, one step a sample.
-        output: the last state alone, or the states after all samples.
+        output: only the last state, or the states after all samples.
         work: what is timed.
     """
 

@@ -50,11 +50,12 @@ class Contender:
 
     Attributes:
         name: in tables and on the command line.
-        kind: ours; a peer that computes the same function; another function of the same size, compared in time alone;
+        kind: ours; a peer that computes the same function; another function of the same size, compared only in time;
             or arithmetic that computes no function.
         make: gets it ready for a problem. Raises UnavailableError where it cannot be.
         refusal: why a case is not measured, or None.
         checked: the most samples that its answer is compared on.
+        devices: where it runs.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Contender:
     make: Callable[[Problem], Runner]
     refusal: Callable[[Case], str | None] = takes_all
     checked: int | None = None
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Model:
 
     Attributes:
         run: from the input to the last state, or to all states, as the case asks.
-        parameters: by the field's names. W itself may stand in the place of its strictly upper entries.
+        parameters: by the field's names. W itself may stand in place of its strictly upper entries.
     """
 
     run: Callable[[Tensor], Tensor]
@@ -97,11 +99,11 @@ def torch_runner(model: Model, problem: Problem, *, same_function: bool = True) 
 
 
 def seconds_of(work: Callable[[], object], device: torch.device) -> float:
-    """How long a piece of work takes, to the end of what it left to the device."""
-    _wait(device)
+    """How long a piece of work takes, to the end of what it left to the device; there by the device's own events."""
+    if device.type == "cuda":
+        return _seconds_by_events(work, device)
     began = time.perf_counter()
     work()
-    _wait(device)
     return time.perf_counter() - began
 
 
@@ -125,6 +127,12 @@ def _strictly_upper(name: str, gradient: Tensor) -> Tensor:
     return gradient[rows, columns]
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _seconds_by_events(work: Callable[[], object], device: torch.device) -> float:
+    with torch.cuda.device(device):
+        torch.cuda.synchronize()
+        began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        began.record()
+        work()
+        ended.record()
+        ended.synchronize()
+    return began.elapsed_time(ended) / 1e3

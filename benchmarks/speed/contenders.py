@@ -17,7 +17,7 @@ LONGEST_WHOLE = 784
 def all_contenders(
     longest_whole: int = LONGEST_WHOLE, jax: Sequence[Contender] | None = None
 ) -> Mapping[str, Contender]:
-    """The contenders by name; in the place of JAX's, if they are not given, those that say so."""
+    """The contenders by name; in place of JAX's, if they are not given, those that say so."""
     others = absent_contenders() if jax is None else jax
     all_of_them = (*our_contenders(), *torch_peers(longest_whole), *others, matmul_contender())
     return {contender.name: contender for contender in all_of_them}

@@ -23,13 +23,15 @@ class Execution:
 
     engine: Engine
     adjoint: Adjoint | str
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
 EXECUTIONS: dict[str, Execution] = {
-    "native": Execution("native", "auto"),
+    "native": Execution("native", "auto", ("cpu",)),
+    "triton": Execution("triton", "auto", ("cuda",)),
     "torch": Execution("torch", "auto"),
     "autograd": Execution("torch", "autograd"),
-    "native-checkpointed": Execution("native", Checkpointed("sqrt", within=DiscreteAdjoint())),
+    "native-checkpointed": Execution("native", Checkpointed("sqrt", within=DiscreteAdjoint()), ("cpu",)),
 }
 REFERENCE = "autograd"
 """Whose outputs and gradients the others are compared with: the loop under autograd has no backward of its own."""
@@ -37,7 +39,10 @@ REFERENCE = "autograd"
 
 def our_contenders() -> list[Contender]:
     """One for each execution, and the two ways to take sample after sample."""
-    whole = [Contender(name, "ours", _maker(execution), _whole_sequences) for name, execution in EXECUTIONS.items()]
+    whole = [
+        Contender(name, "ours", _maker(execution), _whole_sequences, devices=execution.devices)
+        for name, execution in EXECUTIONS.items()
+    ]
     streaming = {"stream": _stream, "step": _step}
     return [*whole, *(Contender(name, "ours", _streamed(run), _single_samples) for name, run in streaming.items())]
 

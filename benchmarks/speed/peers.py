@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,11 +36,16 @@ def torch_peers(longest_whole: int) -> list[Contender]:
     layers = {"nn.RNN": nn.RNN, "nn.GRU": nn.GRU, "nn.LSTM": nn.LSTM}
     return [
         Contender("naive", "peer", _looped(_naive), takes_the_papers),
+        Contender("naive-graph", "peer", _graphed, _whole_of_the_papers, devices=("cuda",)),
         Contender("torchdiffeq", "peer", _looped(_odeint_a_sample), takes_the_papers),
         Contender("torchdiffeq-whole", "peer", _looped(_odeint_of_all), _up_to(longest_whole), checked=WHOLE_CHECKED),
         Contender("torchrecurrent", "peer", _torchrecurrent, takes_the_papers),
         *(Contender(name, "another function", _layer(kind), takes_all) for name, kind in layers.items()),
     ]
+
+
+def _whole_of_the_papers(case: Case) -> str | None:
+    return "takes a whole sequence" if case.work == "streaming" else takes_the_papers(case)
 
 
 def _up_to(longest: int) -> Callable[[Case], str | None]:
@@ -57,20 +63,64 @@ def _looped(loop: Loop) -> Callable[[Problem], Runner]:
     """A peer that is a loop over the samples, with the weights as somebody would write them by hand."""
 
     def make(problem: Problem) -> Runner:
-        assert isinstance(problem.field, AntisymmetricField)
-        w = full_matrix(problem.field).requires_grad_()
-        v, b = (one.detach().clone().requires_grad_() for one in problem.field.input_map.parameters())
-        damping = DAMPING * torch.eye(len(w), device=w.device)
-
-        def run(x: Tensor) -> Tensor:
-            transposed = (w - w.T - damping).T
-            # unbind and not u[n], whose backward would be quadratic in the number of samples
-            states = loop(x.new_zeros(x.shape[1], len(w)), transposed, list((x @ v.T + b).unbind()))
-            return states[-1] if problem.case.output == "end" else torch.stack(states)
-
-        return torch_runner(_named(run, w, v, b), problem)
+        module = _Loop(problem, loop)
+        return torch_runner(_named(module, module.w, module.v, module.b), problem)
 
     return make
+
+
+class _Loop(nn.Module):
+    """A loop over the samples as a module, whose parameters a CUDA graph knows."""
+
+    damping: Tensor
+
+    def __init__(self, problem: Problem, loop: Loop) -> None:
+        super().__init__()
+        assert isinstance(problem.field, AntisymmetricField)
+        self.loop = loop
+        self.w = nn.Parameter(full_matrix(problem.field))
+        self.v, self.b = (nn.Parameter(one.detach().clone()) for one in problem.field.input_map.parameters())
+        self.register_buffer("damping", DAMPING * torch.eye(len(self.w), device=self.w.device))
+        self.end = problem.case.output == "end"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last state, or those after all samples."""
+        transposed = (self.w - self.w.T - self.damping).T
+        # unbind and not u[n], whose backward would be quadratic in the number of samples
+        states = self.loop(x.new_zeros(x.shape[1], len(self.w)), transposed, list((x @ self.v.T + self.b).unbind()))
+        return states[-1] if self.end else torch.stack(states)
+
+
+def _graphed(problem: Problem) -> Runner:
+    """The loop by hand, forward and back each one CUDA graph. Its numbers are those of `naive`, which are compared."""
+    loop = _Loop(problem, _naive)
+    gc.collect()
+    gc.disable()  # an earlier graph that is collected while another is captured spoils it
+    try:
+        return _captured(loop, problem)
+    except RuntimeError as error:
+        raise UnavailableError(f"it cannot be captured: {str(error).splitlines()[0]}") from error
+    finally:
+        gc.enable()
+
+
+def _captured(loop: _Loop, problem: Problem) -> Runner:
+    if problem.case.work == "training":
+        torch.cuda.make_graphed_callables(loop, (problem.x.clone(),))  # in place, of a module
+        return torch_runner(Model(loop, dict(loop.named_parameters())), problem, same_function=False)
+    with torch.no_grad():
+        graph, x = torch.cuda.CUDAGraph(), problem.x.clone()
+        loop(x)
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            found = loop(x)
+
+    def run(given: Tensor) -> Tensor:
+        x.copy_(given)
+        graph.replay()
+        return found
+
+    return torch_runner(Model(run, {}), problem, same_function=False)
 
 
 def _naive(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:

@@ -57,7 +57,7 @@ class Report:
         write_text(self.folder / f"{NAME}.md", self._markdown(list(pictures)) + "\n")
 
     def write_numbers(self) -> None:
-        """Writes the numbers alone.
+        """Write only the numbers.
 
         Raises:
             OSError: the folder cannot be written to.

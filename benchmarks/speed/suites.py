@@ -56,7 +56,7 @@ FULL = Sizes(
     lengths=(256, 1024, 4096, 16384),
     length_batch=16,
     batches=(1, 4, 16, 64, 256, 1024),
-    units=(16, 32, 64, 128, 256, 512),
+    units=(16, 32, 64, 128, 256, 512, 1024),
     short=256,
     calls=256,
 )
@@ -70,11 +70,11 @@ QUICK = Sizes(
     calls=4,
 )
 
-OURS = ("native", "torch")
-SAME_FUNCTION = ("naive", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "jax-scan", "diffrax")
+OURS = ("native", "triton", "torch")
+SAME_FUNCTION = ("naive", "naive-graph", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "jax-scan", "diffrax")
 OTHERS = ("nn.RNN", "nn.GRU", "nn.LSTM")
 ALL = (*OURS, "autograd", *SAME_FUNCTION, *OTHERS, "matmul")
-FEW = (*OURS, "naive", "nn.RNN", "matmul")
+FEW = (*OURS, "naive", "naive-graph", "nn.RNN", "matmul")
 
 FIELDS = ("antisymmetric", "gated-antisymmetric", "lipschitz", "linear-antisymmetric")
 SOLVERS = ("euler", "midpoint", "heun", "kutta3", "rk4", "leapfrog-midpoint")
@@ -149,7 +149,7 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "solvers": Suite("the solvers, on the same", _solvers),
         "length": Suite("T from 256 to 16,384", _length),
         "batch": Suite("batch from 1 to 1,024", _batch),
-        "units": Suite("units from 16 to 512", _units),
+        "units": Suite("units from 16 to 1,024", _units),
         "output": Suite("the last state against the states after all samples", _output),
         "streaming": Suite("one sample a call, without gradients", _streaming),
         "memory": Suite("peak resident memory, each in a process of its own", _memory),

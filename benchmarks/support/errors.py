@@ -13,7 +13,7 @@ class UserError(Exception):
 
 
 class NonFiniteError(ArithmeticError):
-    """A loss or the norm of a gradient stopped being finite; training does not go on with it."""
+    """A loss or the norm of a gradient stopped being finite; training does not continue with it."""
 
     @classmethod
     def at(cls, what: str, value: float, *, epoch: int, step: int) -> NonFiniteError:

@@ -34,13 +34,16 @@ class Share:
 class EpochOrder(Sampler[Draw]):
     """The training order: all `count` samples once, in another random order each epoch, the same for the same epoch.
 
+    What is not `shuffled` comes as it stands in every epoch.
+
     Lightning calls `set_epoch` at the start of each training epoch, also of the first one after a resume. So a run
-    that was killed and goes on sees the samples as one that never stopped. Each index comes with its epoch, so that
+    that was killed and continues sees the samples as one that never stopped. Each index comes with its epoch, so that
     samples with something random in them draw it for that epoch. Of several processes each takes its share.
     """
 
-    def __init__(self, count: int, seed: int, share: Share) -> None:
+    def __init__(self, count: int, seed: int, share: Share, *, shuffled: bool = True) -> None:
         self.count = count
+        self.shuffled = shuffled
         self.seed = seed
         self.share = share
         self.epoch = 0
@@ -56,13 +59,16 @@ class EpochOrder(Sampler[Draw]):
         # A generator, so that the epoch is read at the first sample: Lightning makes the iterator before it calls
         # `set_epoch` when it starts and when it resumes.
         epoch = self.epoch
-        for row in epoch_order(self.count, self.seed, epoch)[self.share.rank :: self.share.count].tolist():
+        order = epoch_order(self.count, self.seed, epoch).tolist() if self.shuffled else range(self.count)
+        for row in order[self.share.rank :: self.share.count]:
             yield Draw(row, epoch)
 
 
-def training_loader(samples: Samples, batch_size: int, seed: int, share: Share) -> DataLoader[Batch]:
+def training_loader(
+    samples: Samples, batch_size: int, seed: int, share: Share, *, shuffled: bool = True
+) -> DataLoader[Batch]:
     """A share of each of the batches in the order of the epoch; the last one holds what is left."""
-    return _loader(samples, batch_size // share.count, EpochOrder(len(samples), seed, share))
+    return _loader(samples, batch_size // share.count, EpochOrder(len(samples), seed, share, shuffled=shuffled))
 
 
 def evaluation_loader(samples: Samples, batch_size: int, share: Share) -> DataLoader[Batch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -39,4 +40,5 @@ class NoisePaddedCIFAR(NoisePaddedTask):
         return CIFAR_SCALE.repeated(CIFAR_SIDE)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column channel"]:
-        return self.scale.undo(x[:, :CIFAR_SIDE]).reshape(-1, CIFAR_SIDE, CIFAR_SIDE, 3)
+        rows = self.scale.undo(x[:, :CIFAR_SIDE])
+        return rearrange(rows, "n row (column channel) -> n row column channel", channel=3)

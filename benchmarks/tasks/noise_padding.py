@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Final, final
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -137,4 +138,4 @@ class NoisePaddedTask(ImageTask):
 def rows_as_steps(images: LabelledImages) -> Tensor:
     """The bytes of images, one row a step, the channels of a pixel together: (count, row, column * channel)."""
     pixels = images.images
-    return pixels if pixels.dim() == 3 else pixels.permute(0, 2, 3, 1).flatten(2)
+    return pixels if pixels.dim() == 3 else rearrange(pixels, "n channel row column -> n row (column channel)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,8 +41,8 @@ class PixelCIFAR(ImageTask):
         return CIFAR_SIDE * CIFAR_SIDE
 
     def samples(self, images: LabelledImages, part: Part) -> ImageSequences:
-        pixels = images.images.flatten(2).transpose(1, 2).contiguous()  # the files hold one plane a channel
+        pixels = rearrange(images.images, "n channel row column -> n (row column) channel").contiguous()
         return ImageSequences(pixels, images.labels, CIFAR_SCALE)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column channel"]:
-        return CIFAR_SCALE.undo(x).reshape(-1, CIFAR_SIDE, CIFAR_SIDE, 3)
+        return rearrange(CIFAR_SCALE.undo(x), "n (row column) channel -> n row column channel", row=CIFAR_SIDE)

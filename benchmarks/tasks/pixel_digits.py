@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -71,7 +72,7 @@ class PixelDigits(Task):
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column"]:
         scanline = torch.empty_like(x)
         scanline[:, self.order] = x
-        return self._scale.undo(scanline).reshape(-1, 8, 8)
+        return rearrange(self._scale.undo(scanline), "n (row column) 1 -> n row column", row=8)
 
     def read(self) -> Splits:
         """The three parts."""

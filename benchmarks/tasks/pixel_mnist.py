@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int64
 from torch import Tensor
 
@@ -58,10 +59,10 @@ class PixelMNIST(ImageTask):
         return permutation(self.length, self.permutation_seed)
 
     def samples(self, images: LabelledImages, part: Part) -> ImageSequences:
-        pixels = images.images.flatten(1)[:, self.order]
-        return ImageSequences(pixels.unsqueeze(-1), images.labels, MNIST_SCALE)
+        pixels = rearrange(images.images, "n row column -> n (row column) 1")
+        return ImageSequences(pixels[:, self.order], images.labels, MNIST_SCALE)
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column"]:
         scanline = torch.empty_like(x)
         scanline[:, self.order] = x
-        return MNIST_SCALE.undo(scanline).reshape(-1, MNIST_SIDE, MNIST_SIDE)
+        return rearrange(MNIST_SCALE.undo(scanline), "n (row column) 1 -> n row column", row=MNIST_SIDE)

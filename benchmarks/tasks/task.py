@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import lightning as L
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -35,6 +35,8 @@ class Task(L.LightningDataModule, abc.ABC):
     Attributes:
         input_size: numbers a step.
         objective: what is learned of the samples.
+        carries_state: whether the samples are chunks of long sequences, each batch continuing the one before; as a rule
+            every sample stands by itself.
 
     Raises:
         TypeError, ValueError: an argument of a wrong type or out of range.
@@ -47,6 +49,7 @@ class Task(L.LightningDataModule, abc.ABC):
 
     input_size: ClassVar[int]
     objective: ClassVar[Objective]
+    carries_state: ClassVar[bool] = False
     _splits: Splits | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +79,10 @@ class Task(L.LightningDataModule, abc.ABC):
 
     def rebuild(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch row column *channel"] | None:
         """The images that sequences were made of, from 0 to 1, so that a person can look; None where there are none."""
+        return None
+
+    def spell(self, tokens: Int64[Tensor, "batch time"]) -> list[list[str]] | None:
+        """The symbols that tokens stand for, so that a person can read; None where samples are no tokens."""
         return None
 
     @abc.abstractmethod
@@ -110,12 +117,18 @@ class Task(L.LightningDataModule, abc.ABC):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of the training part."""
-        return training_loader(self.splits.train, self.batch_size, self.seed, self.share)
+        train = self.splits.train
+        return training_loader(train, self.batch_size, self.seed, self.share, shuffled=not self.carries_state)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches of the validation part."""
-        return evaluation_loader(self.splits.val, self.eval_batch_size, self.share)
+        return evaluation_loader(self.splits.val, self._eval_share, self.share)
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches of the test part."""
-        return evaluation_loader(self.splits.test, self.eval_batch_size, self.share)
+        return evaluation_loader(self.splits.test, self._eval_share, self.share)
+
+    @property
+    def _eval_share(self) -> int:
+        """What a process takes at once in evaluation; of chunks, as many together as there are sequences."""
+        return self.eval_batch_size // (self.share.count if self.carries_state else 1)

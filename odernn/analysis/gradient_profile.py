@@ -60,7 +60,7 @@ def gradient_profile(
 
 
 def _states(subject: Subject) -> list[Tensor]:
-    """Y_0 to y_T, each made of the one before."""
+    """The states y_0 to y_T, each made of the one before."""
     state = RecurrentState(subject.state.y.detach().requires_grad_())
     states = [state.y]
     for index in range(subject.length):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from einops import rearrange
 from jaxtyping import Complex, Float
 from torch import Tensor
 
@@ -131,7 +132,7 @@ def _block(field: VectorField, t: Time, y: Tensor, u: Tensor) -> Tensor:
     slope = field(when, repeated, u.detach().repeat_interleave(size, dim=0))
     directions = torch.eye(size, dtype=y.dtype, device=y.device).repeat(rows, 1)
     (gradient,) = torch.autograd.grad(slope, repeated, directions, materialize_grads=True)
-    return gradient.unflatten(0, (rows, size))
+    return rearrange(gradient, "(state row) column -> state row column", row=size)
 
 
 def chosen(at: Sequence[int] | None, length: int) -> list[int]:
@@ -160,8 +161,9 @@ def jacobians_along(
     `field` may differ from the network's in its damping: then they are those of another field at the same states.
     """
     states, controls, times = _places(subject, at)
-    found = row_jacobians(field, times, states.flatten(0, 1), controls.flatten(0, 1))
-    return found.unflatten(0, states.shape[:2])
+    rows, controls = (rearrange(each, "time batch unit -> (time batch) unit") for each in (states, controls))
+    found = row_jacobians(field, times, rows, controls)
+    return rearrange(found, "(time batch) row column -> time batch row column", batch=subject.batch)
 
 
 @torch.no_grad()

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from odernn import ODERNN
 from solvers import Solver
-from solvers.checks import check_solver, check_tensor
+from solvers.checks import check_tensor
+from solvers.extend import check_solver
 
 from .matrices import DIVERGED, check_finite
 from .spectrum import scaled_spectrum

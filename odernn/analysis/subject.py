@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from odernn import ODERNN, RecurrentState, VectorField
-from odernn.layer.inputs import initial_state, time_first
+from odernn.layer.inputs import time_first
+from odernn.layer.starts import initial_state
 from solvers.checks import check_tensor
 
 
@@ -82,7 +83,7 @@ def prepare(rnn: ODERNN, x: Tensor, y0: Tensor | None, dtype: torch.dtype | None
     copied = ODERNN(field, rnn.solver, dt=dt, substeps=rnn.substeps, hold=rnn.hold, engine=rnn.engine)
     samples = time_first(converted(x, dtype), field, rnn.batch_first).detach()
     given = converted(y0, dtype) if isinstance(y0, Tensor) else y0
-    state = RecurrentState(initial_state(given, samples, field, x.ndim == 3).detach())
+    state = RecurrentState(initial_state(given, samples, samples.shape[1], field, x.ndim == 3).detach())
     steps = dt.expand(len(samples)) if isinstance(dt, Tensor) and dt.ndim == 0 else dt
     return Subject(copied, samples, state, steps if isinstance(steps, Tensor) else None)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -36,7 +37,7 @@ class Place:
     carried: tuple[int, ...] = ()
 
     def parts(self) -> tuple[Tensor, ...]:
-        """Y, then what is carried, each (batch, hidden)."""
+        """The state y, then what is carried, each (batch, hidden)."""
         return self.state.y, *carried_parts(self.state, self.carried)
 
 
@@ -92,7 +93,7 @@ def _rows(
     ends = [end.y, *carried_parts(end, carried)]
     along = [direction.repeat(subject.batch, 1) for direction in directions]
     gradients = torch.autograd.grad(ends, begin.parts(), along, materialize_grads=True)
-    return torch.cat(gradients, dim=-1).unflatten(0, (subject.batch, count))
+    return rearrange(torch.cat(gradients, dim=-1), "(batch row) column -> batch row column", row=count)
 
 
 @torch.enable_grad()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from solvers.checks import check_entries, check_positive, check_tensor, entry, is_readable
@@ -51,6 +52,19 @@ def check_step(dt: object) -> None:
         "every step `dt` is finite and above zero",
         lambda at: f"`dt` has the entry {entry(dt, at)} at {at}; every step is finite and above zero",
     )
+
+
+def check_step_shape(dt: Tensor, length: int, batch: int) -> None:
+    """A tensor `dt` has the shape (), (time,) or (batch, time).
+
+    Raises:
+        ValueError: it has another one.
+    """
+    if dt.ndim and tuple(dt.shape) not in ((length,), (batch, length)):
+        raise ValueError(
+            f"`dt` has shape {tuple(dt.shape)} and the input {length} samples in a batch of {batch}; "
+            f"give a number, ({length},) or ({batch}, {length})"
+        )
 
 
 def as_number(t: Time) -> Time:
@@ -100,13 +114,37 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
     if not isinstance(dt, Tensor) and not (isinstance(start, Tensor) and (start.ndim or start.requires_grad)):
         return TimeGrid(start, float(dt))
     steps = dt if isinstance(dt, Tensor) else y.new_tensor(dt)
-    _check_shape(steps, length, len(y))
+    check_step_shape(steps, length, len(y))
     check_same_device("dt", steps, y)
     lengths = _columns(steps, length)
     if isinstance(start, Tensor) and start.ndim > lengths.ndim - 1:
         lengths = lengths.reshape(length, 1, 1)
     exact = lengths.to(_time_dtype(y))
     return TimeGrid(start, None, start + exact.cumsum(0) - exact, lengths.to(y.dtype))
+
+
+def grid_of_samples(
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"], start: Time, count: int, y: Float[Tensor, "batch hidden"]
+) -> TimeGrid:
+    """The clock of sequences of several lengths of so many samples together; their lengths (1, samples)."""
+    if not isinstance(dt, Tensor):
+        return TimeGrid(start, float(dt))
+    check_same_device("dt", dt, y)
+    return TimeGrid(start, None, None, dt.expand(count).to(y.dtype).unsqueeze(0))
+
+
+def end_of_each(
+    dt: float | Float[Tensor, ""] | Float[Tensor, " samples"],
+    start: Time,
+    lengths: Int[Tensor, " batch"],
+    sequences: Callable[[], Int[Tensor, " samples"]],
+) -> Float[Tensor, "batch 1"]:
+    """The time after the last sample of each sequence; `sequences` makes which of them each sample is of."""
+    if not isinstance(dt, Tensor) or not dt.ndim:
+        passed = lengths.to(torch.float64) * dt
+    else:
+        passed = torch.zeros(len(lengths), dtype=torch.float64, device=dt.device).index_add(0, sequences(), dt.double())
+    return start + passed.unsqueeze(1)
 
 
 def check_timestamps(timestamps: object, length: int, y: Float[Tensor, "batch hidden"]) -> None:
@@ -181,14 +219,6 @@ def _columns(dt: Tensor, length: int) -> Float[Tensor, " time"] | Float[Tensor, 
     if dt.ndim == 2:
         return dt.T.unsqueeze(-1)
     return dt.expand(length)
-
-
-def _check_shape(dt: Tensor, length: int, batch: int) -> None:
-    if dt.ndim and tuple(dt.shape) not in ((length,), (batch, length)):
-        raise ValueError(
-            f"`dt` has shape {tuple(dt.shape)} and the input {length} samples in a batch of {batch}; "
-            f"give a number, ({length},) or ({batch}, {length})"
-        )
 
 
 def _time_dtype(y: Tensor) -> torch.dtype:

@@ -42,15 +42,17 @@ class Operator(Adjoint):
         previous, dt_previous = _before(problem)
         call = lower(
             *(problem.field, problem.hold, problem.solver, problem.y0, weight, span.samples, problem.control),
-            dt=_steps(span.dt),
+            dt=steps_of(span.dt),
             before=span.before,
             substeps=problem.substeps,
             y_previous=previous,
             dt_previous=dt_previous,
+            storage=problem.storage,
+            packed=problem.storage is not None and save == "end",
         )
         arguments = call.arguments()
         saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(
-            *arguments, save == "trajectory" or _needs_gradient(arguments)
+            *arguments, save == "trajectory" or needs_gradient(arguments)
         )
         if call.method.family != "two-step":
             return Solved(saved if save == "trajectory" else None, last, problem.carry or ())
@@ -58,7 +60,8 @@ class Operator(Adjoint):
         return Solved(trajectory, last, carry_of(problem, (last_but_one,)))
 
 
-def _needs_gradient(arguments: tuple[object, ...]) -> bool:
+def needs_gradient(arguments: tuple[object, ...]) -> bool:
+    """Whether a gradient may be asked for of what the operator returns."""
     tensors = [each for each in arguments if isinstance(each, Tensor)]
     return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
 
@@ -71,9 +74,11 @@ def _before(problem: RecurrentProblem) -> tuple[Tensor | None, Tensor | None]:
     return earlier[0].contiguous(), step_of_rows(past[0], earlier[0])
 
 
-def _steps(dt: float | Tensor) -> float | Tensor:
-    """The steps as the operators take them: a number, (time,) or (batch, time)."""
+def steps_of(dt: float | Tensor) -> float | Tensor:
+    """The steps of a `Span` as the operators take them: a number, (time,), (batch, time) or (samples,)."""
     if not isinstance(dt, Tensor):
         return dt
+    if dt.ndim == 2:
+        return dt.flatten()
     flat = dt.reshape(len(dt), -1)
     return (flat[:, 0] if flat.shape[1] == 1 else flat.T).contiguous()

@@ -1,4 +1,4 @@
-"""Engines: what executes a layer. `torch` runs on any device, `native` is C++ on the processor, `auto` picks."""
+"""Engines: what executes a layer. `torch` runs anywhere, `native` on the processor, `triton` on GPUs, `auto` picks."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ import solvers
 from solvers import Adjoint, Autograd, Checkpointed
 from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
 
-from . import native
+from ..fields.field import AffinePointwiseField
+from . import native, triton
 from .adjoint import Operator
 from .lowering import misfit, unsupported
 from .native.chunk_recursion import run_backward
-from .operators import NATIVE, TORCH
+from .operators import NATIVE, TORCH, TRITON
 from .problem import RecurrentProblem
+from .scheme import outline
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
-from .torch.sweep import one_by_one
+from .torch.sweep import forward, one_by_one
+from .traced.operator import FieldOperator, why_no_field_operator
 from .warning import EngineWarning
 
-Engine = Literal["auto", "torch", "native"]
-ENGINES: tuple[Engine, ...] = ("auto", "torch", "native")
+Engine = Literal["auto", "torch", "native", "triton"]
+ENGINES: tuple[Engine, ...] = ("auto", "torch", "native", "triton")
 WIDEST = 1024
 """Units up to which `auto` takes the native kernels.
 
@@ -44,15 +47,20 @@ class Choice:
     """What executes a call.
 
     Attributes:
-        engine: "torch" or "native".
+        engine: "torch", "native" or "triton".
         adjoint: how gradients flow: `Operator`, a registered operator with the exact discrete adjoint;
             `DiscreteAdjoint`, the same for any affine-pointwise field; or `Autograd`.
         reason: why, in a sentence.
     """
 
-    engine: Literal["torch", "native"]
+    engine: Literal["torch", "native", "triton"]
     adjoint: Adjoint
     reason: str
+
+    @property
+    def takes_lengths(self) -> bool:
+        """Whether sequences of several lengths go in one call."""
+        return self.engine == "native" and isinstance(self.adjoint, Operator | FieldOperator)
 
 
 @final
@@ -73,16 +81,16 @@ def on_engine(adjoint: Adjoint, engine: Engine) -> Adjoint:
     """The adjoint that runs on the engine.
 
     Raises:
-        ValueError: the native engine with an adjoint that it does not execute.
+        ValueError: the native or the Triton engine with an adjoint that it does not execute.
     """
     if isinstance(adjoint, Auto | DiscreteAdjoint):
         return OnEngine(adjoint, engine)
     if isinstance(adjoint, Checkpointed) and isinstance(adjoint.within, Auto | DiscreteAdjoint):
         return replace(adjoint, within=OnEngine(adjoint.within, engine))
-    if engine != "native":
+    if engine in ("auto", "torch"):
         return adjoint
     raise ValueError(
-        f"`engine` is 'native' and `adjoint` {adjoint}; the native engine executes the exact discrete adjoint: give "
+        f"`engine` is '{engine}' and `adjoint` {adjoint}; it executes the exact discrete adjoint: give "
         "'auto', 'discrete' or Checkpointed(within=DiscreteAdjoint()), or take the torch engine"
     )
 
@@ -116,7 +124,7 @@ class OnEngine(Adjoint):
             return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
-        if self.engine != "native" and isinstance(self.adjoint, Auto) and problem.length == 1:
+        if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
             return Choice("torch", self._without_parallel(), "the problem is not a layer's")
@@ -125,10 +133,11 @@ class OnEngine(Adjoint):
             missing = misfit(problem.field, problem.y0, problem.given.samples, problem.control)
         if missing is not None:
             return self._without_operator(problem, missing)
-        reason = why_not_native(self.engine, problem.y0)
-        if reason is not None:
+        kernels, reason = self._kernels(problem)
+        if kernels is None:
             return Choice("torch", _ON_TORCH, _with_control(problem, reason))
-        return Choice("native", _ON_NATIVE, _with_control(problem, "the kernels take field, method and state"))
+        adjoint = _ON_TRITON if kernels == "triton" else _ON_NATIVE
+        return Choice(kernels, adjoint, _with_control(problem, "the kernels take field, method and state"))
 
     def _without_parallel(self) -> Adjoint:
         """What runs a problem that has no parallel form, or one that the compiler traces."""
@@ -136,26 +145,61 @@ class OnEngine(Adjoint):
 
     def _tell(self, choice: Choice) -> None:
         _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
-        if self.engine == "native" and choice.engine != "native":
-            warn_of_torch(choice.reason)
+        if self.engine in ("native", "triton") and choice.engine != self.engine:
+            warn_of_torch(self.engine, choice.reason)
 
     def _without_operator(self, problem: RecurrentProblem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         if torch.compiler.is_compiling():
             return Choice("torch", self._without_parallel(), missing)
+        of_field = self._of_field(problem)
+        if of_field is None:
+            return Choice("native", _OF_FIELD, "the kernels that were compiled for the field take method and state")
+        missing = f"{missing}; {of_field}"
         if not supports_parallel(problem):
             picked, broken = self._without_parallel(), problem.why_not_parallel()
             return Choice("torch", picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
         picked = DiscreteAdjoint() if isinstance(self.adjoint, Auto) else self.adjoint
-        reason = why_not_native(self.engine, problem.y0)
-        if reason is not None:
+        kernels, reason = self._kernels(problem)
+        if kernels is None:
             return Choice("torch", picked, f"{missing}, and {reason}")
-        return Choice(
-            "native", replace(picked, recursion=run_backward), f"{missing}; the kernels do the backward recursion"
-        )
+        if kernels == "triton":
+            return _with_triton(problem, picked, missing)
+        picked = replace(picked, recursion=run_backward)
+        return Choice("native", picked, f"{missing}; the kernels do the backward recursion")
+
+    def _kernels(self, problem: RecurrentProblem) -> tuple[Literal["native", "triton"] | None, str]:
+        """The engine whose kernels run the problem; or None, and why."""
+        if self.engine == "triton" or (self.engine == "auto" and problem.y0.device.type == "cuda"):
+            reason = self._why_not_triton(problem)
+            return ("triton", "") if reason is None else (None, reason)
+        reason = why_not_native(self.engine, problem.y0)
+        return ("native", "") if reason is None else (None, reason)
+
+    @staticmethod
+    def _why_not_triton(problem: RecurrentProblem) -> str | None:
+        """Why the Triton kernels do not run the problem, or None."""
+        weight = problem.inputs[0]
+        assert weight is not None
+        method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
+        return triton.why_not(problem.y0, method, groups)
+
+    def _of_field(self, problem: RecurrentProblem) -> str | None:
+        """Why the kernels that were compiled for the field do not run the problem, or None."""
+        return why_no_field_operator(problem) or why_not_native(self.engine, problem.y0)
 
 
-_ON_TORCH, _ON_NATIVE = Operator(TORCH), Operator(NATIVE)
+def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: str) -> Choice:
+    """The parallel form with the Triton kernels for what is sequential in it."""
+    picked = replace(picked, recursion=triton.run_backward)
+    assert isinstance(problem.field, AffinePointwiseField)
+    forward = triton.field_forward(problem.field, problem.hold)
+    if isinstance(forward, str):
+        return Choice("triton", picked, f"{missing}; the kernels do the backward recursion; {forward}")
+    return Choice("triton", replace(picked, forward=forward), "the kernels are made of the field's `pointwise`")
+
+
+_ON_TORCH, _ON_NATIVE, _ON_TRITON, _OF_FIELD = Operator(TORCH), Operator(NATIVE), Operator(TRITON), FieldOperator()
 
 
 def _with_control(problem: RecurrentProblem, reason: str) -> str:
@@ -167,6 +211,8 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
     """Why the native kernels do not serve a state like `y`, or None; builds them if need be."""
     if engine == "torch":
         return "it was asked for"
+    if engine == "triton":
+        return "the Triton kernels run whole sequences, not a sample at a time"
     if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
         return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
     if not y.numel():
@@ -176,9 +222,9 @@ def why_not_native(engine: Engine, y: Tensor) -> str | None:
     return _why_unavailable()
 
 
-def warn_of_torch(reason: str) -> None:
-    """Say that the native engine was asked for and cannot serve."""
-    warnings.warn(f"the torch engine runs in the place of the native one: {reason}", EngineWarning, stacklevel=4)
+def warn_of_torch(engine: Engine, reason: str) -> None:
+    """Say that an engine was asked for and cannot serve."""
+    warnings.warn(f"the torch engine runs in place of the {engine} one: {reason}", EngineWarning, stacklevel=4)
 
 
 def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:
@@ -209,4 +255,4 @@ ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
 )
 """The adjoints of a layer by name: those of any right-hand side, and the two that know samples and holds."""
 
-torch.serialization.add_safe_globals([Auto, DiscreteAdjoint, one_by_one])  # a checkpoint's hyperparameters
+torch.serialization.add_safe_globals([Auto, DiscreteAdjoint, forward, one_by_one])  # a checkpoint's hyperparameters

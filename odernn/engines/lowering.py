@@ -10,22 +10,24 @@ from solvers import Solver
 
 from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
-from ..fields.field import ActivatedField, BlockLinearField, VectorField
+from ..fields.field import VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
+from .problem import Storage
 from .program import Call
 from .scheme import scheme_of, unsupported_scheme
 
 
 def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tensor | None) -> str | None:
     """Why the operators do not take the three together, or None; `dt` is a number or has time first."""
-    reason = why_slope_is_called(field, in_parts=solver.needs is not None or isinstance(field, BlockLinearField))
+    reason = why_slope_is_called(field, in_parts=solver.needs is not None or is_block_linear(field))
     if reason is not None:
         return f"there is no operator: {reason}"
-    if not isinstance(field, ActivatedField):
+    activation = activation_of(field)
+    if activation is None:
         return f"there is no operator for {type(field).__name__}"
-    if _hold_name(hold) is None:
+    if hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
-    return unsupported_scheme(field, field.activation, solver, dt)
+    return unsupported_scheme(field, activation, solver, dt)
 
 
 def lower(
@@ -42,15 +44,17 @@ def lower(
     before: Tensor | None = None,
     y_previous: Tensor | None = None,
     dt_previous: Tensor | None = None,
+    storage: Storage | None = None,
+    packed: bool = False,
 ) -> Call:
     """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it.
 
     The `control` is that of the samples.
     """
-    assert isinstance(field, ActivatedField)
-    name = _hold_name(hold)
+    activation, name = activation_of(field), hold_name(hold)
+    assert activation is not None
     assert name is not None
-    lowered = scheme_of(field, field.activation, solver, weight, dt, substeps)
+    lowered = scheme_of(field, activation, solver, weight, dt, substeps)
     bias = control.bias
     if bias is None and control.weight is not None:
         bias = control.weight.new_zeros(len(control.weight))
@@ -70,6 +74,9 @@ def lower(
         y_previous=y_previous,
         dt_previous=dt_previous,
         blocks=None if lowered.blocks is None else lowered.blocks.contiguous(),
+        index=None if storage is None else storage.index,
+        lengths=None if storage is None else storage.lengths,
+        packed=packed,
     )
 
 
@@ -77,14 +84,15 @@ def misfit(field: VectorField, y0: Tensor, samples: Tensor, control: AffineContr
     """Why the operators do not take the control that a field has computed, or None; `samples` are that control."""
     if control.weight is not None:
         return None
-    assert isinstance(field, ActivatedField)
-    wanted = (samples.shape[0], len(y0), field.activation.controls * field.hidden_size)
+    activation = activation_of(field)
+    assert activation is not None
+    wanted = (samples.shape[0], len(y0), activation.controls * field.hidden_size)
     if tuple(samples.shape) != wanted or samples.dtype != y0.dtype or samples.device != y0.device:
         return f"there is no operator for a control of shape {tuple(samples.shape)} and {samples.dtype}"
     return None
 
 
-def _hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
+def hold_name(hold: Hold) -> Literal["zero-order", "linear"] | None:
     """The hold as the operators know it, or None."""
     if isinstance(hold, ZeroOrderHold):
         return "zero-order"

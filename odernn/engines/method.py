@@ -3,24 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from solvers import Shear
 from solvers.extend import Entry
 
+Family = Literal["runge-kutta", "exponential", "shears", "two-step"]
+
+
+class Entries(NamedTuple):
+    """A tableau whose entries may name matrices.
+
+    Attributes:
+        flows: what y is multiplied by in each stage and, last, over the whole step.
+        a: one row a stage, with the entries before the diagonal.
+        b: the weights, one a stage.
+    """
+
+    flows: tuple[Entry, ...]
+    a: tuple[tuple[Entry, ...], ...]
+    b: tuple[Entry, ...]
+
+    def is_made_by_a_matrix(self, stage: int) -> bool:
+        """Whether the state of a stage is."""
+        return any(entry.place >= 0 for entry in (self.flows[stage], *self.a[stage]))
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A discretisation, as the kernels know it. Made by `runge_kutta`, `exponential`, `splitting` or `two_step`."""
+    """A discretisation, as the kernels know it. Made by the functions of this file."""
 
-    family: Literal["runge-kutta", "exponential", "shears", "two-step"]
+    family: Family
     a: tuple[float, ...] = ()
     b: tuple[float, ...] = ()
     c: tuple[float, ...] = ()
     moved: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
+
+    @property
+    def entries(self) -> Entries:
+        """The entries of an explicit tableau, with matrices or without, put together again from numbers and places."""
+        s = len(self.b)
+        places = iter(self.places or (-1,) * (s + 1 + s * s + s))
+        flows = tuple(Entry(1.0, next(places)) for _ in range(s + 1))
+        a = tuple(Entry(coefficient, next(places)) for coefficient in self.a)
+        rows = tuple(a[i * s : i * s + i] for i in range(s))
+        return Entries(flows, rows, tuple(Entry(coefficient, next(places)) for coefficient in self.b))
 
 
 def runge_kutta(a: Sequence[Sequence[float]], b: Sequence[float], c: Sequence[float]) -> Method:
@@ -57,6 +87,13 @@ def splitting(moved: Sequence[int], coefficients: Sequence[float], nodes: Sequen
         nodes: where in the step the control is taken, 0 at its start, 1 at its end.
     """
     return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(moved))
+
+
+def moves(shears: Sequence[Shear]) -> Method:
+    """Kicks and drifts as a tableau whose stages move one half of the state each, along a rate of all of it."""
+    shares = [s.share for s in shears]
+    tableau = runge_kutta([shares[:i] for i in range(len(shares))], shares, [s.node for s in shears])
+    return replace(tableau, moved=tuple(int(s.kick) for s in shears))
 
 
 def kicks_and_drifts(shears: Sequence[Shear]) -> Method:

@@ -12,12 +12,16 @@ from torch.library import register_autocast, register_autograd, register_fake
 from .written import counted
 
 TENSORS = 10
-"""The tensors come first among the common arguments; of each there is a gradient."""
+"""The tensors of which there is a gradient; they come first among the common arguments."""
+FACTS = 10
+"""The numbers and names that follow them; after these come `LENGTHS` common arguments that say where samples lie."""
+LENGTHS = 3
 
 COMMON = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
     "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
-    "float[] b, float[] c, int[] moved, int[] places, int substeps"
+    "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "
+    "bool packed"
 )
 SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor)"
 PULL_BACK = (
@@ -25,17 +29,48 @@ PULL_BACK = (
     f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
 )
 
-TORCH, NATIVE = "odernn_torch", "odernn_native"
-DEVICES = ("cpu", "cuda", "xpu")
-"""Where autocast is told of the operators; they work in float32 inside it."""
+TORCH, NATIVE, TRITON = "odernn_torch", "odernn_native", "odernn_triton"
+DEVICES = ("cpu", "cuda")
+"""Where autocast is told of the operators; they work in float32 inside it. torch before 2.12 refuses any other name."""
 
 
 def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
-    """Define an engine's two operators in torch.ops, of functions that take what the schemas say, with their rules."""
+    """Define an engine's two operators in torch.ops, with their rules.
+
+    Args:
+        namespace: of the operators.
+        solve: takes what the schema says up to `substeps`, and what comes after `packed`: sequences of one length.
+        pull_back: likewise.
+    """
+    define_engine(namespace, of_one_length(namespace, solve, 1), of_one_length(namespace, pull_back, 2))
+
+
+def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
+    """The same of functions that take all that the schemas say."""
     for name, schema, function in (("solve", SOLVE, solve), ("pull_back", PULL_BACK, pull_back)):
         torch.library.define(f"{namespace}::{name}", schema)
         torch.library.impl(f"{namespace}::{name}", "CompositeExplicitAutograd", function)
     register_rules(namespace)
+
+
+def of_one_length(namespace: str, function: Callable[..., Any], after: int) -> Callable[..., Any]:
+    """A function that takes no lengths, as one that refuses them; so many arguments come after them."""
+
+    def call(*given: Any) -> Any:
+        refuse_lengths(namespace, given[-after - 2])
+        return function(*given[: -after - LENGTHS], *given[-after:])
+
+    return call
+
+
+def refuse_lengths(namespace: str, lengths: Tensor | None) -> None:
+    """Only the native kernels take sequences of several lengths in one call; a layer runs them in pieces elsewhere.
+
+    Raises:
+        NotImplementedError: there are lengths.
+    """
+    if lengths is not None:
+        raise NotImplementedError(f"the operators of {namespace} take no `lengths`; run sequences of one length")
 
 
 def register_rules(namespace: str) -> None:
@@ -53,9 +88,11 @@ def register_rules(namespace: str) -> None:
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
     _check_devices(given)
-    y0, samples, family, substeps, save = given[0], given[2], given[13], given[19], given[20]
+    y0, samples, family, substeps, save = given[0], given[2], given[13], given[19], given[-1]
     two_step = family == "two-step"
-    shape = (samples.shape[0] * (substeps if two_step else 1), *y0.shape) if save else (0,)
+    index, _, packed = given[TENSORS + FACTS : -1]
+    count = (index if packed else samples).shape[0] * (substeps if two_step else 1)
+    shape = (count, *samples.shape[1:-1], y0.shape[-1]) if save else (0,)
     return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
 
@@ -74,9 +111,10 @@ def _check_devices(given: Sequence[Any]) -> None:
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
     _check_devices(given)
-    want_samples, want_dt = given[-2:]
+    *_, index, _, _, want_samples, want_dt = given
     nothing = y0.new_empty(0)
-    grad_dt = y0.new_empty(samples.shape[0], y0.shape[0]) if want_dt else nothing
+    steps = (samples.shape[0], y0.shape[0]) if index is None else index.shape
+    grad_dt = y0.new_empty(steps) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
     found = (y0, weight, *like, grad_dt, y_previous, dt_previous, blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
@@ -86,35 +124,38 @@ def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]
     *common, save = inputs
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
-    ctx.facts = common[TENSORS:]
+    ctx.facts, (index, lengths, ctx.packed) = common[TENSORS : TENSORS + FACTS], common[TENSORS + FACTS :]
     ctx.set_materialize_grads(False)
     saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*common[:TENSORS], saved)
+    ctx.save_for_backward(*common[:TENSORS], index, lengths, saved)
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, saved = ctx.saved_tensors
+        *tensors, index, lengths, saved = ctx.saved_tensors
+        given = (*tensors, *ctx.facts, index, lengths, ctx.packed)
         if ctx.writes is not None and ctx.writes.has_changed():
-            saved, *_ = getattr(torch.ops, namespace).solve(*tensors, *ctx.facts, True)
+            saved, *_ = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:TENSORS]
         grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
         wants = (asked[2], asked[6] or asked[8])
-        found = getattr(torch.ops, namespace).pull_back(saved, *grad_outputs, *tensors, *ctx.facts, *wants)
+        found = getattr(torch.ops, namespace).pull_back(saved, *grad_outputs, *given, *wants)
         y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
         grad_dt = _by_dt(dt, tensors[6]) if asked[6] else None
         every = (y0, weight, samples, input_weight, bias, before, grad_dt, y_previous, dt_previous, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
-        return (*wanted, *(None for _ in ctx.facts), None)
+        return (*wanted, *(None for _ in given[TENSORS:]), None)
 
     return backward
 
 
 def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
-    """A gradient (time, batch) as one by `dt`, (), (time,) or (batch, time)."""
+    """A gradient (time, batch), of several lengths (samples,), as one by `dt`."""
     if dt.ndim == 2:
         return gradient.T.to(dt.dtype)
-    return (gradient.sum(1) if dt.ndim else gradient.sum()).to(dt.dtype)
+    if dt.ndim < gradient.ndim:
+        gradient = gradient.sum(1) if dt.ndim else gradient.sum()
+    return gradient.to(dt.dtype)
 
 
 def _no_second_derivative(ctx: Any, *gradients: Tensor) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
+import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from solvers import SplittingMethod
@@ -38,13 +40,49 @@ class LayerInputs(NamedTuple):
     lengths: Tensor | None
 
 
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where the samples of sequences of several lengths lie, as `Call` has it.
+
+    Attributes:
+        index: which row of the samples each sample is, time after time, as a PackedSequence has them.
+        lengths: samples of each sequence, the largest first.
+    """
+
+    index: Int[Tensor, " samples"]
+    lengths: Int[Tensor, " batch"]
+
+    @property
+    def ends(self) -> Int[Tensor, " batch"]:
+        """Where in `index` the last sample of each sequence stands."""
+        having = _samples_at(self.lengths)
+        return (having.cumsum(0) - having)[self.lengths - 1] + torch.arange(len(self.lengths), device=having.device)
+
+
+def packed_samples(lengths: Int[Tensor, " batch"]) -> tuple[Int[Tensor, " samples"], Int[Tensor, " samples"]]:
+    """The number of each sample in its sequence, and the sequence: all first samples, then all second ones, ...
+
+    The lengths come with the largest first.
+    """
+    having = _samples_at(lengths)
+    number = torch.arange(len(having), device=having.device).repeat_interleave(having)
+    before = having.cumsum(0) - having
+    return number, torch.arange(len(number), device=having.device) - before[number]
+
+
+def _samples_at(lengths: Int[Tensor, " batch"]) -> Int[Tensor, " time"]:
+    """How many sequences have a sample at each time."""
+    return lengths.bincount().flip(0).cumsum(0).flip(0)[1:]
+
+
 class Span(NamedTuple):
     """The part of a sequence that a problem runs over.
 
     Attributes:
-        samples: its samples (time, batch, ...).
+        samples: its samples (time, batch, ...), of several lengths (places, ...).
         before: the control before the first of them (batch, U), or None.
-        dt: the lengths of its intervals, a number or a tensor (time,) or (time, batch, 1).
+        dt: the lengths of its intervals, a number or a tensor (time,) or (time, batch, 1), of several lengths
+            (1, samples).
     """
 
     samples: Tensor
@@ -64,6 +102,7 @@ class RecurrentProblem(Problem):
         called: why the field's own `control` has been called, or None where `control` is read off its parameters.
         pointwise: puts what looks at its first value around the field's `pointwise`.
         dt: the common length of the intervals, or None if the inputs have it.
+        storage: of sequences of several lengths, which only `Choice.takes_lengths` runs.
     """
 
     field: VectorField
@@ -72,6 +111,7 @@ class RecurrentProblem(Problem):
     called: str | None
     pointwise: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
     dt: float | None
+    storage: Storage | None = None
 
     @property
     def given(self) -> LayerInputs:
@@ -84,13 +124,15 @@ class RecurrentProblem(Problem):
         _, samples, before, _, _ = self.inputs
         start, stop = self.origin, self.origin + self.length
         assert samples is not None
+        if self.storage is not None:
+            return Span(samples, before, self.step)
         if start and not self.hold.jumps:
             before = self.control(samples[start - 1])
         return Span(samples if self.length == samples.shape[0] else samples[start:stop], before, self.step)
 
     @property
     def step(self) -> float | Tensor:
-        """The lengths of the intervals of this part, a number or a tensor (time,) or (time, batch, 1)."""
+        """The lengths of the intervals of this part, as `Span` has them."""
         lengths = self.inputs[4]
         if lengths is not None:
             return lengths[self.origin : self.origin + self.length]

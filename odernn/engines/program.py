@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from .method import Method
@@ -28,12 +28,12 @@ class Call:
         weight: K.
         samples: the input x, or, without `input_weight`, the control u itself.
         method: the discretisation.
-        dt: the time from one sample to the next.
+        dt: the time from one sample to the next; of several lengths a number or one for each entry of `index`.
         input_weight: V of u = squash(x V^T + b), or None.
         bias: b, or None.
         kind: "tanh": tanh(p + u); "gated-tanh": sigmoid(p + u_z) tanh(p + u_c) with u = (u_c, u_z); "linear": p + u;
             "linear-plus-tanh": p_1 + tanh(p_2 + u) with p = (p_1, p_2), so K has twice as many rows as columns.
-            Partitioned methods take "tanh" alone.
+            Partitioned methods take "tanh" only. "traced": the operators of a field of one's own, which know no other.
         squash: "identity", or "tanh", which the control goes through at the samples, before the hold. A control that
             is given (no `input_weight`) is taken as it is, and refuses "tanh".
         hold: "zero-order": the sample's control throughout; "linear": from the sample before to the sample.
@@ -42,6 +42,10 @@ class Call:
         y_previous: two-step method: the state one solver step before y0; None to start the method.
         dt_previous: two-step method: the length of that solver step.
         blocks: exponential method: the matrices that its entries name, one set for all intervals or one each.
+        index: of sequences of several lengths: `samples` are rows (places, ...) in any order, and this says which of
+            them each sample is, time after time, as a PackedSequence has them. Only the native kernels take it.
+        lengths: samples of each sequence, the largest first.
+        packed: of several lengths: whether the saved states have the order of `index`, and not that of `samples`.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -51,7 +55,7 @@ class Call:
     dt: float | Float[Tensor, ""] | Float[Tensor, " time"] | Float[Tensor, "batch time"]
     input_weight: Float[Tensor, "control input"] | None = None
     bias: Float[Tensor, " control"] | None = None
-    kind: Kind = "tanh"
+    kind: Kind | Literal["traced"] = "tanh"
     squash: Squash = "identity"
     hold: Hold = "zero-order"
     before: Float[Tensor, "batch control"] | None = None
@@ -59,6 +63,9 @@ class Call:
     y_previous: Float[Tensor, "batch state"] | None = None
     dt_previous: Float[Tensor, " batch"] | None = None
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
+    index: Int[Tensor, " samples"] | None = None
+    lengths: Int[Tensor, " batch"] | None = None
+    packed: bool = False
 
     def arguments(self) -> tuple[Any, ...]:
         """What both operators take, in their order."""
@@ -68,6 +75,7 @@ class Call:
             *(as_step(self.dt), self.y_previous, self.dt_previous, self.blocks),
             *(self.kind, self.squash, self.hold),
             *(method.family, method.a, method.b, method.c, method.moved, method.places, self.substeps),
+            *(self.index, self.lengths, self.packed),
         )
 
 

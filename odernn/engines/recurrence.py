@@ -18,7 +18,8 @@ class Scheme:
         control: x (..., m) -> u (..., U), for all times at once.
         between: (u before, u of the sample, fraction of the interval) -> the control there.
         jumps: whether `between` ignores the sample before, as the zero-order hold does.
-        partitioned: whether the state is (q, p) and K is block off-diagonal, so that q' looks at p alone and p' at q.
+        partitioned: whether the state is (q, p) and K is block off-diagonal, so that q' depends only on p and
+            p' only on q.
     """
 
     pointwise: Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -22,8 +23,14 @@ from solvers import (
 from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
-from ..fields.field import BlockLinearField, VectorField
-from .block_tableau import block_entries
+from ..fields.field import (
+    ScaledRemainderField,
+    VectorField,
+    is_block_linear,
+    is_damped_partitioned,
+    is_partitioned,
+)
+from .block_tableau import BlockEntries, block_entries, scaled_entries, shear_entries
 from .formulas import FORMULAS
 from .method import Method, exponential, kicks_and_drifts, runge_kutta, two_step
 
@@ -53,18 +60,25 @@ def unsupported_scheme(
     """Why a registered field and a solver have no such form, or None; `dt` is a number or has time first."""
     if isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta) and solver.stages > MOST_STAGES:
         return f"the operators take {MOST_STAGES} stages at most"
-    rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
-    if _as_blocks(field, solver, rows):
-        return None
     name, on = type(solver).__name__, type(field).__name__
     if _as_blocks(field, solver, rows=False):
-        known = isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS
+        rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
+        known = not rows or (isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS)
         return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
     if isinstance(solver, ExponentialRungeKutta):
         return _why_not_euler(on, activation, solver, dt)
     if activation.name not in FORMULAS or _method(solver) is None:
         return f"there is no operator for {name} on {on}"
     return None
+
+
+def outline(field: VectorField, solver: Solver, dt: float | Tensor, preactivations: int) -> tuple[Method, int]:
+    """The family of the method that `scheme_of` finds, without numbers, and the entries of a unit's preactivation."""
+    groups = preactivations // field.hidden_size
+    if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.numel() != len(dt)):
+        return Method("exponential"), groups - 1
+    method = _method(solver)
+    return Method("runge-kutta" if method is None else method.family), groups
 
 
 def scheme_of(
@@ -80,8 +94,11 @@ def scheme_of(
     if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.ndim == 2):
         assert activation.remainder is not None
         n = weight.shape[1]
-        method, matrices = _block_scheme(solver, BlockDiagonal.of_dense(weight[:n]), step)
-        blocks = torch.stack(matrices, dim=-4)
+        entries, nodes = _block_entries(solver, BlockDiagonal.of_dense(weight[:n]), step)
+        if isinstance(field, ScaledRemainderField):
+            entries = scaled_entries(entries, field.remainder_scale())
+        method = exponential(entries.flows, entries.a, entries.b, nodes)
+        blocks = torch.stack(entries.matrices, dim=-4)
         blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
         return Lowered(method, activation.remainder.name, weight[n:], blocks)
     if isinstance(solver, ExponentialRungeKutta):
@@ -94,24 +111,28 @@ def scheme_of(
 
 def _as_blocks(field: VectorField, solver: Solver, rows: bool) -> bool:
     """Whether the linear part goes into the matrices of the method; with a step a row there would be a set a row."""
-    known = isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta)
-    return known and not rows and isinstance(field, BlockLinearField)
+    if rows or not is_block_linear(field):
+        return False
+    if isinstance(solver, SplittingMethod):
+        return is_partitioned(field) or is_damped_partitioned(field)
+    return isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta)
 
 
-def _block_scheme(
+def _block_entries(
     solver: Solver, linear: BlockDiagonal, step: float | Float[Tensor, " time"]
-) -> tuple[Method, list[Tensor]]:
-    """The method and its matrices (2, 2, n / 2), or (time, 2, 2, n / 2) for a step that is (time,)."""
+) -> tuple[BlockEntries, Sequence[float]]:
+    """The scheme and its nodes; its matrices (2, 2, n / 2), or (time, 2, 2, n / 2) for a step that is (time,)."""
     if isinstance(step, Tensor):
         step = step.to(linear.blocks.dtype).reshape(-1, 1)
     if isinstance(solver, ExponentialRungeKutta):
         tableau = solver.tableau
         entries = (tableau.flow_entries, tableau.a_entries, tableau.b_entries)
-        return exponential(*entries, tableau.c), functions_of(tableau, linear, step)
-    assert isinstance(solver, ExplicitRungeKutta)
+        return BlockEntries(*entries, functions_of(tableau, linear, step)), tableau.c
     scaled = (step.unsqueeze(-1).unsqueeze(-1) if isinstance(step, Tensor) else step) * linear.blocks
-    found = block_entries(solver.tableau, scaled)
-    return exponential(found.flows, found.a, found.b, solver.tableau.c), found.matrices
+    if isinstance(solver, SplittingMethod):
+        return shear_entries(solver.shears, scaled), [shear.node for shear in solver.shears if shear.kick]
+    assert isinstance(solver, ExplicitRungeKutta)
+    return block_entries(solver.tableau, scaled), solver.tableau.c
 
 
 def _method(solver: Solver) -> Method | None:

@@ -17,14 +17,14 @@ class Activation:
     Attributes:
         name: what the fast engines know it by.
         controls: entries of the control per unit.
-        function: (p, u) -> dy/dt.
+        function: (p, u) -> dy/dt; of an activation with a scale (p, u, scale) -> dy/dt.
         remainder: of an activation that adds the first half of the preactivation to something, that something, as a
-            function of the second half; else None.
+            function of the second half, without the scale; else None.
     """
 
     name: str
     controls: int
-    function: Callable[[Tensor, Tensor], Tensor]
+    function: Callable[..., Tensor]
     remainder: Activation | None = None
 
 
@@ -51,6 +51,13 @@ def _linear_plus_gated_tanh(
     return linear + _gated_tanh(preactivation, u)
 
 
+def _linear_plus_scaled_tanh(
+    p: Float[Tensor, "*batch twice"], u: Float[Tensor, "*batch hidden"], scale: Float[Tensor, " hidden"]
+) -> Float[Tensor, "*batch hidden"]:
+    linear, preactivation = p.chunk(2, dim=-1)
+    return linear + scale * _tanh(preactivation, u)
+
+
 TANH = Activation("tanh", 1, _tanh)
 """tanh(p + u): the paper's equation (8)."""
 
@@ -62,6 +69,9 @@ LINEAR_PLUS_TANH = Activation("linear-plus-tanh", 1, _linear_plus_tanh, TANH)
 
 LINEAR_PLUS_GATED_TANH = Activation("linear-plus-gated-tanh", 2, _linear_plus_gated_tanh, GATED_TANH)
 """p_1 + sigmoid(p_2 + u_z) * tanh(p_2 + u_c), with p = (A y, W y) and u = (u_c, u_z): the gated oscillator bank."""
+
+LINEAR_PLUS_SCALED_TANH = Activation("linear-plus-scaled-tanh", 1, _linear_plus_scaled_tanh, TANH)
+"""p_1 + scale * tanh(p_2 + u), with a learned number a unit: UnICORNN."""
 
 LINEAR = Activation("linear", 1, torch.add)
 """p + u: a linear system under a forcing u."""

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import final
+from typing import Any, cast, final
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .field import REMEMBERED, AffinePointwiseField, PartitionedField, VectorField, is_partitioned
+from .field import (
+    KERNELS,
+    REMEMBERED,
+    TRACED,
+    AffinePointwiseField,
+    PartitionedField,
+    VectorField,
+    is_damped_partitioned,
+    is_partitioned,
+)
 
 _PLAIN = (bool, int, str, type(None))
 
@@ -90,6 +100,19 @@ def undisturbed(field: VectorField, like: Tensor) -> Iterator[list[Tensor]]:
             store.update(values)
 
 
+def halves_agree(field: AffinePointwiseField, like: Tensor) -> bool:
+    """Whether the field's state is (q, p), and its drift and kick are the halves of dy/dt, as far as a try tells."""
+    damped, parts = is_damped_partitioned(field), cast(Any, field)
+    if parts.hidden_size % 2 or not (damped or is_partitioned(parts)):
+        return False
+    with undisturbed(parts, like):
+        y, u = _wave(like, parts.hidden_size), parts.control(_wave(like, parts.input_size))
+        q, p = y.chunk(2, dim=-1)
+        drift = parts.drift(0.0, *((q, p) if damped and parts.drift_sees_q else (p,)), u)
+        kick = parts.kick(0.0, *((q, p) if damped else (q,)), u)
+        return _close(torch.cat((drift, kick), dim=-1), parts(0.0, y, u))
+
+
 def _tried(field: AffinePointwiseField, preactivations: int, controls: int, like: Tensor) -> str | None:
     """Evaluate `pointwise` a few times on two times and two rows."""
     try:
@@ -134,13 +157,13 @@ def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) 
 
 def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> bool:
     """Whether the halves of a partitioned field do not move along `pointwise` of y K^T, each by its own entries."""
-    if not isinstance(field, PartitionedField) or not is_partitioned(field):
-        return False
+    if not isinstance(field, PartitionedField) or not is_partitioned(field) or given[1].shape[-1] != field.hidden_size:
+        return False  # with several preactivations a unit no method moves the halves along `pointwise`
     n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
     y, _, u = given
     p = y @ weight().T
-    controls = u.unflatten(-1, (-1, 2, n))
-    slopes = [pointwise(y[..., s], p[..., s], controls[..., k, :].flatten(-2)) for k, s in enumerate(_halves(n))]
+    controls = rearrange(u, "... (gate half unit) -> half ... (gate unit)", half=2, unit=n)
+    slopes = [pointwise(y[..., s], p[..., s], control) for s, control in zip(_halves(n), controls, strict=True)]
     q_half, p_half = _halves(n)
     moved = field.drift(0.0, y[..., p_half], u), field.kick(0.0, y[..., q_half], u)
     return not all(_close(slope, move) for slope, move in zip(slopes, moved, strict=True))
@@ -187,7 +210,8 @@ def _parts(field: nn.Module) -> list[object]:
     found: list[object] = []
     for module in field.modules():
         found.append(module)
-        found.extend(value for key, value in vars(module).items() if key != REMEMBERED and not isinstance(value, float))
+        known = (REMEMBERED, KERNELS, TRACED)
+        found.extend(v for key, v in vars(module).items() if key not in known and not isinstance(v, float))
     return found
 
 

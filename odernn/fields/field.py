@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, TypeGuard, cast, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -19,6 +19,10 @@ from .activation import Activation
 
 REMEMBERED = "_contract"
 """The attribute of a field that remembers which promises it keeps; no copy and no file has it."""
+TRACED = "_traced"
+"""The attribute in which a field keeps the expressions of its `pointwise`."""
+KERNELS = "_kernels"
+"""The attribute of a field that remembers the kernels that were compiled for it; likewise."""
 
 
 class VectorField(nn.Module, ABC):
@@ -30,7 +34,10 @@ class VectorField(nn.Module, ABC):
     Attributes:
         input_size: features of an input sample.
         hidden_size: units of the state.
+        drift_sees_q: whether the drift of a field whose kick sees p is given q, as drift(t, q, p, u).
     """
+
+    drift_sees_q: ClassVar[bool] = False
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
@@ -41,7 +48,17 @@ class VectorField(nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, object]:
         """All but what is remembered of this very object."""
-        return {key: value for key, value in vars(self).items() if key != REMEMBERED}
+        return {key: value for key, value in vars(self).items() if key not in (REMEMBERED, KERNELS, TRACED)}
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction.
+
+        Raises:
+            NotImplementedError: the field does not say how.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say how its parameters are drawn; give it a method `reset_parameters`"
+        )
 
     @abstractmethod
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
@@ -63,7 +80,7 @@ class AffinePointwiseField(VectorField):
 
     @abstractmethod
     def weight(self) -> Float[Tensor, "preactivation hidden"]:
-        """K, made from the parameters; `preactivation` is a multiple of `hidden`."""
+        """The matrix K, made from the parameters; `preactivation` is a multiple of `hidden`."""
 
     @abstractmethod
     def pointwise(
@@ -110,13 +127,46 @@ class PartitionedField(Protocol):
     def drift(
         self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dq/dt, of p, the time and the whole control alone."""
+        """dq/dt, of p, the time and the whole control only."""
         ...
 
     def kick(
         self, t: Time, q: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
     ) -> Float[Tensor, "*batch half"]:
-        """dp/dt, of q, the time and the whole control alone."""
+        """dp/dt, of q, the time and the whole control only; see `DampedPartitionedField` for one that sees p."""
+        ...
+
+
+@runtime_checkable
+class DampedPartitionedField(Protocol):
+    """A partitioned field whose kick sees its own half too, as with friction: SymplecticEuler takes it.
+
+    With `drift_sees_q` its drift does so too, and is called as drift(t, q, p, u).
+
+    Attributes:
+        partitioned: whether its state is (q, p).
+        kick_sees_p: whether `kick` is given p, as kick(t, q, p, u).
+        drift_sees_q: whether `drift` is given q, as drift(t, q, p, u).
+    """
+
+    partitioned: ClassVar[bool]
+    kick_sees_p: ClassVar[bool]
+    drift_sees_q: ClassVar[bool]
+
+    def drift(
+        self, t: Time, p: Float[Tensor, "*batch half"], u: Float[Tensor, "*batch control"]
+    ) -> Float[Tensor, "*batch half"]:
+        """dq/dt, of p, the time and the whole control only."""
+        ...
+
+    def kick(
+        self,
+        t: Time,
+        q: Float[Tensor, "*batch half"],
+        p: Float[Tensor, "*batch half"],
+        u: Float[Tensor, "*batch control"],
+    ) -> Float[Tensor, "*batch half"]:
+        """dp/dt, of q, p, the time and the whole control."""
         ...
 
 
@@ -125,19 +175,55 @@ class SemilinearField(Protocol):
     """A field with a declared linear part: dy/dt = A y + remainder(t, y, u)."""
 
     def semilinear(self) -> tuple[LinearPart, Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A and the remainder, made from the parameters; the layer asks once a call."""
+        """The matrix A and the remainder, made from the parameters; the layer asks once a call."""
         ...
 
 
 @runtime_checkable
 class BlockLinearField(Protocol):
-    """An affine-pointwise field whose linear part is block-diagonal: K is that, dense, above the remainder's weight."""
+    """An affine-pointwise field whose linear part is block-diagonal: K is that, dense, above the remainder's weight.
+
+    If it is partitioned too, the remainder of the first half is zero: q is driven by the linear part only.
+    """
 
     def linear_blocks(self) -> BlockDiagonal:
         """The linear part A."""
         ...
 
 
+@runtime_checkable
+class ScaledRemainderField(BlockLinearField, Protocol):
+    """A block-linear field whose remainder is its activation's, each unit multiplied by a number of its own."""
+
+    def remainder_scale(self) -> Float[Tensor, " hidden"]:
+        """The numbers."""
+        ...
+
+
+def activation_of(field: VectorField) -> Activation | None:
+    """The activation of a field that has one and an affine control, or None."""
+    return cast(ActivatedField, field).activation if _has(field, ("activation", "affine_control")) else None
+
+
+def is_block_linear(field: VectorField) -> bool:
+    """Whether the field says that its linear part is block-diagonal."""
+    return _has(field, ("linear_blocks",))
+
+
+def _has(field: VectorField, names: tuple[str, ...]) -> bool:
+    """Whether the field has these attributes; isinstance of a protocol takes ten times as long, and each call asks."""
+    cls, own = type(field), vars(field)
+    for name in names:
+        if getattr(cls, name, None) is None and name not in own and name not in own["_modules"]:
+            return False
+    return True
+
+
 def is_partitioned(field: VectorField) -> bool:
-    """Whether the field says that its state is (q, p)."""
-    return isinstance(field, PartitionedField) and field.partitioned
+    """Whether the field says that its state is (q, p), each half driven by the other only."""
+    return isinstance(field, PartitionedField) and field.partitioned and not is_damped_partitioned(field)
+
+
+def is_damped_partitioned(field: VectorField) -> TypeGuard[DampedPartitionedField]:
+    """Whether the field says that its state is (q, p) and that the kick sees p too."""
+    return isinstance(field, DampedPartitionedField) and field.partitioned and field.kick_sees_p

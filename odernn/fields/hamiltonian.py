@@ -14,7 +14,7 @@ from solvers.checks import check_not_negative
 from ..control.input_map import AffineControl
 from .activation import TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import Unconstrained, input_map
+from .parametrise import Unconstrained, check_even, draw_input_map, input_map
 
 
 @final
@@ -33,7 +33,7 @@ class HamiltonianField(AffinePointwiseField):
         dtype: of the parameters.
 
     Raises:
-        TypeError: a size that is no whole number, a scale that is no number.
+        TypeError: a size that is not a whole number, a scale that is not a number.
         ValueError: an odd `hidden_size`, a size below 1, a scale below zero or not finite.
 
     Source: Chang et al., Reversible architectures for arbitrarily deep residual neural networks (AAAI 2018), eq. (7),
@@ -54,13 +54,16 @@ class HamiltonianField(AffinePointwiseField):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        if hidden_size % 2:
-            raise ValueError(
-                f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
-            )
+        check_even("hidden_size", hidden_size)
         check_not_negative("sigma_w", sigma_w)
         self.recurrent = Unconstrained(hidden_size // 2, sigma_w, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """(V_q x + b_q, V_p x + b_p)."""

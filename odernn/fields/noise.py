@@ -23,7 +23,7 @@ Increments = Callable[[Time, Time, Tensor], Tensor]
 class NoisyField(VectorField):
     """dy = f(t, y, u) dt + (additive + multiplicative y) dW: any field, and a Brownian motion for each unit.
 
-    There is noise in training mode alone; in evaluation the stochastic methods are the deterministic ones, to the bit.
+    There is noise only in training mode; in evaluation the stochastic methods are the deterministic ones, to the bit.
     It takes a stochastic solver: EulerMaruyama reads the equation in Ito's sense, StochasticHeun in Stratonovich's. The
     field without noise, for every other solver, is `field`; its parameters are these.
 
@@ -34,8 +34,8 @@ class NoisyField(VectorField):
         field: the drift.
         additive: the part of the diffusion that is the same everywhere, in units of state / sqrt(time).
         multiplicative: the part that grows with the state, unit by unit, in units of 1 / sqrt(time).
-        generator: a torch.Generator that seeds the runs. It is no part of the state_dict.
-        increments: (t, dt, y) -> the increments of a given Brownian path, in the place of drawn ones.
+        generator: a torch.Generator that seeds the runs. It is not part of the state_dict.
+        increments: (t, dt, y) -> the increments of a given Brownian path, in place of drawn ones.
 
     Raises:
         TypeError: `field` is not a VectorField, a scale not a number, `generator` not a torch.Generator, or
@@ -79,6 +79,10 @@ class NoisyField(VectorField):
         self.multiplicative = multiplicative
         self.generator = generator
         self.increments = increments
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters of the field again."""
+        self.field.reset_parameters()
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
         """The field's."""

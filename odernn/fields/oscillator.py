@@ -18,7 +18,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import SkewSymmetric, Unconstrained, input_map
+from .parametrise import SkewSymmetric, Unconstrained, check_even, draw_input_map, input_map
 
 
 class OscillatorBank(AffinePointwiseField):
@@ -49,7 +49,7 @@ class OscillatorBank(AffinePointwiseField):
         ValueError: an odd `hidden_size`, a size below 1, a scale or a frequency below zero or not finite, a damping or
             a unit that is not above zero.
 
-    Source: of the idea that a linear part is integrated exactly, Hochbruck & Ostermann, Exponential integrators, Acta
+    Source of the idea that a linear part is integrated exactly: Hochbruck & Ostermann, Exponential integrators, Acta
     Numerica 19 (2010), 209-286; the field is our own.
     """
 
@@ -71,10 +71,7 @@ class OscillatorBank(AffinePointwiseField):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        if hidden_size % 2:
-            raise ValueError(
-                f"`hidden_size` is {hidden_size}; the state is two equal halves (q, p): give an even number"
-            )
+        check_even("hidden_size", hidden_size)
         check_not_negative("sigma_w", sigma_w)
         check_not_negative("lowest_frequency", lowest_frequency)
         check_not_negative("highest_frequency", highest_frequency)
@@ -83,11 +80,13 @@ class OscillatorBank(AffinePointwiseField):
         check_not_negative("sigma_w", sigma_w)
         self.frequency_unit = frequency_unit
         ends = (lowest_frequency / frequency_unit, highest_frequency / frequency_unit)
+        self._start = (*ends, damping)
         frequencies = torch.linspace(*ends, hidden_size // 2, device=device, dtype=dtype)
         self.scaled_frequency = nn.Parameter(frequencies)
         self.log_damping = nn.Parameter(torch.full_like(frequencies, log(damping)))
         self.recurrent = self.matrix(hidden_size, sigma_w, device=device, dtype=dtype)
         controls = self.activation.controls * hidden_size
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, controls, sigma_v, device=device, dtype=dtype)
 
     def frequencies(self) -> Float[Tensor, " half"]:
@@ -99,12 +98,21 @@ class OscillatorBank(AffinePointwiseField):
         return self.log_damping.exp()
 
     def linear_blocks(self) -> BlockDiagonal:
-        """A, the blocks [[-g, -omega], [omega, -g]]."""
+        """The matrix A of the blocks [[-g, -omega], [omega, -g]]."""
         decay, turn = -self.dampings(), self.frequencies()
         return BlockDiagonal(torch.stack((decay, -turn, turn, decay)).unflatten(0, (2, 2)))
 
+    def reset_parameters(self) -> None:
+        """Set the frequencies and dampings, and draw the other parameters again, as at construction."""
+        lowest, highest, damping = self._start
+        with torch.no_grad():
+            self.scaled_frequency.copy_(torch.linspace(lowest, highest, self.hidden_size // 2))
+            self.log_damping.fill_(log(damping))
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
+
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
-        """V x + b; of a gated field the candidate's, then the gate's."""
+        """Return V x + b; of a gated field the candidate's, then the gate's."""
         return self.input_map(x)
 
     def affine_control(self) -> AffineControl:
@@ -112,7 +120,7 @@ class OscillatorBank(AffinePointwiseField):
         return AffineControl(self.input_map.weight, self.input_map.bias, squashed=False)
 
     def weight(self) -> Float[Tensor, "twice hidden"]:
-        """A above M."""
+        """Stack A above M."""
         return torch.cat((self.linear_blocks().dense(), self.recurrent()))
 
     def pointwise(
@@ -122,7 +130,7 @@ class OscillatorBank(AffinePointwiseField):
         return self.activation.function(p, u)
 
     def semilinear(self) -> tuple[BlockDiagonal, Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A, and the activation of M y and u."""
+        """Return A and the remainder, the activation of M y and u."""
         m, remainder = self.recurrent(), self.activation.remainder
         assert remainder is not None
         return self.linear_blocks(), lambda t, y, u: remainder.function(F.linear(y, m), u)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from ..control.input_map import AffineControl
-from .field import ActivatedField, AffinePointwiseField, VectorField
+from .field import ActivatedField, AffinePointwiseField, VectorField, activation_of
 from .noise import NoisyField
 from .registry import FIELDS
 
@@ -34,7 +34,9 @@ def _registered(*names: str) -> _Functions:
 
 _CONTROL = _registered("control", "affine_control")
 _SLOPE = _registered("pointwise", "forward")
-_PARTS = _registered("pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks")
+_PARTS = _registered(
+    "pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks", "remainder_scale"
+)
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
 
@@ -68,7 +70,7 @@ def why_slope_is_called(field: VectorField, *, in_parts: bool) -> str | None:
     """
     if not isinstance(field, AffinePointwiseField) or not _is_registered(field, _PARTS if in_parts else _SLOPE):
         return f"{type(field).__name__} is not a registered field, or overrides a function of one"
-    if not isinstance(field, ActivatedField) or field.activation not in _ACTIVATIONS:
+    if activation_of(field) not in _ACTIVATIONS:
         return f"{type(field).__name__} has no registered activation"
     called = (field, *field.children()) if in_parts else (field,)
     for module in called:

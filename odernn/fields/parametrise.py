@@ -47,7 +47,7 @@ class SkewSymmetric(nn.Module):
         nn.init.normal_(self.upper, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:
-        """W - W^T.
+        """Return W - W^T.
 
         The indices are made here, not kept as buffers: they are a function of the size, and what casts, averages,
         empties or replaces a module's buffers must not change them.
@@ -88,7 +88,7 @@ class Unconstrained(nn.Module):
         nn.init.normal_(self.matrix, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:
-        """W."""
+        """Return the matrix W."""
         return self.matrix
 
     def extra_repr(self) -> str:
@@ -101,18 +101,41 @@ def input_map(
     outputs: int,
     sigma: float,
     *,
+    bias: bool = True,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> nn.Linear:
-    """V x + b with V drawn from N(0, sigma^2 / input_size) and b zero; the paper's sigma is 1.
+    """The map V x + b, with V drawn from N(0, sigma^2 / input_size) and b zero; the paper's sigma is 1.
 
     Source: Chang et al., AntisymmetricRNN (2019), sec. 4.
     """
     check_not_negative("sigma_v", sigma)
-    linear = nn.Linear(input_size, outputs, device=device, dtype=dtype)
-    nn.init.normal_(linear.weight, std=sigma / sqrt(input_size))
-    nn.init.zeros_(linear.bias)
+    linear = nn.Linear(input_size, outputs, bias=bias, device=device, dtype=dtype)
+    draw_input_map(linear, sigma)
     return linear
+
+
+def check_even(name: str, size: int) -> None:
+    """Refuse a state that is not two equal halves."""
+    if size % 2:
+        raise ValueError(f"`{name}` is {size}; the state is two equal halves (q, p): give an even number")
+
+
+def into_second_half(x: Float[Tensor, "*batch half"]) -> Float[Tensor, "*batch whole"]:
+    """(0, x)."""
+    return torch.cat((torch.zeros_like(x), x), dim=-1)
+
+
+def under_zeros(matrix: Float[Tensor, "rows columns"]) -> Float[Tensor, "twice columns"]:
+    """The matrix below as many rows of zeros."""
+    return torch.cat((torch.zeros_like(matrix), matrix))
+
+
+def draw_input_map(linear: nn.Linear, sigma: float) -> None:
+    """Draw V from N(0, sigma^2 / input_size), and set b to zero."""
+    nn.init.normal_(linear.weight, std=sigma / sqrt(linear.in_features))
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)
 
 
 def damped(weight: Float[Tensor, "size size"], damping: float) -> Float[Tensor, "size size"]:

@@ -7,13 +7,16 @@ from types import MappingProxyType
 
 from . import (
     AntisymmetricField,
+    CoRNNField,
     GatedAntisymmetricField,
     GatedOscillatorField,
     GatedUnstructuredField,
     HamiltonianField,
+    LEMField,
     LinearAntisymmetricField,
     LipschitzField,
     OscillatorField,
+    UnICORNNField,
     UnstructuredField,
     UnstructuredOscillatorField,
 )
@@ -31,5 +34,8 @@ FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
         "oscillator": OscillatorField,
         "gated-oscillator": GatedOscillatorField,
         "unstructured-oscillator": UnstructuredOscillatorField,
+        "cornn": CoRNNField,
+        "unicornn": UnICORNNField,
+        "lem": LEMField,
     }
 )

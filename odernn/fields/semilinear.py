@@ -16,7 +16,7 @@ from solvers.extend import Time
 from ..control.input_map import AffineControl
 from .activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import SkewSymmetric, Unconstrained, damped, input_map
+from .parametrise import SkewSymmetric, Unconstrained, damped, draw_input_map, input_map
 
 
 @final
@@ -40,7 +40,7 @@ class LipschitzField(AffinePointwiseField):
         dtype: of the parameters.
 
     Raises:
-        TypeError: a size that is no whole number, a scale that is no number.
+        TypeError: a size that is not a whole number, a scale that is not a number.
         ValueError: a size below 1, a scale or a damping below zero or not finite, a beta outside 0 to 1.
 
     Source: Erichson, Azencot, Queiruga, Hodgkinson & Mahoney, Lipschitz recurrent neural networks (ICLR 2021): its
@@ -77,10 +77,17 @@ class LipschitzField(AffinePointwiseField):
         self.beta_w = beta_w
         self.linear = Unconstrained(hidden_size, sigma_a, device=device, dtype=dtype)
         self.recurrent = Unconstrained(hidden_size, sigma_w, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
 
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.linear.reset_parameters()
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
+
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
-        """V x + b."""
+        """Return V x + b."""
         return self.input_map(x)
 
     def affine_control(self) -> AffineControl:
@@ -88,7 +95,7 @@ class LipschitzField(AffinePointwiseField):
         return AffineControl(self.input_map.weight, self.input_map.bias, squashed=False)
 
     def weight(self) -> Float[Tensor, "twice hidden"]:
-        """A above W."""
+        """Stack A above W."""
         return torch.cat((self._a(), self._w()))
 
     def pointwise(
@@ -98,7 +105,7 @@ class LipschitzField(AffinePointwiseField):
         return self.activation.function(p, u)
 
     def semilinear(self) -> tuple[Float[Tensor, "hidden hidden"], Callable[[Time, Tensor, Tensor], Tensor]]:
-        """A, and tanh(W y + u)."""
+        """Return A and the remainder tanh(W y + u)."""
         w = self._w()
         return self._a(), lambda t, y, u: torch.tanh(F.linear(y, w) + u)
 
@@ -118,7 +125,7 @@ class LipschitzField(AffinePointwiseField):
 class LinearAntisymmetricField(AffinePointwiseField):
     """dy/dt = (W - W^T - damping I) y + tanh(V x + b): linear in the state, so implicit methods solve no equation.
 
-    Without damping the flow turns the state and the input moves it: |y| changes by the input alone.
+    Without damping the flow turns the state and the input moves it: only the input changes |y|.
 
     Args:
         input_size: m, features of an input sample.
@@ -130,7 +137,7 @@ class LinearAntisymmetricField(AffinePointwiseField):
         dtype: of the parameters.
 
     Raises:
-        TypeError: a size that is no whole number, a scale that is no number.
+        TypeError: a size that is not a whole number, a scale that is not a number.
         ValueError: a size below 1, a scale or a damping below zero or not finite.
 
     Source: Moe, Remonato, Grotli & Gravdahl, Linear antisymmetric recurrent neural networks (L4DC 2020), PMLR 120,
@@ -155,7 +162,13 @@ class LinearAntisymmetricField(AffinePointwiseField):
         check_not_negative("sigma_w", sigma_w)
         self.damping = damping
         self.recurrent = SkewSymmetric(hidden_size, sigma_w, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
         self.input_map = input_map(input_size, hidden_size, sigma_v, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch hidden"]:
         """The whole forcing, tanh(V x + b): a linear hold interpolates this."""
@@ -166,7 +179,7 @@ class LinearAntisymmetricField(AffinePointwiseField):
         return AffineControl(self.input_map.weight, self.input_map.bias, squashed=True)
 
     def weight(self) -> Float[Tensor, "hidden hidden"]:
-        """W - W^T - damping I."""
+        """Return W - W^T - damping I."""
         return damped(self.recurrent(), self.damping)
 
     def pointwise(
@@ -176,7 +189,7 @@ class LinearAntisymmetricField(AffinePointwiseField):
         return self.activation.function(p, u)
 
     def semilinear(self) -> tuple[Float[Tensor, "hidden hidden"], Callable[[Time, Tensor, Tensor], Tensor]]:
-        """W - W^T - damping I, and u."""
+        """Return W - W^T - damping I, and the remainder u."""
         return self.weight(), lambda t, y, u: u
 
     def extra_repr(self) -> str:

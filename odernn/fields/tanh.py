@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers.checks import check_not_negative
+from solvers.checks import check_flag, check_not_negative
 
 from ..control.input_map import AffineControl
 from .activation import GATED_TANH, TANH, Activation
 from .field import AffinePointwiseField
-from .parametrise import SkewSymmetric, Unconstrained, damped, input_map
+from .parametrise import SkewSymmetric, Unconstrained, damped, draw_input_map, input_map
 
 
 class TanhField(AffinePointwiseField):
@@ -24,12 +24,13 @@ class TanhField(AffinePointwiseField):
         hidden_size: n, units of the state.
         damping: the paper's gamma, which it calls diffusion, in units of 1 / time.
         sigma_w: W is drawn from N(0, sigma_w^2 / n); of an antisymmetric matrix, its strictly upper entries.
-        sigma_v: V is drawn from N(0, sigma_v^2 / m); the paper's sigma_v is 1. b is zero.
+        sigma_v: V is drawn from N(0, sigma_v^2 / m); the paper's sigma_v is 1.
+        bias: whether there is a b, which starts at zero.
         device: of the parameters.
         dtype: of the parameters.
 
     Raises:
-        TypeError: a size that is no whole number, a scale that is no number.
+        TypeError: a size that is not a whole number, a scale that is not a number.
         ValueError: a size below 1, a scale or a damping below zero or not finite.
     """
 
@@ -44,19 +45,27 @@ class TanhField(AffinePointwiseField):
         damping: float = 0.0,
         sigma_w: float = 1.0,
         sigma_v: float = 1.0,
+        bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(input_size, hidden_size)
         check_not_negative("damping", damping)
         check_not_negative("sigma_w", sigma_w)
+        check_flag("bias", bias)
         self.damping = damping
         controls = self.activation.controls * hidden_size
         self.recurrent = self.matrix(hidden_size, sigma_w, device=device, dtype=dtype)
-        self.input_map = input_map(input_size, controls, sigma_v, device=device, dtype=dtype)
+        self.sigma_v = sigma_v
+        self.input_map = input_map(input_size, controls, sigma_v, bias=bias, device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters again, as at construction."""
+        self.recurrent.reset_parameters()
+        draw_input_map(self.input_map, self.sigma_v)
 
     def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
-        """V x + b; of a gated field the candidate's, then the gate's."""
+        """Return V x + b; of a gated field the candidate's, then the gate's."""
         return self.input_map(x)
 
     def affine_control(self) -> AffineControl:

@@ -1,23 +1,21 @@
-"""Validate inputs and states, and bring them to time-major layout."""
+"""Validate inputs, and bring them to time-major layout."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import chain
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from solvers.checks import check_entries, check_number, check_tensor
+from solvers.checks import check_entries, check_tensor
 
 from ..control.time_grid import check_same_device
 from ..fields.field import VectorField
-from .state import RecurrentState
 
 
 def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor, "time batch input"]:
-    """`x` checked, and laid out as (time, batch, input); an unbatched (time, input) gets a batch of one.
+    """Return `x`, checked, as (time, batch, input); an unbatched (time, input) gets a batch of one.
 
     Raises:
         TypeError: `x` is no tensor, or not floating.
@@ -28,10 +26,9 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
     assert isinstance(x, Tensor)
     if x.ndim not in (2, 3):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted}, or (time, input) for a single sequence")
-    _check_features("x", x, field)
+    x = _features("x", x, field)
     if x.shape[1 if batch_first and x.ndim == 3 else 0] == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sample in time")
-    x = _in_dtype_of(field, x)
     if x.ndim == 2:
         return x.unsqueeze(1)
     return x.transpose(0, 1) if batch_first else x
@@ -43,108 +40,8 @@ def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     assert isinstance(x, Tensor)
     if x.ndim not in (1, 2):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give one sample, (batch, input) or (input,)")
-    _check_features("x", x, field)
-    x = _in_dtype_of(field, x)
+    x = _features("x", x, field)
     return x.unsqueeze(0) if x.ndim == 1 else x
-
-
-def initial_state(
-    y0: Tensor | None, x: Float[Tensor, "time batch input"], field: VectorField, batched: bool
-) -> Float[Tensor, "batch hidden"]:
-    """`y0` checked, as (batch, hidden); zero if None. It comes as torch.nn.RNN's: (1, batch, hidden) or (1, hidden).
-
-    Raises:
-        TypeError: `y0` is no tensor.
-        ValueError: its shape, dtype or device is not that of the input and the field.
-    """
-    batch = x.shape[1]
-    like = next(field.parameters(), x)
-    if y0 is None:
-        return torch.zeros(batch, field.hidden_size, device=x.device, dtype=like.dtype)
-    if not isinstance(y0, Tensor):
-        raise TypeError(f"`y0` is {type(y0).__name__}; give a torch.Tensor, a RecurrentState or None")
-    wanted = (1, batch, field.hidden_size) if batched else (1, field.hidden_size)
-    if tuple(y0.shape) != wanted:
-        raise ValueError(f"`y0` has shape {tuple(y0.shape)}; for this input and field give {wanted}")
-    _check_kind("y0", y0, like)
-    y0 = y0.to(like.dtype)
-    return y0[0] if batched else y0
-
-
-def continuing(name: str, state: object, batch: int | None, field: VectorField, solver: str) -> RecurrentState:
-    """The state that a chunk continues from, checked against the chunk, the field and the solver.
-
-    A one-step method has no carry, so any solver goes on from it: one that has a carry starts there.
-
-    Args:
-        name: what to call the state in a message.
-        state: the state.
-        batch: sequences of the chunk, or None if the state says how many there are.
-        field: the field.
-        solver: the solver that goes on, as `RecurrentState.solver` has it.
-
-    Raises:
-        TypeError: not a RecurrentState, or a part of it that is not what it should be.
-        ValueError: a shape, dtype or device is not that of the input and the field, or another solver made the carry.
-    """
-    if not isinstance(state, RecurrentState):
-        raise TypeError(
-            f"`{name}` is {type(state).__name__}; give a RecurrentState, as the call before or `initial_state` returns"
-        )
-    check_tensor(f"{name}.y", state.y)
-    rows = (len(state.y) if state.y.ndim else 0) if batch is None else batch
-    if tuple(state.y.shape) != (rows, field.hidden_size):
-        raise ValueError(
-            f"`{name}.y` has shape {tuple(state.y.shape)}; this input and field want {(rows, field.hidden_size)}: "
-            "continue with as many sequences as before"
-        )
-    like = next(field.parameters(), state.y)
-    _check_kind(f"{name}.y", state.y, like)
-    _check_time(f"{name}.t", state.t, state.y)
-    _check_control(f"{name}.control", state.control, state.y, like)
-    _check_carry(f"{name}.carry", state.carry, state.y)
-    if state.carry and state.solver not in (None, solver):
-        raise ValueError(
-            f"`{name}` holds the carry of {state.solver} and the layer steps with {solver}; "
-            f"go on with {state.solver}, or start {solver} from that state: "
-            f"RecurrentState({name}.y, {name}.t, control={name}.control)"
-        )
-    return replace(state, y=state.y.to(like.dtype), carry=state.carry or None)
-
-
-def _check_time(name: str, t: object, y: Float[Tensor, "batch hidden"]) -> None:
-    if not isinstance(t, Tensor):
-        check_number(name, t)
-        return
-    if not t.is_floating_point():
-        raise TypeError(f"`{name}` has dtype {t.dtype}; give a number or a floating tensor")
-    if tuple(t.shape) not in ((), (len(y), 1)):
-        raise ValueError(f"`{name}` has shape {tuple(t.shape)}; give a number, () or {(len(y), 1)}")
-    if t.ndim:
-        check_same_device(name, t, y)
-
-
-def _check_control(name: str, control: object, y: Float[Tensor, "batch hidden"], like: Tensor) -> None:
-    if control is None:
-        return
-    check_tensor(name, control)
-    assert isinstance(control, Tensor)
-    if control.ndim < 2 or len(control) != len(y):
-        raise ValueError(f"`{name}` has shape {tuple(control.shape)}; give (batch, control), a batch of {len(y)}")
-    _check_kind(name, control, like)
-
-
-def _check_carry(name: str, carry: object, y: Float[Tensor, "batch hidden"]) -> None:
-    if carry is None:
-        return
-    if not isinstance(carry, tuple):
-        raise TypeError(f"`{name}` is {type(carry).__name__}; give the tuple that the solver made, or None")
-    for i, part in enumerate(carry):
-        if not isinstance(part, Tensor):
-            check_number(f"{name}[{i}]", part)
-            continue
-        if part.ndim:
-            check_same_device(f"{name}[{i}]", part, y)
 
 
 def check_finite_input(x: Float[Tensor, "time batch input"]) -> None:
@@ -163,12 +60,63 @@ def check_finite_input(x: Float[Tensor, "time batch input"]) -> None:
     )
 
 
-def _in_dtype_of(field: VectorField, x: Tensor) -> Tensor:
-    """The input in the dtype of the field's parameters; it has another one only inside autocast."""
-    return x.to(next(field.parameters(), x).dtype)
+def storage(data: object, field: VectorField) -> Float[Tensor, "places input"]:
+    """The samples of packed or nested sequences, checked as `time_first` checks."""
+    check_tensor("x", data)
+    assert isinstance(data, Tensor)
+    if data.ndim != 2:
+        raise ValueError(f"`x` has samples of shape {tuple(data.shape[1:])}; give (input,)")
+    return _features("x", data, field)
 
 
-def _check_features(name: str, x: Tensor, field: VectorField) -> None:
+def lengths_of(lengths: object, time: int, batch: int) -> list[int]:
+    """`lengths` as whole numbers, one for each sequence, from 1 to the length of the storage.
+
+    Raises:
+        TypeError: not a tensor or a sequence of whole numbers.
+        ValueError: another number of them, or one out of range.
+    """
+    if isinstance(lengths, Tensor):
+        if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+            raise TypeError(f"`lengths` has dtype {lengths.dtype}; give whole numbers, as torch.int64")
+        lengths = lengths.tolist()
+    if not isinstance(lengths, list | tuple) or not all(type(each) is int for each in lengths):
+        raise TypeError(f"`lengths` is {lengths!r}; give a tensor (batch,) of whole numbers, or a list of them")
+    if len(lengths) != batch:
+        raise ValueError(f"`lengths` has {len(lengths)} entries and `x` a batch of {batch}; give one for each sequence")
+    for b, each in enumerate(lengths):
+        if not 1 <= each <= time:
+            raise ValueError(
+                f"`lengths` at {b} is {each} and `x` has {time} samples in time; give whole numbers from 1 to {time}"
+                + ("; a sequence without a sample is left out of the batch" if each == 0 else "")
+            )
+    return list(lengths)
+
+
+def flags_of(
+    name: str, flags: object, time: int, batch: int, like: Tensor, *, batched: bool, batch_first: bool
+) -> Bool[Tensor, "time batch"]:
+    """A mask over samples, laid out as (time, batch).
+
+    Raises:
+        TypeError: not a tensor of bools.
+        ValueError: another shape than the input's without its features, or another device.
+    """
+    check_tensor(name, flags)
+    assert isinstance(flags, Tensor)
+    if flags.dtype != torch.bool:
+        raise TypeError(f"`{name}` has dtype {flags.dtype}; give torch.bool, as `{name}.bool()`")
+    wanted = ((batch, time) if batch_first else (time, batch)) if batched else (time,)
+    if tuple(flags.shape) != wanted:
+        raise ValueError(f"`{name}` has shape {tuple(flags.shape)}; for this input give {wanted}")
+    check_same_device(name, flags, like)
+    if not batched:
+        return flags.unsqueeze(1)
+    return flags.T if batch_first else flags
+
+
+def _features(name: str, x: Tensor, field: VectorField) -> Tensor:
+    """The input checked, in the dtype of the field's parameters; it has another one only inside autocast."""
     if not x.is_floating_point():
         raise TypeError(f"`{name}` has dtype {x.dtype}; give a floating dtype, as `{name}.float()`")
     if x.shape[-1] != field.input_size:
@@ -176,8 +124,10 @@ def _check_features(name: str, x: Tensor, field: VectorField) -> None:
             f"`{name}` has {x.shape[-1]} features (shape {tuple(x.shape)}) and the field takes {field.input_size}; "
             "the features are the last dimension"
         )
-    _check_kind(name, x, next(field.parameters(), x))
+    like = next(field.parameters(), x)
+    check_kind(name, x, like)
     _check_field(name, x, field)
+    return x.to(like.dtype)
 
 
 def _check_plain(name: str, x: object) -> None:
@@ -186,14 +136,13 @@ def _check_plain(name: str, x: object) -> None:
     assert isinstance(x, Tensor)
     if x.is_nested or x.layout is not torch.strided:
         raise TypeError(
-            f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor: pad the sequences to one length"
+            f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor, a nested one with "
+            "layout=torch.jagged, or a PackedSequence"
         )
 
 
 def _check_field(name: str, x: Tensor, field: VectorField) -> None:
     """Every parameter and buffer of the field lies where `x` lies, but for scalars of the host."""
-    if all(part.device == x.device for part in field.parameters()) and not any(True for _ in field.buffers()):
-        return
     for part_name, part in chain(field.named_parameters(), field.named_buffers()):
         if part.device != x.device and (part.ndim or part.is_meta):
             raise ValueError(
@@ -203,8 +152,12 @@ def _check_field(name: str, x: Tensor, field: VectorField) -> None:
             )
 
 
-def _check_kind(name: str, x: Tensor, like: Tensor) -> None:
-    """`x` has the dtype and device of the parameters; under autocast any floating dtype will do."""
+def check_kind(name: str, x: Tensor, like: Tensor) -> None:
+    """`x` has the dtype and device of the parameters; under autocast any floating dtype will do.
+
+    Raises:
+        ValueError: it has another.
+    """
     if x.dtype != like.dtype and not torch.is_autocast_enabled(x.device.type):
         raise ValueError(
             f"`{name}` has dtype {x.dtype} and the field's parameters {like.dtype}; "

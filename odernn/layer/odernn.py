@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Any, get_args, overload
+from typing import Any, overload
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from solvers import Adjoint, Autograd, Solver
-from solvers.checks import check_choice, check_count
-from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
+from solvers import Adjoint, Solver
+from solvers.checks import check_count
+from solvers.extend import OnDivergence
 
 from ..control.hold import Hold
-from ..control.time_grid import Step, as_tensor, check_step, check_timestamps, steps_between, time_grid
-from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
-from ..fields.contract import undisturbed
+from ..control.time_grid import Step, as_tensor
+from ..engines.choice import Choice, Engine
+from ..engines.traced.kernels import compile_kernels
 from ..fields.field import VectorField
-from ..fields.parametrise import built_once
-from . import inputs
-from .problem import initial_value_problem
-from .settings import as_setting, is_setting
+from .inputs import check_finite_input, sample, time_first
+from .integrator import Integrator
+from .recurrent import RecurrentModule
+from .sequences import Options, Sequences
+from .settings import as_setting, is_setting, store_step
+from .starts import cell_state, initial_state, start_of
 from .state import RecurrentState
-from .stepping import Discretisation
 from .stream import Stream
+from .timing import Timing, steps
 
 
-class ODERNN(nn.Module):
+class ODERNN(RecurrentModule[RecurrentState]):
     """A recurrent network: `solver` steps `field`, driven by the input, from sample to sample.
 
-    Output n is the state after sample n. Sample n drives the interval that ends there, so the network is causal.
-    The shapes are those of a one-layer torch.nn.RNN, with y in the place of the hidden state.
+    Output n is the state after sample n, which drives the interval that ends there, so the network is causal. The
+    shapes are those of a one-layer torch.nn.RNN, with y in place of the hidden state.
 
     Args:
         field: dy/dt = f(t, y, u), a module with the parameters.
@@ -46,8 +45,8 @@ class ODERNN(nn.Module):
         adjoint: how gradients flow, an Adjoint or its name; "auto" is the exact discrete adjoint where it is parallel
             in time, which is differentiated once, and "autograd" elsewhere.
         engine: what executes the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them): "torch"
-            on any device; "native", C++ kernels on the CPU, built at first use; or "auto", which picks by device,
-            dtype and size, as `choice` says.
+            on any device; "native", C++ kernels on the CPU, built at first use; "triton", kernels on a CUDA device; or
+            "auto", which picks by device, dtype and size, as `choice` says.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore", which reads nothing back from the device.
         check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.
@@ -97,116 +96,70 @@ class ODERNN(nn.Module):
         self.check_input = check_input
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute. A setting is checked and converted as at construction, and left as it was if refused."""
+        """Set an attribute; a setting is checked and converted as at construction, and left as it was if refused."""
         if is_setting(name):
             value = as_setting(name, value, lambda other: getattr(self, other, None))
         if name == "solver":
             self._made_by = repr(value)
-        if name != "dt":
+        if name == "dt":
+            store_step(self, value)
+        else:
             super().__setattr__(name, value)
-            return
-        for store in (self.__dict__, self._parameters, self._buffers):
-            store.pop("dt", None)
-        if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-            self.register_buffer("dt", value)
-        else:
-            super().__setattr__("dt", value)
 
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        y0: Tensor | None = None,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        save: Save = "trajectory",
-    ) -> tuple[Tensor | None, Tensor]: ...
+    @property
+    def input_field(self) -> VectorField:
+        """The field."""
+        return self.field
 
-    @overload
-    def forward(
-        self,
-        x: Tensor,
-        y0: RecurrentState,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        save: Save = "trajectory",
-    ) -> tuple[Tensor | None, RecurrentState]: ...
+    @property
+    def checks_input(self) -> bool:
+        """Whether an input that is not finite is refused."""
+        return self.check_input
 
-    def forward(
-        self,
-        x: Tensor,
-        y0: Tensor | RecurrentState | None = None,
-        *,
-        dt: Step | None = None,
-        timestamps: Tensor | None = None,
-        save: Save = "trajectory",
+    def run(
+        self, given: Sequences, y0: Tensor | RecurrentState | None, options: Options
     ) -> tuple[Tensor | None, Tensor | RecurrentState]:
-        """Run the network over a sequence.
-
-        Args:
-            x: (time, batch, input), or (batch, time, input) if `batch_first`, or (time, input) unbatched.
-            y0: the state before the first sample, (1, batch, hidden), unbatched (1, hidden); zero if None. Or the
-                RecurrentState of the chunk before, which holds the solver's carry, the time and the control too:
-                then any split of a sequence gives the same output. A tensor restarts a multi-step solver.
-            dt: overrides the layer's dt in this call.
-            timestamps: the times of the samples instead of steps, (time,) or (batch, time), increasing. The interval
-                before the first sample runs from the time of `y0` if that is a RecurrentState; otherwise it is the
-                layer's dt, which must be a number then.
-            save: "trajectory" for the output at every sample, "end" for the last state alone.
-
-        Returns:
-            (output, y_n): output as x with `hidden` in the place of `input`, or None if only the end was asked;
-            y_n like y0: a tensor, or a RecurrentState if y0 was one.
-
-        Raises:
-            TypeError, ValueError: an argument does not fit the field or the others; the message says what would do.
-            DivergenceError: the state stopped being finite, and `on_divergence` is "raise".
-        """
-        check_choice("save", save, get_args(Save))
-        samples = inputs.time_first(x, self.field, self.batch_first)
-        if self.check_input:
-            inputs.check_finite_input(samples)
-        batched = x.ndim == 3
-        if isinstance(y0, RecurrentState):
-            state = inputs.continuing("y0", y0, samples.shape[1], self.field, self._made_by)
-        else:
-            state = RecurrentState(inputs.initial_state(y0, samples, self.field, batched))
-        if timestamps is None:
-            step = self._step(dt)
-        else:
-            state, step = self._by_timestamps(timestamps, state, dt, samples, isinstance(y0, RecurrentState))
-        trajectory, state = self._run(samples, state, step, save)
-        output = None if trajectory is None else self._layout(trajectory, batched)
-        if isinstance(y0, RecurrentState):
+        """Run over checked sequences, as `RecurrentModule` says."""
+        start = start_of("y0", y0, given, self.field, self._made_by)
+        output, state = given.run(self.integrator(), given.samples, start, options)
+        if options.continues:
             return output, state
-        return output, state.y.unsqueeze(0) if batched else state.y
+        return output, state.y.unsqueeze(0) if given.batched else state.y
 
+    @overload
+    def step(self, x: Tensor, state: Tensor, *, dt: Step | None = None) -> tuple[Tensor, Tensor]: ...
+
+    @overload
     def step(
         self, x: Tensor, state: RecurrentState | None = None, *, dt: Step | None = None
-    ) -> tuple[Tensor, RecurrentState]:
+    ) -> tuple[Tensor, RecurrentState]: ...
+
+    def step(
+        self, x: Tensor, state: Tensor | RecurrentState | None = None, *, dt: Step | None = None
+    ) -> tuple[Tensor, Tensor | RecurrentState]:
         """Take one sample: streaming. The same numbers as `forward` over the whole sequence.
 
         Args:
             x: (batch, input), or (input,) unbatched.
-            state: what the call before returned; None to start from zero.
+            state: what the call before returned; None to start from zero. Or a tensor, as a cell takes it, (batch,
+                hidden), unbatched (hidden,), from which a multi-step solver starts.
             dt: overrides the layer's dt for this sample, a number or a tensor of shape () or (batch, 1).
 
         Returns:
-            The output (batch, hidden), unbatched (hidden,), and the state for the next call.
+            The output (batch, hidden), unbatched (hidden,), and the state for the next call, which is the output if
+            `state` was a tensor.
 
         Raises:
             TypeError, ValueError, DivergenceError: as `forward`.
         """
-        samples = inputs.sample(x, self.field).unsqueeze(0)
+        samples = sample(x, self.field).unsqueeze(0)
         if self.check_input:
-            inputs.check_finite_input(samples)
-        if state is None:
-            state = RecurrentState(inputs.initial_state(None, samples, self.field, batched=True))
-        state = inputs.continuing("state", state, samples.shape[1], self.field, self._made_by)
-        _, after = self._run(samples, state, self._step(dt), "end")
-        return (after.y if x.ndim == 2 else after.y[0]).clone(), after
+            check_finite_input(samples)
+        before = cell_state(state, samples, self.field, self._made_by)
+        before, step = steps(self.dt, Timing(dt), 1, before, True, self.on_divergence)
+        _, after = self.integrator().advance(samples, before, step, "end", self.on_divergence)
+        y = (after.y if x.ndim == 2 else after.y[0]).clone()
+        return y, y if isinstance(state, Tensor) else after
 
     def initial_state(self, batch_size: int = 1) -> RecurrentState:
         """The zero state for `batch_size` sequences, to begin a chunked run with.
@@ -231,15 +184,8 @@ class ODERNN(nn.Module):
         if isinstance(state, int):
             check_count("state", state)
             state = self.initial_state(state)
-        dt = self.dt.detach() if isinstance(self.dt, Tensor) else self.dt
-        if isinstance(dt, Tensor) and dt.ndim:
-            raise ValueError(
-                f"the layer's `dt` is a tensor of shape {tuple(dt.shape)} and a stream has no end; make the layer "
-                "with a number, or use `step`, which takes a dt a sample"
-            )
         return Stream(
-            Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps),
-            state,
+            *(self.integrator().discretisation(), state),
             engine=self.engine,
             on_divergence=self.on_divergence,
             check_input=self.check_input,
@@ -247,20 +193,29 @@ class ODERNN(nn.Module):
 
     def choice(self, x: Tensor) -> Choice:
         """Which engine and adjoint a call with `x` would take, and why."""
-        samples = inputs.time_first(x, self.field, self.batch_first)
-        state = RecurrentState(inputs.initial_state(None, samples, self.field, x.ndim == 3))
-        times = time_grid(self.dt, state.t, samples.shape[0], state.y)
-        with undisturbed(self.field, samples):
-            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
-        return choice_of(on_engine(self.adjoint, self.engine), problem)
+        samples = time_first(x, self.field, self.batch_first)
+        state = RecurrentState(initial_state(None, samples, samples.shape[1], self.field, x.ndim == 3))
+        return self.integrator().choice(samples, state)
+
+    def compile_kernels(self) -> None:
+        """Build native kernels of a field of one's own, at once: half a minute or so, the first time on a machine.
+
+        From then on the native engine runs this field, in any layer, as it runs a registered one: forward and back in
+        C++, under explicit Runge-Kutta methods. It does so as long as nothing but the values of parameters and buffers
+        changes in the field; a copy of it is without. A registered field has its kernels already.
+
+        Raises:
+            ValueError: the field's `pointwise` has no kernels; the message says which operator, or what else.
+            NativeUnavailable: there is no compiler, or it fails.
+        """
+        compile_kernels(self.field)
 
     def with_solver(
         self, solver: Solver | str, *, substeps: int | None = None, hold: Hold | str | None = None
     ) -> ODERNN:
         """The same field, with the same parameters (shared, not copied), under another discretisation."""
         return ODERNN(
-            self.field,
-            solver,
+            *(self.field, solver),
             dt=self.dt,
             substeps=self.substeps if substeps is None else substeps,
             hold=self.hold if hold is None else hold,
@@ -271,6 +226,14 @@ class ODERNN(nn.Module):
             check_input=self.check_input,
         )
 
+    def reset_parameters(self) -> None:
+        """Draw the parameters of the field again, as at construction.
+
+        Raises:
+            NotImplementedError: the field does not say how.
+        """
+        self.field.reset_parameters()
+
     def extra_repr(self) -> str:
         """The solver and the numbers of the discretisation."""
         dt = f"tensor{tuple(self.dt.shape)}" if isinstance(self.dt, Tensor) else self.dt
@@ -279,49 +242,9 @@ class ODERNN(nn.Module):
             f"adjoint={self.adjoint}, engine={self.engine!r}"
         )
 
-    def _step(self, dt: Step | None) -> Step:
-        """The step of a call, checked; the layer's own only if it may have changed, as one that is trained does."""
-        if dt is None:
-            dt = self.dt
-            if not isinstance(dt, nn.Parameter) or self.on_divergence == "ignore":
-                return dt
-        check_step(dt)
-        return dt
-
-    def _run(
-        self, samples: Float[Tensor, "time batch input"], state: RecurrentState, step: Step, save: Save
-    ) -> tuple[Tensor | None, RecurrentState]:
-        """Step through checked samples; (the trajectory or None, the state at the end)."""
-        with self._built_weights(), without_autocast(state.y):
-            times = time_grid(step, state.t, samples.shape[0], state.y)
-            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
-            solved = on_engine(self.adjoint, self.engine).solve(problem, save)
-            check_divergence(problem, solved, self.on_divergence)
-            control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
-        after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self._made_by)
-        return solved.trajectory, after.without_aliases_of(state)
-
-    def _built_weights(self) -> AbstractContextManager[None]:
-        """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
-        return built_once(self.field, keeps_tape=isinstance(self.adjoint, Autograd | Auto))
-
-    def _by_timestamps(
-        self, timestamps: Tensor, state: RecurrentState, dt: Step | None, samples: Tensor, continuing: bool
-    ) -> tuple[RecurrentState, Tensor]:
-        """The state with its time, and the steps."""
-        if dt is not None:
-            raise ValueError("`dt` and `timestamps` are both given; give one of them")
-        check_timestamps(timestamps, len(samples), state.y)
-        if not continuing:
-            if isinstance(self.dt, Tensor) and self.dt.ndim:
-                raise ValueError(
-                    "`timestamps` without a RecurrentState leaves the time before the first sample to the layer's "
-                    f"`dt`, which is a tensor of shape {tuple(self.dt.shape)}; make the layer with a number"
-                )
-            state = replace(state, t=timestamps[..., :1] - self.dt)
-        return state, steps_between(timestamps, state.t)
-
-    def _layout(self, trajectory: Float[Tensor, "time batch hidden"], batched: bool) -> Tensor:
-        if not batched:
-            return trajectory.squeeze(1)
-        return trajectory.transpose(0, 1) if self.batch_first else trajectory
+    def integrator(self) -> Integrator:
+        """The settings as they are now, and how they step through checked samples: what `forward` is made from."""
+        return Integrator(
+            *(self.field, self.solver, self.dt, self.substeps, self.hold),
+            *(self.adjoint, self.engine, self.on_divergence, self._made_by),
+        )

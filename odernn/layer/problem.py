@@ -1,4 +1,4 @@
-"""A sequence as an initial value problem: the field, the hold and the samples laid out for the loop."""
+"""A sequence as an initial value problem: the field, the hold and the samples, as the loop takes them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from solvers.extend import Inputs, Interval, RightHandSide
 from ..control.hold import Hold, controls
 from ..control.input_map import GIVEN
 from ..control.time_grid import TimeGrid, time_spans
-from ..engines.problem import LayerInputs, RecurrentProblem
+from ..engines.problem import LayerInputs, RecurrentProblem, Storage
 from ..fields.field import AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of
 from .returned import FirstValue, check_control, check_weight, looked_at
 from .right_hand_side import is_elementwise, make_right_hand_side
 from .state import RecurrentState
+
+
+def built_weight(field: VectorField) -> Tensor | None:
+    """K of an affine-pointwise field, or None."""
+    return field.weight() if isinstance(field, AffinePointwiseField) else None
 
 
 def initial_value_problem(
@@ -29,13 +34,16 @@ def initial_value_problem(
     samples: Float[Tensor, "time batch input"],
     state: RecurrentState,
     times: TimeGrid,
+    weight: Tensor | None = None,
+    storage: Storage | None = None,
 ) -> RecurrentProblem:
-    """The problem of running `field` over `samples` from `state`.
+    """The problem of running `field` over `samples` from `state`; of a storage they are (places, input).
 
-    The weights are built here, once. A control that only the field itself can compute is computed here too, once, for
-    all samples; a registered one is left to the engine, which makes it piece by piece.
+    The weights are built here, once, unless they are given, as for the pieces of one call. A control that only the
+    field itself can compute is computed here too, once, for all samples; a registered one is left to the engine, which
+    makes it piece by piece.
     """
-    weight = field.weight() if isinstance(field, AffinePointwiseField) else None
+    weight = built_weight(field) if weight is None else weight
     if weight is not None:
         check_weight(field, weight, state.y)
     control, called = affine_control_of(field)
@@ -64,7 +72,7 @@ def initial_value_problem(
         layout,
         LayerInputs(weight, samples, state.control, times.starts, times.lengths),
         (False, True, False, True, True),
-        samples.shape[0],
+        samples.shape[0] if storage is None else len(storage.index),
         substeps,
         state.y,
         state.carry,
@@ -76,4 +84,5 @@ def initial_value_problem(
         called=called,
         pointwise=lambda pointwise: FirstValue(pointwise, f"{type(field).__name__}.pointwise", 0),
         dt=times.dt,
+        storage=storage,
     )

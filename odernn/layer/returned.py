@@ -9,7 +9,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import AffinePointwise, Partition, Structured
+from solvers import AffinePointwise, Structured
 from solvers.extend import RightHandSide, check_slope
 
 from ..fields.field import VectorField
@@ -57,7 +57,7 @@ def looked_at(field: VectorField, f: RightHandSide) -> RightHandSide:
     partition, semilinear = f.partition, f.semilinear
     if partition is not None:
         drift, kick = (FirstValue(getattr(partition, name), f"{of}.{name}", 1) for name in ("drift", "kick"))
-        partition = Partition(drift, kick)
+        partition = replace(partition, drift=drift, kick=kick)
     if semilinear is not None:
         remainder = FirstValue(semilinear.remainder, f"the remainder of {of}.semilinear", 1)
         semilinear = replace(semilinear, remainder=remainder)
@@ -67,7 +67,7 @@ def looked_at(field: VectorField, f: RightHandSide) -> RightHandSide:
 
 
 def check_weight(field: VectorField, weight: object, y: Float[Tensor, "batch hidden"]) -> None:
-    """K is a tensor (a multiple of hidden, hidden) like the state.
+    """Check that K is a tensor (a multiple of hidden, hidden) like the state.
 
     Raises:
         TypeError, ValueError: it is something else.

@@ -9,12 +9,20 @@ from functools import partial
 from torch import Tensor
 
 from solvers import AffinePointwise, Partition, Semilinear, Solver, Structured
-from solvers.extend import RightHandSide, time_tensor
+from solvers.extend import RightHandSide, Time, time_tensor
 
 from ..control.hold import Control
 from ..engines.torch.sweep import is_parallel
 from ..fields.contract import broken_promise
-from ..fields.field import AffinePointwiseField, PartitionedField, SemilinearField, VectorField, is_partitioned
+from ..fields.field import (
+    AffinePointwiseField,
+    DampedPartitionedField,
+    PartitionedField,
+    SemilinearField,
+    VectorField,
+    is_damped_partitioned,
+    is_partitioned,
+)
 from ..fields.noise import NoisyField
 from ..fields.overrides import is_affine, why_slope_is_called
 
@@ -36,7 +44,7 @@ def make_right_hand_side(field: VectorField, weight: Tensor | None, *, elementwi
     if weight is not None and is_affine(field):
         assert isinstance(field, AffinePointwiseField)
         affine = make_affine_right_hand_side(field, weight)
-    partition = _partition(field) if isinstance(field, PartitionedField) and is_partitioned(field) else None
+    partition = _partition(field)
     semilinear = _semilinear(field) if isinstance(field, SemilinearField) else None
 
     def make(control: Control) -> Structured:
@@ -89,8 +97,30 @@ def _semilinear(field: SemilinearField) -> Callable[[Control], Semilinear]:
     return lambda control: Semilinear(linear, lambda t, y: remainder(time_tensor(t, y), y, control(t)))
 
 
-def _partition(field: PartitionedField) -> Callable[[Control], Partition]:
+def _partition(field: VectorField) -> Callable[[Control], Partition] | None:
+    """What makes the partition that the field declares, or None."""
+    if is_damped_partitioned(field):
+        return _damped_partition(field)
+    if isinstance(field, PartitionedField) and is_partitioned(field):
+        return _undamped_partition(field)
+    return None
+
+
+def _undamped_partition(field: PartitionedField) -> Callable[[Control], Partition]:
     return lambda control: Partition(
         drift=lambda t, p: field.drift(time_tensor(t, p), p, control(t)),
         kick=lambda t, q: field.kick(time_tensor(t, q), q, control(t)),
+    )
+
+
+def _damped_partition(field: DampedPartitionedField) -> Callable[[Control], Partition]:
+    def drift(control: Control, t: Time, *halves: Tensor) -> Tensor:
+        """Of p, or of q and p."""
+        return field.drift(time_tensor(t, halves[0]), *halves, control(t))  # pyright: ignore[reportCallIssue]
+
+    return lambda control: Partition(
+        drift=partial(drift, control),
+        kick=lambda t, q, p: field.kick(time_tensor(t, q), q, p, control(t)),
+        kick_sees_p=True,
+        drift_sees_q=field.drift_sees_q,
     )

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import nn
 
 from solvers import Solver, make_adjoint
 from solvers.checks import check_choice, check_count, check_flag
@@ -77,6 +78,16 @@ def as_setting(name: str, value: Any, others: Callable[[str], Any]) -> Any:
     if name in ("adjoint", "engine") and pair["adjoint"] is not None and pair["engine"] is not None:
         on_engine(pair["adjoint"], pair["engine"])
     return value
+
+
+def store_step(module: nn.Module, value: Any) -> None:
+    """Set `module.dt`: a tensor as a buffer, a parameter as a parameter, a number as neither."""
+    for store in (module.__dict__, module._parameters, module._buffers):
+        store.pop("dt", None)
+    if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
+        module.register_buffer("dt", value)
+    else:
+        nn.Module.__setattr__(module, "dt", value)
 
 
 def check_structure(field: VectorField, solver: Solver) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
@@ -28,7 +28,7 @@ class RecurrentState:
         t: the time, a number or a tensor of shape () or (batch, 1); a layer gives a tensor.
         carry: what a multi-step or reversible solver carries besides y; None before its start.
         control: the control of the last sample, (batch, control), which the linear hold needs; None at the start.
-        solver: the solver that made `carry`, with its hyperparameters. Another one refuses to go on from it; from
+        solver: the solver that made `carry`, with its hyperparameters. Another one refuses to continue from it; from
             `RecurrentState(state.y, state.t, control=state.control)` it starts at that state.
     """
 
@@ -46,10 +46,17 @@ class RecurrentState:
         """The same state in memory of its own."""
         return self._mapped(lambda part: part.clone(memory_format=torch.contiguous_format))
 
+    def rows(self, index: Tensor | slice) -> Self:
+        """The state of some of the sequences."""
+        return self._mapped(lambda part: _of_rows(part, len(self.y))[index] if part.ndim else part)
+
     def without_aliases_of(self, other: RecurrentState) -> Self:
         """The same state, what it shares with another one in memory of its own: neither changes with the other."""
         theirs = (other.y, other.t, *(other.carry or ()), other.control)
-        return self._mapped(lambda part: part.clone() if any(part is each for each in theirs) else part)
+        for part in (self.y, self.t, *(self.carry or ()), self.control):
+            if isinstance(part, Tensor) and _is_one_of(part, theirs):
+                return self._mapped(lambda part: part.clone() if _is_one_of(part, theirs) else part)
+        return self
 
     def to(self, device: torch.device | str | torch.dtype | None = None, dtype: torch.dtype | None = None) -> Self:
         """The same state on another device, in another floating dtype, or both, as `Tensor.to`.
@@ -77,8 +84,63 @@ class RecurrentState:
         )
 
 
+def _is_one_of(part: Tensor, others: Sequence[object]) -> bool:
+    """Whether it is one of them, and not only equal to it."""
+    found = False
+    for other in others:
+        found |= part is other
+    return found
+
+
 def _applied(function: Callable[[Tensor], Tensor], part: _Part) -> _Part:
     return function(part) if isinstance(part, Tensor) else part  # pyright: ignore[reportReturnType]
+
+
+def joined(states: Sequence[RecurrentState]) -> RecurrentState:
+    """The states of several batches as that of one.
+
+    Raises:
+        ValueError: the solver carries something else in one of them, as a multi-step method does before it has started.
+    """
+    if len(states) == 1:
+        return states[0]
+    carries = [state.carry or () for state in states]
+    if len(set(map(len, carries))) > 1 or len({state.control is None for state in states}) > 1:
+        raise ValueError(
+            "some of the sequences have not started, or are too short for the solver to have started, so that there is "
+            "no common RecurrentState; start from a tensor y0 or from None, or leave them out"
+        )
+    sizes = [len(state.y) for state in states]
+    controls = [state.control for state in states if state.control is not None]
+    return RecurrentState(
+        torch.cat([state.y for state in states]),
+        _column([state.t for state in states], sizes, states[0].y.device),
+        tuple(_column(parts, sizes, states[0].y.device) for parts in zip(*carries, strict=True)) or None,
+        torch.cat(controls) if controls else None,
+        next((state.solver for state in states if state.solver is not None), None),
+    )
+
+
+def _column(parts: Sequence[Tensor | float], sizes: Sequence[int], device: torch.device) -> Tensor | float:
+    """One part for all rows; a number, or a tensor of shape (), for each of its own only where they differ."""
+    tensors = [part for part in parts if isinstance(part, Tensor)]
+    if not tensors and len(set(parts)) == 1:
+        return parts[0]
+    if any(not part.is_floating_point() for part in tensors) or any(isinstance(part, int) for part in parts):
+        if all(bool(torch.as_tensor(part == parts[0]).all()) for part in parts):
+            return parts[0]
+        raise ValueError(
+            "the solver draws noise for all sequences at once, so that there is no common RecurrentState of sequences "
+            "of several lengths; start from a tensor y0 or from None"
+        )
+    dtype = tensors[0].dtype if tensors else torch.float64
+    columns = [torch.as_tensor(part, dtype=dtype, device=device) for part in parts]
+    return torch.cat([_of_rows(part, size) for part, size in zip(columns, sizes, strict=True)])
+
+
+def _of_rows(part: Tensor, size: int) -> Tensor:
+    """A part that is common to the rows, (), (1, 1) or so, for each of them."""
+    return part.expand(size, *part.shape[1:]) if part.ndim else part.expand(size, 1)
 
 
 _CHILDREN = ("y", "t", "carry", "control")

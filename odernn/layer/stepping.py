@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from solvers import Solver
-from solvers.checks import check_positive, check_solver
-from solvers.extend import Carry, RightHandSide, Time
+from solvers.checks import check_positive
+from solvers.extend import Carry, RightHandSide, Time, check_solver
 
 from ..control.hold import Control, Hold, control_of
 from ..control.input_map import GIVEN

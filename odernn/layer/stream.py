@@ -20,7 +20,8 @@ from ..control.time_grid import as_number, as_tensor
 from ..engines.choice import ENGINES, Engine, warn_of_torch, why_not_native
 from ..engines.lowering import unsupported
 from ..fields.field import VectorField
-from . import inputs
+from .inputs import check_finite_input, sample
+from .starts import continuing
 from .state import RecurrentState
 from .stepping import Discretisation, NativeStepper, SampleStepper, TorchStepper
 
@@ -64,15 +65,15 @@ class Stream:
         field = discretisation.field
         scheme = replace(discretisation, field=copy.deepcopy(field, _not_copied(field)).requires_grad_(False))
         self._made_by = repr(scheme.solver)
-        begin = inputs.continuing("state", state, None, field, self._made_by).detach().clone()
+        begin = continuing("state", state, None, field, self._made_by).detach().clone()
         self._y, self._t, self._carry, self._before = begin.y, as_number(begin.t), begin.carry, begin.control
         self._dt = scheme.dt
         reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
         self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
             self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
-        if reason is not None and engine == "native":
-            warn_of_torch(reason)
+        if reason is not None and engine in ("native", "triton"):
+            warn_of_torch(engine, reason)
         self._policy: OnDivergence = on_divergence
         self._checks_input = check_input
         self._field = scheme.field
@@ -80,7 +81,7 @@ class Stream:
 
     @property
     def state(self) -> RecurrentState:
-        """Where the stream stands, to go on from elsewhere. Writing into it does not move the stream."""
+        """Where the stream stands, to continue from elsewhere. Writing into it does not move the stream."""
         return RecurrentState(self._y, as_tensor(self._t), self._carry, self._before, self._made_by).clone()
 
     def __call__(self, x: Float[Tensor, "batch input"]) -> Float[Tensor, "batch hidden"]:
@@ -93,14 +94,14 @@ class Stream:
         Inside autocast it is as `ODERNN.step` is, in the parameters' dtype.
         """
         if not isinstance(x, Tensor) or x.dtype != self._y.dtype or x.device != self._y.device:
-            inputs.sample(x, self._field)  # it says what is wrong, but for another dtype inside autocast
+            sample(x, self._field)  # it says what is wrong, but for another dtype inside autocast
         if torch.is_autocast_enabled(x.device.type):
             with without_autocast(x):
                 return self(x.to(self._y.dtype))
         if x.shape != self._shape:
             raise ValueError(f"`x` has shape {tuple(x.shape)}; this stream takes samples of shape {self._shape}")
         if self._checks_input:
-            inputs.check_finite_input(x.unsqueeze(0))
+            check_finite_input(x.unsqueeze(0))
         x = x.detach() if x.requires_grad else x
         y, carry, before, is_finite = self._advance(x, self._y, self._t, self._carry, self._before)
         if self._policy != "ignore" and not (_is_finite(y) if is_finite is None else is_finite):
@@ -123,7 +124,7 @@ def _check_arguments(discretisation: object, engine: object, on_divergence: obje
 def _not_copied(field: VectorField) -> dict[int, object]:
     """What a copy of the field does not copy.
 
-    A generator of noise goes on where it is. A tensor with a history, as pruning and the old weight and spectral norm
+    A generator of noise continues where it is. A tensor with a history, as pruning and the old weight and spectral norm
     keep it in an attribute, is cut off from it: the hook makes it again.
     """
     attributes = [value for module in field.modules() for value in vars(module).values()]

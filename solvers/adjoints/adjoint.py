@@ -40,7 +40,7 @@ class Adjoint(ABC):
 
     @abstractmethod
     def solve(self, problem: Problem, save: Save) -> Solved:
-        """Run `problem` and keep the whole trajectory or the end alone."""
+        """Run `problem` and save the whole trajectory or only the end."""
 
 
 @final

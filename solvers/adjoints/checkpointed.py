@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ..checks import check_count
+from ..checks import check_count, check_type
 from ..loop import Problem
 from ..solver import Carry
 from .adjoint import Adjoint, Autograd, Save, Solved
@@ -34,7 +34,7 @@ class Checkpointed(Adjoint):
         within: the adjoint of a chunk.
 
     Raises:
-        TypeError, ValueError: `every` is neither a whole number from 1 nor "sqrt".
+        TypeError, ValueError: `every` is neither a whole number from 1 nor "sqrt", or `within` is not an adjoint.
 
     Source: Griewank & Walther, Evaluating Derivatives, ch. 12; Chen et al., Training deep nets with sublinear memory
     cost (2016).
@@ -44,9 +44,10 @@ class Checkpointed(Adjoint):
     within: Adjoint = Autograd()  # noqa: RUF009 - a frozen value without state
 
     def __post_init__(self) -> None:
-        """Check `every`."""
+        """Check the arguments."""
         if self.every != "sqrt":
             check_count("every", self.every)
+        check_type("within", self.within, Adjoint, "an Adjoint, such as Autograd()")
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run chunk by chunk."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from ..checks import check_count
 from ..loop import Interval, Problem
 from ..methods.runge_kutta import RK38, Euler, Heun, Heun3, Midpoint
+from ..methods.step_control import step_limit_error, steps_exceeded
 from ..methods.torchdiffeq import Flow, TorchdiffeqSolver, is_lost, scaled
 from ..right_hand_side import Need
 from ..solver import Carry, Solver
@@ -30,7 +31,7 @@ _SAME = {Euler: "euler", Midpoint: "midpoint", Heun: "heun2", Heun3: "heun3", RK
 class Continuous(Adjoint):
     """Gradients by the adjoint equation d lambda/dt = -(df/dy)^T lambda, through torchdiffeq's adjoint.
 
-    The states are those of the problem's own solver, whichever it is. Backward, each interval is solved anew from its
+    The states are those of the problem's own solver, whichever it is. Backward, each interval is solved again from its
     stored first state, forward and then backward with the adjoint.
 
     Memory: the state at the end of each interval is all that is kept of it, which is the trajectory itself where that
@@ -40,7 +41,7 @@ class Continuous(Adjoint):
     The gradient is that of the exact flow between the stored states, and not of the numbers that the solver made: it
     differs from `Autograd`'s by the discretisation error, O(dt^order), and agrees only as dt goes to 0. Backward in
     time a damped field is unstable: within an interval rounding and error grow as exp(damping dt), which is why every
-    interval starts anew from its stored states; a field that is stiff within one interval needs another adjoint.
+    interval starts again from its stored states; a field that is stiff within one interval needs another adjoint.
     What a multi-step or reversible solver carries besides y passes no gradient here. It has no second derivative and
     does not go through torch.func's transforms.
 
@@ -83,6 +84,7 @@ class Continuous(Adjoint):
             return Autograd().solve(problem, save)
         refuse_transforms("continuous", problem)
         backward = _counterpart(problem.solver, problem.substeps) if self.backward is None else self.backward
+        backward.check_dtype(problem.y0.dtype)
         differentiable, snapshot = differentiable_inputs(problem), snapshot_of(problem, "continuous")
         run = _Run(problem, differentiable, backward, save, self.chunk, snapshot)
         y, trajectory = _Continuous.apply(run, problem.y0, *run.differentiable.originals)
@@ -190,7 +192,7 @@ class _BackwardPass:
         return gradient
 
     def _run_chunk(self, start: int, stop: int, gradient: Tensor) -> Tensor:
-        """The intervals from `start` to `stop`, laid out together under autograd."""
+        """The intervals from `start` to `stop`, made together under autograd."""
         origin = self.run.problem.origin
         low = max(origin + start - 1, 0)  # an interval may look at the entry before its own
         differentiable, found = self.run.differentiable, _FoundGradients()
@@ -248,6 +250,8 @@ def _crossed_back(
             end = backward.cross_by_adjoint(flow, sources[0], sources[1:])
         return torch.autograd.grad(end, sources, gradient, allow_unused=True)
     except AssertionError as error:
+        if steps_exceeded(error):
+            raise step_limit_error(backward.method, backward.max_num_steps, backward.rtol, backward.atol) from error
         if not is_lost(error):
             raise
         raise ArithmeticError(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..loop import Interval, Problem, states
-from ..right_hand_side import Partition, RightHandSide, Time, partition_of
+from ..right_hand_side import RightHandSide, Time, partition_of
 from ..solver import Carry
 from .closure import ClosureConverted
 
@@ -27,7 +27,7 @@ class DifferentiableInputs:
     Attributes:
         problem: the problem, in the functions of which the originals may be replaced.
         originals: the tensors that need gradients: inputs first, then parameters.
-        leaves: of the tensors that are no inputs, a leaf for each.
+        leaves: of the tensors that are not inputs, a leaf for each.
     """
 
     problem: Problem
@@ -133,14 +133,20 @@ def _found(problem: Problem) -> DifferentiableInputs:
 def _replaced(f: RightHandSide, t: Time, y: Tensor) -> tuple[RightHandSide, list[ClosureConverted]]:
     """`f` with leaves in place of what it closes over; `t` is the time of the one evaluation that finds them."""
 
-    def found(part: RightHandSide, state: Tensor) -> tuple[RightHandSide, ClosureConverted]:
-        converted = ClosureConverted(lambda y, *time: part(time[0] if time else t, y), (state,))
-        return lambda time, y: converted(y, time), converted  # pyright: ignore[reportArgumentType]
+    def found(part: Callable[..., Tensor], *states: Tensor) -> tuple[Callable[..., Tensor], ClosureConverted]:
+        def timed(*arguments: Tensor) -> Tensor:
+            """`part`, whose states come first and whose time, where it is not `t`, comes last."""
+            time = arguments[-1] if len(arguments) > len(states) else t
+            return part(time, *arguments[: len(states)])
+
+        converted = ClosureConverted(timed, states)
+        return lambda time, *states: converted(*states, time), converted
 
     partition = partition_of(f)
     if partition is None:
         whole, converted = found(f, y)
         return whole, [converted]
     q, p = y.chunk(2, dim=-1)
-    (drift, in_drift), (kick, in_kick) = found(partition.drift, p), found(partition.kick, q)
-    return Partition(drift, kick), [in_drift, in_kick]
+    drift, in_drift = found(partition.drift, *((q, p) if partition.drift_sees_q else (p,)))
+    kick, in_kick = found(partition.kick, *((q, p) if partition.kick_sees_p else (q,)))
+    return replace(partition, drift=drift, kick=kick), [in_drift, in_kick]

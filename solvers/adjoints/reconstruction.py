@@ -26,8 +26,8 @@ class Comparison:
 
     By a weight the gradient is a sum over the steps of products lambda_n y_n, lambda_n the gradient by the state n: a
     state that is off by d_n changes its term by |lambda_n| d_n, and the Jacobian of its step by some f'' d_n. So d_n is
-    set against the largest state of the sample, and where lambda grows on the way back against the largest product:
-    d_n / min(max |y|, max |lambda| |y| / |lambda_n|).
+    compared with the largest state of the sample and, where lambda grows in the backward pass, with the largest
+    product: d_n / min(max |y|, max |lambda| |y| / |lambda_n|).
 
     The largest state, since rounding is relative to the states along the way: from y0 = 0 the first one is as small as
     dt, and being off by the rounding of the others it gives as good a gradient. The largest product, since on a field
@@ -46,7 +46,7 @@ class Comparison:
         self._product = torch.zeros_like(sizes.largest)
 
     def meet(self, y: Tensor, gradient: Tensor) -> None:
-        """Take note of a state on the way back and of the gradient by it."""
+        """Note a state of the backward pass and the gradient by it."""
         self._product = torch.maximum(self._product, _norm(y) * _norm(gradient))
 
     def error(self, y: Tensor, true: Tensor, gradient: Tensor) -> float:

@@ -28,9 +28,11 @@ def make_adjoint(adjoint: Adjoint | str, registry: Mapping[str, type[Adjoint]] =
     """The adjoint itself, or the one that is registered under its name.
 
     Raises:
-        TypeError: neither an adjoint nor a name.
+        TypeError: neither an adjoint nor a name, or a `registry` that is not a mapping.
         ValueError: an unknown name; the message lists the registry.
     """
+    if not isinstance(registry, Mapping) or not registry:
+        raise TypeError(f"`registry` is {registry!r:.60}; give a mapping from names to adjoints, such as ADJOINTS")
     if isinstance(adjoint, Adjoint):
         return adjoint
     if not isinstance(adjoint, str):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Any, final
 
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ..checks import check_count, check_positive
 from ..loop import Problem
-from ..right_hand_side import RightHandSide, Time
+from ..requirements import refuse_inverse
+from ..right_hand_side import Need, RightHandSide, Time
 from ..solver import Carry, ReversibleSolver
 from .adjoint import Adjoint, Autograd, Save, Solved
 from .differentiable import CHUNK, DifferentiableInputs, GradientSums, differentiable_inputs, run_in_chunks
@@ -57,7 +58,7 @@ class Reversible(Adjoint):
 
     The whole gradient is relatively off by at most twenty times that error, and by the rounding that any gradient has,
     in all the cases that the tests try: neutral, damped and unstable fields, from zero and from elsewhere. That is
-    measured and no theorem; the gradient by y0 alone, tiny where the field is damped, can be off by more.
+    measured, not proved; the gradient by y0 by itself, tiny where the field is damped, can be off by more.
 
     Args:
         tolerance: the relative distance that is allowed; by default 1e-8 in float64 and 1e-3 in float32. Infinity takes
@@ -79,7 +80,7 @@ class Reversible(Adjoint):
     def __post_init__(self) -> None:
         """Check the arguments; a tolerance of infinity is allowed."""
         check_count("chunk", self.chunk)
-        if self.tolerance is not None and self.tolerance != float("inf"):
+        if self.tolerance is not None and not (isinstance(self.tolerance, float) and self.tolerance == inf):
             check_positive("tolerance", self.tolerance)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
@@ -91,6 +92,8 @@ class Reversible(Adjoint):
             )
         if not torch.is_grad_enabled():
             return Autograd().solve(problem, save)
+        if problem.solver.needs is Need.PARTITION:
+            refuse_inverse(problem.solver, problem.first().f)
         refuse_transforms("reversible", problem)
         run = _Run(problem, differentiable_inputs(problem), save, self._allowed(problem.y0.dtype), self.chunk)
         run.snapshot = snapshot = snapshot_of(problem, "reversible")  # after the start, where noise draws its seed
@@ -112,7 +115,7 @@ def tensors_of(carry: Carry) -> list[Tensor]:
 
 
 def refilled(carry: Carry, tensors: Sequence[Tensor]) -> Carry:
-    """The carry with other tensors in the places of its own."""
+    """The carry with other tensors in place of its own."""
     given = iter(tensors)
     return tuple(next(given) if isinstance(part, Tensor) else part for part in carry)
 
@@ -252,7 +255,7 @@ class BackwardPass:
             name = type(self.run.problem.solver).__name__
             raise ReconstructionError(
                 f"stepping back with {name} missed the first state by {error:.3g} relatively and "
-                f"{self.run.tolerance:.3g} is allowed: a damped or unstable field amplifies rounding on the way back; "
+                f"{self.run.tolerance:.3g} is allowed: a damped or unstable field amplifies rounding backward in time; "
                 "use less damping, a shorter sequence, float64, another adjoint or a larger `tolerance`",
                 error,
                 self.run.tolerance,

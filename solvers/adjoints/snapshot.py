@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..loop import Problem
+from .checksum import checksum, differs
 from .reach import Place, Reach, content, reach_of, version
 
 _MISSING = object()
@@ -33,7 +34,9 @@ class Snapshot:
     An adjoint that evaluates right-hand sides again, in the backward pass, takes one before the forward pass, calls
     `settle` after it, and evaluates again inside `restored`. There the attributes, parameters and buffers of modules
     are those of the forward pass, even where the module has others by now (`functional_call`, `eval()`, a schedule). A
-    tensor or a container that was written into since is an error, since its old values are gone.
+    tensor or a container that was written into since is an error, since its old values are gone: torch counts the
+    writes, and on the CPU a checksum of inputs, states and parameters, taken again once, at the first evaluation of the
+    backward pass, sees those that it does not count, through `.data` or NumPy.
 
     Args:
         problem: the problem.
@@ -47,6 +50,8 @@ class Snapshot:
         given = (problem.y0, *problem.inputs, *(problem.carry or ()))
         self._tensors = [(x, version(x), "an input or a state") for x in given if isinstance(x, Tensor)]
         self._reach = reach_of(self._roots)
+        learnt = (each for each in self._reach.tensors if each[0].requires_grad or isinstance(each[0], nn.Parameter))
+        self._sums = [(x, checksum(x), name) for x, _, name in (*self._tensors, *learnt)]
         self._drawn = _generator_states(self._device, self._reach)
         self.settled = False
 
@@ -110,13 +115,15 @@ class Snapshot:
         return Mark(now, [place._replace(value=_copied(place)) for place in now.places])
 
     def _check(self) -> None:
-        for x, number, name in (*self._tensors, *self._reach.tensors):
-            if number != version(x):
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{name}, of shape {tuple(x.shape)}, is read again by the {self._adjoint} adjoint in the backward "
-                    "pass; write into it after backward(), or into a copy"
-                )
+        written = [(x, name) for x, number, name in (*self._tensors, *self._reach.tensors) if number != version(x)]
+        unseen = [(x, f"{name} (through `.data` or the like)") for x, found, name in self._sums if differs(x, found)]
+        for x, name in written + unseen:
+            raise RuntimeError(
+                "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                f"{name}, of shape {tuple(x.shape)}, is read again by the {self._adjoint} adjoint in the backward "
+                "pass; write into it after backward(), or into a copy"
+            )
+        self._sums = []
         for value, found, name in self._reach.contents:
             if content(value) != found:
                 raise RuntimeError(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-import torch
 from torch import Tensor
 
 from ..arithmetic import advance, combine
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..scheme import Coefficient, Scheme, Schemes, whole
 from ..solver import Carry, Solver
@@ -77,7 +77,7 @@ class AdamsBashforth2(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The largest modulus of the roots of r^2 - (1 + 3z/2) r + z/2 = 0."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         return quadratic_radius(-(1 + 1.5 * z), 0.5 * z)
 
 
@@ -121,7 +121,7 @@ class AdamsBashforth3(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The largest modulus of the roots of r^3 - (1 + 23z/12) r^2 + 16z/12 r - 5z/12 = 0."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         return largest_root(-(1 + 23 / 12 * z), 16 / 12 * z, -5 / 12 * z)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import combine
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..scheme import Row, Scheme, one_step, whole
 from ..solver import Carry, Solver
@@ -34,7 +35,7 @@ class ExplicitRungeKutta(Solver):
         return ()
 
     def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
-        """Y_i = y + dt sum_j a_ij k_j, k_i = f(t + c_i dt, Y_i), y + dt sum_i b_i k_i."""
+        """Make the stages Y_i = y + dt sum_j a_ij k_j, k_i = f(t + c_i dt, Y_i), and return y + dt sum_i b_i k_i."""
         slopes: list[Tensor] = []
         for row, node in zip(self.tableau.a, self.tableau.c, strict=True):
             slopes.append(f(t if node == 0 else t + node * dt, combine(y, dt, row, slopes)))
@@ -42,7 +43,7 @@ class ExplicitRungeKutta(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|R(z)|, R(z) = 1 + sum_i b_i z k_i with k_i = 1 + z sum_j a_ij k_j: the method itself on y' = z y."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         one = torch.ones_like(z)
         return self.step(lambda t, y: z * y, 0.0, 1.0, one, ())[0].abs()
 

@@ -63,7 +63,7 @@ class StrangSplitting(ExponentialRungeKutta):
     """Strang's splitting: half a step of the linear flow, a step of the explicit midpoint method, the other half.
 
     Order 2, two evaluations of the remainder a step. With z = exp(dt A / 2) y and k = remainder(t + dt / 2, z + dt / 2
-    remainder(t, z)), y_next = exp(dt A / 2) (z + dt k). Time goes on with the remainder.
+    remainder(t, z)), y_next = exp(dt A / 2) (z + dt k). Time continues with the remainder.
 
     Source: Strang, On the construction and comparison of difference schemes, SIAM J. Numer. Anal. 5 (1968), 506-517;
     McLachlan & Quispel, Splitting methods, Acta Numerica 11 (2002), 341-434.

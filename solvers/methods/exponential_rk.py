@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import complex_numbers
 from ..linear_part import BlockDiagonal, LinearPart, apply_matrix, tensor_of
 from ..requirements import required_semilinear
 from ..right_hand_side import Need, RightHandSide, Time
@@ -34,6 +35,7 @@ class ExponentialRungeKutta(Solver):
     """
 
     family = "exponential"
+    caches = True
     needs = Need.LINEAR_PART
     tableau: ClassVar[ExponentialTableau]
 
@@ -62,7 +64,7 @@ class ExponentialRungeKutta(Solver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|exp(z)|: all of the test equation is linear part."""
-        return torch.as_tensor(z, dtype=torch.complex128).real.exp()
+        return complex_numbers("z", z).real.exp()
 
 
 def functions_of(tableau: ExponentialTableau, linear: LinearPart, dt: Time) -> list[Tensor]:
@@ -86,7 +88,7 @@ def _flowed(entry: Entry, matrices: Sequence[LinearPart], y: Tensor) -> Tensor:
 def _combined(
     y: Tensor, dt: Time, entries: Sequence[Entry], matrices: Sequence[LinearPart], slopes: Sequence[Tensor]
 ) -> Tensor:
-    """Y + dt sum_j entry_j slope_j."""
+    """Return y + dt sum_j entry_j slope_j."""
     for entry, slope in zip(entries, slopes, strict=True):
         if entry.coefficient != 0:
             y = advance(y, entry.coefficient * dt, _flowed(entry, matrices, slope))

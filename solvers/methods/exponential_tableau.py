@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from math import factorial
 from typing import NamedTuple
 
+from ..checks import check_count, check_number, check_type
+from .phi import MOST_PHI
 from .tableau import ButcherTableau
 
 
@@ -79,8 +81,12 @@ class ExponentialTableau:
 
     def __post_init__(self) -> None:
         """Check the method that is left where A = 0, and list what is to be computed."""
+        self._check_weights()
         rows = tuple(tuple(_at_zero(weight) for weight in row) for row in self.a)
         ButcherTableau(self.order, rows, tuple(map(_at_zero, self.b)), self.c)
+        check_type("flows", self.flows, tuple, "a tuple of numbers")
+        for i, flow in enumerate(self.flows):
+            check_number(f"flows[{i}]", flow)
         if len(self.flows) != len(self.b):
             raise ValueError(f"`flows` has {len(self.flows)} entries and `b` {len(self.b)}; give one of each a stage")
         functions: list[Weight] = []
@@ -95,6 +101,21 @@ class ExponentialTableau:
     def stages(self) -> int:
         """The number of stages."""
         return len(self.b)
+
+    def _check_weights(self) -> None:
+        check_type("a", self.a, tuple, "a tuple of rows of weights")
+        check_type("b", self.b, tuple, "a tuple of weights")
+        for i, row in enumerate(self.a):
+            check_type(f"a[{i}]", row, tuple, "a tuple of weights")
+        named = [(f"b[{i}]", weight) for i, weight in enumerate(self.b)]
+        named += [(f"a[{i}][{j}]", weight) for i, row in enumerate(self.a) for j, weight in enumerate(row)]
+        for name, weight in named:
+            if not isinstance(weight, tuple) or not all(isinstance(term, Term) for term in weight):
+                raise TypeError(f"`{name}` is {weight!r:.60}; give a weight, a tuple of Terms such as phi(1)")
+            for term in weight:
+                check_number(f"{name}.coefficient", term.coefficient)
+                check_count(f"{name}.number", term.number, least=0, most=MOST_PHI)
+                check_number(f"{name}.share", term.share)
 
 
 def _at_zero(weight: Weight) -> float:

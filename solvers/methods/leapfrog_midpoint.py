@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..scheme import Coefficient, Scheme, Schemes, whole
 from ..solver import Carry, ReversibleSolver
-from .characteristic import quadratic_radius
+from .characteristic import WEAK_INSTABILITY, quadratic_radius
 from .explicit_rk import starting_scheme
 from .runge_kutta import Midpoint
 
@@ -54,6 +55,7 @@ class LeapfrogMidpoint(ReversibleSolver):
     order = 2
     stages = 1
     num_evals = 1
+    caution = WEAK_INSTABILITY
     schemes = Schemes(_steady, (_START,), ratios=1, remembers_steps=True)
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
@@ -89,7 +91,7 @@ class LeapfrogMidpoint(ReversibleSolver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """The largest modulus of the roots of r^2 - 2 z r - 1 = 0."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         return quadratic_radius(-2 * z, -torch.ones_like(z))
 
 

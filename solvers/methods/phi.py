@@ -6,9 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..checks import check_count, check_tensor
 from ..linear_part import BlockDiagonal, LinearPart
 
 _HALF = (torch.float16, torch.bfloat16)
+
+MOST_PHI = 20
+"""The number of the last function. The matrix that all are read off grows with it."""
 
 
 def phi_functions(matrix: Tensor, highest: int) -> tuple[Tensor, ...]:
@@ -21,14 +25,23 @@ def phi_functions(matrix: Tensor, highest: int) -> tuple[Tensor, ...]:
 
     Args:
         matrix: Z (..., n, n), floating or complex.
-        highest: the number of the last function, from 0.
+        highest: the number of the last function, from 0 to 20.
 
     Returns:
         `highest` + 1 tensors of the shape of `matrix`.
 
+    Raises:
+        TypeError, ValueError: an argument of the wrong type, shape or range.
+
     Source: Al-Mohy & Higham, Computing the action of the matrix exponential, with an application to exponential
     integrators, SIAM J. Sci. Comput. 33 (2011), 488-511, theorem 2.1.
     """
+    check_tensor("matrix", matrix)
+    if not (matrix.is_floating_point() or matrix.is_complex()):
+        raise TypeError(f"`matrix` has dtype {matrix.dtype}; give a floating dtype, as `matrix.float()`")
+    if matrix.ndim < 2 or matrix.shape[-1] != matrix.shape[-2]:
+        raise ValueError(f"`matrix` has shape {tuple(matrix.shape)}; give square matrices (..., n, n)")
+    check_count("highest", highest, least=0, most=MOST_PHI)
     size = matrix.shape[-1]
     border = highest * size
     z = matrix.float() if matrix.dtype in _HALF else matrix

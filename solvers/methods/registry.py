@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import torch
 
-from ..checks import check_choice, check_solver
-from ..solver import Solver
+from ..checks import check_choice
+from ..solver import Solver, check_solver
 from .adams_bashforth import AdamsBashforth2, AdamsBashforth3
 from .exponential import ETDRK2, ExponentialEuler, LawsonEuler, LinearlyExactEuler, StrangSplitting
 from .implicit.average_vector_field import AverageVectorField
@@ -55,15 +55,15 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
 )
 
 
-def make_solver(name: str) -> Solver:
-    """The solver registered under `name`, with its default hyperparameters.
+def make_solver(solver: str) -> Solver:
+    """The solver that is registered under the name `solver`, with its default hyperparameters.
 
     Raises:
         TypeError: not a name.
         ValueError: an unknown name; the message lists the registry.
     """
-    check_choice("solver", name, SOLVERS)
-    return SOLVERS[name]()
+    check_choice("solver", solver, SOLVERS)
+    return SOLVERS[solver]()
 
 
 def as_solver(solver: Solver | str) -> Solver:

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
+from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..scheme import Coefficient, Scheme, Schemes, whole
 from ..solver import Carry, ReversibleSolver
-from .characteristic import quadratic_radius
+from .characteristic import WEAK_INSTABILITY, quadratic_radius
 
 
 def _heun(ratios: Sequence[Coefficient]) -> Scheme:
@@ -76,6 +77,7 @@ class ReversibleHeun(ReversibleSolver):
     order = 2
     stages = 2
     num_evals = 2
+    caution = WEAK_INSTABILITY
     schemes = Schemes(_heun, (_HEUN_START,))
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
@@ -129,6 +131,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
     order = 2
     stages = 1
     num_evals = 1
+    caution = WEAK_INSTABILITY
     schemes = Schemes(_leapfrog, (_LEAPFROG_START,), ratios=1, slopes=True)
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
@@ -160,7 +163,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
 
 def _neutral_radius(z: complex | Tensor) -> Tensor:
     """The larger root of r^2 - 2 z r - 1 = 0, the polynomial of the two-step midpoint rule."""
-    z = torch.as_tensor(z, dtype=torch.complex128)
+    z = complex_numbers("z", z)
     return quadratic_radius(-2 * z, -torch.ones_like(z))
 
 

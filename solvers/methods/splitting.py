@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ..arithmetic import advance
-from ..requirements import required_partition
+from ..checks import check_flag, check_number, complex_numbers
+from ..requirements import refuse_inverse, required_partition
 from ..right_hand_side import Need, RightHandSide, Time
 from ..scheme import Scheme, one_step
 from ..solver import Carry, ReversibleSolver
@@ -29,6 +30,12 @@ class Shear:
     kick: bool
     share: float
     node: float
+
+    def __post_init__(self) -> None:
+        """Check the facts."""
+        check_flag("kick", self.kick)
+        check_number("share", self.share)
+        check_number("node", self.node)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class SplittingMethod(ReversibleSolver):
         self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry, dt_before: Time | None
     ) -> tuple[Tensor, Carry]:
         """The shears from the last to the first, with the opposite sign."""
+        refuse_inverse(self, f)
         return self._compose(self.shears[::-1], -1.0, f, t, dt, y), carry
 
     def amplification(self, z: complex | Tensor) -> Tensor:
@@ -71,7 +79,7 @@ class SplittingMethod(ReversibleSolver):
         A kick multiplies (q, p) by [[1, 0], [s z, 1]] and a drift by [[1, s z], [0, 1]]. The product has determinant 1,
         so its eigenvalues are r and 1 / r with the trace r + 1 / r.
         """
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         one, zero = torch.ones_like(z), torch.zeros_like(z)
         (a, b), (c, d) = (one, zero), (zero, one)
         for shear in self.shears:
@@ -90,9 +98,9 @@ class SplittingMethod(ReversibleSolver):
         for shear in shears:
             time = t + shear.node * dt if shear.node else t
             if shear.kick:
-                p = advance(p, sign * shear.share * dt, partition.kick(time, q))
+                p = advance(p, sign * shear.share * dt, partition.kick_of(time, q, p))
             else:
-                q = advance(q, sign * shear.share * dt, partition.drift(time, p))
+                q = advance(q, sign * shear.share * dt, partition.drift_of(time, q, p))
         return torch.cat((q, p), dim=-1)
 
 

@@ -82,7 +82,7 @@ class StochasticHeun(StochasticSolver):
     """The stochastic Heun method, in Stratonovich's sense: two evaluations of drift and diffusion a step.
 
     With Y = y + dt f(t, y) + g(t, y) dW, the step is y + dt/2 (f(t, y) + f(t + dt, Y)) + (g(t, y) + g(t + dt, Y))/2 dW.
-    Of strong order 1 for diagonal noise whose g looks, unit by unit, at that unit alone. Without noise it is Heun's
+    Of strong order 1 for diagonal noise whose g looks, unit by unit, only at that unit. Without noise it is Heun's
     method to the bit, of order 2, and `amplification` is that one's.
 
     With multiplicative noise Ito's and Stratonovich's equations differ: of g = b y, by the drift b^2 y / 2.
@@ -119,7 +119,7 @@ def _seeded(diffusion: Diffusion) -> Carry:
 
 
 def _increments(diffusion: Diffusion, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
-    """W(t + dt) - W(t), of the shape of `y`, and the carry after it."""
+    """Draw W(t + dt) - W(t), of the shape of `y`; return it and the carry after it."""
     if not isinstance(dt, Tensor) and dt < 0:
         raise ValueError(f"`dt` is {dt}; a stochastic equation runs forward in time: give an end after the start")
     if diffusion.increments is not None:

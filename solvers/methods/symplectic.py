@@ -30,10 +30,15 @@ class SymplecticEuler(SplittingMethod):
 
     p <- p + dt kick(t, q); q <- q + dt drift(t, p), with the new p.
 
+    Of a `Partition` whose kick sees p (friction, say) it is the semi-implicit Euler method: p <- p + dt kick(t, q, p)
+    with the old p, and where the drift sees q, q <- q + dt drift(t, q, p) with the old q. That is of order 1 too, but
+    neither symplectic nor undone in closed form.
+
     Source: Hairer, Lubich & Wanner, Geometric Numerical Integration, sec. I.1.2, eq. (1.9).
     """
 
     order = 1
+    takes_own_half = True
     shears = (kick(1, 0), drift(1, 0))
 
 
@@ -57,7 +62,7 @@ class Yoshida4(SplittingMethod):
     Three steps of `Leapfrog`, of OUTER dt, INNER dt and OUTER dt, where OUTER = 1 / (2 - 2^(1/3)) = 1.3512 and
     INNER = 1 - 2 OUTER = -1.7024; the kicks where two of them meet are one. The time runs along: kicks at the nodes
     0, 1.3512, -0.3512 and 1 of the step, drifts at 0.6756, 1/2 and 0.3244. So two kicks look outside the step, and
-    there a linear hold goes on in its straight line. Neutral on the imaginary axis up to |z| = 1.5734.
+    there a linear hold continues in its straight line. Neutral on the imaginary axis up to |z| = 1.5734.
 
     Source: Yoshida, Construction of higher order symplectic integrators, Phys. Lett. A 150 (1990), 262-268, eq. (2.11);
     Hairer, Lubich & Wanner, Geometric Numerical Integration, sec. II.4, eq. (4.4).

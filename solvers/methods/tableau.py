@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 
+from ..checks import check_count, check_number
 from .order_conditions import residuals
 
 ROUNDING = 1e-12
 """Sums of a few fractions of size one, each rounded to 1.1e-16, stay far below this; misprints are far above."""
+
+MOST_ORDER = 10
+"""The conditions of the next order are some 1,800 more, and no explicit method is known to meet them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class ButcherTableau:
     Y_i = y + dt sum_j a_ij k_j, k_i = f(t + c_i dt, Y_i), y_next = y + dt sum_i b_i k_i.
 
     Args:
-        order: the order of the method; every order condition up to it is checked.
+        order: the order of the method, up to 10; every order condition up to it is checked.
         a: one row a stage, row i (from 0) with its i entries left of the diagonal; the first row is ().
         b: the weights, one a stage.
         c: the nodes, one a stage, each the sum of its row of `a`.
@@ -49,6 +52,12 @@ class ButcherTableau:
         return len(self.b)
 
     def _check_shapes(self) -> None:
+        rows = [("a", self.a), ("b", self.b), ("c", self.c)]
+        if isinstance(self.a, tuple | list):
+            rows += [(f"a[{i}]", row) for i, row in enumerate(self.a)]
+        for name, row in rows:
+            if not isinstance(row, tuple | list):
+                raise TypeError(f"`{name}` is {type(row).__name__}; give a tuple")
         if not self.b:
             raise ValueError("`b` is empty; a method has at least one stage: give one weight a stage")
         for name, entries in (("a", self.a), ("c", self.c)):
@@ -65,10 +74,7 @@ class ButcherTableau:
         named += [(f"c[{i}]", value) for i, value in enumerate(self.c)]
         named += [(f"a[{i}][{j}]", value) for i, row in enumerate(self.a) for j, value in enumerate(row)]
         for name, value in named:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"`{name}` is {value!r}; a coefficient is a number: write fractions as 1 / 3")
-            if not isfinite(value):
-                raise ValueError(f"`{name}` is {value}; a coefficient is finite")
+            check_number(name, value)
 
     def _check_nodes(self) -> None:
         for i, (row, node) in enumerate(zip(self.a, self.c, strict=True)):
@@ -76,8 +82,12 @@ class ButcherTableau:
                 raise ValueError(f"`c[{i}]` is {node} and row `a[{i}]` sums to {sum(row)}; they are equal in a tableau")
 
     def _check_order(self) -> None:
-        if isinstance(self.order, bool) or not isinstance(self.order, int) or self.order < 1:
-            raise ValueError(f"`order` is {self.order!r}; the order of a method is a whole number from 1")
+        check_count("order", self.order, most=MOST_ORDER)
+        if self.order > self.stages:
+            raise ValueError(
+                f"`order` is {self.order}, and an explicit method of {self.stages} stages has order {self.stages} at "
+                "most: state a lower order"
+            )
         for tree, residual in residuals(self.a, self.b, self.order).items():
             if abs(residual) > ROUNDING:
                 raise ValueError(

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, final
 import torch
 from torch import Tensor
 
-from ..checks import check_choice, check_count, check_positive
+from ..checks import check_choice, check_count, check_positive, complex_numbers
 from ..right_hand_side import RightHandSide, Time
 from ..solver import Carry, Solver
+from .step_control import MAX_NUM_STEPS, MOST_NUM_STEPS, check_full_precision, step_limit_error, steps_exceeded, watched
 
 Flow = Callable[[Tensor, Tensor], Tensor]
 """dy/ds = flow(s, y), s running from 0 to 1 over one solver step."""
@@ -76,13 +77,18 @@ class TorchdiffeqSolver(Solver):
         rtol: the relative error allowed in an inner step, without unit; only adaptive and implicit methods look at it.
         atol: the absolute error allowed in an inner step, in the units of the state; likewise.
         steps: even inner steps of a fixed-step method; an adaptive one chooses its own.
+        max_num_steps: inner steps, accepted or not, that an adaptive method may try in a step; no other looks at it.
 
     Attributes:
         order, stages: of the method.
         num_evals: evaluations in a step if every inner step is accepted at first sight: a lower bound.
 
     Raises:
-        TypeError, ValueError: an argument of the wrong type or out of range, or an unknown method.
+        TypeError: an argument of the wrong type; in a step, a state in half precision (float16, bfloat16) under an
+            adaptive method or implicit_adams.
+        ValueError: an argument out of range, or an unknown method; in a step, tolerances below the rounding of the
+            state, which no step can meet (half of the dtype's eps, relatively: 6e-8 in float32).
+        ArithmeticError: in a step, `max_num_steps` inner steps did not do.
 
     Source: torchdiffeq 0.2.5; Hairer, Norsett & Wanner, Solving ODEs I, sec. II.4 and II.5.
     """
@@ -92,6 +98,7 @@ class TorchdiffeqSolver(Solver):
     rtol: float = 1e-7
     atol: float = 1e-9
     steps: int = 1
+    max_num_steps: int = MAX_NUM_STEPS
 
     order = 5
     stages = 7
@@ -103,6 +110,7 @@ class TorchdiffeqSolver(Solver):
         check_positive("rtol", self.rtol)
         check_positive("atol", self.atol)
         check_count("steps", self.steps)
+        check_count("max_num_steps", self.max_num_steps, most=MOST_NUM_STEPS)
         self._check_steps()
         method = _METHODS[self.method]
         evals = method.stages * self.steps
@@ -126,24 +134,29 @@ class TorchdiffeqSolver(Solver):
 
     def cross(self, flow: Flow, y: Tensor) -> Tensor:
         """The state at s = 1 from `y` at s = 0, differentiable through the inner steps."""
+        self.check_dtype(y.dtype)
         ends = _unit_interval(y)
+        guarded = watched(flow, self.rtol, self.atol, y.dtype) if self.adaptive else flow
         for options in self._attempts(ends):
             try:
-                return _torchdiffeq().odeint(
-                    flow, y, ends, rtol=self.rtol, atol=self.atol, method=self.method, options=options
+                return torchdiffeq_package().odeint(
+                    guarded, y, ends, rtol=self.rtol, atol=self.atol, method=self.method, options=options
                 )[-1]
             except AssertionError as error:
+                if steps_exceeded(error):
+                    raise step_limit_error(self.method, self.max_num_steps, self.rtol, self.atol) from error
                 if not is_lost(error):
                     raise
         return y * nan
 
     def cross_by_adjoint(self, flow: Flow, y: Tensor, parameters: Sequence[Tensor]) -> Tensor:
         """As `cross`, differentiable by torchdiffeq's adjoint equation: with respect to `y` and `parameters` alone."""
+        self.check_dtype(y.dtype)
         ends = _unit_interval(y)
         options = self._attempts(ends)[-1]
         backward = options | {"step_t": ends[:1]} if self.adaptive else options
-        return _torchdiffeq().odeint_adjoint(
-            flow,
+        return torchdiffeq_package().odeint_adjoint(
+            watched(flow, self.rtol, self.atol, y.dtype) if self.adaptive else flow,
             y,
             ends,
             rtol=self.rtol,
@@ -154,9 +167,18 @@ class TorchdiffeqSolver(Solver):
             adjoint_params=tuple(parameters),
         )[-1]
 
+    def check_dtype(self, dtype: torch.dtype) -> None:
+        """A state that the method can tell errors of.
+
+        Raises:
+            TypeError: half precision, for an adaptive method or implicit_adams.
+        """
+        if self.adaptive or self.method == "implicit_adams":
+            check_full_precision(self.method, dtype)
+
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|exp(z)| of an adaptive method, to its tolerance; that of the inner steps themselves of a fixed-step one."""
-        z = torch.as_tensor(z, dtype=torch.complex128)
+        z = complex_numbers("z", z)
         if self.adaptive:
             return torch.exp(z.real)
         return self.cross(lambda s, y: z * y, torch.ones_like(z)).abs()
@@ -170,7 +192,8 @@ class TorchdiffeqSolver(Solver):
         if not self.adaptive:
             grid = torch.linspace(0, 1, self.steps + 1, dtype=ends.dtype, device=ends.device)
             return [{"grid_constructor": lambda func, y0, t: grid if t[0] == 0 else 1 - grid}]
-        return [{"step_t": ends[1:], "first_step": 1.0}, {"step_t": ends[1:]}]
+        controlled = {"step_t": ends[1:], "max_num_steps": self.max_num_steps}
+        return [controlled | {"first_step": 1.0}, controlled]
 
     def _check_steps(self) -> None:
         if self.adaptive and self.steps != 1:
@@ -205,7 +228,8 @@ def _unit_interval(y: Tensor) -> Tensor:
     return torch.tensor([0.0, 1.0], dtype=y.real.dtype, device=y.device)
 
 
-def _torchdiffeq() -> ModuleType:
+def torchdiffeq_package() -> ModuleType:
+    """The package, imported when it is first needed."""
     import torchdiffeq  # here and not above: it brings scipy, half a second that only its users should pay
 
     return torchdiffeq

@@ -31,7 +31,7 @@ def _lagrange(j: int, count: int) -> _Polynomial:
 
 
 def _times_line(p: _Polynomial, constant: Fraction, slope: Fraction) -> _Polynomial:
-    """P(x) (constant + slope x)."""
+    """Multiply the polynomial p(x) by (constant + slope x)."""
     zero = Fraction(0)
     return [constant * same + slope * below for same, below in zip([*p, zero], [zero, *p], strict=True)]
 

@@ -52,10 +52,8 @@ def march(
     forward = len(wanted) < 2 or wanted[0] < wanted[1]
     for step, end in zip(_steps(stepper, func, y0, grid, perturb, before), ends[1:], strict=True):
         while j < len(wanted) and (end >= wanted[j] if forward else end <= wanted[j]):
-            if interp == "cubic":
-                path.append(_cubic(func, step, times[j]))
-            else:
-                path.append(step.y1 if end == wanted[j] else _line(step, times[j]))
+            meets = interp == "linear" and end == wanted[j]
+            path.append(step.y1 if meets else interpolated(func, step, times[j], interp))
             j += 1
     return path
 
@@ -70,6 +68,11 @@ def _steps(
         y0 = y
         y, slope = stepper.step(func, t0, t1, y0, perturb)
         yield Step(t0, t1, y0, y, slope)
+
+
+def interpolated(func: Func, step: Step, t: Tensor, interp: str) -> Tensor:
+    """The state at a time within a step."""
+    return _cubic(func, step, t) if interp == "cubic" else _line(step, t)
 
 
 def _line(step: Step, t: Tensor) -> Tensor:

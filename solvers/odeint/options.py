@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..checks import check_choice, check_count, check_flag, check_positive
 from ..grid import WHOLE
+from .methods import ADAMS
 
-ADAMS = "explicit_adams"
 MAX_ORDERS = (4, 12)
 """The range of `max_order`. One less is the highest order of an explicit method in torchdiffeq."""
 
@@ -28,7 +28,7 @@ class Options:
         TypeError, ValueError: a value of the wrong type or out of range, or two that exclude each other.
     """
 
-    step_size: float | None = None
+    step_size: float | Tensor | None = None
     grid_constructor: GridConstructor | None = None
     perturb: bool = False
     interp: str = "linear"
@@ -37,7 +37,7 @@ class Options:
     def __post_init__(self) -> None:
         """Check each option."""
         if self.step_size is not None:
-            check_positive("step_size", self.step_size)
+            _check_step_size(self.step_size)
         if self.grid_constructor is not None and not callable(self.grid_constructor):
             raise TypeError(f"`grid_constructor` is {self.grid_constructor!r}; give a callable (func, y0, t) -> grid")
         if self.step_size is not None and self.grid_constructor is not None:
@@ -64,17 +64,20 @@ class Options:
         return _even_grid(t, self.step_size)
 
 
-def read_options(options: Mapping[str, Any] | None, method: str) -> Options:
-    """The options, checked.
+def read_options(options: Mapping[str, Any] | None, method: str, argument: str = "options") -> Options:
+    """The options of a method with fixed steps, checked; `argument` is what they came as.
 
     Raises:
+        TypeError: something else than a mapping.
         ValueError: a name that has no effect on `method`; the message lists those that have one.
     """
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(f"`{argument}` is {type(options).__name__}; give a dictionary of options by name")
     given = {} if options is None else dict(options)
     known = [field.name for field in fields(Options) if field.name != "max_order" or method == ADAMS]
     for name in given:
         if name not in known:
-            raise ValueError(f"`options` has {name!r}, which has no effect on {method!r}; it may have {known}")
+            raise ValueError(f"`{argument}` has {name!r}, which has no effect on {method!r}; it may have {known}")
     return Options(**given)
 
 
@@ -98,10 +101,27 @@ def check_even(grid: Tensor) -> None:
         )
 
 
-def _even_grid(t: Tensor, step_size: float) -> Tensor:
-    """t[0], then a point each step, and t[-1] in the place of the last. Gradients flow to both ends of `t`."""
+def _check_step_size(step_size: float | Tensor) -> None:
+    if not isinstance(step_size, Tensor):
+        check_positive("step_size", step_size)
+        return
+    if step_size.numel() != 1 or not step_size.is_floating_point():
+        raise TypeError(
+            f"`step_size` has shape {tuple(step_size.shape)} and dtype {step_size.dtype}; give one floating number"
+        )
+    check_positive("step_size", float(step_size.detach()))
+
+
+def _even_grid(t: Tensor, step_size: float | Tensor) -> Tensor:
+    """t[0], then a point each step, and t[-1] in the place of the last.
+
+    Gradients flow to both ends of `t`, and to the step size if that is a tensor.
+    """
+    if isinstance(step_size, Tensor):
+        step_size = step_size.reshape(()).to(device=t.device, dtype=t.dtype)
+    length = float(step_size.detach()) if isinstance(step_size, Tensor) else step_size
     span = float(t[-1].detach()) - float(t[0].detach())
-    quotient = abs(span) / step_size
+    quotient = abs(span) / length
     rounding = max(WHOLE, 4 * torch.finfo(t.dtype).eps) * quotient
     count = max(1, round(quotient) if abs(quotient - round(quotient)) <= rounding else ceil(quotient))
     step = step_size if span > 0 else -step_size

@@ -35,6 +35,8 @@ class Packing:
             return Packing(None, y0.shape)
         if not isinstance(y0, tuple) or not y0 or not all(isinstance(part, Tensor) for part in y0):
             raise TypeError(f"`y0` is {type(y0).__name__}; give a tensor or a tuple of tensors")
+        if len({part.device for part in y0}) > 1:
+            raise ValueError(f"`y0` has parts on {sorted({str(part.device) for part in y0})}; give them on one device")
         return Packing(tuple(part.shape for part in y0), torch.Size([sum(part.numel() for part in y0)]))
 
     def pack(self, state: State) -> Tensor:
@@ -53,18 +55,31 @@ class Packing:
         )
 
     def wrap(self, func: Callable[[Tensor, Any], Any]) -> Callable[[Tensor, Tensor], Tensor]:
-        """The right-hand side of packed states; it checks what `func` returns."""
+        """The right-hand side of packed states; what `func` returns is checked and gets the dtype of the state."""
 
         def flat(t: Tensor, y: Tensor) -> Tensor:
-            slope = func(t, self.unpack(y))
-            self._check(slope)
-            return self.pack(slope)
+            return self.pack(self.like_state(func(t, self.unpack(y)), y))
 
         return flat
 
-    def _check(self, slope: Any) -> None:
-        parts = slope if self.shapes is not None and isinstance(slope, tuple | list) else (slope,)
+    def like_state(self, slope: Any, y: Tensor) -> Any:
+        """What a right-hand side returned at the packed state `y`, in the dtype of that.
+
+        Raises:
+            TypeError, ValueError: it is not like the state, or it is complex and the state is real.
+        """
+        parts = tuple(slope) if self.shapes is not None and isinstance(slope, tuple | list) else (slope,)
         wanted = [tuple(shape) for shape in self.shapes or (self.shape,)]
         got = [tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__ for part in parts]
         if got != wanted:
             raise ValueError(f"`func` returned {got} and `y0` has {wanted}; dy/dt is like the state")
+        for part in parts:
+            if part.device != y.device:
+                raise ValueError(f"`func` returned a tensor on {part.device} and `y0` is on {y.device}; dy/dt is too")
+            if part.is_complex() and not y.is_complex():
+                raise TypeError(
+                    f"`func` returned {part.dtype} and `y0` is {y.dtype}, which would lose the imaginary part: give a "
+                    "complex `y0`, or return the real part"
+                )
+        cast = tuple(part.to(y.dtype) for part in parts)
+        return cast[0] if self.shapes is None else cast

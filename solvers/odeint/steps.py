@@ -55,7 +55,7 @@ class RungeKuttaStepper(Stepper):
 class AdamsStepper(Stepper):
     """Adams-Bashforth steps, whose order rises by one with every step, from 3 up to `order`, on an even grid.
 
-    y_{n+1} = y_n + dt sum_j weight_j f_{n-j} with the weights of the order that the slopes at hand allow; before there
+    y_{n+1} = y_n + dt sum_j weight_j f_{n-j} with the weights of the order that the slopes so far allow; before there
     are three of them, a step of the 3/8 rule.
 
     Args:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.data import MissingDataError, cifar10, mnist
 from benchmarks.data.locate import ENVIRONMENT_VARIABLE
+from tests.benchmarks.small_sets import write_har, write_ptb, write_speech
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +103,34 @@ def small_cifar_dir(small_cifar, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def task_arguments(small_mnist_dir, small_cifar_dir) -> dict[str, dict]:
+def small_speech_dir(tmp_path_factory) -> Path:
+    """A folder, not to be written to, in the layout of Speech Commands."""
+    folder = tmp_path_factory.mktemp("small-speech")
+    write_speech(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_har_dir(tmp_path_factory) -> Path:
+    """A folder, not to be written to, in the layout of UCI HAR."""
+    folder = tmp_path_factory.mktemp("small-har")
+    write_har(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_text_dir(tmp_path_factory) -> Path:
+    """A folder, not to be written to, with the Penn Treebank's files and a plain text."""
+    folder = tmp_path_factory.mktemp("small-text")
+    write_ptb(folder)
+    (folder / "text.txt").write_text("It was the best of times, it was the worst of times.\n" * 200, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def task_arguments(
+    small_mnist_dir, small_cifar_dir, small_speech_dir, small_har_dir, small_text_dir
+) -> dict[str, dict]:
     """Arguments with which each task can be made without the real data, and is small."""
     mnist = {"data_dir": small_mnist_dir, "val_size": 50}
     permuted = {"permutation_seed": 0}
@@ -118,4 +146,8 @@ def task_arguments(small_mnist_dir, small_cifar_dir) -> dict[str, dict]:
         "noise-padded-mnist": mnist | {"sequence_length": 40},
         "adding": drawn | {"sequence_length": 20},
         "copy": drawn | {"recall": 3, "delay": 5},
+        "har-2": {"data_dir": small_har_dir, "val_people": 2},
+        "speech-commands-12": {"data_dir": small_speech_dir},
+        "ptb-characters": {"data_dir": small_text_dir, "sequence_length": 8},
+        "text-characters": {"data_dir": small_text_dir, "sequence_length": 8},
     }

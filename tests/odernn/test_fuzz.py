@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from odernn import (
     FIELDS,
+    GRURNN,
     HOLDS,
     ODERNN,
     AntisymmetricField,
     AntisymmetricRNN,
     Discretisation,
+    ElmanRNN,
     NoisyField,
     RecurrentState,
     SkewSymmetric,
@@ -61,15 +63,28 @@ STAMPS = (
     *(torch.arange(TIME), torch.ones(TIME), torch.arange(TIME, 0, -1.0), torch.tensor([1.0, 2.0, nan, 4.0])),
     *(torch.arange(1.0, TIME), torch.ones(1, 1, 1), torch.arange(1.0, TIME + 1, device="meta")),
 )
+MASKS = (
+    *(*NEVER, True, 3, torch.ones(TIME, BATCH), torch.ones(TIME, dtype=torch.bool), torch.tensor(True)),
+    *(torch.ones(TIME + 1, BATCH, dtype=torch.bool), torch.ones(TIME, BATCH, dtype=torch.bool, device="meta")),
+)
+LENGTHS = (
+    *({}, object(), 1j, b"rk4", 3, "3", [1, 2], [1, 2, 5], [0, 1, 2], [-1, 1, 1], [1.0, 2, 3], [True, 1, 2]),
+    *(torch.ones(BATCH), torch.ones(BATCH, dtype=torch.bool), torch.tensor([1, 2]), torch.tensor([4, 5, 1])),
+)
 FIELDS_WRONG = (*NEVER, None, "antisymmetric", AntisymmetricField)
 SOLVERS_WRONG = (*NAMES, RK4, make_solver("leapfrog"))
 WRONG: dict[str, Sequence[Any]] = {
-    **dict.fromkeys(("input_size", "hidden_size", "size", "substeps"), COUNTS),
+    **dict.fromkeys(("input_size", "hidden_size", "size", "substeps", "num_layers"), COUNTS),
+    **dict.fromkeys(("mask", "resets"), MASKS),
+    "lengths": LENGTHS,
+    "truncate": [count for count in COUNTS if count is not None],
+    "dropout": (*(number for number in NUMBERS if number is not True), 1.5),
+    "nonlinearity": NAMES,
     **dict.fromkeys(
         ("damping", "sigma", "sigma_w", "sigma_v", "sigma_a", "epsilon", "gamma", "beta", "beta_w"), NUMBERS
     ),
     **dict.fromkeys(("damping_w", "additive", "multiplicative"), NUMBERS),
-    **dict.fromkeys(("batch_first", "check_input", "gated"), FLAGS),
+    **dict.fromkeys(("batch_first", "check_input", "gated", "bias", "bidirectional"), FLAGS),
     **dict.fromkeys(("engine", "on_divergence", "adjoint", "hold", "save"), NAMES),
     "solver": SOLVERS_WRONG,
     "field": FIELDS_WRONG,
@@ -103,6 +118,13 @@ OWN = {"dt": (*STEPS, torch.tensor(0.1), None), "hold": (*NEVER, "linear", None)
 CALLABLES: list[tuple[Callable[..., Any], dict[str, Any], dict[str, Sequence[Any]]]] = [
     (ODERNN, {"field": field(), "solver": "rk4", "dt": 0.1}, {"dt": (*STEPS, None)}),
     (AntisymmetricRNN, {**SIZES, "epsilon": 0.1, "gamma": 0.1}, {}),
+    (ElmanRNN, SIZES, {}),
+    (GRURNN, SIZES, {}),
+    (
+        AntisymmetricRNN(INPUT, HIDDEN, 2, dtype=DOUBLE).forward,
+        {"x": x()},
+        {"y0": (*STATES, RecurrentState(Y)), "dt": CALL_STEPS},
+    ),
     (SkewSymmetric, {"size": 3, "sigma": 1.0}, {}),
     (NoisyField, {"field": field()}, {"field": (*FIELDS_WRONG, NoisyField(field()))}),
     (Discretisation, SCHEME, OWN),

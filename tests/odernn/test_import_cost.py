@@ -12,8 +12,8 @@ import odernn
 print(*sorted(set(sys.modules) - before))
 """
 OURS = {"odernn", "solvers"}
-# Small and pure Python, but for numpy, most of which torch has loaded already.
-LIGHT = {"jaxtyping", "einops", "numpy"}
+# Small: pure Python, but for numpy, most of which torch has loaded already, and safetensors, one small library.
+LIGHT = {"jaxtyping", "einops", "numpy", "safetensors"}
 
 
 def test_it_loads_no_package_that_takes_long(repository: Path) -> None:

@@ -57,7 +57,7 @@ def suited() -> Callable[[Structured, Solver], Structured]:
     return with_noise
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start() -> Tensor:
     """The initial state of the problem."""
     return torch.tensor([[0.3, -0.2, 0.5, 0.1]], dtype=DOUBLE)

@@ -45,8 +45,10 @@ def test_a_step_that_does_not_divide_the_span_ends_on_t1() -> None:
     assert times[-1] == 1
 
 
-@pytest.mark.parametrize(("t1", "dt", "steps"), [(1.1, 0.1, 11), (0.3, 0.1, 3), (0.7, 0.1, 7)])
+# Rounded, 0.3 / 0.1 lies below 3 and 0.7 / 0.1 below 7; 2.1 / 0.7 lies above 3 and 2.1 / 0.3 above 7.
+@pytest.mark.parametrize(("t1", "dt", "steps"), [(0.3, 0.1, 3), (0.7, 0.1, 7), (2.1, 0.7, 3), (2.1, 0.3, 7)])
 def test_a_quotient_that_is_whole_but_for_rounding_takes_no_step_more(t1: float, dt: float, steps: int) -> None:
+    assert t1 / dt != steps
     assert len(uniform_grid(0.0, t1, dt)) == steps
 
 

@@ -64,6 +64,18 @@ def write_scale(module: Module) -> None:
     module.scale.mul_(3)
 
 
+def write_weight_uncounted(module: Module) -> None:
+    module.linear.weight.data.neg_()
+
+
+def replace_data(module: Module) -> None:
+    module.linear.weight.data = 3 * module.linear.weight.data
+
+
+def write_array(module: Module) -> None:
+    module.linear.bias.detach().numpy()[:] *= 3
+
+
 def gradients(
     adjoint: Adjoint | str, name: str, make: Callable, change: Callable[[Module], object], part: nn.Module | None = None
 ) -> list[Tensor]:
@@ -92,7 +104,7 @@ def test_what_is_replaced_is_put_back(name: str, make: Callable, change: Callabl
 
 @pytest.mark.parametrize("make", [by_itself, by_a_closure, by_a_method])
 @pytest.mark.parametrize("name", ADJOINTS)
-@pytest.mark.parametrize("change", [write_weight, write_scale])
+@pytest.mark.parametrize("change", [write_weight, write_scale, write_weight_uncounted, replace_data, write_array])
 def test_what_is_written_into_is_an_error(name: str, make: Callable, change: Callable[[Module], object]) -> None:
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         gradients(ADJOINTS[name](), name, make, change)
@@ -145,12 +157,13 @@ def test_a_number_that_a_closure_reads(name: str) -> None:
         loss.backward()
 
 
+@pytest.mark.parametrize("write", [lambda y0: y0.mul_(2), lambda y0: y0.data.copy_(y0.flip(0))])
 @pytest.mark.parametrize("name", ADJOINTS)
-def test_a_start_that_is_written_into_is_an_error(name: str) -> None:
+def test_a_start_that_is_written_into_is_an_error(name: str, write: Callable[[Tensor], Tensor]) -> None:
     torch.manual_seed(0)
     module, y0 = Module(), torch.randn(2, 3, dtype=DOUBLE)
     solver = ReversibleHeun() if name == "reversible" else RK38()
     loss = integrate(module, y0, t1=1.0, dt=0.05, solver=solver, adjoint=ADJOINTS[name]()).y[1:].sum()
-    y0.mul_(2)
+    write(y0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()

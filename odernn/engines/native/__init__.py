@@ -1,7 +1,7 @@
 """The native engine: C++ kernels for the processor, built at first use by the machine's own compiler."""
 
 from .bindings import Gradients, Recursion, Solution, TwoStepWeights, pull_back, recursion, release_memory, solve
-from .build import NativeUnavailable, is_available, load
+from .build import NativeUnavailable, is_available, load, load_field
 from .registration import register
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "TwoStepWeights",
     "is_available",
     "load",
+    "load_field",
     "pull_back",
     "recursion",
     "release_memory",

@@ -28,13 +28,15 @@ class Solution(NamedTuple):
             samples too: its trajectory is `trajectory`.
         last: the state after the last sample.
         last_but_one: two-step method: the state one solver step before `last`; else None.
-        trajectory: the states after the samples, a view of `saved`.
+        trajectory: the states after the samples, a view of `saved`; None where that is packed.
+
+    Of several lengths both are (places, state), and where `Call.packed` is true `saved` is in the order of the sweep.
     """
 
-    saved: Float[Tensor, "steps batch state"] | None
+    saved: Float[Tensor, "*steps state"] | None
     last: Float[Tensor, "batch state"]
     last_but_one: Float[Tensor, "batch state"] | None
-    trajectory: Float[Tensor, "time batch state"] | None
+    trajectory: Float[Tensor, "*time state"] | None
 
 
 class Gradients(NamedTuple):
@@ -46,7 +48,7 @@ class Gradients(NamedTuple):
     bias: Float[Tensor, " control"] | None
     samples: Float[Tensor, "time batch input"] | None
     before: Float[Tensor, "batch control"] | None
-    dt: Float[Tensor, "batch time"] | None
+    dt: Float[Tensor, "batch time"] | Float[Tensor, " samples"] | None
     y_previous: Float[Tensor, "batch state"] | None
     dt_previous: Float[Tensor, " batch"] | None
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None
@@ -66,15 +68,15 @@ def solve(call: Call, *, save: bool) -> Solution:
         saved if save else None,
         last,
         last_but_one if last_but_one.numel() else None,
-        saved[every - 1 :: every] if save else None,
+        saved[every - 1 :: every] if save and not call.packed else None,
     )
 
 
 def pull_back(
     call: Call,
-    saved: Float[Tensor, "steps batch state"],
+    saved: Float[Tensor, "*steps state"],
     *,
-    grad_saved: Float[Tensor, "steps batch state"] | None = None,
+    grad_saved: Float[Tensor, "*steps state"] | None = None,
     grad_last: Float[Tensor, "batch state"] | None = None,
     grad_last_but_one: Float[Tensor, "batch state"] | None = None,
     want_samples: bool = False,
@@ -101,7 +103,7 @@ def pull_back(
     )
     y0, weight, *optional = gradients
     present: list[Tensor | None] = [gradient if gradient.numel() else None for gradient in optional]
-    if present[4] is not None:
+    if present[4] is not None and call.index is None:
         present[4] = present[4].T
     return Gradients(y0, weight, *present)
 

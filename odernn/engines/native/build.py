@@ -30,6 +30,8 @@ _SOURCES = (
     "stream.cpp",
     "recursion_operator.cpp",
 )
+_OF_A_FIELD = ("arena.cpp", "matmul.cpp", "solve.cpp", "pull_back.cpp", "arguments.cpp", "results.cpp", "operators.cpp")
+"""The sources that are compiled with the elementwise part of a field: its `solve` and `pull_back`."""
 _FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)
 
@@ -69,6 +71,32 @@ def load() -> None:
         raise NativeUnavailable(reason)
 
 
+def load_field(header: str) -> str:
+    """Make the operators of a field available whose elementwise part is this C++; built as those of `load` are.
+
+    Args:
+        header: what kernels/traced.h includes.
+
+    Returns:
+        Their namespace in torch.ops, which is the same for the same header.
+
+    Raises:
+        NativeUnavailable: as `load`.
+    """
+    namespace = f"odernn_field_{hashlib.sha256(header.encode()).hexdigest()[:16]}"
+    with _loading:
+        reason = _load_field(namespace, header)
+    if reason is not None:
+        raise NativeUnavailable(reason)
+    return namespace
+
+
+@cache
+def _load_field(namespace: str, header: str) -> str | None:
+    """The reason why not, or None."""
+    return _missing_tool() or _reason_against(namespace, _OF_A_FIELD, header)
+
+
 def is_available() -> bool:
     """Whether the kernels can be used here; builds them if need be."""
     try:
@@ -81,15 +109,16 @@ def is_available() -> bool:
 @cache
 def _load() -> str | None:
     """The reason why not, or None."""
-    reason = _missing_tool()
-    if reason is not None:
-        return reason
+    return _missing_tool() or _reason_against("odernn_native", _SOURCES)
+
+
+def _reason_against(namespace: str, sources: tuple[str, ...], header: str | None = None) -> str | None:
+    """Build and load the sources as operators of a namespace; the reason why that fails, or None."""
     compiler = _compiler()
     assert compiler is not None
     try:
         flags = _flags(compiler)
-        library = _built(f"odernn_native_{_key(compiler, flags)}", flags)
-        torch.ops.load_library(library)
+        torch.ops.load_library(_built(f"{namespace}_{_key(compiler, flags)}", flags, namespace, sources, header))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return f"the build with {shlex.join(compiler)} failed: {_first_error(str(error))}"
     return None
@@ -122,7 +151,7 @@ def _ninja_folder() -> str | None:
 
 
 def _flags(compiler: tuple[str, ...]) -> tuple[str, ...]:
-    """The compiler's flags, with the name it has for the processor at hand."""
+    """The compiler's flags, with the name that it has for this processor."""
     native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
     flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
     return (*flags, _threading(compiler), *(() if native is None else (native,)))
@@ -166,8 +195,8 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
 
 
-def _built(name: str, flags: tuple[str, ...]) -> str:
-    """The path of the library, built now or before."""
+def _built(name: str, flags: tuple[str, ...], namespace: str, sources: tuple[str, ...], header: str | None) -> str:
+    """The path of the library, built now or before; with a field's header its kernels."""
     from torch.utils import cpp_extension  # costs more to import than all of odernn, and only those who build need it
 
     folder = Path(cpp_extension._get_build_directory(name, verbose=False))
@@ -178,11 +207,16 @@ def _built(name: str, flags: tuple[str, ...]) -> str:
         if not (done.exists() and library.exists()):
             (folder / "lock").unlink(missing_ok=True)  # torch's own lock: only a process that died can have left it
             library.unlink(missing_ok=True)  # it may be half written
-            _LOG.warning("building odernn's native kernels, once for this machine and this torch: half a minute or so")
+            what = "native kernels" if header is None else "kernels of a field"
+            _LOG.warning("building odernn's %s, once for this machine and this torch: half a minute or so", what)
+            definitions = [f"-DODERNN_NAMESPACE={namespace}"]
+            if header is not None:
+                (folder / "pointwise.h").write_text(header, encoding="utf-8")
+                definitions.append(f"-DODERNN_POINTWISE='\"{folder / 'pointwise.h'}\"'")
             cpp_extension.load(
                 name=name,
-                sources=[str(_FOLDER / source) for source in _SOURCES],
-                extra_cflags=list(flags),
+                sources=[str(_FOLDER / source) for source in sources],
+                extra_cflags=[*flags, *definitions],
                 extra_ldflags=[flag for flag in flags if flag in ("-fopenmp", "-pthread")],
                 build_directory=str(folder),
                 is_python_module=False,

@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..method import Method, kicks_and_drifts, runge_kutta, two_step
+from ..stepper_method import method_of
 from ..torch.chunk import Chunk
-from ..torch.runge_kutta import RungeKuttaStepper
+from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weights
 from ..torch.scheme_stepper import SchemeStepper
-from ..torch.splitting import SplittingStepper
 from ..torch.stepper import Stepper
 from ..torch.sweep import one_by_one
 from ..torch.two_step import TwoStepStepper
@@ -17,40 +16,27 @@ from .bindings import Recursion, TwoStepWeights, recursion
 
 
 def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
-    """As `solvers.parallel.one_by_one`, for tensors on the CPU in float32 or float64.
-
-    The first interval of a two-step method that starts goes by torch: its first step is of another method. So do the
-    methods that the kernels do not know.
-    """
+    """As the torch engine's `one_by_one`, for tensors on the CPU in float32 or float64, of a method that it knows."""
     if isinstance(stepper, SchemeStepper):
         one_by_one(stepper, chunk, adjoint, grad_saved)
         return
-    first = 1 if isinstance(stepper, TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
-    if chunk.path.length > first:
-        _by_kernel(
-            stepper,
-            chunk,
-            adjoint,
-            None if grad_saved is None else grad_saved[first * stepper.saved_per_interval :],
-            first,
-        )
-    if first:
-        own = None if grad_saved is None else grad_saved[: stepper.saved_per_interval].unbind(0)
-        stepper.reverse(chunk, 0, adjoint, own)
+    run_by(_by_kernel, stepper, chunk, adjoint, grad_saved)
 
 
 def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None, first: int) -> None:
     """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
-    method, weights, a_step = _method(stepper, chunk, first)
+    method = method_of(stepper)
+    weights = _weights(stepper, chunk, first) if isinstance(stepper, TwoStepStepper) else None
+    a_step = len(method.b) or 1
     preactivations = chunk.preactivations[first:]
     found = recursion(
         adjoint[0],
         chunk.weight.contiguous(),
-        _by_step(preactivations, a_step),
+        by_step(preactivations, a_step),
         1.0 if weights is None else weights,
         method,
-        state_derivative=_by_state(chunk, first, a_step),
-        trajectory=None if grad_saved is None else grad_saved.contiguous(),
+        state_derivative=by_state(chunk, first, a_step),
+        trajectory=grad_saved,
         substeps=stepper.evaluations // a_step // stepper.saved_per_interval,
         carried=adjoint[1] if weights is not None else None,
     )
@@ -60,44 +46,9 @@ def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved
     _take(adjoint, found)
 
 
-def _method(stepper: Stepper, chunk: Chunk, first: int) -> tuple[Method, TwoStepWeights | None, int]:
-    """The method, the weights of a two-step one, and how many evaluations a solver step has."""
-    if isinstance(stepper, RungeKuttaStepper):
-        tableau = stepper.tableau
-        return runge_kutta(tableau.a, tableau.b, tableau.c), None, tableau.stages
-    if isinstance(stepper, SplittingStepper):
-        return kicks_and_drifts(stepper.shears), None, len(stepper.shears)
-    assert isinstance(stepper, TwoStepStepper)
-    return two_step(), _two_step_weights(stepper, chunk, first), 1
-
-
-def _two_step_weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> TwoStepWeights:
-    """r^2, 1 - r^2 and 1 + r of every solver step (batch, steps), r being 1 between the samples."""
-    rows = chunk.preactivations.shape[2]
-    ratios = torch.stack(
-        [
-            torch.as_tensor(stepper.ratio(chunk.start + n), dtype=torch.float64, device="cpu").reshape(-1).expand(rows)
-            for n in range(first, chunk.path.length)
-        ],
-        dim=1,
-    ).unsqueeze(-1)
-    ones = ratios.new_ones(1, 1, 1).expand(rows, ratios.shape[1], stepper.saved_per_interval - 1)
-    r = torch.cat((ratios, ones), dim=-1).flatten(1)
-    return TwoStepWeights((r * r).contiguous(), 1 - r * r, 1 + r)
-
-
-def _by_step(buffer: Tensor, evaluations: int) -> Tensor:
-    """A buffer (time, evaluations, ...) as (solver steps, evaluations of one, ...)."""
-    return buffer.reshape(-1, evaluations, *buffer.shape[2:])
-
-
-def _by_state(chunk: Chunk, first: int, evaluations: int) -> Tensor | None:
-    """The derivatives by the state (solver steps, evaluations of one, batch, units), or None if it never enters."""
-    found = [stage.state for stage in chunk.stages]
-    if all(one is None for one in found):
-        return None
-    zeros = torch.zeros_like(next(one for one in found if one is not None))
-    return _by_step(torch.stack([zeros if one is None else one for one in found], dim=1)[first:], evaluations)
+def _weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> TwoStepWeights:
+    """Of every solver step (batch, steps)."""
+    return TwoStepWeights(*(each.T.contiguous() for each in two_step_weights(stepper, chunk, first, torch.float64)))
 
 
 def _take(adjoint: list[Tensor], found: Recursion) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operators import NATIVE, register_engine
+from ..operators import NATIVE, define_engine, of_one_length
 from ..torch import operators as by_torch
 from ..warning import EngineWarning
 from .build import NativeUnavailable, load
@@ -29,7 +29,7 @@ def _built_at_first_call(name: str, instead: Callable[..., Any]) -> Callable[...
         try:
             load()
         except NativeUnavailable as unavailable:
-            message = f"the torch engine runs in the place of the native one: {unavailable.reason}"
+            message = f"the torch engine runs in place of the native one: {unavailable.reason}"
             warnings.warn(message, EngineWarning, stacklevel=2)
             return instead(*given)
         return getattr(torch.ops.odernn_native, name)(*given)
@@ -39,6 +39,8 @@ def _built_at_first_call(name: str, instead: Callable[..., Any]) -> Callable[...
 
 def register() -> None:
     """Define the operators in torch.ops."""
-    register_engine(
-        NATIVE, _built_at_first_call("solve", by_torch.solve), _built_at_first_call("pull_back", by_torch.pull_back)
+    define_engine(
+        NATIVE,
+        _built_at_first_call("solve", of_one_length(NATIVE, by_torch.solve, 1)),
+        _built_at_first_call("pull_back", of_one_length(NATIVE, by_torch.pull_back, 2)),
     )

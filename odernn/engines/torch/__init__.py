@@ -1,6 +1,6 @@
 """The torch engine: the recurrence in tensors, on any device, and the exact discrete adjoint, parallel in time."""
 
 from ..operators import TORCH, register_engine
-from .operators import pull_back, solve
+from .graphs import pull_back, solve
 
 register_engine(TORCH, solve, pull_back)

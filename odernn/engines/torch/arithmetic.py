@@ -11,7 +11,7 @@ from solvers.extend import Time
 
 
 def combine_into(out: Tensor, y: Tensor, dt: Time, weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:
-    """Y + dt sum_j weights_j slopes_j, written into `out`; `y` itself if every weight is zero.
+    """Return y + dt sum_j weights_j slopes_j, written into `out`; `y` itself if every weight is zero.
 
     There may be more weights than slopes, those of later stages, which are zero.
     """

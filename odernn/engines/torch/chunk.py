@@ -49,7 +49,7 @@ class Chunk:
             preactivations).
         kappas: a buffer for kappa of every evaluation (time, evaluations, batch, units), or None.
         stages: the evaluations made so far.
-        first_stages: those that are made in the first interval alone.
+        first_stages: those that are made only in the first interval.
     """
 
     start: int
@@ -78,14 +78,14 @@ class Chunk:
         return stage
 
     def evaluate_first(self, state: Tensor, fraction: float) -> Stage:
-        """The same in the first interval alone, in memory of its own; of all units."""
+        """The same only in the first interval, in memory of its own; of all units."""
         preactivation = self.preactivations.new_empty(1, *self.preactivations.shape[2:])
         stage = self._evaluate(state, state, fraction, None, preactivation, torch.empty_like(state))
         self.first_stages.append(stage)
         return stage
 
     def every_stage(self) -> list[Stage]:
-        """All evaluations, those of the first interval alone among them."""
+        """All evaluations, including those of only the first interval."""
         return [*self.stages, *self.first_stages]
 
     def add_slope_products(self, total: Tensor) -> None:

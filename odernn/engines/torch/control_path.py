@@ -12,17 +12,20 @@ from ..recurrence import Recurrence
 
 ENTRIES = 1 << 19
 """Entries of the state that a chunk's stages may have together: about 2 MB, so that they stay near the processor."""
+ENTRIES_BESIDE = 1 << 24
+"""The same on any other device: 64 MB a buffer, so that a chunk's few launches cost little beside its work."""
 
 
-def chunk_bounds(length: int, each: int, size: int | None = None) -> list[tuple[int, int]]:
+def chunk_bounds(length: int, each: int, size: int | None = None, entries: int = ENTRIES) -> list[tuple[int, int]]:
     """The chunks of a sequence, in order.
 
     Args:
         length: its intervals.
         each: the entries that the stages of one interval have together.
-        size: intervals a chunk; None for as many as have ENTRIES entries.
+        size: intervals a chunk; None for as many as have `entries`.
+        entries: what a chunk's stages may have together.
     """
-    size = max(1, ENTRIES // each) if size is None else size
+    size = max(1, entries // each) if size is None else size
     return [(start, min(start + size, length)) for start in range(0, length, size)]
 
 

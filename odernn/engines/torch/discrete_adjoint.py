@@ -28,7 +28,7 @@ from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .carried import Past, begun, carry_of, earlier_of, missing_vectors
 from .stepper import Stepper
-from .sweep import Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
+from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
 
 
 @final
@@ -38,7 +38,7 @@ class DiscreteAdjoint(Adjoint):
 
     The states at the samples are saved. From them the backward pass makes every stage of a chunk of time again at once,
     in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's
-    transform is made anew chunk by chunk, so the control is never stored whole.
+    transform is made again chunk by chunk, so the control is never stored whole.
 
     It takes affine-pointwise fields with every explicit method that states its `schemes`. Of a method that carries more
     than the state it keeps what it carries, at every solver step. The intervals in which an Adams-Bashforth method
@@ -49,6 +49,7 @@ class DiscreteAdjoint(Adjoint):
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
+        forward: what does the forward sweep: torch, or an engine's own.
         chunk: intervals that the backward pass recomputes together; None for as many as fit the processor's cache.
 
     Raises:
@@ -59,6 +60,7 @@ class DiscreteAdjoint(Adjoint):
     """
 
     recursion: Recursion = field(default=one_by_one, repr=False)
+    forward: Forward = field(default=forward, repr=False)
     chunk: int | None = None
 
     def __post_init__(self) -> None:
@@ -91,7 +93,7 @@ class DiscreteAdjoint(Adjoint):
     def _parallel(self, problem: RecurrentProblem, save: Save) -> Solved:
         recurrence = problem.recurrence
         if not torch.is_grad_enabled():
-            return _infer(problem, recurrence, save, self.chunk)
+            return _infer(problem, recurrence, save, self)
         return self._solve(problem, recurrence, save)
 
     def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
@@ -99,7 +101,7 @@ class DiscreteAdjoint(Adjoint):
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self.recursion, past, self.chunk, snapshot),
+            _Plan(problem, recurrence, save, self, past, snapshot),
             *(problem.y0, earlier, past if isinstance(past, Tensor) else None),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters() if problem.parameters is not None else ()),
@@ -117,10 +119,10 @@ def at_samples(saved: Tensor, every: int) -> Tensor:
     return saved if every == 1 else saved[every - 1 :: every]
 
 
-def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, chunk: int | None) -> Solved:
+def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, adjoint: DiscreteAdjoint) -> Solved:
     """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
     earlier, past = earlier_of(problem)
-    plan = _Plan(problem, recurrence, save, one_by_one, past, chunk)
+    plan = _Plan(problem, recurrence, save, adjoint, past)
     stepper = plan.stepper(recurrence, problem.y0, earlier, past if isinstance(past, Tensor) else None)
     last, other, saved = _run(plan, recurrence, stepper, problem.y0, save=save == "trajectory")
     trajectory = None if saved is None else at_samples(saved, stepper.saved_per_interval)
@@ -144,9 +146,8 @@ class _Plan:
     problem: RecurrentProblem
     recurrence: Recurrence
     save: Save
-    recursion: Recursion
+    adjoint: DiscreteAdjoint
     past: Past
-    chunk: int | None
     snapshot: Snapshot | None = None
 
     def stepper(self, recurrence: Recurrence, y0: Tensor, earlier: Tensor | None, past: Tensor | None) -> Stepper:
@@ -163,7 +164,8 @@ def _run(
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """(the last state, of the two-step rule the one before, the saved states or None)."""
     saved = y0.new_empty(recurrence.length * stepper.saved_per_interval, *y0.shape) if save else None
-    last = forward(recurrence, stepper, plan.problem.substeps, y0, saved, plan.chunk).clone()
+    adjoint = plan.adjoint
+    last = adjoint.forward(recurrence, stepper, plan.problem.substeps, y0, saved, adjoint.chunk).clone()
     other = torch.stack(stepper.earlier) if stepper.earlier else y0.new_empty(0, *y0.shape)
     return last, other, saved
 
@@ -232,8 +234,8 @@ class _Discrete(torch.autograd.Function):
             _adjoints(stepper.vectors, last, other, y0),
             grad_saved,
             Wanted(by_weight, by_dt or by_past),
-            plan.recursion,
-            plan.chunk,
+            plan.adjoint.recursion,
+            plan.adjoint.chunk,
         )
         grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
         by_steps = stepper.previous_step_gradient

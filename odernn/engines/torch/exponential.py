@@ -18,6 +18,7 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
+from ..method import Entries
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
@@ -57,24 +58,20 @@ class BlockScheme:
     """A tableau whose entries name blocks that are given.
 
     Attributes:
-        flows: what y is multiplied by in each stage and, last, over the whole step.
-        a: one row a stage, with the entries before the diagonal.
-        b: the weights.
+        entries: of the tableau.
         c: the nodes.
         blocks: the matrices that the entries name (steps, matrices, 2, 2, n / 2), one set for all intervals or one
             each.
     """
 
-    flows: tuple[Entry, ...]
-    a: tuple[tuple[Entry, ...], ...]
-    b: tuple[Entry, ...]
+    entries: Entries
     c: tuple[float, ...]
     blocks: Tensor
 
     @property
     def stages(self) -> int:
         """The number of stages."""
-        return len(self.b)
+        return len(self.entries.b)
 
     def matrices(self, start: int, stop: int) -> list[Matrix]:
         """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
@@ -115,6 +112,10 @@ class ExponentialStepper:
 
     Attributes:
         gradient: dL by the blocks, of the chunks that the recursion has gone through.
+        ends: of the recorded chunk, where the recursion leaves dL by the state after every solver step
+            (time, substeps, batch, n).
+        mus: where it leaves what comes back through the state of each stage that a matrix made
+            (time, substeps, such stages, batch, n), or None if there is no such stage.
     """
 
     saved_per_interval = vectors = 1
@@ -130,6 +131,8 @@ class ExponentialStepper:
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
         self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(scheme.stages)]
+        self.ends = like.new_empty(0)
+        self.mus: Tensor | None = None
         self._steps: list[_Substep] = []
         self._transposed: list[list[Matrix]] = []
 
@@ -149,26 +152,41 @@ class ExponentialStepper:
         y, dt = states.window(start, stop), chunk.path.step
         matrices = self.scheme.matrices(start, stop)
         self._steps, self._transposed = [], _transposed(self.scheme.matrices_of_each(start, stop))
+        made = [i for i in range(self.scheme.stages) if self.scheme.entries.is_made_by_a_matrix(i)]
+        self.ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
+        self.mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
         for k in range(self.substeps):
             stages: list[Stage] = []
-            for i, row in enumerate(self.scheme.a):
-                state = _combined(_applied(self.scheme.flows[i], matrices, y), dt, row, matrices, _slopes(stages))
+            for i, row in enumerate(self.scheme.entries.a):
+                state = _combined(
+                    _applied(self.scheme.entries.flows[i], matrices, y), dt, row, matrices, _slopes(stages)
+                )
                 stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
-            mus = [torch.empty_like(y) if self._is_made_by_a_matrix(i) else None for i in range(len(stages))]
-            self._steps.append(_Substep(y, stages, torch.empty_like(y), mus))
+            mus: list[Tensor | None] = [None] * len(stages)
+            if self.mus is not None:
+                for place, i in enumerate(made):
+                    mus[i] = self.mus[:, k, place]
+            self._steps.append(_Substep(y, stages, self.ends[:, k], mus))
             if k + 1 < self.substeps:
-                flow = _applied(self.scheme.flows[-1], matrices, y)
-                y = _combined(flow, dt, self.scheme.b, matrices, _slopes(stages))
+                flow = _applied(self.scheme.entries.flows[-1], matrices, y)
+                y = _combined(flow, dt, self.scheme.entries.b, matrices, _slopes(stages))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
-        """The recursion of kappa and mu, substep by substep; at the chunk's start the gradient of the blocks."""
+        """The recursion of kappa and mu, substep by substep."""
         if later is not None:
             adjoint[0].add_(later[0])
         for step in reversed(self._steps):
             adjoint[0] = self._step_back(step, n, adjoint[0], self._transposed[n])
-        if n == 0:
-            for step in self._steps:
-                self._add_gradient(step, chunk)
+
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """What the chunk, with `ends` and `mus` filled in, gives to the blocks."""
+        for step in self._steps:
+            self._add_gradient(step, chunk)
+
+    def blocks_of(self, chunk: Chunk) -> Tensor:
+        """The blocks of the chunk's intervals, one set for all or one each."""
+        blocks = self.scheme.blocks
+        return blocks if len(blocks) == 1 else blocks[chunk.start : chunk.start + chunk.path.length]
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has; the blocks have gradients of their own."""
@@ -177,38 +195,37 @@ class ExponentialStepper:
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.scheme.c[i]) / self.substeps
 
-    def _is_made_by_a_matrix(self, i: int) -> bool:
-        return any(entry.place >= 0 for entry in (self.scheme.flows[i], *self.scheme.a[i]))
-
     def _step(
         self, y: Tensor, dt: float | Tensor, matrices: list[Matrix], controls: Sequence[Tensor], out: Tensor
     ) -> Tensor:
         """One solver step from `y` into `out`."""
         slopes: list[Tensor] = []
-        for flow, row, u, buffer in zip(self.scheme.flows[:-1], self.scheme.a, controls, self._buffer, strict=True):
+        for flow, row, u, buffer in zip(
+            self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._buffer, strict=True
+        ):
             state = _combined(_applied(flow, matrices, y), dt, row, matrices, slopes)
             slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), u))
-        flow = _applied(self.scheme.flows[-1], matrices, y)
-        found = _combined(flow, dt, self.scheme.b, matrices, slopes, out)
+        flow = _applied(self.scheme.entries.flows[-1], matrices, y)
+        found = _combined(flow, dt, self.scheme.entries.b, matrices, slopes, out)
         return found if found is out else out.copy_(found)
 
     def _step_back(self, step: _Substep, n: int, gradient: Tensor, transposed: list[Matrix]) -> Tensor:
         """dL/dy at the start of a solver step of interval `n` from dL/dy at its end."""
         scheme = self.scheme
         step.end[n].copy_(gradient)
-        flow = scheme.flows[-1]
+        flow = scheme.entries.flows[-1]
         found = gradient.clone() if flow.place < 0 else transposed[flow.place].times(gradient)
         returned: dict[int, Tensor] = {}
         for i in reversed(range(scheme.stages)):
-            kappa = _scaled(scheme.b[i], transposed, gradient)
+            kappa = _scaled(scheme.entries.b[i], transposed, gradient)
             for j, mu in returned.items():
-                kappa = _combined(kappa, 1.0, (scheme.a[j][i],), transposed, (mu,))
+                kappa = _combined(kappa, 1.0, (scheme.entries.a[j][i],), transposed, (mu,))
             buffer = step.mus[i]
             if i == 0 and buffer is None:
                 step.stages[0].pull_back_onto(n, kappa, found)
                 break
             returned[i] = mu = step.stages[i].pull_back(n, kappa)
-            found.add_(_applied(scheme.flows[i], transposed, mu))
+            found.add_(_applied(scheme.entries.flows[i], transposed, mu))
             if buffer is not None:
                 buffer[n].copy_(mu)
         return found
@@ -216,13 +233,13 @@ class ExponentialStepper:
     def _add_gradient(self, step: _Substep, chunk: Chunk) -> None:
         """What a solver step gives to the blocks that it uses."""
         scheme, slopes = self.scheme, _slopes(step.stages)
-        self._add(scheme.flows[-1], chunk, step.end, step.start)
+        self._add(scheme.entries.flows[-1], chunk, step.end, step.start)
         for i, mu in enumerate(step.mus):
-            self._add(scheme.b[i], chunk, step.end, slopes[i], with_step=True)
+            self._add(scheme.entries.b[i], chunk, step.end, slopes[i], with_step=True)
             if mu is None:
                 continue
-            self._add(scheme.flows[i], chunk, mu, step.start)
-            for j, entry in enumerate(scheme.a[i]):
+            self._add(scheme.entries.flows[i], chunk, mu, step.start)
+            for j, entry in enumerate(scheme.entries.a[i]):
                 self._add(entry, chunk, mu, slopes[j], with_step=True)
 
     def _add(self, entry: Entry, chunk: Chunk, result: Tensor, source: Tensor, *, with_step: bool = False) -> None:
@@ -267,7 +284,7 @@ def _combined(
     slopes: Sequence[Tensor],
     out: Tensor | None = None,
 ) -> Tensor:
-    """Y + dt sum_j entry_j slope_j, in `out` or new memory if there is anything to add."""
+    """Return y + dt sum_j entry_j slope_j, in `out` or in new memory if there is anything to add."""
     pairs = [(e, slope) for e, slope in zip(entries, slopes, strict=False) if e.coefficient != 0]
     if not pairs:
         return y

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from solvers import Shear
-from solvers.extend import Entry
 
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
 from ..formulas import FORMULAS
+from ..method import Method
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
 from .exponential import BlockScheme, ExponentialStepper
@@ -21,7 +21,7 @@ from .input_gradients import InputGradients
 from .runge_kutta import RungeKuttaStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
-from .sweep import SavedStates, Wanted, backward, forward, one_by_one
+from .sweep import Recursion, SavedStates, Wanted, backward, forward, one_by_one
 from .two_step import TwoStepStepper
 
 
@@ -66,6 +66,16 @@ class Arguments:
         """The map of the input."""
         return AffineControl(self.input_weight, self.bias, self.squash == "tanh")
 
+    @property
+    def method(self) -> Method:
+        """The discretisation."""
+        return Method(
+            self.family,  # pyright: ignore[reportArgumentType]
+            *(tuple(each) for each in (self.a, self.b, self.c)),
+            moved=tuple(self.moved),
+            places=tuple(self.places),
+        )
+
     def recurrence(self) -> Recurrence:
         """The problem in tensors."""
         rate = FORMULAS[self.kind].rate
@@ -82,23 +92,14 @@ class Arguments:
             rows = tuple(self.a[i * s : (i + 1) * s] for i in range(s))
             return RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
         if self.family == "exponential":
-            return ExponentialStepper(self._block_scheme(), recurrence, self.substeps, self.y0)
+            assert self.blocks is not None
+            scheme = BlockScheme(self.method.entries, tuple(self.c), self.blocks)
+            return ExponentialStepper(scheme, recurrence, self.substeps, self.y0)
         if self.family == "shears":
             shears = [Shear(half == 1, *move) for half, *move in zip(self.moved, self.b, self.c, strict=True)]
             return SplittingStepper(shears, recurrence, self.substeps, self.y0)
         dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
         return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
-
-    def _block_scheme(self) -> BlockScheme:
-        """The entries of an exponential tableau, put together again from numbers and places."""
-        assert self.blocks is not None
-        s = len(self.b)
-        places = iter(self.places)
-        flows = tuple(Entry(1.0, next(places)) for _ in range(s + 1))
-        a = tuple(Entry(coefficient, next(places)) for coefficient in self.a)
-        rows = tuple(a[i * s : i * s + i] for i in range(s))
-        b = tuple(Entry(coefficient, next(places)) for coefficient in self.b)
-        return BlockScheme(flows, rows, b, tuple(self.c), self.blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -124,6 +125,11 @@ def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:
     """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
+    return pull_back_with(one_by_one, *given)
+
+
+def pull_back_with(recursion: Recursion, *given: object) -> tuple[Tensor, ...]:
+    """The same with another recursion."""
     saved, grad_saved, grad_last, grad_last_but_one, *common, want_samples, want_dt = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
@@ -140,7 +146,7 @@ def pull_back(*given: object) -> tuple[Tensor, ...]:
         [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (grad_last, grad_last_but_one)],
         grad_saved if isinstance(grad_saved, Tensor) else None,
         Wanted(weight=True, step=bool(want_dt)),
-        one_by_one,
+        recursion,
     )
     continues = arguments.y_previous is not None
     found = (

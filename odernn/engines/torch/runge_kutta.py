@@ -89,6 +89,9 @@ class RungeKuttaStepper:
             stages = chunk.stages[k * self.tableau.stages : (k + 1) * self.tableau.stages]
             self._step_back(stages, n, adjoint[0])
 
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """The method has no tensors of its own."""
+
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has."""
         chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])

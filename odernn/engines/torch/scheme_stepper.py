@@ -137,6 +137,9 @@ class SchemeStepper:
                 adjoint[0] = adjoint[0] + later[-1]
             self._step_back(self._steps[k], (chunk.start + n) * self.substeps + k, n, adjoint)
 
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """The method has no tensors of its own."""
+
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has; a coefficient by the ratios that it is of."""
         chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])

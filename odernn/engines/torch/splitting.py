@@ -66,6 +66,9 @@ class SplittingStepper:
             back = stage.pull_back(n, shear.share * halves[half])
             halves[1 - half].add_(back)
 
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """The method has no tensors of its own."""
+
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A slope enters multiplied by its share of dt, which kappa has."""
         chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])

@@ -49,7 +49,7 @@ class Stepper(Protocol):
         """Step through the path's intervals, which begin with number `start`, from `y`.
 
         Each saved state is written into its target, which is not the state before it, but may be the one before that.
-        A stepper with a carry goes on where it was.
+        A stepper with a carry continues where it was.
         """
         ...
 
@@ -67,6 +67,10 @@ class Stepper(Protocol):
                 has some.
             later: dL by each saved state of the interval itself, or None.
         """
+        ...
+
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """Add up what the method itself has gradients of, after the recursion has gone through the chunk."""
         ...
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:

@@ -13,7 +13,7 @@ from solvers.extend import Time
 
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
-from .control_path import chunk_bounds, control_path
+from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
 from .runge_kutta import RungeKuttaStepper
 from .scheme_stepper import SchemeStepper
 from .splitting import SplittingStepper
@@ -26,7 +26,8 @@ Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 Earlier = tuple[Sequence[Tensor], Sequence[Time]] | None
 """What a method goes on from besides the state: its other vectors, the last one first, and the lengths of the
 steps before the first, the latest first, numbers or tensors (rows, 1). None to start it, as some steppers can."""
-
+Forward = Callable[[Recurrence, Stepper, int, Tensor, Tensor | None, int | None], Tensor]
+"""What does the forward sweep: as `forward`, which it stands in for."""
 
 def is_parallel(solver: Solver) -> bool:
     """Whether there is a parallel form of the method."""
@@ -155,6 +156,7 @@ def backward(
             else grad_saved[start * stepper.saved_per_interval : stop * stepper.saved_per_interval]
         )
         recursion(stepper, chunk, adjoint, later)
+        stepper.finish_chunk(chunk)
         if weight is not None:
             _add_weight(chunk, weight)
         if step is not None:
@@ -196,4 +198,5 @@ def _add_weight(chunk: Chunk, total: Tensor) -> None:
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:
-    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size)
+    entries = ENTRIES if y.device.type == "cpu" else ENTRIES_BESIDE
+    return chunk_bounds(recurrence.length, y.numel() * stepper.evaluations, size, entries)

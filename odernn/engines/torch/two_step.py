@@ -66,6 +66,10 @@ class TwoStepStepper:
         assert self._before is not None
         return self._before
 
+    def continue_after(self, last_but_one: Tensor) -> None:
+        """Take the state one solver step before the last from whatever made the steps instead."""
+        self._before = last_but_one
+
     @property
     def cold(self) -> bool:
         """Whether the first step starts the method."""
@@ -105,6 +109,9 @@ class TwoStepStepper:
             else:
                 self._step_back(chunk, n, k, adjoint)
 
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """The method has no tensors of its own."""
+
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
         """A step enters by itself and by the two ratios that it is in; `total` is (time, batch)."""
         start, stop = chunk.start, chunk.start + chunk.path.length
@@ -125,6 +132,17 @@ class TwoStepStepper:
             assert self.dt_previous is not None
             return self._step(0) / self.dt_previous
         return self._step(n) / self._step(n - 1) if isinstance(self._steps, Tensor) else 1.0
+
+    def ratios(self, start: int, stop: int, like: Tensor) -> Tensor:
+        """The same of the intervals from `start` to `stop`, (intervals, batch), of the dtype of `like` (batch, ...)."""
+        found = like.new_ones(stop - start, len(like))
+        if isinstance(self._steps, Tensor):
+            steps = self._steps[max(start - 1, 0) : stop].squeeze(-1).to(like.dtype)
+            found[1 if start == 0 else 0 :] = steps[1:] / steps[:-1]
+        if start == 0 and self.dt_previous is not None:
+            first = self.ratio(0)
+            found[0] = first.reshape(-1) if isinstance(first, Tensor) else first
+        return found
 
     def _start(self, path: ControlPath, y: Tensor, target: Tensor) -> None:
         """The explicit midpoint method over the first solver step."""

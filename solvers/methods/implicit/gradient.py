@@ -67,7 +67,7 @@ def refuse_tangents(y: Tensor) -> None:
 
 
 class _Factored(Function):
-    """Y as a function of the image."""
+    """The stage Y as a function of the image."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, y: Tensor, stage: ImplicitStage, *parts: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class _Factored(Function):
 
 
 class _Iterated(Function):
-    """Y as a function of the image."""
+    """The stage Y as a function of the image."""
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, y: Tensor, graph: tuple[ImplicitStage, Tensor, Tensor, Limits]) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...arithmetic import advance
-from ...checks import check_choice, check_count, check_positive
+from ...checks import check_choice, check_count, check_positive, complex_numbers, is_half
 from ...right_hand_side import RightHandSide, Time
 from ...solver import Carry, Solver
 from .convergence import Limits, fixed_point
@@ -18,8 +18,6 @@ from .root import find_root
 from .stage import ImplicitStage
 
 Method = Literal["auto", "newton", "fixed-point"]
-
-HALF = (torch.float16, torch.bfloat16, torch.complex32)
 
 LARGEST_SYSTEM = 512
 """Unknowns of a row up to which "auto" takes Newton's method, whose matrices have the square of that many entries."""
@@ -99,9 +97,9 @@ class ImplicitSolver(Solver):
         return attach_factors(stage, y) if newton else attach_iteration(stage, y, limits)
 
     def _check_dtype(self, dtype: torch.dtype) -> None:
-        if dtype in HALF:
+        if is_half(dtype):
             raise TypeError(
-                f"`y` is {dtype}, and {type(self).__name__} solves an equation, for which half precision is too "
+                f"`y0` is {dtype}, and {type(self).__name__} solves an equation, for which half precision is too "
                 "coarse: give the state and the right-hand side in torch.float32, or use an explicit solver"
             )
         if self.tolerance is not None:
@@ -155,7 +153,7 @@ class BackwardEuler(ImplicitSolver):
 
     def amplification(self, z: complex | Tensor) -> Tensor:
         """|1 / (1 - z)|."""
-        return 1 / (1 - torch.as_tensor(z, dtype=torch.complex128)).abs()
+        return 1 / (1 - complex_numbers("z", z)).abs()
 
 
 @final
@@ -221,5 +219,5 @@ class Trapezoidal(ImplicitSolver):
 
 def cayley(z: complex | Tensor) -> Tensor:
     """|(1 + z/2) / (1 - z/2)|, the amplification of the implicit midpoint rule: one on the imaginary axis."""
-    z = torch.as_tensor(z, dtype=torch.complex128)
+    z = complex_numbers("z", z)
     return (2 + z).abs() / (2 - z).abs()

@@ -27,7 +27,7 @@ def _node(x: float, count: int) -> tuple[float, float]:
 
 
 def _legendre(x: float, count: int) -> tuple[float, float]:
-    """P(x) and P'(x) of degree `count`, by the three-term recurrence."""
+    """Evaluate the Legendre polynomial P and its derivative at x, of degree `count`, by the three-term recurrence."""
     before, value = 0.0, 1.0
     for k in range(1, count + 1):
         before, value = value, ((2 * k - 1) * x * value - (k - 1) * before) / k

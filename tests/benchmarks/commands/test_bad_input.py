@@ -142,7 +142,7 @@ def test_folder_in_use_is_named(refused: Callable[..., str], tmp_path: Path) -> 
             ["reproduce", "table2", "--rows", "rnn"],
             "`--rows` names 'rnn', which pixel-cifar has not; it has ",
         ),
-        (["report"], "which is no folder"),
+        (["report"], "which is not a folder"),
     ],
 )
 def test_reproduce_and_report_name_what_is_wrong(refused: Callable[..., str], args: list[str], said: str) -> None:
@@ -163,7 +163,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_.value.code == OK
     shown = capsys.readouterr().out
     for name, command in COMMANDS.items():
-        assert f"{name:<10} {command.summary}" in shown
+        assert f"{name:<11} {command.summary}" in shown
 
 
 def test_help_of_train_lists_the_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from benchmarks.cli import main
 from benchmarks.report.result import find_results, write_result
 from benchmarks.run import budget, pool
 from benchmarks.run.lease import look
-from benchmarks.settings.names import runs_of
+from benchmarks.settings.groups import rows_of
 from benchmarks.support.errors import FAILED, MISUSED, OK
 from benchmarks.support.process import is_gone
 from tests.benchmarks.synthetic import make_result
@@ -32,7 +32,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_row_is_trained_and_in_the_table(reproduced: Path) -> None:
     results = find_results(reproduced)
-    assert {result.row for result in results} == {name.row for name in runs_of("digits")}
+    assert {result.row for result in results} == {name.row for name in rows_of(["digits"], None)}
     assert all(len(result.history) == 1 for result in results)
     text = (reproduced / "report.md").read_text()
     for result in results:

@@ -39,7 +39,7 @@ def header(*dims: int, kind: int = 8, rank: int | None = None) -> bytes:
         (header(6, 2, 3) + bytes(36), r"shape \(6, 2, 3\)"),
         (header(0, 2, 3), r"shape \(0, 2, 3\)"),
         (header(4, 2, 3) + bytes(23), r"truncated: 23 bytes where \(4, 2, 3\) asks for 24"),
-        (header(4, 2, 3) + bytes(25), "goes on after its array: 25 bytes"),
+        (header(4, 2, 3) + bytes(25), "continues after its array: 25 bytes"),
         (header(2**32 - 1, 2, 3) + bytes(24), r"shape \(4294967295, 2, 3\)"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{len(value)} bytes",

@@ -7,11 +7,21 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.models.means import RunningMeans, masked_mean
-from benchmarks.objectives import OBJECTIVES, Classification, Metric, NextToken, Objective, Regression
+from benchmarks.objectives import (
+    OBJECTIVES,
+    Classification,
+    Metric,
+    NextToken,
+    Objective,
+    Regression,
+    UnbalancedClassification,
+)
 
 EXAMPLES = [
     Classification(5),
     Classification(5, "trajectory"),
+    UnbalancedClassification(5),
+    UnbalancedClassification(5, "trajectory"),
     Regression(2),
     Regression(2, "trajectory"),
     NextToken(7),
@@ -36,7 +46,8 @@ def test_the_registry_names_its_classes() -> None:
 def test_scores_are_the_loss_and_the_metrics_of_each_item(objective: Objective) -> None:
     output, target = example(objective)
     scores = objective.score(output, target)
-    assert list(scores) == ["loss", *(metric.name for metric in objective.metrics)]
+    means = {name: values.mean().item() for name, values in scores.items()}
+    assert list(objective.summarise(means)) == ["loss", *(metric.name for metric in objective.metrics)]
     assert {values.shape for values in scores.values()} == {output.shape[:-1]}
     assert [name for name, values in scores.items() if values.requires_grad] == ["loss"]
 
@@ -63,6 +74,29 @@ def test_knowing_nothing_costs_the_logarithm_of_the_number_of_answers() -> None:
     # Rounding of one logarithm in float64.
     assert Classification(8, "trajectory").score(output, target)["loss"].mean().item() == pytest.approx(math.log(8))
     assert NextToken(8).score(output, target)["bits"].mean().item() == pytest.approx(3.0)
+
+
+def test_balanced_accuracy_is_the_mean_recall_and_the_majority_rate_that_of_one_answer() -> None:
+    # 6 of class 0, all right; 2 of class 1, one right; 2 of class 3, none; classes 2 and 4 are not there.
+    target = torch.tensor([0] * 6 + [1] * 2 + [3] * 2)
+    answers = torch.tensor([0] * 6 + [1, 0] + [0, 4])
+    objective, means = UnbalancedClassification(5), RunningMeans()
+    for rows in (slice(0, 3), slice(3, 10)):  # of which no batch has the shares of the whole
+        means.add(objective.score(F.one_hot(answers, 5).double()[rows], target[rows]))
+    found = objective.summarise(means.close())
+    del found["loss"]
+    # Rounding of a few sums in float64.
+    assert found == pytest.approx({"accuracy": 0.7, "balanced_accuracy": (1 + 0.5 + 0) / 3, "majority_rate": 0.6})
+
+
+def test_with_equally_frequent_classes_balanced_accuracy_is_accuracy() -> None:
+    target = torch.arange(5).repeat(8)
+    objective, means = UnbalancedClassification(5), RunningMeans()
+    means.add(objective.score(torch.randn(40, 5, dtype=torch.float64), target))
+    found = objective.summarise(means.close())
+    # Rounding, as above.
+    assert found["balanced_accuracy"] == pytest.approx(found["accuracy"])
+    assert found["majority_rate"] == pytest.approx(0.2)
 
 
 def test_regression_is_the_squared_error() -> None:

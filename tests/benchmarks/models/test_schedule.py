@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.models.optimizers import check_optimizer, make_optimizer
-from benchmarks.models.schedule import rate
+from benchmarks.models.schedule import Plateaus, rate, rate_function
 from benchmarks.settings.types import OptimizerSettings, ScheduleSettings
 from benchmarks.support.errors import UserError
 
@@ -76,3 +76,27 @@ def test_betas_are_refused_where_they_mean_nothing() -> None:
         check_optimizer(OptimizerSettings("sgd", 0.1, 0.0, 0.0, (0.9, 0.99)))
     with pytest.raises(UserError, match="from 0 to below 1"):
         check_optimizer(OptimizerSettings("adam", 0.1, 0.0, 0.0, (0.9, 1.0)))
+
+
+def test_a_plateau_is_an_epoch_that_is_no_better_than_every_one_before() -> None:
+    plateaus = Plateaus(0.5)
+    merits = [(1.0, -2.0), (2.0, -3.0), (1.5, 0.0), (2.0, -3.0), (2.0, -2.9), (3.0, -9.0)]
+    assert [plateaus.end_epoch(merit) for merit in merits] == [False, False, True, True, False, False]
+    assert plateaus.share == 0.25
+
+
+def test_plateaus_come_back_from_a_checkpoint() -> None:
+    plateaus, other = Plateaus(0.5), Plateaus(0.5)
+    for merit in ((2.0,), (1.0,)):
+        plateaus.end_epoch(merit)
+    other.load_state_dict(plateaus.state_dict())
+    assert (other.share, other.end_epoch((2.0,)), other.end_epoch((3.0,))) == (0.5, True, False)
+
+
+def test_the_rate_falls_with_each_plateau_whatever_its_shape() -> None:
+    schedule, plateaus = ScheduleSettings("linear", 0.0, 0.1, plateau_factor=0.5), Plateaus(0.5)
+    share = rate_function(schedule, TOTAL, plateaus)
+    before = [share(step) for step in range(TOTAL)]
+    plateaus.end_epoch((2.0,))
+    plateaus.end_epoch((1.0,))
+    assert [share(step) for step in range(TOTAL)] == [value / 2 for value in before]

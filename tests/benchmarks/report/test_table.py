@@ -153,3 +153,12 @@ def test_terminal_shows_every_cell(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_time_is_in_the_unit_that_suits(seconds: float, shown: str) -> None:
     assert format_seconds(seconds) == shown
+
+
+def test_metrics_that_do_not_select_stand_in_the_notes_and_the_summary() -> None:
+    result = make_result(objective="unbalanced-classification", test=0.9)
+    shown = "balanced accuracy 90.00 %, share of the most frequent class 90.00 %"
+    assert result.beside == shown
+    assert result.summary.endswith(f"; test {shown}")
+    assert f"{result.method}, seed 0, test: {shown}" in notes([result])
+    assert make_result().beside == make_result(test=None).beside == ""

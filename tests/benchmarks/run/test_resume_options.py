@@ -75,10 +75,9 @@ def run() -> Starter:
 def test_run_killed_in_the_middle_ends_as_one_never_killed(run: Starter, tmp_path: Path, row: Row) -> None:
     options = options_of(row)
     reference, out = tmp_path / "reference", tmp_path / "killed"
-    assert run(reference, never, epochs=3, options=options) == 0
-    assert run(out, in_step, 2, 3, epochs=3, options=options) == KILLED
-    assert run(out, in_step, 3, 2, epochs=3, options=options) == KILLED
-    assert run(out, never, epochs=3, options=options) == 0
+    assert run(reference, never, epochs=2, options=options) == 0
+    assert run(out, in_step, 2, 3, epochs=2, options=options) == KILLED
+    assert run(out, never, epochs=2, options=options) == 0
     assert_same_run(out, reference)
 
 
@@ -88,7 +87,7 @@ def test_the_rows_hold_every_option_in_what_is_kept(run: Starter, tmp_path: Path
     state = load(tmp_path)
     best = state["callbacks"]["RunHistory"]["best"]
     for name, value in best.items():
-        # The average is what was evaluated and kept; the weights that training goes on with are others.
+        # The average is what was evaluated and kept; the weights that training continues with are others.
         assert torch.equal(value, state["state_dict"][f"average.module.{name}"])
         assert value.dtype == torch.float64
     assert not all(torch.equal(value, state["state_dict"][f"network.{name}"]) for name, value in best.items())

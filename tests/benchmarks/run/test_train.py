@@ -1,4 +1,4 @@
-"""`python -m benchmarks train`: what a run leaves behind, and how it ends when it cannot go on."""
+"""`python -m benchmarks train`: what a run leaves behind, and how it ends when it cannot continue."""
 
 import signal
 from collections.abc import Callable

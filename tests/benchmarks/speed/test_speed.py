@@ -234,7 +234,7 @@ def test_numbers_are_written_group_by_group(tmp_path: Path, monkeypatch: pytest.
     ("arguments", "said"),
     [
         ("--suite reference,magic", "`--suite` names 'magic'; choose from reference, fields, "),
-        ("--contenders magic", "`--contenders` names 'magic'; choose from native, torch, "),
+        ("--contenders magic", "`--contenders` names 'magic'; choose from native, triton, torch, "),
         ("--peers tensorflow", "`--peers` names 'tensorflow'; choose from jax"),
         pytest.param(
             "--device cuda",

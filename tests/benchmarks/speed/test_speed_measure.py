@@ -21,6 +21,7 @@ from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.problem import DAMPING, DT, Problem, draw, full_matrix
 from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, interleaved, repetitions
 from benchmarks.speed.suites import Entry
+from tests.pairs import crossed
 
 CPU = torch.device("cpu")
 SMALL = Case(Shape(6, 3, 4, 2))
@@ -50,9 +51,7 @@ def changed(change: Callable[[Tensor], Tensor], parameter: str = "") -> Callable
     return make
 
 
-@pytest.mark.parametrize("output", ["end", "trajectory"])
-@pytest.mark.parametrize("work", ["training", "inference"])
-@pytest.mark.parametrize("name", SAME)
+@crossed({"name": SAME, "work": ["training", "inference"], "output": ["end", "trajectory"]})
 def test_peers_compute_our_function(name: str, work: Work, output: Output) -> None:
     if name == "torchrecurrent":
         pytest.importorskip("torchrecurrent", reason="an optional peer")
@@ -78,19 +77,25 @@ def test_streaming_is_measured(name: str) -> None:
     assert len(measurement.seconds) == LEAST
 
 
-@pytest.mark.parametrize("parameter", ["", "recurrent.upper", "input_map.weight", "input_map.bias", "x"])
 @pytest.mark.parametrize("change", [lambda a: a * 1.001, lambda a: a[..., :-1], lambda a: a * torch.nan])
-def test_who_disagrees_is_reported_and_not_timed(change: Callable[[Tensor], Tensor], parameter: str) -> None:
+def test_who_disagrees_is_reported_and_not_timed(change: Callable[[Tensor], Tensor]) -> None:
+    """In the output, or in the gradient by one parameter only."""
     calls = []
 
-    def make(problem: Problem) -> Runner:
-        return replace(changed(change, parameter)(problem), time=lambda: calls.append(1) or 1.0)
+    def wrong(parameter: str) -> Contender:
+        def make(problem: Problem) -> Runner:
+            return replace(changed(change, parameter)(problem), time=lambda: calls.append(1) or 1.0)
 
-    wrong = Contender("wrong", "peer", make)
-    measurement, right = measured(SMALL, "wrong", "naive", among={**CONTENDERS, "wrong": wrong})
-    assert measurement.note.startswith("disagrees: max error ")
-    assert measurement.error is not None
-    assert measurement.seconds == ()
+        return Contender(f"wrong {parameter}", "peer", make)
+
+    parameters = ("", "recurrent.upper", "input_map.weight", "input_map.bias", "x")
+    wrongs = {one.name: one for one in map(wrong, parameters)}
+    *measurements, right = measured(SMALL, *wrongs, "naive", among={**CONTENDERS, **wrongs})
+    assert len(measurements) == len(parameters)
+    for measurement in measurements:
+        assert measurement.note.startswith("disagrees: max error "), measurement.contender
+        assert measurement.error is not None
+        assert measurement.seconds == ()
     assert calls == []
     assert right.seconds  # the others are
 
@@ -244,7 +249,7 @@ def test_who_fails_while_being_timed_says_so(at: int) -> None:
 
 def test_a_substitute_is_not_timed_under_our_engines_name() -> None:
     (measurement,) = measured(replace(SMALL, field="lipschitz", solver="exponential-euler"), "native")
-    assert "in the place of the native one" in measurement.note
+    assert "in place of the native one" in measurement.note
     assert measurement.seconds == ()
 
 

@@ -1,4 +1,4 @@
-"""The training order is a function of (seed, epoch) alone, also in a run that stops and goes on."""
+"""The training order is a function of (seed, epoch) alone, also in a run that stops and continues."""
 
 from itertools import pairwise
 

@@ -165,7 +165,7 @@ def test_the_layer_stays_as_it_was() -> None:
 
 
 def test_double_precision_by_option() -> None:
-    rnn = AntisymmetricRNN(2, 6, epsilon=0.1, gamma=0.1)
+    rnn = AntisymmetricRNN(2, 6, epsilon=0.1, gamma=0.1).layers[0]
     x = torch.randn(20, 3, 2)
     found = end_to_end_jacobian(rnn, x, dtype=DOUBLE)
     assert found.dtype == DOUBLE
@@ -213,6 +213,6 @@ def test_a_jacobian_that_overflows_is_refused() -> None:
     ],
 )
 def test_bad_arguments_are_named(change: dict, error: type[Exception], said: str) -> None:
-    arguments = {"rnn": AntisymmetricRNN(2, 6, epsilon=0.1, gamma=0.1), "x": torch.zeros(5, 3, 2)} | change
+    arguments = {"rnn": AntisymmetricRNN(2, 6, epsilon=0.1, gamma=0.1).layers[0], "x": torch.zeros(5, 3, 2)} | change
     with pytest.raises(error, match=said):
         end_to_end_jacobian(**arguments)

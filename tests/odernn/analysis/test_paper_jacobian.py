@@ -30,7 +30,7 @@ def test_moduli_of_an_untrained_network(gamma: float, length: int, mean: float, 
     means, stds = [], []
     for seed in range(2):
         torch.manual_seed(seed)
-        rnn = AntisymmetricRNN(8, 64, epsilon=0.01, gamma=gamma, sigma_w=2)
+        rnn = AntisymmetricRNN(8, 64, epsilon=0.01, gamma=gamma, sigma_w=2).layers[0]
         found = conditioning(end_to_end_jacobian(rnn, 0.55 * torch.randn(length, 1, 8)))
         means.append(float(found.mean))
         stds.append(float(found.std))

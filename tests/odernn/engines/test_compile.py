@@ -1,5 +1,7 @@
 """Law: torch.compile, torch.export and autocast meet the layer without a graph break and give its numbers."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -17,7 +19,8 @@ from odernn import (
 )
 from solvers import ETDRK2, RK4, Euler, Leapfrog, LeapfrogMidpoint, LinearlyExactEuler, Solver
 
-each_engine = pytest.mark.parametrize("engine", ["torch", pytest.param("native", marks=pytest.mark.kernels), "auto"])
+NATIVE = pytest.param("native", marks=pytest.mark.kernels)
+each_engine = pytest.mark.parametrize("engine", ["torch", NATIVE, "auto"])
 # torch's own, while it traces: a context variable of its decomposition tables, and its first use of jit.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 
@@ -50,6 +53,20 @@ CASES = [
 ]
 
 
+def on_its_engines(case: Any) -> list[Any]:
+    """A case on both engines; the first also on "auto", and a field that no operator knows only there."""
+    engines = {0: ["torch", NATIVE, "auto"], len(CASES) - 1: ["auto"]}.get(CASES.index(case), ["torch", NATIVE])
+    marks = [getattr(engine, "marks", ()) for engine in engines]
+    names = [engine if isinstance(engine, str) else "native" for engine in engines]
+    return [
+        pytest.param(*case.values, name, id=f"{case.id}-{name}", marks=mark)
+        for name, mark in zip(names, marks, strict=True)
+    ]
+
+
+BOTH = [each for case in CASES for each in on_its_engines(case)]
+
+
 def gradients(call: torch.nn.Module, field: VectorField, x: Tensor) -> list[Tensor]:
     """The outcome, and the gradients by input and parameters."""
     x = x.clone().requires_grad_()
@@ -57,8 +74,7 @@ def gradients(call: torch.nn.Module, field: VectorField, x: Tensor) -> list[Tens
     return [output, *torch.autograd.grad(output.square().sum() + y_n.sum(), [x, *field.parameters()])]
 
 
-@each_engine
-@pytest.mark.parametrize(("field", "solver", "hold"), CASES)
+@pytest.mark.parametrize(("field", "solver", "hold", "engine"), BOTH)
 @pytest.mark.filterwarnings("ignore:the torch engine runs:odernn.EngineWarning")  # of the call that is not traced
 def test_compile_without_a_graph_break(field: VectorField, solver: Solver, hold: str, engine: str) -> None:
     """Traced to the operators forward and backward; what the compiler makes of the rest is not our concern."""
@@ -79,8 +95,7 @@ def test_a_compiled_step_and_a_dt_that_needs_a_gradient(engine: str) -> None:
     torch.testing.assert_close(found[1], found[0])
 
 
-@each_engine
-@pytest.mark.parametrize(("field", "solver", "hold"), CASES[:-1])
+@pytest.mark.parametrize(("field", "solver", "hold", "engine"), BOTH[:-1])
 def test_export_with_any_length_and_batch(field: VectorField, solver: Solver, hold: str, engine: str) -> None:
     rnn = ODERNN(field, solver, dt=0.1, hold=hold, engine=engine, on_divergence="ignore")
     time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)

@@ -275,6 +275,6 @@ def test_an_adjoint_that_it_does_not_execute_is_refused(adjoint: str) -> None:
 
 
 def test_an_unknown_engine_lists_those_there_are() -> None:
-    assert ENGINES == ("auto", "torch", "native")
+    assert ENGINES == ("auto", "torch", "native", "triton")
     with pytest.raises(ValueError, match="'torch', 'native'"):
         ODERNN(FIELDS["antisymmetric"](2, 4), make_solver("euler"), dt=0.1, engine="cuda")

@@ -203,9 +203,13 @@ def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@pytest.mark.parametrize("steps", [1, 5])
-@pytest.mark.parametrize("solver", EXPONENTIAL)
-@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)])
+@crossed(
+    {
+        "solver": EXPONENTIAL,
+        "steps": [1, 5],
+        "namespace": [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)],
+    }
+)
 def test_opcheck(solver: str, steps: int, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them, with blocks of any kind."""
     operator = getattr(torch.ops, namespace).solve.default

@@ -282,7 +282,8 @@ def test_a_field_that_overrides_nothing_keeps_the_fast_path(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", FIELDS)
+# LEM's `pointwise` sees the state itself: its kernels are those that `compile_kernels` builds.
+@pytest.mark.parametrize("name", [name for name in FIELDS if name != "lem"])
 def test_every_registered_field_keeps_the_fast_path(name: str) -> None:
     choice = ODERNN(FIELDS[name](2, 4, dtype=DOUBLE), Euler(), dt=0.3).choice(torch.randn(5, 3, 2, dtype=DOUBLE))
     assert isinstance(choice.adjoint, Operator)

@@ -15,10 +15,19 @@ from odernn.engines.method import exponential, runge_kutta, splitting, two_step
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.torch import operators as torch_solver
-from odernn.fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_TANH, TANH, Activation
+from odernn.fields.activation import (
+    GATED_TANH,
+    LINEAR,
+    LINEAR_PLUS_GATED_TANH,
+    LINEAR_PLUS_SCALED_TANH,
+    LINEAR_PLUS_TANH,
+    TANH,
+    Activation,
+)
 from odernn.fields.field import ActivatedField
 from solvers import ETDRK2, make_solver
 from tests.fields import unregistered
+from tests.pairs import crossed
 
 DOUBLE = torch.float64
 ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)
@@ -59,9 +68,7 @@ NAMESPACES = [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize("namespace", NAMESPACES)
+@crossed({"method": list(METHODS), "hold": ["zero-order", "linear"], "namespace": NAMESPACES})
 def test_opcheck(method: str, hold: str, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them."""
     operator = getattr(torch.ops, namespace).solve.default
@@ -76,9 +83,7 @@ def test_both_engines_have_one_schema() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@pytest.mark.parametrize("kind", FORMULAS)
-@pytest.mark.parametrize("save", [True, False])
-@pytest.mark.parametrize("namespace", NAMESPACES)
+@crossed({"kind": list(FORMULAS), "save": [True, False], "namespace": NAMESPACES})
 def test_opcheck_of_every_kind(kind: str, save: bool, namespace: str) -> None:
     given = call("heun")
     controls, preactivations = (8 if kind == "gated-tanh" else 4), (8 if kind == "linear-plus-tanh" else 4)
@@ -138,8 +143,10 @@ def test_a_formula_is_the_activation_and_its_derivatives(activation: Activation)
 def test_every_activation_of_the_registry_has_a_formula() -> None:
     fields = [field(2, 4) for field in FIELDS.values()]
     activations = {field.activation for field in fields if isinstance(field, ActivatedField)}
-    # that of the gated bank of oscillators is executed as what it adds to a linear part
-    assert {each.name for each in activations - {LINEAR_PLUS_GATED_TANH}} == set(FORMULAS)
+    # those of the gated bank of oscillators and of UnICORNN are executed as what they add to a linear part
+    in_blocks = {LINEAR_PLUS_GATED_TANH, LINEAR_PLUS_SCALED_TANH}
+    assert {each.name for each in activations - in_blocks} == set(FORMULAS)
+    assert LINEAR_PLUS_SCALED_TANH.remainder is TANH
     assert LINEAR_PLUS_GATED_TANH.remainder is GATED_TANH
 
 
@@ -165,6 +172,7 @@ class Watch(TorchDispatchMode):
 def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
     """On tensors of a device of their own a read-back would stall it; a dt that came as a number is the host's."""
     arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(method).arguments()]
+    *arguments, _, _, _ = arguments  # this engine's functions take no lengths
     with Watch() as watch:
         saved, last, _ = torch_solver.solve(*arguments, True)
         torch_solver.pull_back(saved, torch.ones_like(saved), last, None, *arguments, True, True)

@@ -31,10 +31,13 @@ def paper_matrix(rnn: ODERNN, n: int) -> torch.Tensor:
 def test_one_step_is_the_papers(gated: bool) -> None:
     n, m, batch = 7, 3, 5
     rnn = AntisymmetricRNN(m, n, epsilon=EPSILON, gamma=GAMMA, gated=gated, dtype=DOUBLE)
-    v, b = rnn.field.get_parameter("input_map.weight"), rnn.field.get_parameter("input_map.bias")
+    layer = rnn.layers[0]
+    assert isinstance(layer, ODERNN)
+    field = layer.field
+    v, b = field.get_parameter("input_map.weight"), field.get_parameter("input_map.bias")
     torch.nn.init.normal_(b)
     x, y = torch.randn(1, batch, m, dtype=DOUBLE), torch.randn(1, batch, n, dtype=DOUBLE)
-    p = torch.einsum("ij,bj->bi", paper_matrix(rnn, n), y[0])
+    p = torch.einsum("ij,bj->bi", paper_matrix(layer, n), y[0])
     update = torch.tanh(p + x[0] @ v[:n].T + b[:n])
     if gated:
         update = torch.sigmoid(p + x[0] @ v[n:].T + b[n:]) * update

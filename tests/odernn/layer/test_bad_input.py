@@ -71,7 +71,7 @@ def test_construction(changes: dict[str, object], error: type[Exception], messag
         (torch.ones(5, 4, 3, device="meta"), ValueError, "`x` is on meta"),
         (torch.ones(0, 4, 3), ValueError, "at least one sample in time"),
         (
-            torch.nested.nested_tensor([torch.ones(5, 3), torch.ones(9, 3)], layout=torch.jagged),
+            torch.nested.nested_tensor([torch.ones(5, 3, 1), torch.ones(9, 3, 1)], layout=torch.jagged),
             TypeError,
             "`x` is nested",
         ),

@@ -10,6 +10,7 @@ from odernn.engines.method import EULER
 from odernn.engines.native import is_available
 from odernn.engines.program import Call
 from solvers import SOLVERS, Need, make_solver
+from tests.pairs import crossed
 
 NEEDED = {None: "antisymmetric", Need.PARTITION: "hamiltonian", Need.LINEAR_PART: "lipschitz"}
 X = torch.randn(6, 3, 2)
@@ -71,9 +72,13 @@ def test_an_operator_refuses_a_tensor_without_values(namespace: str) -> None:
         getattr(torch.ops, namespace).solve(*call.arguments(), True)
 
 
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize("solver", [name for name in SOLVERS if make_solver(name).needs is not Need.DIFFUSION])
-@pytest.mark.parametrize("adjoint", ["auto", "autograd"])
+@crossed(
+    {
+        "solver": [name for name in SOLVERS if make_solver(name).needs is not Need.DIFFUSION],
+        "hold": ["zero-order", "linear"],
+        "adjoint": ["auto", "autograd"],
+    }
+)
 def test_the_defaults_change_nothing(solver: str, hold: str, adjoint: str) -> None:
     rnn = layer(NEEDED[make_solver(solver).needs], hold=hold, adjoint=adjoint).with_solver(solver)
     stamps = torch.arange(1.0, 7)

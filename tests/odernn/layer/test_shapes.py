@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, RecurrentState
+from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, StackedState
 from solvers import RK4, Euler
 
 
@@ -42,8 +42,8 @@ def test_the_default_start_is_zero() -> None:
 def test_a_state_in_is_a_state_out() -> None:
     rnn = AntisymmetricRNN(3, 6, epsilon=0.1, gamma=0.1)
     output, state = rnn(torch.randn(7, 4, 3), rnn.initial_state(4))
-    assert isinstance(state, RecurrentState)
-    assert torch.equal(state.y, output[-1])
+    assert isinstance(state, StackedState)
+    assert torch.equal(state.y[0], output[-1])
     assert state.t == pytest.approx(0.7)
     assert not state.detach().y.requires_grad
 
@@ -52,7 +52,7 @@ def test_a_step_of_one_sample_unbatched() -> None:
     rnn = AntisymmetricRNN(3, 6, epsilon=0.1, gamma=0.1)
     y, state = rnn.step(torch.randn(3))
     assert y.shape == (6,)
-    assert state.y.shape == (1, 6)
+    assert state.y.shape == (1, 1, 6)
 
 
 def test_moves_and_saves_like_a_module() -> None:

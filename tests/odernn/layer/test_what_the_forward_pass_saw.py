@@ -20,6 +20,7 @@ from odernn import (
     VectorField,
 )
 from solvers import Checkpointed, Continuous, LeapfrogMidpoint, TorchdiffeqSolver, make_adjoint
+from tests.pairs import crossed
 
 DOUBLE = torch.float64
 # Sums over some tens of products of numbers of size one, taken in another order.
@@ -132,9 +133,14 @@ def add_hook(field: VectorField) -> None:
     next(iter(field.children())).register_forward_hook(tripled)
 
 
-REPLACED = [set_damping, set_buffer, set_parameters, replace_submodule, VectorField.eval]
+Change = Callable[[VectorField], object]
+REPLACED: dict[str, Change] = {
+    each.__name__: each for each in (set_damping, set_buffer, set_parameters, replace_submodule, VectorField.eval)
+}
 """What a module holds can be put back for the backward pass: these give the numbers."""
-WRITTEN = [write_buffer, write_parameters, write_list, write_tensor, add_hook]
+WRITTEN: dict[str, Change] = {
+    each.__name__: each for each in (write_buffer, write_parameters, write_list, write_tensor, add_hook)
+}
 """Of what was written into the old values are gone: these may be errors."""
 
 
@@ -143,7 +149,7 @@ def layer(field: VectorField, adjoint: object, name: str, hold: str = "zero-orde
     return ODERNN(field, solver, dt=0.2, hold=hold, adjoint=adjoint)  # pyright: ignore[reportArgumentType]
 
 
-def gradients(field: str, name: str, adjoint: object, change: Callable[[VectorField], object]) -> list[Tensor]:
+def gradients(field: str, name: str, adjoint: object, change: Change) -> list[Tensor]:
     torch.manual_seed(0)
     module = FIELDS[field]()
     x = torch.randn(5, 3, 2, dtype=DOUBLE, requires_grad=True)
@@ -175,21 +181,16 @@ def unchanged(field: VectorField) -> None:
     """Change nothing."""
 
 
-@pytest.mark.parametrize("change", REPLACED, ids=lambda change: change.__name__)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("field", FIELDS)
-def test_what_is_replaced_is_put_back(field: str, name: str, change: Callable[[VectorField], object]) -> None:
-    agree(gradients(field, name, adjoint_of(name), change), gradients(field, name, "autograd", unchanged), name)
+@crossed({"field": list(FIELDS), "name": NAMES, "change": list(REPLACED)})
+def test_what_is_replaced_is_put_back(field: str, name: str, change: str) -> None:
+    found = gradients(field, name, adjoint_of(name), REPLACED[change])
+    agree(found, gradients(field, name, "autograd", unchanged), name)
 
 
-@pytest.mark.parametrize("change", WRITTEN, ids=lambda change: change.__name__)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("field", FIELDS)
-def test_what_is_written_into_is_no_other_number(
-    field: str, name: str, change: Callable[[VectorField], object]
-) -> None:
+@crossed({"field": list(FIELDS), "name": NAMES, "change": list(WRITTEN)})
+def test_what_is_written_into_is_no_other_number(field: str, name: str, change: str) -> None:
     wanted = gradients(field, name, "autograd", unchanged)
-    agree_or_say(lambda: gradients(field, name, adjoint_of(name), change), wanted, name)
+    agree_or_say(lambda: gradients(field, name, adjoint_of(name), WRITTEN[change]), wanted, name)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -328,9 +329,7 @@ def test_a_field_that_counts_its_calls_is_replayed() -> None:
 INPUTS = ["x", "y0", "dt", "timestamps", "state.y", "state.control", "state.carry"]
 
 
-@pytest.mark.parametrize("given", INPUTS)
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("field", FIELDS)
+@crossed({"field": list(FIELDS), "name": NAMES, "given": INPUTS})
 def test_an_input_that_is_written_into(field: str, name: str, given: str) -> None:
     """As the next batch into the buffer of this one: no other number."""
 

@@ -75,3 +75,9 @@ def test_bad_tableaus_are_named(changes: dict[str, object], message: str) -> Non
 def test_a_coefficient_is_a_number() -> None:
     with pytest.raises(TypeError, match=r"`b\[0\]`"):
         ButcherTableau(order=1, a=((),), b=("1",), c=(0,))  # pyright: ignore[reportArgumentType]
+
+
+def test_an_order_whose_conditions_nobody_would_wait_for_is_refused() -> None:
+    stages = 30
+    with pytest.raises(ValueError, match="`order` is too large"):
+        ButcherTableau(stages, tuple((0.0,) * i for i in range(stages)), (1 / stages,) * stages, (0.0,) * stages)

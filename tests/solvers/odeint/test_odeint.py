@@ -91,8 +91,8 @@ def test_a_tuple_is_a_state(method: str) -> None:
     def f(time: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return state[1] * state[0].cos(), state[0].sum() - time
 
-    ours = odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
-    theirs = torchdiffeq.odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
+    ours: Any = odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
+    theirs: Any = torchdiffeq.odeint(f, (a, b), t, method=method, options={"step_size": 0.06})
     assert isinstance(ours, tuple)
     assert isinstance(theirs, tuple)
     for got, wanted in zip(ours, theirs, strict=True):
@@ -186,12 +186,6 @@ Y0, T = torch.ones(2), torch.linspace(0, 1, 3)
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"method": "dopri5"}, ValueError, "TorchdiffeqSolver"),
-        ({"method": "implicit_adams"}, ValueError, "not offered here"),
-        ({"method": None}, ValueError, "choose one of 'euler'"),
-        ({"rtol": 1e-3}, ValueError, "`rtol` is 0.001"),
-        ({"atol": 1e-3}, ValueError, "`atol` is 0.001"),
-        ({"event_fn": lambda t, y: y}, ValueError, "`event_fn`"),
         ({"options": {"norm": max}}, ValueError, "'norm', which has no effect"),
         ({"options": {"max_order": 5}}, ValueError, "'max_order', which has no effect on 'euler'"),
         ({"options": {"step_size": 0.1, "grid_constructor": lambda f, y, t: t}}, ValueError, "give one"),

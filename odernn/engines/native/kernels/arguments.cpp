@@ -3,14 +3,20 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include "traced.h"
+
 namespace odernn {
 namespace {
 
 constexpr KindFacts kKinds[] = {
+#ifdef ODERNN_POINTWISE
+    {"traced", Kind::kTraced, Traced::kPreactivations, Traced::kControls},
+#else
     {"tanh", Kind::kTanh, 1, 1},                       // tanh(p + u)
     {"gated-tanh", Kind::kGatedTanh, 1, 2},            // sigmoid(p + u_2) tanh(p + u_1)
     {"linear", Kind::kLinear, 1, 1},                   // p + u
     {"linear-plus-tanh", Kind::kLinearPlusTanh, 2, 1}  // p_1 + tanh(p_2 + u)
+#endif
 };
 
 bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
@@ -28,8 +34,20 @@ void check_names(const Arguments& x) {
   TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
 }
 
+void check_moved(const Arguments& x, int64_t columns) {
+  const size_t stages = x.b.size();
+  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
+                    "; give as many");
+  for (const int64_t half : x.moved)
+    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
+                      "; 0 moves the first half of the state, 1 the second");
+  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
+}
+
 void check_scheme(const Arguments& x, int64_t columns) {
   const size_t stages = x.b.size();
+  TORCH_CHECK_VALUE(!kIsTraced || x.family == "runge-kutta", "`family` is '", x.family,
+                    "'; a traced field takes 'runge-kutta'");
   if (x.family == "two-step") return;
   TORCH_CHECK_VALUE(stages >= 1 && x.c.size() == stages, "`b` has ", stages, " entries and `c` ", x.c.size(),
                     "; give as many of each, at least one");
@@ -41,15 +59,11 @@ void check_scheme(const Arguments& x, int64_t columns) {
       for (size_t j = i; j < stages; ++j)
         TORCH_CHECK_VALUE(x.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
                           "); give an explicit tableau");
+    if (kIsTraced && !x.moved.empty()) check_moved(x, columns);
     return;
   }
-  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
-                    "; give as many");
-  for (const int64_t half : x.moved)
-    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
-                      "; 0 moves the first half of the state, 1 the second");
+  check_moved(x, columns);
   TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
-  TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
 
 void check_blocks(const Arguments& x, int64_t columns) {
@@ -59,7 +73,7 @@ void check_blocks(const Arguments& x, int64_t columns) {
     return;
   }
   const int64_t stages = static_cast<int64_t>(x.b.size()), entries = stages * stages + 2 * stages + 1,
-                times = x.samples.size(0);
+                times = x.times();
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; 2 x 2 blocks need an even number");
   TORCH_CHECK_VALUE(x.kind != "linear-plus-tanh",
                     "`kind` is 'linear-plus-tanh'; an exponential method takes the remainder's: give 'tanh'");
@@ -76,14 +90,46 @@ void check_blocks(const Arguments& x, int64_t columns) {
                       blocks.size(1), " matrices; give the number of one, or -1");
 }
 
+void check_whole_numbers(const char* name, const Tensor& tensor, bool fits, const char* wanted) {
+  TORCH_CHECK_VALUE(fits, "`", name, "` has shape ", tensor.sizes(), "; wanted ", wanted);
+  TORCH_CHECK_TYPE(tensor.scalar_type() == at::kLong, "`", name, "` has dtype ", tensor.scalar_type(), "; give int64");
+  TORCH_CHECK_VALUE(tensor.device().is_cpu(), "`", name, "` is on ", tensor.device(),
+                    "; the native kernels run on the CPU");
+  TORCH_CHECK_VALUE(tensor.is_contiguous(), "`", name, "` is not contiguous; give `", name, ".contiguous()`");
+}
+
+void check_lengths(const Arguments& x, int64_t batch) {
+  TORCH_CHECK_VALUE(x.index.has_value() == x.lengths.has_value(), "give both `index` and `lengths`, or neither");
+  TORCH_CHECK_VALUE(x.ragged() || !x.packed, "`packed` is true and there are no `lengths`; give false");
+  if (!x.ragged()) return;
+  check_whole_numbers("index", *x.index, x.index->dim() == 1, "(samples)");
+  check_whole_numbers("lengths", *x.lengths, x.lengths->dim() == 1 && x.lengths->size(0) == batch, "(batch)");
+  const int64_t* lengths = x.lengths->const_data_ptr<int64_t>();
+  const int64_t count = x.index->size(0);
+  int64_t most = count, total = 0;
+  for (int64_t r = 0; r < batch; ++r) {
+    TORCH_CHECK_VALUE(lengths[r] >= 1 && lengths[r] <= most, "`lengths` at ", r, " is ", lengths[r],
+                      "; give whole numbers from 1 on, the largest first, with the sum ", count);
+    most = lengths[r];
+    total += most;
+    TORCH_CHECK_VALUE(total <= count, "`lengths` has a sum above ", count, ", the entries of `index`");
+  }
+  TORCH_CHECK_VALUE(total == count, "`lengths` has the sum ", total, " and `index` ", count, " entries; give as many");
+}
+
 void check_control(const Arguments& x, int64_t batch, int64_t controls) {
   const Tensor& samples = x.samples;
-  TORCH_CHECK_VALUE(samples.dim() == 3 && samples.size(1) == batch, "`samples` has shape ", samples.sizes(),
-                    "; wanted (time, ", batch, ", features)");
+  if (x.ragged()) {
+    TORCH_CHECK_VALUE(samples.dim() == 2, "`samples` has shape ", samples.sizes(),
+                      "; with `lengths` wanted (places, features)");
+  } else {
+    TORCH_CHECK_VALUE(samples.dim() == 3 && samples.size(1) == batch, "`samples` has shape ", samples.sizes(),
+                      "; wanted (time, ", batch, ", features)");
+  }
   TORCH_CHECK_VALUE(samples.size(0) > 0, "`samples` is an empty sequence");
-  const int64_t inputs = samples.size(2);
+  const int64_t inputs = x.inputs();
   TORCH_CHECK_VALUE(inputs > 0, "`samples` has no features");
-  check_tensor("samples", samples, {samples.size(0), batch, inputs}, x.y0);
+  check_tensor("samples", samples, samples.sizes(), x.y0);
   TORCH_CHECK_VALUE(x.input_weight.has_value() == x.bias.has_value(),
                     "give both `input_weight` and `bias`, or neither");
   if (x.input_weight.has_value()) {
@@ -170,6 +216,18 @@ void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
   p.blocks = copy;
 }
 
+template <class T>
+const int64_t* samples_before(const Problem<T>& p, Allocator& allocator) {
+  int64_t* out = allocator.take<int64_t>(p.times + 1);
+  int64_t rows = p.batch;
+  out[0] = 0;
+  for (int64_t n = 0; n < p.times; ++n) {
+    while (p.lengths[rows - 1] <= n) --rows;
+    out[n + 1] = out[n] + rows;
+  }
+  return out;
+}
+
 }  // namespace
 
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
@@ -191,6 +249,7 @@ void check_arguments(const Arguments& x) {
   check_names(x);
   check_scheme(x, columns);
   check_tensor("y0", y0, {batch, columns}, y0);
+  check_lengths(x, batch);
   const KindFacts& kind = kind_facts(x.kind);
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
@@ -205,10 +264,29 @@ void check_arguments(const Arguments& x) {
   }
 }
 
+std::vector<int64_t> places_without_samples(const Arguments& x) {
+  std::vector<int64_t> empty;
+  if (!x.ragged()) return empty;
+  const int64_t count = x.samples.size(0), taken = x.index->size(0);
+  const int64_t* index = x.index->const_data_ptr<int64_t>();
+  std::vector<bool> found(static_cast<size_t>(count));
+  for (int64_t i = 0; i < taken; ++i) {
+    const int64_t place = index[i];
+    TORCH_CHECK_VALUE(place >= 0 && place < count, "`index` has the entry ", place, " and `samples` ", count, " rows");
+    TORCH_CHECK_VALUE(!found[static_cast<size_t>(place)], "`index` has the entry ", place,
+                      " twice; each sample has a place of its own");
+    found[static_cast<size_t>(place)] = true;
+  }
+  for (int64_t place = 0; taken < count && place < count; ++place)
+    if (!found[static_cast<size_t>(place)]) empty.push_back(place);
+  return empty;
+}
+
 const KindFacts& kind_facts(c10::string_view name) {
   for (const KindFacts& facts : kKinds)
     if (name == facts.name) return facts;
-  TORCH_CHECK_VALUE(false, "`kind` is '", name, "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
+  TORCH_CHECK_VALUE(false, "`kind` is '", name,
+                    kIsTraced ? "'; give 'traced'" : "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
 }
 
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
@@ -221,13 +299,20 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
   return {values, dt.dim() == 0 ? 0 : 1, dt.dim() == 2 ? times : 0};
 }
 
+Steps solver_steps(const Arguments& x) {
+  if (!x.ragged()) return solver_steps(x.dt, x.times(), x.y0.size(0), x.substeps, x.y0);
+  TORCH_CHECK_VALUE(x.dt.dim() < 2, "`dt` has shape ", x.dt.sizes(), "; with `lengths` wanted [] or [",
+                    x.index->size(0), "]");
+  return solver_steps(x.dt, x.index->size(0), x.y0.size(0), x.substeps, x.y0);
+}
+
 template <class T>
 Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direction, Allocator& allocator) {
   Problem<T> p;
   const int64_t columns = x.y0.size(1);
-  p.times = x.samples.size(0);
+  p.times = x.times();
   p.batch = x.y0.size(0);
-  p.inputs = x.samples.size(2);
+  p.inputs = x.inputs();
   const KindFacts& kind = kind_facts(x.kind);
   p.kind = kind.kind;
   p.family = family_of(x.family);
@@ -239,6 +324,10 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
 
   p.y0 = x.y0.const_data_ptr<T>();
   p.samples = x.samples.const_data_ptr<T>();
+  p.index = data_or_null<int64_t>(x.index);
+  p.lengths = data_or_null<int64_t>(x.lengths);
+  p.packed = x.packed;
+  p.earlier = x.ragged() ? samples_before(p, allocator) : nullptr;
   p.affine = x.input_weight.has_value();
   p.squash = x.squash == "tanh";
   if (p.affine) {
@@ -260,6 +349,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
     p.a.assign(x.a.begin(), x.a.end());
     p.b.assign(x.b.begin(), x.b.end());
     p.c.assign(x.c.begin(), x.c.end());
+    if (kIsTraced) p.moved.assign(x.moved.begin(), x.moved.end());
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);

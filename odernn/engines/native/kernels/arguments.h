@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "problem.h"
 
@@ -29,13 +30,25 @@ struct Arguments {
   at::ArrayRef<double> a, b, c;
   at::IntArrayRef moved, places;
   int64_t substeps;
+  const MaybeTensor &index, &lengths;
+  bool packed;
+
+  bool ragged() const { return lengths.has_value(); }
+  int64_t times() const { return ragged() ? *lengths->const_data_ptr<int64_t>() : samples.size(0); }
+  int64_t inputs() const { return samples.size(-1); }
+  // The states that are saved, but for their columns.
+  std::vector<int64_t> saved_sizes(int64_t columns) const {
+    const int64_t count = (packed ? index->size(0) : samples.size(0)) * (family == "two-step" ? substeps : 1);
+    return ragged() ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count, y0.size(0), columns};
+  }
 };
 
 // The same in the operators' schemas, which odernn/engines/operators.py has too.
 #define ODERNN_ARGUMENTS                                                                                             \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "        \
   "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, " \
-  "float[] b, float[] c, int[] moved, int[] places, int substeps"
+  "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "                  \
+  "bool packed"
 
 void check_arguments(const Arguments& arguments);
 
@@ -47,17 +60,21 @@ struct KindFacts {
 };
 const KindFacts& kind_facts(c10::string_view name);
 
+// Of several lengths: the rows of `samples` that no row of the batch has. Each of the others belongs to one.
+std::vector<int64_t> places_without_samples(const Arguments& arguments);
+
 // A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);
 
-// One solver step, (1), (times) or (batch * times) numbers of y's dtype, and its strides.
+// One solver step, for all, for each sample, or for each row and sample, of y's dtype, and its strides.
 struct Steps {
   Tensor values;
   int64_t time = 0, row = 0;
 };
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
+Steps solver_steps(const Arguments& arguments);
 
-// Which ways the problem will be gone: only the way back needs the weights' other packing.
+// Which passes will run: only the backward pass needs the weights' other packing.
 enum class Direction { kForward, kBoth };
 
 // `steps` and the tensors outlive the problem; what is packed lies in `allocator`.

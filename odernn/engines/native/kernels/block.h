@@ -29,6 +29,7 @@ class Block {
         begin(begin),
         rows(rows),
         most(most),
+        room(most * rows),
         arena(arena),
         control(problem, begin, rows, most, arena) {
     zeros = arena.take_zeros<T>(std::max(problem.preactivation.stride(), whole_vectors<T>(problem.inputs)));
@@ -42,8 +43,29 @@ class Block {
   int64_t preactivation_columns() const { return problem.preactivation.stride(); }
   bool gated() const { return problem.kind == Kind::kGatedTanh; }
 
+  // How many rows have the sample n; the longest stand first, so they are the first ones.
+  int64_t rows_at(int64_t n) const {
+    int64_t count = room / most;
+    while (count > 0 && problem.length(begin + count - 1) <= n) --count;
+    return count;
+  }
+
+  // How many samples from `first` on can be worked on at once: as many rows have all of them.
+  int64_t samples_from(int64_t first) const {
+    const int64_t count = rows_at(first);
+    return std::min(room / count, problem.length(begin + count - 1) - first);
+  }
+
+  // The same of the samples up to `end`.
+  int64_t samples_to(int64_t end) const {
+    const int64_t count = rows_at(end - 1), longer = count * most < room ? problem.length(begin + count) : 0;
+    return std::min(room / count, end - longer);
+  }
+
+  // For samples [first, first + count), and the rows that have them.
   void fill(int64_t first, int64_t count) {
-    control.fill(first, count);
+    rows = rows_at(first);
+    control.fill(first, count, rows);
     for (int64_t c = 0; c < count; ++c)
       for (int64_t r = 0; r < rows; ++r) step[c * rows + r] = problem.step(first + c, begin + r);
   }
@@ -52,20 +74,20 @@ class Block {
   // (and `by_gate`) get the derivatives if asked, else `by_preactivation` is working space. `rate` may be null if
   // derivatives are asked.
   void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count,
-                T* by_preactivation, T* by_gate, bool derivative, T* rate) {
+                T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
-    const bool whole =
-        gated() || problem.kind == Kind::kLinearPlusTanh;  // a control that is no addend of the preactivation
+    const bool whole = kIsTraced || gated() ||
+                       problem.kind == Kind::kLinearPlusTanh;  // a control that is not an addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
       multiply(source, count, coupling.forward, u, control.stride(), by_preactivation, preactivation_columns());
     }
-    compute_rates<T>(
-        problem.kind,
-        {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate, columns()},
-        derivative);
+    compute_rates<T>(problem.kind,
+                     {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate,
+                      columns(), source, window},
+                     derivative);
   }
 
   // The same from a preactivation that was computed without the control (ungated).
@@ -82,7 +104,9 @@ class Block {
   }
 
   const Problem<T>& problem;
-  const int64_t begin, rows, most;
+  const int64_t begin;
+  int64_t rows;              // at the filled samples; at first all of them
+  const int64_t most, room;  // samples at once of all rows; virtual rows at once
   Arena& arena;
   Control<T> control;
   T* zeros;
@@ -98,7 +122,8 @@ class Pullback {
     const Problem<T>& p = block.problem;
     earlier_ = block.control.earlier();
     const bool one_step = p.family == Family::kRungeKutta || p.family == Family::kExponential;
-    shared_ = one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.preactivation.groups == 1;
+    shared_ =
+        !kIsTraced && one_step && p.evaluations() == 1 && !earlier_ && !block.gated() && p.preactivation.groups == 1;
     const int64_t slots = (block.most + earlier_) * block.rows;
     if (wanted_ && !shared_) control_ = block.arena.template take_zeros<T>(slots * stride());
     if (wanted_ && earlier_) carried_ = block.arena.template take_zeros<T>(block.rows * stride());
@@ -135,6 +160,36 @@ class Pullback {
         return cotangent_of<Kind::kLinear>(coupling, theta, c, by_preactivation, by_gate, step, sum);
       case Kind::kLinearPlusTanh:
         return cotangent_of<Kind::kLinearPlusTanh>(coupling, theta, c, by_preactivation, by_gate, step, sum);
+      case Kind::kTraced:
+        return;
+    }
+  }
+
+  // Of a traced field, whose `preactivation` becomes its cotangent. What comes back to the rows `source` of the state
+  // itself is stored in `state`, or added where it is a part of the sum.
+  void traced_cotangent(T theta, int64_t c, const T* const* source, T* preactivation, const T* step,
+                        const Combination<T>& sum, Window window, bool add_to_state, T* state) {
+    const int64_t rows = block_.rows, columns = block_.columns();
+    const T* control = block_.control.at(theta, c * rows, rows);
+    T* own = wanted_ ? control_ + ((c + earlier_) * rows) * stride() : nullptr;
+    T* before = wanted_ && earlier_ ? own - rows * stride() : nullptr;
+    const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
+    for (int64_t r = 0; r < rows; ++r) {
+      const Vector<T> factor = splat<T>(step[r]);
+      T* p = preactivation + r * block_.preactivation_columns();
+      for (int64_t i = 0; i < columns; i += kLanes<T>) {
+        const TracedOperands<T> x(source[r], p, control + r * stride(), columns, i);
+        TracedOperands<T> by = x;
+        const Vector<T> kappa = factor * combined(sum, r, i);
+        by.y = window.template cut<T>(Traced::pull_back<T>(kappa, x.y, x.p, x.u, by.p, by.u), i);
+        for (int64_t g = 0; g < Traced::kPreactivations; ++g)
+          store(p + g * columns + i, window.template cut<T>(by.p[g], i));
+        if (own != nullptr)
+          for (int64_t g = 0; g < Traced::kControls; ++g)
+            add(own, before, r * stride() + g * columns + i, window.template cut<T>(by.u[g], i), late, early);
+        T* to = state + r * columns + i;
+        store(to, add_to_state ? load(to) + by.y : by.y);
+      }
     }
   }
 
@@ -179,7 +234,7 @@ class Pullback {
     } else if (g.samples != nullptr) {
       for (int64_t i = 0; i < count * rows; ++i)
         copy_back(p.control, own + i * stride(),
-                  g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+                  g.samples + p.place(first + i / rows, block_.begin + i % rows) * p.inputs);
     }
     if (earlier_ && first == 0 && g.before != nullptr && p.before != nullptr) {
       for (int64_t r = 0; r < rows; ++r)
@@ -233,7 +288,7 @@ class Pullback {
       multiply(rows_, n, p.input_pullback, block_.zeros, int64_t(0), result_, width);
       for (int64_t i = 0; i < n; ++i)
         std::copy(result_ + i * width, result_ + i * width + p.inputs,
-                  g.samples + ((first + i / rows) * p.batch + block_.begin + i % rows) * p.inputs);
+                  g.samples + p.place(first + i / rows, block_.begin + i % rows) * p.inputs);
     }
   }
 

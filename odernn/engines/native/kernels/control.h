@@ -13,7 +13,7 @@ class Control {
  public:
   // At most `most` samples at a time of rows [begin, begin + rows) of the batch.
   Control(const Problem<T>& problem, int64_t begin, int64_t rows, int64_t most, Arena& arena)
-      : problem_(problem), begin_(begin), rows_(rows), earlier_(problem.linear_hold ? 1 : 0) {
+      : problem_(problem), begin_(begin), earlier_(problem.linear_hold ? 1 : 0) {
     const int64_t total = (most + earlier_) * rows;
     values_ = arena.take<T>(total * stride());
     if (earlier_) line_ = arena.take<T>(most * rows * stride());
@@ -24,8 +24,9 @@ class Control {
   // Slots before the first sample's own: with linear hold the sample before is needed too.
   int64_t earlier() const { return earlier_; }
 
-  // Samples [first, first + count).
-  void fill(int64_t first, int64_t count) {
+  // Samples [first, first + count) of the first `rows` rows.
+  void fill(int64_t first, int64_t count, int64_t rows) {
+    rows_ = rows;
     int64_t slot = 0;
     for (int64_t n = first - earlier_; n < first + count; ++n, ++slot) {
       const bool given = problem_.before != nullptr && n < 0;
@@ -63,7 +64,7 @@ class Control {
 
  private:
   const Problem<T>& problem_;
-  int64_t begin_, rows_, earlier_;
+  int64_t begin_, rows_ = 0, earlier_;
   T *values_, *line_ = nullptr;
   const T** sources_;
 };

@@ -4,6 +4,7 @@
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <cstring>
 #include <set>
 #include <thread>
 
@@ -11,8 +12,26 @@
 #include "parallel.h"
 #include "results.h"
 
+#ifndef ODERNN_NAMESPACE
+#define ODERNN_NAMESPACE odernn_native
+#endif
+
 namespace odernn {
 namespace {
+
+// Shards of the rows that have about as many samples each, and work(i, begin, end) on each.
+template <class T, class Work>
+void for_equal_shards(const Problem<T>& problem, const Work& work) {
+  std::vector<int64_t> samples(static_cast<size_t>(problem.batch));
+  for (int64_t r = 0; r < problem.batch; ++r) samples[static_cast<size_t>(r)] = problem.length(r);
+  for_shards(samples, work);
+}
+
+void fill_with_zeros(const Tensor& rows, const std::vector<int64_t>& which, int64_t each) {
+  if (rows.numel() == 0) return;
+  const int64_t bytes = each * rows.size(-1) * rows.element_size();
+  for (const int64_t i : which) std::memset(static_cast<char*>(rows.mutable_data_ptr()) + i * bytes, 0, bytes);
+}
 
 std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
                                          const MaybeTensor& input_weight, const MaybeTensor& bias,
@@ -21,14 +40,18 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
                                          c10::string_view kind, c10::string_view squash, c10::string_view hold,
                                          c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
                                          at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-                                         int64_t substeps, bool save) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,  moved,      places,      substeps};
+                                         int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
+                                         bool packed, bool save) {
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
+                            c,           moved,  places,  substeps,     index, lengths, packed};
   check_arguments(arguments);
-  const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
-  const Steps steps = solver_steps(dt, times, batch, substeps, y0);
+  const std::vector<int64_t> empty = places_without_samples(arguments);
+  const int64_t batch = y0.size(0), columns = y0.size(1);
+  const Steps steps = solver_steps(arguments);
   const bool two_step = family == "two-step";
-  Tensor saved = save ? result({times * (two_step ? substeps : 1), batch, columns}, y0) : nothing(y0);
+  Tensor saved = save ? result(arguments.saved_sizes(columns), y0) : nothing(y0);
+  if (!packed) fill_with_zeros(saved, empty, two_step ? substeps : 1);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor last_but_one = two_step ? at::empty({batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
@@ -36,8 +59,8 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, arena);
     scalar_t *k = data_or_null<scalar_t>(saved), *end = last.data_ptr<scalar_t>(),
              *previous = data_or_null<scalar_t>(last_but_one);
-    for_shards(batch,
-               [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
+    for_equal_shards(problem,
+                     [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
   });
   return {saved, last, last_but_one};
 }
@@ -103,6 +126,13 @@ void copy_input_gradients(const Problem<T>& p, const T* sums, T* weight, T* bias
     }
 }
 
+// Of several lengths: (times, batch) as one number for each sample, time after time.
+template <class T>
+void copy_of_samples(const Problem<T>& problem, const T* from, T* to) {
+  for (int64_t n = 0; n < problem.times; ++n, from += problem.batch)
+    std::copy(from, from + problem.earlier[n + 1] - problem.earlier[n], to + problem.earlier[n]);
+}
+
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
 Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
@@ -111,17 +141,19 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
               c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family,
               at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved,
-              at::IntArrayRef places, int64_t substeps, bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,  moved,      places,      substeps};
+              at::IntArrayRef places, int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
+              bool packed, bool want_samples, bool want_dt) {
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
+                            c,           moved,  places,  substeps,     index, lengths, packed};
   check_arguments(arguments);
-  const int64_t times = samples.size(0), batch = y0.size(0), columns = y0.size(1);
-  const int64_t states = times * (family == "two-step" ? substeps : 1);
-  check_tensor("saved", saved, {states, batch, columns}, y0);
-  if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, {states, batch, columns}, y0);
+  const std::vector<int64_t> empty = places_without_samples(arguments);
+  const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
+  check_tensor("saved", saved, arguments.saved_sizes(columns), y0);
+  if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, saved.sizes(), y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
-  const Steps steps = solver_steps(dt, times, batch, substeps, y0);
+  const Steps steps = solver_steps(arguments);
 
   const bool affine = input_weight.has_value(), carry = y_previous.has_value();
   Tensor g_y0 = at::empty({batch, columns}, y0.options());
@@ -129,6 +161,7 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
   Tensor g_input_weight = affine ? at::empty(input_weight->sizes(), y0.options()) : nothing(y0);
   Tensor g_bias = affine ? at::empty(bias->sizes(), y0.options()) : nothing(y0);
   Tensor g_samples = want_samples ? result(samples.sizes(), y0) : nothing(y0);
+  fill_with_zeros(g_samples, empty, 1);
   Tensor g_before = before.has_value() ? at::zeros(before->sizes(), y0.options()) : nothing(y0);
   Tensor g_dt = want_dt ? at::zeros({times, batch}, y0.options()) : nothing(y0);
   Tensor g_y_previous = carry ? at::empty({batch, columns}, y0.options()) : nothing(y0);
@@ -150,8 +183,13 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
     g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
     PartialSums<scalar_t> sums(problem, count_shards(batch), arena);
     const scalar_t* k = saved.const_data_ptr<scalar_t>();
-    for_shards(batch,
-               [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
+    for_equal_shards(
+        problem, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
+    if (want_dt && arguments.ragged()) {
+      Tensor of_samples = at::empty(index->sizes(), y0.options());
+      copy_of_samples(problem, g_dt.const_data_ptr<scalar_t>(), of_samples.data_ptr<scalar_t>());
+      g_dt = of_samples;
+    }
     const Sums<scalar_t>& total = sums.total();
     copy_weight_gradient(problem, total, g_weight.data_ptr<scalar_t>());
     if (blocks.has_value())
@@ -163,7 +201,7 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 
-// For the tests: how many threads run the shards of a batch. Shard number `failing`, if there is one, throws.
+// How many threads run the shards of a batch. Shard number `failing`, if there is one, throws.
 int64_t count_threads(int64_t batch, int64_t failing) {
   TORCH_CHECK_VALUE(batch >= 1, "`batch` is ", batch, "; give at least 1");
   std::vector<std::thread::id> ids(static_cast<size_t>(count_shards(batch)));
@@ -190,14 +228,20 @@ int64_t pool_bytes() {
 }  // namespace odernn
 
 // The schemas of `solve` and `pull_back` are Python's, which knows them before anything is built.
-TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
-  m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
-  m.def("has_openmp() -> bool", &odernn::has_openmp);
-  m.def("pooled_bytes() -> int", &odernn::pool_bytes);
+TORCH_LIBRARY_FRAGMENT(ODERNN_NAMESPACE, m) {
   m.def("empty_pool() -> ()", &odernn::empty_pool);
 }
 
-TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
+// What the tests ask of threads and of the pool; the product calls none of it.
+#ifndef ODERNN_POINTWISE
+TORCH_LIBRARY(odernn_native_testing, m) {
+  m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
+  m.def("has_openmp() -> bool", &odernn::has_openmp);
+  m.def("pooled_bytes() -> int", &odernn::pool_bytes);
+}
+#endif
+
+TORCH_LIBRARY_IMPL(ODERNN_NAMESPACE, CPU, m) {
   m.impl("solve", &odernn::solve);
   m.impl("pull_back", &odernn::pull_back);
 }

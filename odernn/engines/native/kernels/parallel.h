@@ -1,15 +1,15 @@
-// The rows of a batch, shared out among as many threads as torch has: each shard runs through all of time alone.
+// The rows of a batch, shared out among as many threads as torch has: each shard runs through all of time by itself.
 #pragma once
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <vector>
 
 #ifndef _OPENMP
 #include <exception>
 #include <system_error>
 #include <thread>
-#include <vector>
 #endif
 
 namespace odernn {
@@ -64,6 +64,24 @@ template <class Work>
 void for_shards(int64_t batch, const Work& work) {
   const int64_t shards = count_shards(batch);
   in_parallel(shards, [&](int64_t i) { work(i, batch * i / shards, batch * (i + 1) / shards); });
+}
+
+// The same where a row costs as much as is said here: each shard costs about as much, and has one row at least.
+template <class Work>
+void for_shards(const std::vector<int64_t>& costs, const Work& work) {
+  const int64_t batch = static_cast<int64_t>(costs.size()), shards = count_shards(batch);
+  int64_t total = 0, before = 0, row = 0;
+  for (const int64_t cost : costs) total += cost;
+  std::vector<int64_t> bounds(static_cast<size_t>(shards) + 1, 0);
+  for (int64_t i = 1; i <= shards; ++i) {
+    for (; row < batch - (shards - i); ++row) {
+      const int64_t after = before + costs[static_cast<size_t>(row)];
+      if (after * shards > total * i && row > bounds[static_cast<size_t>(i) - 1]) break;
+      before = after;
+    }
+    bounds[static_cast<size_t>(i)] = row;
+  }
+  in_parallel(shards, [&](int64_t i) { work(i, bounds[static_cast<size_t>(i)], bounds[static_cast<size_t>(i) + 1]); });
 }
 
 }  // namespace odernn

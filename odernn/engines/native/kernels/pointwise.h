@@ -3,6 +3,7 @@
 
 #include "elementary.h"
 #include "problem.h"
+#include "traced.h"
 
 namespace odernn {
 
@@ -19,6 +20,8 @@ struct Rates {
   int64_t control_stride;
   T* rate;  // or null
   int64_t rate_stride;
+  const T* const* state = nullptr;  // traced: rows of the state
+  Window window{};                  // traced: the columns that have a rate
 };
 
 template <class T, bool kWantRate, bool kWantDerivative>
@@ -78,6 +81,17 @@ void linear_plus_tanh_rates(const Rates<T>& f) {
   }
 }
 
+// Of a traced field: the preactivation stays what it is, as its derivatives are made where they are needed.
+template <class T>
+void traced_rates(const Rates<T>& f) {
+  for (int64_t r = 0; r < f.rows; ++r)
+    for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
+      const TracedOperands<T> x(f.state[r], f.by_preactivation + r * f.stride, f.control + r * f.control_stride,
+                                f.columns, i);
+      store(f.rate + r * f.rate_stride + i, f.window.template cut<T>(Traced::rate<T>(x.y, x.p, x.u), i));
+    }
+}
+
 template <class T, bool kWantRate, bool kWantDerivative>
 void compute_rates(Kind kind, const Rates<T>& f) {
   switch (kind) {
@@ -89,11 +103,17 @@ void compute_rates(Kind kind, const Rates<T>& f) {
       return linear_rates<T, kWantRate, kWantDerivative>(f);
     case Kind::kLinearPlusTanh:
       return linear_plus_tanh_rates<T, kWantRate, kWantDerivative>(f);
+    case Kind::kTraced:
+      return;
   }
 }
 
 template <class T>
 void compute_rates(Kind kind, const Rates<T>& f, bool derivative) {
+  if constexpr (kIsTraced) {
+    if (f.rate != nullptr) traced_rates(f);
+    return;
+  }
   if (derivative && f.rate != nullptr) return compute_rates<T, true, true>(kind, f);
   if (derivative) return compute_rates<T, false, true>(kind, f);
   return compute_rates<T, true, false>(kind, f);

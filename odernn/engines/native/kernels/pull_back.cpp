@@ -15,12 +15,14 @@ int64_t samples_per_block(const Problem<T>& p, int64_t rows) {
 }
 
 template <class T>
+void add_row(const Problem<T>& p, const T* row, T* padded) {
+  for (int64_t s = 0; s < p.state.groups; ++s)
+    for (int64_t i = 0; i < p.state.width; ++i) padded[s * p.state.padded + i] += row[s * p.state.width + i];
+}
+
+template <class T>
 void add_rows(const Problem<T>& p, const T* rows, int64_t begin, int64_t count, T* lambda) {
-  const int64_t stride = p.state.stride();
-  for (int64_t r = 0; r < count; ++r)
-    for (int64_t s = 0; s < p.state.groups; ++s)
-      for (int64_t i = 0; i < p.state.width; ++i)
-        lambda[r * stride + s * p.state.padded + i] += rows[(begin + r) * p.state.columns() + s * p.state.width + i];
+  for (int64_t r = 0; r < count; ++r) add_row(p, rows + (begin + r) * p.state.columns(), lambda + r * p.state.stride());
 }
 
 template <class T>
@@ -44,15 +46,17 @@ void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g,
   if (g.end != nullptr) add_rows(p, g.end, begin, rows, lambda);
   if (g.end_previous != nullptr && carried != nullptr) add_rows(p, g.end_previous, begin, rows, carried);
 
-  for (int64_t end = p.times; end > 0;) {
-    const int64_t first = std::max<int64_t>(0, end - most), count = end - first;
+  for (int64_t end = p.length(begin); end > 0;) {  // a row joins in at its own end, where its lambda has waited
+    const int64_t count = block.samples_to(end), first = end - count;
     block.fill(first, count);
-    states.fill(first, count);
+    states.fill(first, count, block.rows);
     stepper->record(first, count, states);
     pullback.begin(count);
     for (int64_t i = count * p.saved_per_sample() - 1; i >= 0; --i) {
       const int64_t c = i / p.saved_per_sample(), state = first * p.saved_per_sample() + i;
-      if (g.saved != nullptr) add_rows(p, g.saved + state * p.batch * p.state.columns(), begin, rows, lambda);
+      if (g.saved != nullptr)
+        for (int64_t r = 0; r < block.rows; ++r)
+          add_row(p, g.saved + p.saved_place(state, begin + r) * p.state.columns(), lambda + r * p.state.stride());
       stepper->reverse(first + c, c, i % p.saved_per_sample(), states, lambda);
     }
     stepper->add_weights(count, pullback);

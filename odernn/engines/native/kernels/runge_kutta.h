@@ -63,15 +63,20 @@ class RungeKutta final : public Stepper<T> {
                   gradients_->dt + n * p_.batch + block_.begin);
       }
       T* by_gate = record.by_gate == nullptr ? nullptr : record.by_gate + at;
-      if (i > 0) {
+      if constexpr (kIsTraced) {
+        T* preactivation = record.by_preactivation + preactivation_at;
+        T* out = i > 0 ? cotangents_[i] : lambda;
+        pullback_->traced_cotangent(theta(e), c, record.source + c * block_.rows, preactivation, step, sum, window(i),
+                                    i == 0, out);
+        if (i == 0) add_later(lambda);
+        pullback_->transpose(p_.couplings[0], preactivation, out, columns(), out, columns());
+      } else if (i > 0) {
         pullback_->apply(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum,
                          block_.zeros, 0, cotangents_[i], columns());
       } else {  // dL/dy = lambda + sum_i mu_i, mu_0 being added by the product itself
         pullback_->cotangent(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step,
                              sum);
-        Combination<T> later;
-        for (int64_t j = 1; j < stages_; ++j) later.add(T(1), cotangents_[j], columns());
-        if (later.terms > 0) accumulate(later, block_.rows, columns(), lambda, columns());
+        add_later(lambda);
         pullback_->transpose(p_.couplings[0], record.by_preactivation + preactivation_at, lambda, columns(), lambda,
                              columns());
       }
@@ -86,6 +91,20 @@ class RungeKutta final : public Stepper<T> {
   const T* preactivation_cotangents() const override { return records_[0].by_preactivation; }
 
  private:
+  // lambda += the cotangents of the stages after the first.
+  void add_later(T* lambda) {
+    Combination<T> later;
+    for (int64_t j = 1; j < stages_; ++j) later.add(T(1), cotangents_[j], columns());
+    if (later.terms > 0) accumulate(later, block_.rows, columns(), lambda, columns());
+  }
+
+  // The columns that stage i moves.
+  Window window(int64_t i) const {
+    const int64_t width = p_.state.width;
+    if (p_.moved.empty()) return {0, width};
+    return p_.moved[i] == 0 ? Window{0, width / 2} : Window{width / 2, width};
+  }
+
   bool taped() const { return pullback_ != nullptr; }
   int64_t columns() const { return block_.columns(); }
   T theta(int64_t e) const { return (T(e / stages_) + p_.c[e % stages_]) / T(p_.substeps); }
@@ -109,7 +128,7 @@ class RungeKutta final : public Stepper<T> {
       const bool last = e + 1 == p_.evaluations();
       T* rates = last && next == nullptr && record.rate == nullptr ? nullptr : rate(e);
       block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate,
-                      taped(), rates);
+                      taped(), rates, window(i));
       if (i + 1 < stages_ || (last && next == nullptr)) continue;
       Combination<T> sum;
       for (int64_t j = 0; j < stages_; ++j) sum.add(p_.b[j], rate(e - i + j), columns());

@@ -2,7 +2,7 @@
 // other.
 //
 // Where a sample's first move has the same rate as its last (Stoermer-Verlet), the last move of one sample and the
-// first of the next read the same half: they differ in the control alone and share one product, forward, back and in
+// first of the next read the same half: they differ only in the control and share one product, forward, back and in
 // the weight gradient.
 #pragma once
 
@@ -33,7 +33,7 @@ class Shears final : public Stepper<T> {
     joined_ = p_.shears.size() > 1 && p_.shears.front().coupling == p_.shears.back().coupling;
     if (joined_) {
       preactivations_ = s.take<T>(size + block.rows * columns());
-      waiting_ = s.take<T>(block.rows * columns());
+      waiting_ = s.take_zeros<T>(block.rows * columns());
       ends_ = s.take<const T*>(rows + block.rows);
     }
     for (int i = 0; i < 2; ++i) {
@@ -87,7 +87,7 @@ class Shears final : public Stepper<T> {
         std::copy(by_preactivation, by_preactivation + block_.rows * columns(), waiting_);
         continue;
       }
-      if (joined_ && e + 1 == p_.shears.size() && n + 1 < p_.times)
+      if (joined_ && e + 1 == p_.shears.size())  // nothing waits at the end of a row
         for (int64_t i = 0; i < block_.rows * columns(); ++i) by_preactivation[i] += waiting_[i];
       pullback_->transpose(coupling, by_preactivation, source, stride, source, stride);
     }

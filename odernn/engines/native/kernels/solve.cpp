@@ -9,11 +9,7 @@ template <class T>
 class Output {
  public:
   Output(const Problem<T>& problem, int64_t begin, int64_t rows, T* saved, Arena& arena)
-      : problem_(problem),
-        begin_(begin),
-        rows_(rows),
-        saved_(saved),
-        direct_(saved != nullptr && problem.state.same()) {
+      : problem_(problem), begin_(begin), saved_(saved), direct_(saved != nullptr && problem.state.same()) {
     const int64_t stride = problem.state.stride();
     for (auto& state : states_) {
       state = arena.take<T*>(rows);
@@ -30,33 +26,45 @@ class Output {
   T* const* previous() const { return states_[0]; }
   T* const* now() const { return states_[1]; }
 
-  // Rows for saved state i.
-  T* const* next(int64_t i) {
+  // Rows for saved state i, of the first `rows` rows.
+  T* const* next(int64_t i, int64_t rows) {
     if (direct_)
-      for (int64_t r = 0; r < rows_; ++r)
-        states_[2][r] = saved_ + (i * problem_.batch + begin_ + r) * problem_.state.columns();
+      for (int64_t r = 0; r < rows; ++r) {
+        states_[2][r] = saved(i, r);
+        if (problem_.is_scattered()) fetch(i + 1, r);
+      }
     return states_[2];
   }
 
-  void turn(int64_t i) {
+  void turn(int64_t i, int64_t rows) {
     if (saved_ != nullptr && !direct_)
-      for (int64_t r = 0; r < rows_; ++r)
-        copy_back(problem_.state, states_[2][r], saved_ + (i * problem_.batch + begin_ + r) * problem_.state.columns());
+      for (int64_t r = 0; r < rows; ++r) copy_back(problem_.state, states_[2][r], saved(i, r));
     T** oldest = states_[0];
     states_[0] = states_[1];
     states_[1] = states_[2];
     states_[2] = oldest;
   }
 
-  void copy(T* const* state, T* out) const {
+  // Rows [from, to) of a state, to the caller's.
+  void copy(T* const* state, int64_t from, int64_t to, T* out) const {
     if (out == nullptr) return;
-    for (int64_t r = 0; r < rows_; ++r)
+    for (int64_t r = from; r < to; ++r)
       copy_back(problem_.state, state[r], out + (begin_ + r) * problem_.state.columns());
   }
 
  private:
+  // Ask for the memory of saved state i early: the processor does not foresee where it is.
+  void fetch(int64_t i, int64_t r) const {
+    if (i >= problem_.length(begin_ + r) * problem_.saved_per_sample()) return;
+    prefetch(saved(i, r), problem_.state.columns());
+  }
+
+  T* saved(int64_t i, int64_t r) const {
+    return saved_ + problem_.saved_place(i, begin_ + r) * problem_.state.columns();
+  }
+
   const Problem<T>& problem_;
-  int64_t begin_, rows_;
+  int64_t begin_;
   T* saved_;
   bool direct_;
   T** states_[3];
@@ -69,18 +77,19 @@ void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* saved, T* 
   Block<T> block(p, begin, rows, most, arena);
   Output<T> output(p, begin, rows, saved, arena);
   const auto stepper = make_stepper<T>(block, nullptr, nullptr, nullptr);
-  for (int64_t first = 0; first < p.times; first += most) {
-    const int64_t count = std::min(most, p.times - first);
+  for (int64_t first = 0, count = 0; first < p.length(begin); first += count) {
+    count = block.samples_from(first);
     block.fill(first, count);
     for (int64_t c = 0; c < count; ++c)
       for (int64_t substep = 0; substep < p.saved_per_sample(); ++substep) {
         const int64_t i = (first + c) * p.saved_per_sample() + substep;
-        stepper->step(first + c, c, substep, output.now(), output.previous(), output.next(i));
-        output.turn(i);
+        stepper->step(first + c, c, substep, output.now(), output.previous(), output.next(i, block.rows));
+        output.turn(i, block.rows);
       }
+    const int64_t longer = block.rows_at(first + count);
+    output.copy(output.now(), longer, block.rows, last);
+    output.copy(output.previous(), longer, block.rows, last_but_one);
   }
-  output.copy(output.now(), last);
-  output.copy(output.previous(), last_but_one);
 }
 
 }  // namespace

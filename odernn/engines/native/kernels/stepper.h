@@ -11,15 +11,17 @@ namespace odernn {
 template <class T>
 class States {
  public:
+  // At most `most` samples at a time of `rows` rows from `begin` on.
   States(const Problem<T>& problem, const T* saved, int64_t begin, int64_t rows, int64_t most, Arena& arena)
-      : problem_(problem), saved_(saved), begin_(begin), rows_(rows) {
+      : problem_(problem), saved_(saved), begin_(begin) {
     const int64_t total = (most * problem.saved_per_sample() + 2) * rows;
     pointers_ = arena.take<const T*>(total);
     if (!problem.state.same()) buffer_ = arena.take<T>(total * problem.state.stride());
   }
 
-  // For samples [first, first + count).
-  void fill(int64_t first, int64_t count) {
+  // For samples [first, first + count) of the first `rows` rows.
+  void fill(int64_t first, int64_t count, int64_t rows) {
+    rows_ = rows;
     origin_ = first * problem_.saved_per_sample() - 2;
     for (int64_t i = 0; i < count * problem_.saved_per_sample() + 2; ++i)
       for (int64_t r = 0; r < rows_; ++r) {
@@ -36,14 +38,14 @@ class States {
  private:
   const T* source(int64_t i, int64_t row) const {
     const int64_t columns = problem_.state.columns();
-    if (i >= 0) return saved_ + (i * problem_.batch + row) * columns;
+    if (i >= 0) return saved_ + problem_.saved_place(i, row) * columns;
     if (i == -1) return problem_.y0 + row * columns;
     return problem_.y_previous == nullptr ? nullptr : problem_.y_previous + row * columns;
   }
 
   const Problem<T>& problem_;
   const T* saved_;
-  int64_t begin_, rows_, origin_ = 0;
+  int64_t begin_, rows_ = 0, origin_ = 0;
   const T** pointers_;
   T* buffer_ = nullptr;
 };

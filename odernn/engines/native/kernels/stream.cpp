@@ -43,7 +43,7 @@ template <class T>
 class PlanOf final : public Plan {
  public:
   explicit PlanOf(const Arguments& arguments)
-      : steps_(solver_steps(arguments.dt, 1, arguments.y0.size(0), arguments.substeps, arguments.y0)),
+      : steps_(solver_steps(arguments)),
         problem_(make_problem<T>(arguments, steps_, Direction::kForward, arena_)),
         own_steps_(static_cast<size_t>(problem_.batch)) {
     for (int64_t r = 0; r < problem_.batch; ++r) own_steps_[static_cast<size_t>(r)] = problem_.step(0, r);
@@ -91,7 +91,7 @@ class PlanOf final : public Plan {
   std::vector<T> own_steps_;
 };
 
-// The plans by number: a number that is no plan's is an error, not a crash, and a call in progress keeps its plan.
+// The plans by number: a number that is not a plan's is an error, not a crash, and a call in progress keeps its plan.
 class Plans {
  public:
   int64_t add(std::shared_ptr<const Plan> plan) {
@@ -134,11 +134,12 @@ int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, c
                 const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
                 c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
                 at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-                int64_t substeps) {
-  const Arguments arguments{y0,   weight, samples, input_weight, bias, before, dt, y_previous, dt_previous, blocks,
-                            kind, squash, hold,    family,       a,    b,      c,  moved,      places,      substeps};
+                int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths, bool packed) {
+  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
+                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
+                            c,           moved,  places,  substeps,     index, lengths, packed};
   check_arguments(arguments);
-  TORCH_CHECK_VALUE(samples.size(0) == 1, "`samples` has shape ", samples.sizes(),
+  TORCH_CHECK_VALUE(samples.size(0) == 1 && !arguments.ragged(), "`samples` has shape ", samples.sizes(),
                     "; a stream is prepared with one sample");
   std::shared_ptr<const Plan> plan;
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::prepare",

@@ -54,7 +54,7 @@ def pool():
     """An empty pool before and after."""
     native.load()
     native.release_memory()
-    yield torch.ops.odernn_native.pooled_bytes
+    yield torch.ops.odernn_native_testing.pooled_bytes
     native.release_memory()
 
 

@@ -220,7 +220,7 @@ def test_every_scheme_number_of_groups_and_step(name: str, groups: int, dt: str,
 
 @crossed({"name": list(METHODS), "shape": range(len(SHAPES)), "dtype": list(BOUND)})
 def test_every_shape(name: str, shape: int, dtype: torch.dtype) -> None:
-    """Among them several blocks of rows and rows that are no whole number of vectors."""
+    """Among them several blocks of rows and rows that are not a whole number of vectors."""
     compare(make_case(METHODS[name], shape=SHAPES[shape], dt="batch"), 2, dtype)
 
 

@@ -25,10 +25,10 @@ def decay(t: float, y: Tensor) -> Tensor:
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_refused(method: type[ImplicitSolver], dtype: torch.dtype) -> None:
     for way in WAYS:
-        with pytest.raises(TypeError, match=rf"`y` is {dtype}, and {method.__name__} .* torch.float32"):
+        with pytest.raises(TypeError, match=rf"`y0` is {dtype}, and {method.__name__} .* torch.float32"):
             method(method=way).step(decay, 0.0, 0.1, torch.ones(2, dtype=dtype), ())
     rnn = ODERNN(AntisymmetricField(2, 4, dtype=dtype), method(), dt=0.1)
-    with pytest.raises(TypeError, match=f"`y` is {dtype}"):
+    with pytest.raises(TypeError, match=f"`y0` is {dtype}"):
         rnn(torch.ones(3, 1, 2, dtype=dtype))
 
 

@@ -1,4 +1,4 @@
-"""Plain dictionaries, as JSON gives them, to dataclasses, checked by their annotations."""
+"""From plain dictionaries, as JSON gives them, to dataclasses, checked by their annotations."""
 
 from __future__ import annotations
 

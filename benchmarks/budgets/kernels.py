@@ -1,0 +1,102 @@
+"""The kernels whose budgets are kept: each method on the field that is its own, at the sizes that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any, Literal
+
+from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta, two_step
+from odernn.engines.triton.advance import Advance, advance_kernel, advance_text
+from odernn.engines.triton.elementwise import KINDS
+from odernn.engines.triton.layout import Layout, Precision
+from odernn.engines.triton.recur import Recur, recur_kernel, recur_text
+from solvers import RK4
+from solvers.extend import Entry
+
+Direction = Literal["forward", "backward"]
+
+METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
+    {
+        "euler": (EULER, "tanh"),
+        "gated euler": (EULER, "gated-tanh"),
+        "rk4": (runge_kutta(RK4.tableau.a, RK4.tableau.b, RK4.tableau.c), "tanh"),
+        "leapfrog": (LEAPFROG, "tanh"),
+        "exact flow and euler": (exponential([Entry(1.0, -1), Entry(1.0, 0)], [[]], [Entry(1.0, -1)], [0.0]), "tanh"),
+        "two-step midpoint": (two_step(), "tanh"),
+    }
+)
+"""By name, with the activation."""
+SIZES: tuple[tuple[int, Precision], ...] = ((64, "tf32x3"), (128, "tf32x3"), (128, "tf32"), (256, "bf16"))
+ARCHITECTURES: Mapping[int, int] = MappingProxyType({80: 163, 86: 99, 90: 227, 100: 227, 120: 99})
+"""Compute capabilities times ten, each with the kilobytes of shared memory that a block may have (NVIDIA, CUDA C++
+Programming Guide, technical specifications per compute capability)."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel whose budget is kept.
+
+    Attributes:
+        method: by its name.
+        units: of the state.
+        precision: of the products.
+        direction: which of the two kernels.
+    """
+
+    method: str
+    units: int
+    precision: Precision
+    direction: Direction
+
+    @property
+    def layout(self) -> Layout:
+        """Its sizes."""
+        method, kind = METHODS[self.method]
+        return Layout(method, self.units, len(KINDS[kind].p), self.precision)
+
+    @property
+    def plan(self) -> Advance | Recur:
+        """What it is written for: one input, zero-order hold, one step a sample, states stored, as in training."""
+        layout, trace = self.layout, KINDS[METHODS[self.method][1]]
+        if self.direction == "backward":
+            return Recur(layout, 1, by_state=False, later=False, kappas=len(trace.u) > 1, blocks_vary=False)
+        return Advance(layout, trace, 1, "zero-order", False, "number", 1, save=True, blocks_vary=False)
+
+    @property
+    def compiled(self) -> Any:
+        """The Triton function."""
+        plan = self.plan
+        return advance_kernel(plan) if isinstance(plan, Advance) else recur_kernel(plan)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its text: another one has another budget."""
+        plan = self.plan
+        text = advance_text(plan) if isinstance(plan, Advance) else recur_text(plan)
+        return sha256(text.encode()).hexdigest()[:16]
+
+    def absent(self) -> set[str]:
+        """Its arguments that are None."""
+        family, plan = self.layout.method.family, self.plan
+        two, blocks = family == "two-step", family == "exponential"
+        if isinstance(plan, Advance):
+            gone = {"before", "numbers"} | (set() if two else {"ratios", "previous", "other"})
+            return gone | (set() if blocks else {"blocks"})
+        gone = {"by_state", "later", "mus"} | (set() if two else {"carried", "weights", "carried_out"})
+        return gone | (set() if blocks else {"blocks", "ends"}) | (set() if plan.kappas else {"kappas"})
+
+
+def all_kernels() -> Iterator[Kernel]:
+    """Every one."""
+    for method in METHODS:
+        for units, precision in SIZES:
+            for direction in ("forward", "backward"):
+                yield Kernel(method, units, precision, direction)
+
+
+def architectures(kernel: Kernel) -> list[int]:
+    """Those that the kernel is compiled for: all of them for Euler's method, the two server cards for every one."""
+    return list(ARCHITECTURES) if kernel.method == "euler" else [80, 90]

@@ -1,0 +1,246 @@
+"""The torch engine's operators as CUDA graphs: one launch plays what many intervals would launch one by one.
+
+A sequence goes block by block of intervals, each continuing where the one before ended, and back likewise. A graph
+plays on memory of its own, into which a block's tensors are copied; it is made at the first block of its kind and kept.
+The splitting into blocks knows nothing of graphs, so that it is tested on any device.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from threading import Lock
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import operators
+from .input_gradients import InputGradients
+from .operators import Arguments
+
+Operator = Callable[..., tuple[Tensor, ...]]
+INTERVALS = 32
+"""Intervals a block."""
+KEPT = 64
+"""Graphs that are kept, the latest used."""
+
+_graphs: OrderedDict[tuple[Any, ...], _Graph] = OrderedDict()
+_lock = Lock()
+
+
+def solve(*given: Any) -> tuple[Tensor, ...]:
+    """As the operator without graphs, which runs where there is no CUDA device."""
+    return solve_in_blocks(_played(operators.solve), INTERVALS, *given) if _serves(given) else operators.solve(*given)
+
+
+def pull_back(*given: Any) -> tuple[Tensor, ...]:
+    """The same of the gradients."""
+    if not _serves(given[4:-1]):
+        return operators.pull_back(*given)
+    return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, *given)
+
+
+def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
+    """The operator `solve` in blocks of so many intervals."""
+    *common, save = given
+    whole = Arguments(*common)
+    saved: list[Tensor] = []
+    y, z = whole.y0, whole.y_previous
+    for block in _blocks(whole, whole.control(whole.samples), intervals):
+        found, last, other = solve(*_values(replace(block.part, y0=y, y_previous=z)), save)
+        if save:
+            saved.append(found.clone())
+        y, z = last.clone(), other.clone() if other.numel() else None
+    nothing = y.new_empty(0)
+    return torch.cat(saved) if save else nothing, y, nothing if z is None else z
+
+
+def pull_back_in_blocks(pull_back: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
+    """The operator `pull_back` in blocks of so many intervals, the last first."""
+    saved, grad_saved, by_last, by_other, *common, want_samples, want_dt = given
+    whole = Arguments(*common)
+    each = whole.substeps if whole.family == "two-step" else 1
+    u = whole.control(whole.samples)
+    sums = _Sums(whole, u, bool(want_samples), bool(want_dt))
+    for block in reversed(list(_blocks(whole, u, intervals))):
+        first, stop = block.start * each, (block.start + len(block.part.samples)) * each
+        part = block.part
+        if first:
+            before = (whole.y0 if first == 1 else saved[first - 2]) if whole.family == "two-step" else None
+            part = replace(part, y0=saved[first - 1], y_previous=before)
+        later = None if grad_saved is None else grad_saved[first:stop]
+        found = pull_back(saved[first:stop], later, by_last, by_other, *_values(part), True, want_dt)
+        by_last, by_other = sums.add(block, found)
+    return sums.found(by_last, by_other)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some intervals of a sequence, their control made.
+
+    Attributes:
+        start: the number of its first interval.
+        part: what the operators take, but the states that it starts from.
+    """
+
+    start: int
+    part: Arguments
+
+
+def _blocks(whole: Arguments, u: Tensor, intervals: int) -> Iterator[_Block]:
+    """The blocks in order; `u` is the control of the samples."""
+    length = len(u)
+    dt = whole.dt.expand(length) if whole.dt.ndim == 0 and whole.dt.device.type != "cpu" else whole.dt
+    for start in range(0, length, intervals):
+        stop = min(start + intervals, length)
+        before = whole.before if start == 0 else u[start - 1]
+        matrices = whole.blocks
+        part = replace(
+            whole,
+            samples=u[start:stop],
+            input_weight=None,
+            bias=None,
+            squash="identity",
+            before=before if whole.hold == "linear" else None,
+            dt=dt if dt.ndim == 0 else dt[..., start:stop].contiguous(),
+            dt_previous=_step_before(whole, dt, start),
+            blocks=matrices if matrices is None or len(matrices) == 1 else matrices[start:stop],
+        )
+        yield _Block(start, part)
+
+
+def _step_before(whole: Arguments, dt: Tensor, start: int) -> Tensor | None:
+    """The solver step before a block (batch,), of the two-step method."""
+    if whole.family != "two-step" or start == 0:
+        return whole.dt_previous
+    step = (dt if dt.ndim == 0 else dt[..., start - 1]) / whole.substeps
+    return step.to(whole.y0).expand(len(whole.y0)).contiguous()
+
+
+class _Sums:
+    """The gradients of a sequence, from those of its blocks."""
+
+    def __init__(self, whole: Arguments, u: Tensor, want_samples: bool, want_dt: bool) -> None:
+        self.whole = whole
+        self.inputs = InputGradients(whole.control, whole.samples, want_samples)
+        self.u = u
+        self.by_u = torch.zeros_like(self.u)
+        self.weight = torch.zeros_like(whole.weight)
+        self.dt = whole.y0.new_zeros(len(self.u), len(whole.y0)) if want_dt else None
+        self.blocks = None if whole.blocks is None else torch.zeros_like(whole.blocks)
+        self.before = self.dt_previous = whole.y0.new_empty(0)
+
+    def add(self, block: _Block, found: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Add what a block has, and give dL by its first state and, two-step method, by the one before that."""
+        y0, weight, _, _, by_u, before, dt, y_previous, dt_previous, blocks = found
+        start, stop = block.start, block.start + len(by_u)
+        self.weight += weight
+        self.by_u[start:stop] += by_u
+        if self.dt is not None:
+            self.dt[start:stop] += dt
+        if self.blocks is not None:
+            (self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]).add_(blocks)
+        if start == 0:
+            self.before, self.dt_previous = before.clone(), dt_previous.clone()
+        else:
+            if before.numel():
+                self.by_u[start - 1] += before
+            if self.dt is not None and dt_previous.numel():
+                self.dt[start - 1] += dt_previous / self.whole.substeps
+        return y0.clone(), y_previous.clone() if y_previous.numel() else None
+
+    def found(self, y0: Tensor, y_previous: Tensor | None) -> tuple[Tensor, ...]:
+        """What the operator gives for the whole."""
+        inputs, nothing = self.inputs, y0.new_empty(0)
+        inputs.add(0, len(self.u), self.u, self.by_u)
+        every = (
+            *(y0, self.weight, inputs.weight, inputs.bias, inputs.samples, self.before, self.dt),
+            *(y_previous, self.dt_previous, self.blocks),
+        )
+        return tuple(nothing if one is None else one for one in every)
+
+
+def _values(part: Arguments) -> tuple[Any, ...]:
+    return tuple(getattr(part, each.name) for each in fields(part))
+
+
+def _serves(common: Sequence[Any]) -> bool:
+    """Whether graphs are of use: on a CUDA device, for more than a block, and not within another's graph."""
+    y0, samples = common[0], common[2]
+    return (
+        y0.is_cuda
+        and y0.numel() > 0
+        and len(samples) > INTERVALS
+        and not torch.compiler.is_compiling()
+        and not torch.cuda.is_current_stream_capturing()
+    )
+
+
+class _Graph:
+    """An operator on tensors of its own."""
+
+    def __init__(self, operator: Operator, given: Sequence[Any]) -> None:
+        self._own = [each.clone() if _is_moved(each) else each for each in given]
+        stream, device = torch.cuda.Stream(), next(each for each in given if isinstance(each, Tensor)).device
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            operator(*self._own)  # whatever is made at a first call is made outside of the graph
+        torch.cuda.current_stream(device).wait_stream(stream)
+        self._graph = torch.cuda.CUDAGraph()
+        with _no_collection(), torch.cuda.graph(self._graph):
+            self._found = operator(*self._own)
+
+    def play(self, given: Sequence[Any]) -> tuple[Tensor, ...]:
+        """What the operator gives, in memory that the next call overwrites."""
+        for own, each in zip(self._own, given, strict=True):
+            if _is_moved(each):
+                own.copy_(each)
+        self._graph.replay()
+        return self._found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage is collected here: a graph that is destroyed while another is captured spoils it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _played(operator: Operator) -> Operator:
+    """The operator by graphs of its own, one a kind of call."""
+
+    def play(*given: Any) -> tuple[Tensor, ...]:
+        key = (operator, *map(_kind, given))
+        with _lock:
+            graph = _graphs.get(key)
+            if graph is None:
+                device = next(each for each in given if isinstance(each, Tensor)).device
+                with torch.cuda.device(device):
+                    graph = _graphs[key] = _Graph(operator, given)
+            _graphs.move_to_end(key)
+            if len(_graphs) > KEPT:
+                _graphs.popitem(last=False)
+            return graph.play(given)
+
+    return play
+
+
+def _is_moved(value: Any) -> bool:
+    """Whether a value is a tensor that a graph reads from memory of its own; a number of the host is none."""
+    return isinstance(value, Tensor) and value.is_cuda
+
+
+def _kind(value: Any) -> Any:
+    """What two calls of one graph have in common."""
+    if isinstance(value, Tensor):
+        return (tuple(value.shape), value.dtype, value.device) if _is_moved(value) else float(value)
+    return tuple(value) if isinstance(value, list) else value

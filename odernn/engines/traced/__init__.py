@@ -1,0 +1,1 @@
+"""A field's elementwise part, traced: expressions with derivatives, and the C++ that computes them."""

@@ -1,0 +1,247 @@
+"""`advance`: all samples of a block of rows, the state in registers and the loop over time inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from solvers.extend import Entry
+
+from ..traced.trace import Trace
+from .blocks import scaled, times
+from .elementwise import write_slope
+from .layout import Layout
+from .source import compiled
+from .writer import Writer
+
+_SIGNATURE = (
+    "y0, weight, samples, input_weight, bias, before, dt, ratios, previous, blocks, numbers, "
+    "saved, last, other, length, batch"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What a forward kernel is written for.
+
+    Attributes:
+        layout: sizes and method.
+        trace: the elementwise part of the field.
+        inputs: entries of the input, whose control the kernel makes itself; None where samples are the control.
+        hold: how the control runs between the samples.
+        before: whether the control before the first sample is given.
+        step: of `dt`: one number, one a sample, or one a sample and row (time, batch).
+        substeps: solver steps a sample.
+        save: whether the states are stored.
+        blocks_vary: whether every sample has matrices of its own.
+    """
+
+    layout: Layout
+    trace: Trace
+    inputs: int | None
+    hold: Literal["zero-order", "linear"]
+    before: bool
+    step: Literal["number", "time", "rows"]
+    substeps: int
+    save: bool
+    blocks_vary: bool
+
+
+@cache
+def advance_kernel(plan: Advance) -> Any:
+    """The kernel."""
+    return compiled("advance", advance_text(plan))
+
+
+def advance_text(plan: Advance) -> str:
+    """Its text."""
+    return _Writer(plan).text("advance", _SIGNATURE, ("length", "batch"))
+
+
+class _Writer(Writer):
+    """Writes the body."""
+
+    def __init__(self, plan: Advance) -> None:
+        super().__init__(plan.layout, plan.substeps, plan.blocks_vary)
+        self.plan = plan
+        self.controls = plan.trace.controls
+        self.control_names = [(j, part) for j in range(self.controls) for part in self.parts]
+
+    def write(self) -> None:
+        plan, source, layout = self.plan, self.source, self.layout
+        layout.write_places(source)
+        layout.write_weight(source, transposed=True)
+        self.write_common_matrices()
+        if plan.inputs is not None:
+            self._write_input_map()
+        self._write_numbers()
+        self.load_states("y", "y0")
+        if self.two_step:
+            self.load_states("z", "previous")
+        source("at = tl.zeros((), tl.int64)")
+        self._write_loads("at", "")
+        if plan.hold == "linear":
+            self._write_before()
+        with source.block("for t in range(length):"):
+            self._write_sample()
+        self.store_states(self.named("y"), "last")
+        if self.two_step:
+            self.store_states(self.named("z"), "other")
+
+    def _write_sample(self) -> None:
+        """One sample: its control, the steps, and the loads of the next, which are under way meanwhile."""
+        plan, source = self.plan, self.source
+        source("ahead = tl.minimum(at + 1, length.to(tl.int64) - 1)")
+        self._write_loads("ahead", "_next")
+        self._write_control()
+        self._write_step()
+        self.write_own_matrices()
+        if plan.substeps == 1:
+            self.write_solver_step()
+        else:
+            with source.block(f"for k in range({plan.substeps}):"):
+                self.write_solver_step()
+        if plan.save and not self.two_step:
+            self.store_states(self.named("y"), "saved + at * state")
+        if plan.hold == "linear":
+            source(*(f"e_{j}_{part} = c_{j}_{part}" for j, part in self.control_names))
+        source(*(f"{name} = {name}_next" for name in self._loaded()), "at += 1")
+
+    def _write_input_map(self) -> None:
+        """V and b in registers."""
+        layout, source, m = self.layout, self.source, self.plan.inputs
+        assert m is not None
+        for j, part in self.control_names:
+            row = f"({j * layout.units + part * layout.size} + units)"
+            source(f"b_{j}_{part} = {layout.load(f'bias + {row}', 'unit_in')}[None, :]")
+            for i in range(m):
+                load = layout.load(f"input_weight + {row} * {m} + {i}", "unit_in")
+                source(f"v_{i}_{j}_{part} = {load}[None, :]")
+
+    def _write_numbers(self) -> None:
+        """The numbers of the units."""
+        layout = self.layout
+        for j in range(len(self.plan.trace.u) - self.controls):
+            for part in self.parts:
+                load = layout.load(f"numbers + {j * layout.units + part * layout.size} + units", "unit_in")
+                self.source(f"number_{j}_{part} = {load}[None, :]")
+
+    def _loaded(self) -> list[str]:
+        """What is loaded of a sample."""
+        if self.plan.inputs is not None:
+            return [f"x_{i}" for i in range(self.plan.inputs)]
+        return [f"c_{j}_{part}" for j, part in self.control_names]
+
+    def _write_loads(self, at: str, suffix: str) -> None:
+        layout, m = self.layout, self.plan.inputs
+        if m is not None:
+            for i in range(m):
+                address = f"samples + ({at} * batch + rows) * {m} + {i}"
+                self.source(f"x_{i}{suffix} = {layout.load(address, 'row_in')}[:, None]")
+            return
+        width = self.controls * layout.units
+        for j, part in self.control_names:
+            first = j * layout.units + part * layout.size
+            address = f"samples + ({at} * batch + rows)[:, None] * {width} + {first} + units[None, :]"
+            self.source(f"c_{j}_{part}{suffix} = {layout.load(address)}")
+
+    def _write_control(self) -> None:
+        """The control of the sample, where the kernel makes it."""
+        if self.plan.inputs is None:
+            return
+        for j, part in self.control_names:
+            terms = [f"x_{i} * v_{i}_{j}_{part}" for i in range(self.plan.inputs)]
+            self.source(f"c_{j}_{part} = " + " + ".join([f"b_{j}_{part}", *terms]))
+
+    def _write_before(self) -> None:
+        """The control before the first sample; that of the first itself where none is given."""
+        layout, source = self.layout, self.source
+        if not self.plan.before:
+            self._write_control()
+            source(*(f"e_{j}_{part} = c_{j}_{part} + tl.zeros_like(y_0)" for j, part in self.control_names))
+            return
+        width = self.controls * layout.units
+        for j, part in self.control_names:
+            first = j * layout.units + part * layout.size
+            address = f"before + rows.to(tl.int64)[:, None] * {width} + {first} + units[None, :]"
+            source(f"e_{j}_{part} = {layout.load(address)}")
+
+    def _write_step(self) -> None:
+        """h, the length of a solver step, and of a two-step method what it weighs."""
+        source, s = self.source, self.plan.substeps
+        match self.plan.step:
+            case "number":
+                source(f"h = dt / {s}" if s > 1 else "h = dt")
+            case "time":
+                source(f"h = tl.load(dt + at) / {s}")
+            case "rows":
+                load = "tl.load(dt + at * batch + rows, mask=row_in, other=0.0)"
+                source(f"h = ({load} / {s})[:, None]")
+        if self.two_step:
+            source("ratio = tl.load(ratios + at * batch + rows, mask=row_in, other=1.0)[:, None]")
+
+    def write_tableau(self) -> None:
+        """Y_i = U_i y + h sum A_ij k_j, and y = U y + h sum B_i k_i; a stage may move one part of the state only."""
+        layout, source, entries = self.layout, self.source, self.entries
+        y = self.named("y")
+        for i, c in enumerate(layout.method.c):
+            for part in self.parts:
+                source(f"s_{part} = {self._sum(entries.flows[i], entries.a[i], y, part)}")
+            self._write_slopes(i, self.named("s"), c)
+        for part in self.parts:
+            source(f"n_{part} = {self._sum(entries.flows[-1], entries.b, y, part)}")
+        source(*(f"y_{part} = n_{part}" for part in self.parts))
+
+    def _sum(self, flow: Entry, row: Sequence[Entry], y: list[str], part: int) -> str:
+        terms = [times(flow, y, part)]
+        for j, entry in enumerate(row):
+            if entry.coefficient and part in self.layout.moved(j):
+                terms.append(f"h * ({scaled(entry, self.named(f'k_{j}'), part)})")
+        return " + ".join(terms)
+
+    def _write_slopes(self, stage: int, state: list[str], node: float) -> None:
+        """k_{stage}_{part} for the parts that the stage moves."""
+        for part in self.layout.moved(stage):
+            self._write_slope(f"k_{stage}_{part}", state, part, node)
+
+    def _write_slope(self, name: str, state: list[str], part: int, node: float) -> None:
+        layout, source = self.layout, self.source
+        names = {"y": state[part]}
+        for group in range(layout.groups):
+            product: str | None = None
+            for other in layout.sources(part):
+                product = layout.product(state[other], f"w_{group}_{part}_{other}", product)
+            source(f"p_{group} = {product}")
+            names[f"p[{group}]"] = f"p_{group}"
+        for j in range(len(self.plan.trace.u)):
+            of_input = j < self.controls
+            names[f"u[{j}]"] = self._control(j, part, node) if of_input else f"number_{j - self.controls}_{part}"
+        slope = write_slope(source, self.plan.trace, names, name)
+        source(f"{name} = {layout.apart(slope)}")
+
+    def _control(self, j: int, part: int, node: float) -> str:
+        """The control at a node of the step."""
+        if self.plan.hold == "zero-order":
+            return f"c_{j}_{part}"
+        s = self.plan.substeps
+        fraction = repr(float(node)) if s == 1 else f"((k + {node!r}) / {s})"
+        return f"(e_{j}_{part} + {fraction} * (c_{j}_{part} - e_{j}_{part}))"
+
+    def write_shears(self) -> None:
+        """Kicks and drifts: each adds to one half along the rate that the other gives."""
+        method = self.layout.method
+        for i, (part, share, node) in enumerate(zip(method.moved, method.b, method.c, strict=True)):
+            self._write_slope(f"k_{i}", ["y_0", "y_1"], part, node)
+            self.source(f"y_{part} = y_{part} + {share!r} * h * k_{i}")
+
+    def write_two_step(self) -> None:
+        """r^2 z + (1 - r^2) y + h (1 + r) f(y), with r = 1 but at a sample's first step."""
+        source = self.source
+        self._write_slope("k_0", ["y_0"], 0, 0.0)
+        source("r = ratio" if self.plan.substeps == 1 else "r = tl.where(k == 0, ratio, 1.0)")
+        source("n_0 = r * r * z_0 + (1 - r * r) * y_0 + h * (1 + r) * k_0", "z_0 = y_0", "y_0 = n_0")
+        if self.plan.save:
+            index = "at" if self.plan.substeps == 1 else f"(at * {self.plan.substeps} + k)"
+            self.store_states(self.named("y"), f"saved + {index} * state")

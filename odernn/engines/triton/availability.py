@@ -1,0 +1,90 @@
+"""Whether the Triton kernels serve a state, by a written rule."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ..method import Family, Method
+from .layout import Layout, Precision
+
+OLDEST = (8, 0)
+"""The compute capability that the kernels are written for: the first with TF32 and bfloat16 products."""
+_PRECISIONS: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
+_BYTES: dict[Precision, int] = {"tf32x3": 8, "tf32": 4, "bf16": 2, "ieee": 4}
+_STAGING = 24 << 10
+"""Shared memory beside the weights, at most: what the tiles of a step are rearranged in."""
+
+
+def precision_of(device: torch.device) -> Precision:
+    """How products round, as `torch.set_float32_matmul_precision` asks; the interpreter rounds nothing."""
+    return _PRECISIONS[torch.get_float32_matmul_precision()] if device.type == "cuda" else "ieee"
+
+
+def why_not(y: Tensor, method: Method, groups: int) -> str | None:
+    """Why the kernels do not serve a state like `y`, or None.
+
+    Args:
+        y: the state (batch, n).
+        method: the discretisation, of which only the family matters.
+        groups: entries of a unit's preactivation.
+    """
+    if y.dtype != torch.float32:
+        return f"the Triton kernels work in float32, and the state is {y.dtype}"
+    if not y.numel():
+        return "the batch is empty"
+    return _why_not_there(str(y.device), method.family, y.shape[-1], groups)
+
+
+def _why_not_there(place: str, family: Family, units: int, groups: int) -> str | None:
+    """Why the kernels do not serve a number of units on a device, or None. Of numbers and names, for torch.compile."""
+    if (reason := _why_unavailable()) is not None:
+        return reason
+    device = torch.device(place)
+    if device.type != "cuda":
+        return None if is_interpreted() else f"the Triton kernels work on a CUDA device, and the state is on {place}"
+    if (capability := torch.cuda.get_device_capability(device)) < OLDEST:
+        return f"the Triton kernels want compute capability 8.0, and {place} has {'.'.join(map(str, capability))}"
+    return _why_too_wide(device, Layout(Method(family), units, groups, precision_of(device)))
+
+
+# What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
+_why_not_there._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def shared_memory(layout: Layout) -> int:
+    """Bytes of shared memory that a program needs, at most."""
+    return sum(1 for _ in layout.blocks()) * layout.padded**2 * _BYTES[layout.precision] + _STAGING
+
+
+def is_interpreted() -> bool:
+    """Whether Triton's interpreter is asked for: its kernels then run on the host, for tests."""
+    return os.environ.get("TRITON_INTERPRET") == "1"
+
+
+def _why_too_wide(device: torch.device, layout: Layout) -> str | None:
+    needed, given = shared_memory(layout), _shared_memory_of(device)
+    if needed <= given:
+        return None
+    return (
+        f"K of {layout.units} units in {layout.precision} needs {needed >> 10} kB of shared memory, and {device} has "
+        f"{given >> 10} kB a block; `torch.set_float32_matmul_precision` may take less"
+    )
+
+
+@cache
+def _shared_memory_of(device: torch.device) -> int:
+    return torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+
+
+@cache
+def _why_unavailable() -> str | None:
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed: pip install 'odernn[triton]'"
+    if not torch.cuda.is_available() and not is_interpreted():
+        return "Triton is installed and there is no CUDA device"
+    return None

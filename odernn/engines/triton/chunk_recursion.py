@@ -1,0 +1,58 @@
+"""The sequential part of a chunk of any affine-pointwise field, by the kernel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..stepper_method import method_of
+from ..torch.chunk import Chunk
+from ..torch.exponential import ExponentialStepper
+from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weights
+from ..torch.stepper import Stepper
+from ..torch.two_step import TwoStepStepper
+from .availability import precision_of
+from .launch import recur
+from .layout import Layout
+
+
+def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
+    """As the torch engine's `one_by_one`, in one launch."""
+    run_by(_by_kernel, stepper, chunk, adjoint, grad_saved)
+
+
+def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
+    units = chunk.weight.shape[-1]
+    return Layout(method_of(stepper), units, len(chunk.weight) // units, precision_of(chunk.weight.device))
+
+
+def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int) -> None:
+    """From the end of the chunk to the start of its interval `first`."""
+    layout = _layout(stepper, chunk)
+    stages = layout.stages
+    weights = _weights(stepper, chunk, first) if isinstance(stepper, TwoStepStepper) else None
+    exponential = stepper if isinstance(stepper, ExponentialStepper) else None
+    kappas = None if chunk.kappas is None else by_step(chunk.kappas[first:], stages)
+    went = recur(
+        layout,
+        chunk.weight.contiguous(),
+        by_step(chunk.preactivations[first:], stages),
+        adjoint[0],
+        substeps=stepper.evaluations // stages // stepper.saved_per_interval,
+        by_state=by_state(chunk, first, stages),
+        later=later,
+        weights=weights,
+        blocks=None if exponential is None else exponential.blocks_of(chunk),
+        carried=None if weights is None else adjoint[1],
+        kappas=kappas,
+        ends=None if exponential is None else exponential.ends.flatten(0, 1),
+        mus=None if exponential is None or exponential.mus is None else exponential.mus.flatten(0, 1),
+    )
+    adjoint[0].copy_(went.gradient)
+    if went.carried is not None:
+        adjoint[1].copy_(went.carried)
+
+
+def _weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> Tensor:
+    """Of every solver step (steps, 3, batch)."""
+    return torch.stack(two_step_weights(stepper, chunk, first, chunk.weight.dtype), dim=1)

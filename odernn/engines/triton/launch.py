@@ -1,0 +1,211 @@
+"""Launches of the kernels on tensors: the forward sweep of a recurrence, and the recursion of a chunk."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..recurrence import Recurrence
+from ..torch.control_path import chunk_bounds
+from ..traced.trace import Trace
+from .advance import Advance, advance_kernel
+from .layout import ROWS, Layout
+from .recur import Recur, recur_kernel
+
+INPUTS = 4
+"""Entries of the input up to which the kernel makes the control itself; beyond, it is one product outside."""
+ENTRIES = 1 << 26
+"""Entries of the control, or of what the stages keep, that a chunk of time may have: 256 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What the forward kernel runs.
+
+    Attributes:
+        recurrence: the tensors.
+        trace: the elementwise part.
+        input_weight: V (U, m) of an affine control that nothing squashes, or None for any other.
+        bias: b (U,), with V.
+        linear: whether the control runs in a straight line between the samples.
+        substeps: solver steps a sample.
+        blocks: the matrices of an exponential method (1 or time, matrices, 2, 2, n / 2), or None.
+        numbers: the numbers of the units that `pointwise` reads (numbers, n), or None.
+    """
+
+    recurrence: Recurrence
+    trace: Trace
+    input_weight: Tensor | None
+    bias: Tensor | None
+    linear: bool
+    substeps: int
+    blocks: Tensor | None = None
+    numbers: Tensor | None = None
+
+    @property
+    def made_inside(self) -> bool:
+        """Whether the kernel makes the control."""
+        return self.input_weight is not None and self.input_weight.shape[1] <= INPUTS
+
+
+def advance(
+    layout: Layout,
+    driven: Driven,
+    y0: Tensor,
+    saved: Tensor | None,
+    *,
+    previous: Tensor | None = None,
+    ratios: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """The state after the last sample, and of a two-step method the one before it.
+
+    Args:
+        layout: sizes and method.
+        driven: what to run.
+        y0: the initial state (batch, n).
+        saved: a buffer for the saved states (states, batch, n), or None.
+        previous: two-step method: the state one solver step before `y0`.
+        ratios: two-step method: of every sample's first step, to the step before it (time, batch).
+    """
+    whole, family = driven.recurrence, layout.method.family
+    width = driven.trace.controls * layout.units * len(y0)
+    size = whole.length if driven.made_inside else max(1, ENTRIES // max(1, width))
+    each = driven.substeps if family == "two-step" else 1
+    y, z = y0, previous
+    for start, stop in chunk_bounds(whole.length, 1, size):
+        part = None if saved is None else saved[start * each : stop * each]
+        ratio = None if ratios is None else ratios[start:stop]
+        blocks = driven.blocks
+        if blocks is not None and len(blocks) > 1:
+            blocks = blocks[start:stop]
+        y, z = _advance(layout, driven, whole.chunk(start, stop), y, part, z, ratio, blocks)
+    return y, z
+
+
+def _advance(
+    layout: Layout,
+    driven: Driven,
+    chunk: Recurrence,
+    y0: Tensor,
+    saved: Tensor | None,
+    previous: Tensor | None,
+    ratios: Tensor | None,
+    blocks: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    inside = driven.made_inside
+    samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
+    kind, dt = _step(chunk.dt, len(y0))
+    plan = Advance(
+        layout,
+        driven.trace,
+        inputs=samples.shape[-1] if inside else None,
+        hold="linear" if driven.linear else "zero-order",
+        before=chunk.before is not None and driven.linear,
+        step=kind,
+        substeps=driven.substeps,
+        save=saved is not None,
+        blocks_vary=blocks is not None and len(blocks) > 1,
+    )
+    last = torch.empty_like(y0)
+    other = torch.empty_like(y0) if previous is not None else None
+    with _on(y0):
+        advance_kernel(plan)[_grid(y0)](
+            *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
+            *(ratios, previous, blocks, driven.numbers, saved, last, other, chunk.length, len(y0)),
+            **_options(layout),
+        )
+    return last, other
+
+
+def _step(dt: float | Tensor, batch: int) -> tuple[Literal["number", "time", "rows"], float | Tensor]:
+    """Which kind of step it is, and the step as the kernel takes it."""
+    if not isinstance(dt, Tensor):
+        return "number", float(dt)
+    flat = dt.reshape(len(dt), -1)
+    if flat.shape[1] == 1 and batch != 1:
+        return "time", flat[:, 0].float().contiguous()
+    return "rows", flat.float().contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """What the recursion of a chunk leaves besides what it writes in place.
+
+    Attributes:
+        gradient: dL by the state before the chunk.
+        carried: two-step method: dL by the state before that.
+    """
+
+    gradient: Tensor
+    carried: Tensor | None
+
+
+def recur(
+    layout: Layout,
+    weight: Tensor,
+    by_preactivation: Tensor,
+    gradient: Tensor,
+    *,
+    substeps: int,
+    by_state: Tensor | None = None,
+    later: Tensor | None = None,
+    weights: Tensor | None = None,
+    blocks: Tensor | None = None,
+    carried: Tensor | None = None,
+    kappas: Tensor | None = None,
+    ends: Tensor | None = None,
+    mus: Tensor | None = None,
+) -> Went:
+    """Go back through a chunk.
+
+    Args:
+        layout: sizes and method.
+        weight: K.
+        by_preactivation: the derivatives of every evaluation times the step (steps, stages, batch, preactivations),
+            overwritten by dL by the preactivation.
+        gradient: dL by the state after the chunk (batch, n).
+        substeps: solver steps from one gradient in `later` to the next.
+        by_state: the derivatives by the state itself times the step (steps, stages, batch, units), or None.
+        later: dL by the states that were saved (steps / substeps, batch, n), or None.
+        weights: two-step method: e, w and s of every step (steps, 3, batch).
+        blocks: exponential method: the matrices of the chunk's intervals, one set or one each.
+        carried: two-step method: dL by the state before the last.
+        kappas: a buffer for dL / d(step slope) like `by_state`, or None.
+        ends: exponential method: a buffer for dL by the state after every step (steps, batch, n).
+        mus: exponential method: a buffer for what comes back through every stage (steps, stages, batch, n).
+    """
+    plan = Recur(
+        layout,
+        substeps=substeps,
+        by_state=by_state is not None,
+        later=later is not None,
+        kappas=kappas is not None,
+        blocks_vary=blocks is not None and len(blocks) > 1,
+    )
+    found = torch.empty_like(gradient)
+    before = torch.empty_like(gradient) if carried is not None else None
+    with _on(gradient):
+        recur_kernel(plan)[_grid(gradient)](
+            *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
+            *(found, before, len(by_preactivation) // substeps, len(gradient)),
+            **_options(layout),
+        )
+    return Went(found, before)
+
+
+def _options(layout: Layout) -> dict[str, Any]:
+    """How a kernel is compiled. A product and a sum may round once: said, as Triton changes its default in 3.10."""
+    return {"num_warps": layout.warps, "num_stages": 1, "enable_fp_fusion": True}
+
+
+def _grid(y: Tensor) -> tuple[int]:
+    return (-(-len(y) // ROWS),)
+
+
+def _on(y: Tensor) -> AbstractContextManager[Any]:
+    """The tensor's own device, which Triton launches on; nothing where the interpreter runs on the host."""
+    return torch.cuda.device(y.device) if y.is_cuda else nullcontext()

@@ -1,0 +1,118 @@
+"""How a state lies in a program of the kernels: rows, parts, padding, and the names of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ..method import Method
+from .source import Source
+
+Precision = Literal["ieee", "tf32", "tf32x3", "bf16"]
+"""How a product rounds its operands; sums, state and elementwise part are float32 always."""
+
+ROWS = 16
+"""Rows of the batch a program: the smallest tile of the tensor cores, so that a small batch fills many processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sizes of a kernel.
+
+    A state is one part of all units, or two parts, the halves (q, p), for methods that move or rotate them apart.
+    K is blocks by group, part moved and part that moves it.
+
+    Attributes:
+        method: the discretisation.
+        units: of the state.
+        groups: entries of a unit's preactivation.
+        precision: of the products.
+    """
+
+    method: Method
+    units: int
+    groups: int
+    precision: Precision
+
+    @property
+    def parts(self) -> int:
+        """Parts of the state."""
+        return 2 if self.method.family in ("shears", "exponential") or self.method.moved else 1
+
+    @property
+    def size(self) -> int:
+        """Units of a part."""
+        return self.units // self.parts
+
+    @property
+    def padded(self) -> int:
+        """Columns of a tile: a power of two, at least what a product takes."""
+        return max(16, 1 << (self.size - 1).bit_length())
+
+    @property
+    def stages(self) -> int:
+        """Evaluations a step."""
+        return 1 if self.method.family == "two-step" else len(self.method.b)
+
+    @property
+    def warps(self) -> int:
+        """Warps of a program."""
+        return 4 if self.units <= 64 else 8
+
+    def moved(self, stage: int) -> tuple[int, ...]:
+        """The parts that an evaluation moves."""
+        return (self.method.moved[stage],) if self.method.moved else tuple(range(self.parts))
+
+    def sources(self, part: int) -> tuple[int, ...]:
+        """The parts that the preactivation of a part is made of."""
+        return (1 - part,) if self.method.family == "shears" else tuple(range(self.parts))
+
+    def blocks(self) -> Iterator[tuple[int, int, int]]:
+        """The blocks of K that are used: (group, part moved, part that moves it)."""
+        for group in range(self.groups):
+            for part in range(self.parts):
+                for source in self.sources(part):
+                    yield group, part, source
+
+    def write_places(self, source: Source) -> None:
+        """The rows and units of a program, its masks, and the offset of its first part in a state (batch, units)."""
+        source(
+            f"rows = tl.program_id(0) * {ROWS} + tl.arange(0, {ROWS})",
+            f"units = tl.arange(0, {self.padded})",
+            "row_in = rows < batch",
+            f"unit_in = units < {self.size}",
+            "inside = row_in[:, None] & unit_in[None, :]",
+            f"place = rows.to(tl.int64)[:, None] * {self.units} + units[None, :]",
+            f"state = batch.to(tl.int64) * {self.units}",
+        )
+
+    def write_weight(self, source: Source, *, transposed: bool) -> None:
+        """The blocks of K as w_{group}_{part}_{source}, K^T if `transposed`, in the operands' precision."""
+        row, column = ("units[None, :]", "units[:, None]") if transposed else ("units[:, None]", "units[None, :]")
+        source("both_in = unit_in[:, None] & unit_in[None, :]")
+        for group, part, other in self.blocks():
+            first, beside = group * self.units + part * self.size, other * self.size
+            at = f"weight + ({first} + {row}) * {self.units} + ({beside} + {column})"
+            source(f"w_{group}_{part}_{other} = {self.operand(f'tl.load({at}, mask=both_in, other=0.0)')}")
+
+    def operand(self, value: str) -> str:
+        """A tile as a product takes it."""
+        return f"{value}.to(tl.bfloat16)" if self.precision == "bf16" else value
+
+    def product(self, left: str, right: str, onto: str | None = None) -> str:
+        """The product of two tiles, the right one an operand already, added to a third."""
+        precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
+        return f"tl.dot({self.operand(left)}, {right}{'' if onto is None else f', acc={onto}'}{precision})"
+
+    def of_state(self, pointer: str, part: int) -> str:
+        """The address of a part of a state."""
+        return f"{pointer} + place" + (f" + {part * self.size}" if part else "")
+
+    def load(self, address: str, mask: str = "inside") -> str:
+        """A tile from memory; zero outside."""
+        return f"tl.load({address}, mask={mask}, other=0.0)"
+
+    def apart(self, value: str) -> str:
+        """Zero in the units that only fill the tile, so that no infinity of theirs meets a zero of K."""
+        return value if self.size == self.padded else f"tl.where(unit_in[None, :], {value}, 0.0)"

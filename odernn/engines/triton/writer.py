@@ -1,0 +1,86 @@
+"""What the writers of both kernels have in common: the head of a kernel, the tiles of states, and the matrices."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from .blocks import write_matrices
+from .layout import Layout
+from .source import Source
+
+
+class Writer(ABC):
+    """Writes the text of a kernel.
+
+    Args:
+        layout: sizes and method.
+        substeps: solver steps an interval.
+        blocks_vary: whether every interval has matrices of its own.
+    """
+
+    def __init__(self, layout: Layout, substeps: int, blocks_vary: bool) -> None:
+        self.source, self.layout = Source(), layout
+        self.substeps, self.blocks_vary = substeps, blocks_vary
+        self.entries = layout.method.entries
+        self.parts = range(layout.parts)
+        self.two_step = layout.method.family == "two-step"
+
+    def text(self, name: str, signature: str, unspecialised: Sequence[str]) -> str:
+        """The whole kernel, which is not compiled anew for other values of the numbers `unspecialised`."""
+        numbers = ", ".join(f'"{each}"' for each in unspecialised)
+        self.source(f"@triton.jit(do_not_specialize=[{numbers}])")
+        with self.source.block(f"def {name}({signature}):"):
+            self.write()
+        return self.source.text()
+
+    @abstractmethod
+    def write(self) -> None:
+        """The body."""
+
+    @abstractmethod
+    def write_tableau(self) -> None:
+        """A solver step of an explicit tableau, with matrices or without."""
+
+    @abstractmethod
+    def write_shears(self) -> None:
+        """One of kicks and drifts."""
+
+    @abstractmethod
+    def write_two_step(self) -> None:
+        """One of the two-step method."""
+
+    def write_solver_step(self) -> None:
+        """One of the method's family."""
+        match self.layout.method.family:
+            case "shears":
+                self.write_shears()
+            case "two-step":
+                self.write_two_step()
+            case _:
+                self.write_tableau()
+
+    def load_states(self, tiles: str, pointer: str) -> None:
+        """The parts of a state into tiles, as y for y_0 and y_1."""
+        for part in self.parts:
+            self.source(f"{tiles}_{part} = {self.layout.load(self.layout.of_state(pointer, part))}")
+
+    def store_states(self, tiles: Sequence[str], pointer: str) -> None:
+        """Tiles, one a part, into a state."""
+        for part, tile in enumerate(tiles):
+            self.source(f"tl.store({self.layout.of_state(pointer, part)}, {tile}, mask=inside)")
+
+    def named(self, tiles: str) -> list[str]:
+        """The names of the parts of a state."""
+        return [f"{tiles}_{part}" for part in self.parts]
+
+    def write_common_matrices(self) -> None:
+        """The matrices of all intervals, before the loop."""
+        if self.layout.method.places and not self.blocks_vary:
+            write_matrices(self.source, self.layout, self.entries, "blocks")
+
+    def write_own_matrices(self) -> None:
+        """The matrices of the interval number `at`."""
+        if self.layout.method.places and self.blocks_vary:
+            size = (max(self.layout.method.places) + 1) * 4 * self.layout.size
+            write_matrices(self.source, self.layout, self.entries, f"blocks + at * {size}")

@@ -1,0 +1,74 @@
+"""Law: the kernels that the docs give budgets of are those that there are, and they spill nothing that matters."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from benchmarks.budgets.kernels import ARCHITECTURES, Kernel, all_kernels, architectures
+from benchmarks.budgets.measure import Budget, measure
+from benchmarks.budgets.table import read, to_markdown
+from benchmarks.support.errors import UserError
+from odernn.engines.triton.availability import shared_memory
+
+needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+AGAIN = "compile them again: python -m benchmarks budgets --out benchmarks/results/gpu"
+
+
+@pytest.fixture(scope="module")
+def budgets(repository: Path) -> list[Budget]:
+    return read(repository / "benchmarks" / "results" / "gpu" / "budgets.json")
+
+
+@pytest.fixture(scope="module")
+def repository() -> Path:
+    return Path(__file__).resolve().parents[3]
+
+
+def test_every_kernel_has_its_budget(budgets: list[Budget]) -> None:
+    assert {(each.kernel, each.architecture) for each in budgets} == {
+        (kernel, architecture) for kernel in all_kernels() for architecture in architectures(kernel)
+    }
+
+
+def test_the_budgets_are_of_the_kernels_as_they_are(budgets: list[Budget]) -> None:
+    changed = {each.kernel for each in budgets if each.fingerprint != each.kernel.fingerprint}
+    assert not changed, AGAIN
+
+
+def test_float_precise_kernels_of_one_stage_spill_nothing(budgets: list[Budget]) -> None:
+    """What spills lies in memory near by, and costs a step time; four stages of 128 units and more may spill."""
+    assert [each for each in budgets if each.stack and each.kernel.method != "rk4"] == []
+    assert [each for each in budgets if each.stack and each.kernel.units < 128] == []
+    # Four stages keep eight tiles of the state; at 256 units that is half of all registers there are.
+    assert max(each.stack for each in budgets if each.kernel.units <= 128) <= 96
+    assert max(each.stack for each in budgets) <= 256
+
+
+def test_they_multiply_on_the_tensor_cores(budgets: list[Budget]) -> None:
+    assert all(each.tensor_cores > 0 for each in budgets)
+
+
+def test_the_rule_of_the_engine_bounds_the_memory(budgets: list[Budget]) -> None:
+    """What `why_not` reckons before anything is compiled is at least what is needed."""
+    assert [each for each in budgets if each.shared << 10 > shared_memory(each.kernel.layout)] == []
+    assert any(each.shared > ARCHITECTURES[86] for each in budgets), "a consumer card takes fewer units"
+
+
+def test_the_page_has_the_table(repository: Path, budgets: list[Budget]) -> None:
+    assert to_markdown(budgets) in (repository / "docs" / "gpu.md").read_text("utf-8"), AGAIN
+
+
+@needs_triton
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+def test_a_kernel_is_compiled_without_a_device(direction: str, budgets: list[Budget]) -> None:
+    found = measure(Kernel("euler", 64, "tf32x3", direction), 90)
+    assert found.stack == 0
+    assert found.tensor_cores > 0
+    assert found.registers <= 255
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "budgets.json").write_text('{"budgets": [{"kernel": 1}]}')
+    with pytest.raises(UserError, match="holds no budgets"):
+        read(tmp_path / "budgets.json")

@@ -1,0 +1,109 @@
+"""Law: on a device the Triton kernels give the torch engine's numbers, to the rounding that each precision states."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+import torch
+
+from odernn import ODERNN, AntisymmetricField
+from odernn.engines.operators import TORCH, TRITON
+from odernn.engines.torch import operators
+from odernn.engines.torch.graphs import _played, pull_back_in_blocks, solve_in_blocks
+from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers, of_one_length
+from tests.odernn.engines.triton.networks import networks, trained
+
+# Of the largest entry, through ten steps: three TF32 products are as good as float32; TF32 keeps 10 bits of an operand
+# and bfloat16 7, and a sum over all times and rows averages what is left.
+BOUNDS = {"highest": 2e-5, "high": 2e-2, "medium": 1e-1}
+
+
+@pytest.fixture(params=BOUNDS)
+def precision(request: pytest.FixtureRequest) -> Iterator[Literal["highest", "high", "medium"]]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(request.param)
+    yield request.param
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_values_and_gradients(case: Case, precision: str) -> None:
+    want = numbers(TORCH, call(case, torch.float64, "cpu"))
+    assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
+
+
+@pytest.mark.parametrize("network", networks())
+def test_fields_of_ones_own(network: str) -> None:
+    want = trained(network, "torch", torch.float64, "cpu")
+    assert error(trained(network, "triton", torch.float32, "cuda"), want) < BOUNDS["highest"]
+
+
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_graphs_play_what_they_were_made_for_again(case: Case) -> None:
+    """The torch engine's graphs, with a block of two intervals; each is played twice, on other numbers."""
+    given = of_one_length(call(case, torch.float64, "cuda"))
+    other = tuple(each * 0.9 if isinstance(each, torch.Tensor) and each.ndim else each for each in given)
+    for arguments in (given, other, given):
+        want, have = operators.solve(*arguments, True), solve_in_blocks(_played(operators.solve), 2, *arguments, True)
+        back = (want[0], *(torch.ones_like(each) if each.numel() else None for each in want), *arguments, True, True)
+        wanted = operators.pull_back(*back)
+        found = pull_back_in_blocks(_played(operators.pull_back), 2, *back)
+        for one, same in zip((*have, *found), (*want, *wanted), strict=True):
+            assert torch.allclose(one, same, rtol=1e-11, atol=1e-11)
+
+
+def test_a_wide_network_is_played_by_graphs() -> None:
+    torch.manual_seed(0)
+    rnn = ODERNN(AntisymmetricField(1, 300), "rk4", dt=0.03, batch_first=True).to("cuda", torch.float64)
+    x = torch.randn(4, 100, 1, device="cuda", dtype=torch.float64)
+    assert rnn.choice(x).engine == "torch"
+    loop = ODERNN(rnn.field, "rk4", dt=0.03, batch_first=True, adjoint="autograd")
+    found = []
+    for network in (rnn, rnn, loop):
+        network.zero_grad()
+        output, _ = network(x)
+        output.square().sum().backward()
+        found.append([output.detach(), *(p.grad.clone() for p in network.parameters() if p.grad is not None)])
+    for again, other in zip(found[1], found[2], strict=True):
+        assert torch.allclose(again, other, rtol=1e-9, atol=1e-9)
+
+
+def test_a_long_sequence_of_many_rows_has_the_same_numbers_every_time() -> None:
+    """A race would show as numbers that change from run to run."""
+    rnn = ODERNN(AntisymmetricField(1, 128), "rk4", dt=0.03).cuda()
+    x = torch.randn(200, 333, 1, device="cuda")
+    assert rnn.choice(x).engine == "triton"
+    found = []
+    for _ in range(3):
+        rnn.zero_grad()
+        output, _ = rnn(x)
+        output.square().mean().backward()
+        found.append([output.detach(), *(p.grad.clone() for p in rnn.parameters() if p.grad is not None)])
+    for one, other in zip(found[0], found[-1], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_more_than_two_to_the_thirty_one_entries() -> None:
+    """64-bit offsets: 800 x 21,000 x 128 states are 2.15 billion entries, 8.6 GB."""
+    if torch.cuda.mem_get_info()[0] < 24 << 30:
+        pytest.skip("it needs 24 GB of the device's memory")
+    rnn = ODERNN(AntisymmetricField(1, 128), "euler", dt=0.03).cuda()
+    x = torch.randn(800, 21_000, 1, device="cuda")
+    with torch.no_grad():
+        output, _ = rnn(x)
+        some, _ = rnn(x[:, -100:])
+    assert torch.equal(output[:, -100:], some)
+
+
+def test_the_engine_can_be_asked_why() -> None:
+    wide = ODERNN(AntisymmetricField(1, 1024), "euler", dt=0.03).cuda()
+    choice = wide.choice(torch.randn(2, 2, 1, device="cuda"))
+    assert choice.engine == "torch"
+    assert "shared memory" in choice.reason
+
+
+def test_the_operators_trace_and_compile() -> None:
+    rnn = ODERNN(AntisymmetricField(1, 32), "euler", dt=0.03, on_divergence="ignore").cuda()
+    x = torch.randn(20, 8, 1, device="cuda")
+    compiled = torch.compile(rnn, fullgraph=True)
+    assert torch.allclose(compiled(x)[0], rnn(x)[0], rtol=1e-5, atol=1e-5)

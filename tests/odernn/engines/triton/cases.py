@@ -1,0 +1,159 @@
+"""Calls of the operators for every family of methods, activation, hold, step and shape that the Triton kernels take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import sqrt
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from odernn.engines.method import (
+    EULER,
+    LEAPFROG,
+    SYMPLECTIC_EULER,
+    exponential,
+    runge_kutta,
+    two_step,
+)
+from odernn.engines.operators import LENGTHS
+from odernn.engines.program import Call, Kind
+from odernn.engines.triton.elementwise import KINDS
+from solvers.extend import Entry
+from tests.pairs import cover
+
+METHODS = {
+    "euler": EULER,
+    "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
+    "rk4": runge_kutta([[], [0.5], [0.0, 0.5], [0.0, 0.0, 1.0]], [1 / 6, 1 / 3, 1 / 3, 1 / 6], [0.0, 0.5, 0.5, 1.0]),
+    "symplectic-euler": SYMPLECTIC_EULER,
+    "leapfrog": LEAPFROG,
+    "flow-and-euler": exponential([Entry(1.0, -1), Entry(1.0, 0)], [[]], [Entry(1.0, -1)], [0.0]),
+    "two-stage-exponential": exponential(
+        [Entry(1.0, -1), Entry(1.0, 0), Entry(1.0, 0)],
+        [[], [Entry(1.0, 1)]],
+        [Entry(0.5, 2), Entry(0.5, -1)],
+        [0.0, 1.0],
+    ),
+    "two-step": two_step(),
+}
+HOLDS = ("zero-order", "linear")
+STEPS = ("number", "time", "rows")
+CONTROLS = ("few inputs", "many inputs", "squashed", "given")
+SHAPES = {"tails": (4, 5, 20), "two blocks of rows": (3, 17, 16), "one sample": (1, 16, 32), "one row": (5, 1, 6)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call by the names of its parts."""
+
+    method: str
+    kind: str
+    hold: str
+    step: str
+    substeps: int
+    control: str
+    shape: str
+    continues: bool
+
+    def __str__(self) -> str:
+        return "-".join(map(str, vars(self).values())).replace(" ", "_")
+
+
+def cases() -> list[Case]:
+    """Any two parts that meet in the product meet in one of them."""
+    factors = (list(METHODS), list(KINDS), HOLDS, STEPS, (1, 2), CONTROLS, list(SHAPES), (False, True))
+    levels = [
+        row
+        for row in product(*(range(len(each)) for each in factors))
+        if _fits(factors[0][row[0]], factors[1][row[1]], factors[6][row[6]])
+    ]
+    few = cover(levels[::_STRIDE]) if _STRIDE > 1 else cover(levels)
+    return [Case(*(factor[i] for factor, i in zip(factors, row, strict=True))) for row in few]
+
+
+_STRIDE = 13
+"""Of the rows of the product, which are tens of thousands, one in so many is looked at when pairs are chosen."""
+
+
+def _fits(method: str, kind: str, shape: str) -> bool:
+    halves = METHODS[method].family == "shears"
+    return not halves or kind == "tanh"
+
+
+def call(case: Case, dtype: torch.dtype, device: str) -> Call:
+    """The call, with the same numbers in every dtype and on every device."""
+    method, kind = METHODS[case.method], KINDS[case.kind]
+    time, batch, n = SHAPES[case.shape]
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int, scale: float = 1.0) -> Tensor:
+        return (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).to(device, dtype)
+
+    def steps(*shape: int) -> Tensor:
+        return (0.05 + 0.1 * torch.rand(*shape, generator=generator, dtype=torch.float64)).to(device, dtype)
+
+    groups, controls = len(kind.p), len(kind.u)
+    weight = draw(groups * n, n, scale=1 / sqrt(n))
+    if method.family == "shears":
+        weight[: n // 2, : n // 2] = 0
+        weight[n // 2 :, n // 2 :] = 0
+    m = {"few inputs": 2, "many inputs": 7, "squashed": 3, "given": controls * n}[case.control]
+    given = case.control == "given"
+    two = method.family == "two-step" and case.continues
+    places = max(method.places, default=-1) + 1
+    return Call(
+        y0=draw(batch, n),
+        weight=weight,
+        samples=draw(time, batch, m),
+        method=method,
+        dt={"number": 0.1, "time": steps(time), "rows": steps(batch, time)}[case.step],
+        input_weight=None if given else draw(controls * n, m, scale=0.3),
+        bias=None if given else draw(controls * n, scale=0.3),
+        kind=_kind(case.kind),
+        squash="tanh" if case.control == "squashed" else "identity",
+        hold=case.hold,  # pyright: ignore[reportArgumentType]
+        before=draw(batch, controls * n) if case.hold == "linear" and case.continues else None,
+        substeps=case.substeps,
+        y_previous=draw(batch, n) if two else None,
+        dt_previous=steps(batch) if two else None,
+        blocks=draw(1 if case.step == "number" else time, places, 2, 2, n // 2, scale=0.5) if places else None,
+    )
+
+
+def of_one_length(made: Call) -> tuple[Any, ...]:
+    """The arguments of a call that an engine's own functions take, which know no lengths."""
+    return made.arguments()[:-LENGTHS]
+
+
+def _kind(name: str) -> Kind:
+    return name  # pyright: ignore[reportReturnType]
+
+
+def numbers(namespace: str, made: Call) -> list[Tensor]:
+    """What the operator gives, and the gradients of a weighted sum of it by every tensor, in float64 on the CPU."""
+    given = [
+        each.clone().requires_grad_()
+        if isinstance(each, Tensor) and each.ndim and each.dtype == made.y0.dtype
+        else each
+        for each in made.arguments()
+    ]
+    outcome = getattr(torch.ops, namespace).solve(*given, True)
+    leaves = [each for each in given if isinstance(each, Tensor) and each.requires_grad]
+    loss = sum((_weighted(each) for each in outcome), torch.zeros((), device=made.y0.device))
+    found = torch.autograd.grad(loss, leaves, allow_unused=True)
+    return [each.detach().double().cpu() for each in (*outcome, *found) if each is not None]
+
+
+def _weighted(y: Tensor) -> Tensor:
+    place = torch.arange(y.numel(), dtype=torch.float64)
+    return (y * torch.sin(place * place * 0.37 + 1).reshape(y.shape).to(y)).sum()
+
+
+def error(have: list[Tensor], want: list[Tensor]) -> float:
+    """The largest difference, of the largest entry of what it is a difference of."""
+    assert len(have) == len(want)
+    pairs = [(one, other) for one, other in zip(have, want, strict=True) if other.numel()]
+    return max(float((one - other).abs().max() / other.abs().max().clamp_min(1e-3)) for one, other in pairs)
