@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from .methods.exponential_tableau import ExponentialTableau
 from .right_hand_side import Need, RightHandSide, Time
 from .scheme import Carry, Schemes
 
@@ -44,6 +45,8 @@ class Solver(ABC):
     """What to know before taking the method, in one line for the tables; empty where there is nothing."""
     schemes: ClassVar[Schemes | None] = None
     """The same step as coefficients, of an explicit method whose coefficients are numbers and ratios of steps."""
+    exponential: ClassVar[ExponentialTableau | None] = None
+    """The same of an exponential method, whose coefficients are functions of the linear part."""
 
     @abstractmethod
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
+from .linear_method import LinearMethod, linear_method, vectors_at_end
+from .method import Method
 from .written import counted
 
 TENSORS = 10
@@ -19,14 +21,14 @@ LENGTHS = 3
 
 COMMON = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-    "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
+    "Tensor? carried, Tensor? coefficients, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
     "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "
     "bool packed"
 )
-SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor)"
+SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor, Tensor)"
 PULL_BACK = (
-    f"(Tensor saved, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_last_but_one, {COMMON}, bool want_samples, "
-    f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
+    f"(Tensor saved, Tensor kept, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_carried, {COMMON}, "
+    f"bool want_samples, bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
 )
 
 TORCH, NATIVE, TRITON = "odernn_torch", "odernn_native", "odernn_triton"
@@ -86,14 +88,28 @@ def register_rules(namespace: str) -> None:
             register_autocast(pull_back, device, torch.float32)
 
 
-def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _solve_shapes(*given: Any) -> tuple[Tensor, ...]:
     _check_devices(given)
-    y0, samples, family, substeps, save = given[0], given[2], given[13], given[19], given[-1]
-    two_step = family == "two-step"
+    y0, samples, vectors, coefficients, substeps, save = given[0], given[2], *given[7:9], given[19], given[-1]
     index, _, packed = given[TENSORS + FACTS : -1]
-    count = (index if packed else samples).shape[0] * (substeps if two_step else 1)
-    shape = (count, *samples.shape[1:-1], y0.shape[-1]) if save else (0,)
-    return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
+    nothing, last = y0.new_empty(0), y0.new_empty(y0.shape)
+    method = linear_method_of(given)
+    count = (index if packed else samples).shape[0] * (1 if method is None else substeps)
+    saved = (count, *samples.shape[1:-1], y0.shape[-1])
+    if method is None:
+        return y0.new_empty(saved if save else (0,)), last, nothing, nothing
+    there = 0 if vectors is None else len(vectors)
+    carried = y0.new_empty(vectors_at_end(method, there, samples.shape[0] * substeps), *y0.shape)
+    kept = method.kept(with_coefficients=coefficients is not None) if save else ()
+    return y0.new_empty(saved if save else (0,)), last, carried, y0.new_empty((len(kept), *saved)) if kept else nothing
+
+
+def linear_method_of(common: Sequence[Any]) -> LinearMethod | None:
+    """The method of an operator's arguments, if it is a general linear one."""
+    family, a, b, c, moved, places = common[13:19]
+    if family != "general-linear":
+        return None
+    return linear_method(Method(family, tuple(a), tuple(b), tuple(c), tuple(moved), tuple(places)))
 
 
 def _check_devices(given: Sequence[Any]) -> None:
@@ -109,40 +125,40 @@ def _check_devices(given: Sequence[Any]) -> None:
 
 
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
-    y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
+    y0, weight, samples, input_weight, bias, before, _, carried, coefficients, blocks = given[5 : 5 + TENSORS]
     _check_devices(given)
     *_, index, _, _, want_samples, want_dt = given
     nothing = y0.new_empty(0)
     steps = (samples.shape[0], y0.shape[0]) if index is None else index.shape
     grad_dt = y0.new_empty(steps) if want_dt else nothing
     like = (input_weight, bias, samples if want_samples else None, before)
-    found = (y0, weight, *like, grad_dt, y_previous, dt_previous, blocks)
+    found = (y0, weight, *like, grad_dt, carried, coefficients, blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 
-def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]) -> None:
+def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
     *common, save = inputs
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
     ctx.facts, (index, lengths, ctx.packed) = common[TENSORS : TENSORS + FACTS], common[TENSORS + FACTS :]
     ctx.set_materialize_grads(False)
     saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*common[:TENSORS], index, lengths, saved)
+    ctx.save_for_backward(*common[:TENSORS], index, lengths, saved, output[3])
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, index, lengths, saved = ctx.saved_tensors
+        *tensors, index, lengths, saved, kept = ctx.saved_tensors
         given = (*tensors, *ctx.facts, index, lengths, ctx.packed)
         if ctx.writes is not None and ctx.writes.has_changed():
-            saved, *_ = getattr(torch.ops, namespace).solve(*given, True)
+            saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:TENSORS]
-        grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
+        grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients[:3]]
         wants = (asked[2], asked[6] or asked[8])
-        found = getattr(torch.ops, namespace).pull_back(saved, *grad_outputs, *given, *wants)
-        y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
+        found = getattr(torch.ops, namespace).pull_back(saved, kept, *grad_outputs, *given, *wants)
+        y0, weight, input_weight, bias, samples, before, dt, carried, coefficients, blocks = found
         grad_dt = _by_dt(dt, tensors[6]) if asked[6] else None
-        every = (y0, weight, samples, input_weight, bias, before, grad_dt, y_previous, dt_previous, blocks)
+        every = (y0, weight, samples, input_weight, bias, before, grad_dt, carried, coefficients, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
         return (*wanted, *(None for _ in given[TENSORS:]), None)
 

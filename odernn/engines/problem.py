@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from solvers import SplittingMethod
 from solvers.extend import Problem
 
 from ..control.hold import Hold
@@ -161,7 +160,7 @@ class RecurrentProblem(Problem):
             return f"{type(field).__name__} is not, or is not only, an affine-pointwise field"
         if not is_deterministic(field):
             return "the field draws, counts or is parametrised anew in each call"
-        if why_slope_is_called(field, in_parts=isinstance(self.solver, SplittingMethod)) is None:
+        if why_slope_is_called(field, in_parts=self.solver.needs is not None) is None:
             return None
         weight, samples = self.inputs[0], self.inputs[1]
         assert weight is not None

@@ -9,7 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from solvers import Adjoint, Autograd, Checkpointed, SplittingMethod
+from solvers import Adjoint, Autograd, Checkpointed
 from solvers.checks import check_count
 from solvers.extend import (
     Problem,
@@ -22,13 +22,18 @@ from solvers.extend import (
     without_autocast,
 )
 
+from ...fields.field import is_partitioned
+from ..carried import Carried, carried_of, carry_of
+from ..method import Method
 from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
+from ..scheme import explicit_method
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
-from .carried import Past, begun, carry_of, earlier_of, missing_vectors
+from .operators import adjoints, by_vectors, solve_with
+from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
-from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
+from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
 
 
 @final
@@ -41,8 +46,7 @@ class DiscreteAdjoint(Adjoint):
     transform is made again chunk by chunk, so the control is never stored whole.
 
     It takes affine-pointwise fields with every explicit method that states its `schemes`. Of a method that carries more
-    than the state it keeps what it carries, at every solver step. The intervals in which an Adams-Bashforth method
-    starts go by autograd.
+    than the state it keeps the states at the substeps too, and of the other vectors those that a stage reads.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
     again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and the
     compiler chooses what is saved.
@@ -76,42 +80,26 @@ class DiscreteAdjoint(Adjoint):
         if not supports_parallel(problem):
             return Checkpointed(every=1).solve(problem, save)
         assert isinstance(problem, RecurrentProblem)
-        problem = begun(problem)
-        head = min(problem.length, -(-missing_vectors(problem) // problem.substeps))
-        return self._parallel(problem, save) if head == 0 else self._after(head, problem, save)
-
-    def _after(self, head: int, problem: RecurrentProblem, save: Save) -> Solved:
-        """The intervals in which a method starts, by autograd, and the rest."""
-        first = Autograd().solve(problem.chunk(0, head, problem.y0, problem.carry), save)
-        if head == problem.length:
-            return first
-        rest = self._parallel(problem.chunk(head, problem.length, first.y, first.carry), save)
-        if first.trajectory is None or rest.trajectory is None:
-            return rest
-        return Solved(torch.cat((first.trajectory, rest.trajectory)), rest.y, rest.carry)
-
-    def _parallel(self, problem: RecurrentProblem, save: Save) -> Solved:
-        recurrence = problem.recurrence
         if not torch.is_grad_enabled():
-            return _infer(problem, recurrence, save, self)
-        return self._solve(problem, recurrence, save)
+            return _infer(problem, save, self)
+        return self._solve(problem, save)
 
-    def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
-        earlier, past = earlier_of(problem)
+    def _solve(self, problem: RecurrentProblem, save: Save) -> Solved:
+        recurrence, carried = problem.recurrence, carried_of(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self, past, snapshot),
-            *(problem.y0, earlier, past if isinstance(past, Tensor) else None),
+            _Plan(problem, _method(problem), recurrence, save, self, snapshot),
+            *(problem.y0, *carried),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters() if problem.parameters is not None else ()),
         )
         if snapshot is not None:
             snapshot.settle()
         assert isinstance(outcome, tuple)
-        last, other, *saved = outcome
+        last, others, *saved = outcome
         trajectory = at_samples(saved[0], len(saved[0]) // problem.length) if saved else None
-        return Solved(trajectory, last, carry_of(problem, other.unbind(0)))
+        return Solved(trajectory, last, carry_of(problem, others))
 
 
 def at_samples(saved: Tensor, every: int) -> Tensor:
@@ -119,62 +107,51 @@ def at_samples(saved: Tensor, every: int) -> Tensor:
     return saved if every == 1 else saved[every - 1 :: every]
 
 
-def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, adjoint: DiscreteAdjoint) -> Solved:
+def _infer(problem: RecurrentProblem, save: Save, adjoint: DiscreteAdjoint) -> Solved:
     """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
-    earlier, past = earlier_of(problem)
-    plan = _Plan(problem, recurrence, save, adjoint, past)
-    stepper = plan.stepper(recurrence, problem.y0, earlier, past if isinstance(past, Tensor) else None)
-    last, other, saved = _run(plan, recurrence, stepper, problem.y0, save=save == "trajectory")
-    trajectory = None if saved is None else at_samples(saved, stepper.saved_per_interval)
-    return Solved(trajectory, last, carry_of(problem, other.unbind(0)))
+    recurrence = problem.recurrence
+    plan = _Plan(problem, _method(problem), recurrence, save, adjoint)
+    stepper = plan.stepper(recurrence, problem.y0, carried_of(problem))
+    saved, last, others, _ = plan.run(recurrence, stepper, problem.y0, save=save == "trajectory")
+    trajectory = at_samples(saved, stepper.saved_per_interval) if save == "trajectory" else None
+    return Solved(trajectory, last, carry_of(problem, others))
 
 
 def supports_parallel(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
-    if not isinstance(problem, RecurrentProblem) or not is_parallel(problem.solver):
+    if not isinstance(problem, RecurrentProblem) or problem.solver.schemes is None:
         return False
-    if problem.why_not_parallel() is not None:
-        return False
-    if not isinstance(problem.solver, SplittingMethod):
-        return True
-    recurrence = problem.recurrence  # each half of a partition has one preactivation, of the other half
-    return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
+    return problem.why_not_parallel() is None and explicit_method(problem.solver, apart=_is_apart(problem)) is not None
+
+
+def _is_apart(problem: RecurrentProblem) -> bool:
+    """Whether each half of the state has one preactivation, of the other half."""
+    weight = problem.inputs[0]
+    return is_partitioned(problem.field) and weight is not None and len(weight) == problem.y0.shape[-1]
+
+
+def _method(problem: RecurrentProblem) -> Method:
+    method = explicit_method(problem.solver, apart=_is_apart(problem))
+    assert method is not None
+    return method
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     problem: RecurrentProblem
+    method: Method
     recurrence: Recurrence
     save: Save
     adjoint: DiscreteAdjoint
-    past: Past
     snapshot: Snapshot | None = None
 
-    def stepper(self, recurrence: Recurrence, y0: Tensor, earlier: Tensor | None, past: Tensor | None) -> Stepper:
-        """The method on a recurrence without a graph; `past` is there if the steps before are tensors."""
-        before = None
-        if earlier is not None:
-            steps = self.past if past is None else past.detach().unbind(0)
-            before = earlier.unbind(0), tuple(steps)
-        return stepper_of(self.problem.solver, recurrence, self.problem.substeps, y0, before)
+    def stepper(self, recurrence: Recurrence, y0: Tensor, carried: Carried) -> Stepper:
+        """The method on a recurrence without a graph."""
+        return stepper_of(self.method, recurrence, self.problem.substeps, y0, carried)
 
-
-def _run(
-    plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """(the last state, of the two-step rule the one before, the saved states or None)."""
-    saved = y0.new_empty(recurrence.length * stepper.saved_per_interval, *y0.shape) if save else None
-    adjoint = plan.adjoint
-    last = adjoint.forward(recurrence, stepper, plan.problem.substeps, y0, saved, adjoint.chunk).clone()
-    other = torch.stack(stepper.earlier) if stepper.earlier else y0.new_empty(0, *y0.shape)
-    return last, other, saved
-
-
-def _again(plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor) -> Tensor:
-    """The saved states, from a second forward pass."""
-    *_, saved = _run(plan, recurrence, stepper, y0, save=True)
-    assert saved is not None
-    return saved
+    def run(self, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool) -> tuple[Tensor, ...]:
+        """What an operator's `solve` gives."""
+        return solve_with(self.adjoint.forward, recurrence, stepper, y0, save=save, size=self.adjoint.chunk)
 
 
 class _Discrete(torch.autograd.Function):
@@ -185,8 +162,8 @@ class _Discrete(torch.autograd.Function):
         ctx: Any,
         plan: _Plan,
         y0: Tensor,
-        earlier: Tensor | None,
-        past: Tensor | None,
+        vectors: Tensor | None,
+        coefficients: Tensor | None,
         weight: Tensor,
         samples: Tensor,
         before: Tensor | None,
@@ -194,14 +171,13 @@ class _Discrete(torch.autograd.Function):
         *parameters: Tensor,
     ) -> tuple[Tensor, ...]:
         recurrence = _recurrence(plan, weight, samples, before, dt)
-        stepper = plan.stepper(recurrence, y0, earlier, past)
-        last, other, saved = _run(plan, recurrence, stepper, y0, save=True)
-        assert saved is not None
+        stepper = plan.stepper(recurrence, y0, Carried(vectors, coefficients))
+        saved, last, others, kept = plan.run(recurrence, stepper, y0, save=True)
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
         watched, ctx.writes = counted(saved)
-        ctx.save_for_backward(y0, earlier, past, weight, samples, before, dt, watched, *parameters)
+        ctx.save_for_backward(y0, vectors, coefficients, weight, samples, before, dt, watched, kept, *parameters)
         ctx.set_materialize_grads(False)
-        return (last, other, saved) if plan.save == "trajectory" else (last, other)
+        return (last, others, saved) if plan.save == "trajectory" else (last, others)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
@@ -215,50 +191,39 @@ class _Discrete(torch.autograd.Function):
     def _pull_back(
         ctx: Any, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
     ) -> tuple[Tensor | None, ...]:
-        y0, earlier, past, weight, samples, before, dt, saved, *_ = tensors
+        y0, vectors, coefficients, weight, samples, before, dt, saved, kept, *_ = tensors
         plan, parameters = ctx.plan, ctx.parameters
-        _, _, _, by_past, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
+        _, _, _, by_coefficients, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
-        stepper = plan.stepper(recurrence, y0, earlier, past)
+        carried = Carried(vectors, coefficients)
+        stepper = plan.stepper(recurrence, y0, carried)
         if ctx.writes is not None and ctx.writes.has_changed():
-            saved = _again(plan, recurrence, plan.stepper(recurrence, y0, earlier, past), y0)
+            saved, _, _, kept = plan.run(recurrence, plan.stepper(recurrence, y0, carried), y0, save=True)
+        if isinstance(stepper, SchemeStepper):
+            stepper.take(kept, wants_coefficients=by_coefficients)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
-        last, other, grad_saved = (*gradients, None)[:3]
+        last, others, grad_saved = (*gradients, None)[:3]
         swept = backward(
             recurrence,
             stepper,
-            SavedStates(y0, saved, () if earlier is None else earlier.unbind(0)),
+            SavedStates(y0, saved),
             derivatives,
-            _adjoints(stepper.vectors, last, other, y0),
+            adjoints(stepper.vectors, last, others, y0),
             grad_saved,
-            Wanted(by_weight, by_dt or by_past),
+            Wanted(by_weight, by_dt),
             plan.adjoint.recursion,
             plan.adjoint.chunk,
         )
         grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
-        by_steps = stepper.previous_step_gradient
-        grad_past = None if by_steps is None or past is None else by_steps.reshape(-1, *y0.shape[:-1], 1)
+        grad_coefficients = stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None
         found = iter(derivatives.parameters)
         return (
-            *(None, swept.adjoint[0], None if earlier is None else torch.stack(swept.adjoint[:0:-1]), grad_past),
+            *(None, swept.adjoint[0], by_vectors(swept.adjoint, vectors), grad_coefficients),
             *(swept.weight, derivatives.samples, derivatives.before, grad_dt),
             *(next(found) if asked else None for asked in by_parameters),
         )
-
-
-def _adjoints(count: int, last: Tensor | None, other: Tensor | None, y0: Tensor) -> list[Tensor]:
-    """Buffers of dL by the last state and by the other vectors at the end, the first of them first."""
-    others = [None] * (count - 1) if other is None else reversed(other.unbind(0))
-    return [_buffer_of(each, y0) for each in (last, *others)]
-
-
-def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
-    """A contiguous copy of a gradient by a state, to be worked in; zeros if there is none."""
-    if gradient is None or not gradient.numel():
-        return y0.new_zeros(y0.shape)
-    return gradient.clone(memory_format=torch.contiguous_format)
 
 
 def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | None, dt: Tensor | None) -> Recurrence:

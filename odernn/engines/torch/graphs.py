@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..linear_method import Role, linear_method
 from . import operators
 from .input_gradients import InputGradients
 from .operators import Arguments
@@ -39,7 +40,7 @@ def solve(*given: Any) -> tuple[Tensor, ...]:
 
 def pull_back(*given: Any) -> tuple[Tensor, ...]:
     """The same of the gradients."""
-    if not _serves(given[4:-1]):
+    if not _serves(given[5:-1]) or not _can_start_anywhere(given[5:-2]):
         return operators.pull_back(*given)
     return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, *given)
 
@@ -49,33 +50,56 @@ def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tenso
     *common, save = given
     whole = Arguments(*common)
     saved: list[Tensor] = []
-    y, z = whole.y0, whole.y_previous
+    kept: list[Tensor] = []
+    y, x = whole.y0, whole.carried
     for block in _blocks(whole, whole.control(whole.samples), intervals):
-        found, last, other = solve(*_values(replace(block.part, y0=y, y_previous=z)), save)
-        if save:
-            saved.append(found.clone())
-        y, z = last.clone(), other.clone() if other.numel() else None
+        found, last, others, beside = solve(*_values(replace(block.part, y0=y, carried=x)), save)
+        saved.append(found.clone())
+        kept.append(beside.clone())
+        y, x = last.clone(), others.clone() if others.numel() else None
     nothing = y.new_empty(0)
-    return torch.cat(saved) if save else nothing, y, nothing if z is None else z
+    beside = torch.cat(kept, dim=1) if kept[0].numel() else nothing
+    return torch.cat(saved) if save else nothing, y, nothing if x is None else x, beside
 
 
 def pull_back_in_blocks(pull_back: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
     """The operator `pull_back` in blocks of so many intervals, the last first."""
-    saved, grad_saved, by_last, by_other, *common, want_samples, want_dt = given
+    saved, kept, grad_saved, by_last, by_others, *common, want_samples, want_dt = given
     whole = Arguments(*common)
-    each = whole.substeps if whole.family == "two-step" else 1
+    each = whole.substeps if whole.family == "general-linear" else 1
     u = whole.control(whole.samples)
     sums = _Sums(whole, u, bool(want_samples), bool(want_dt))
     for block in reversed(list(_blocks(whole, u, intervals))):
         first, stop = block.start * each, (block.start + len(block.part.samples)) * each
         part = block.part
         if first:
-            before = (whole.y0 if first == 1 else saved[first - 2]) if whole.family == "two-step" else None
-            part = replace(part, y0=saved[first - 1], y_previous=before)
+            part = replace(part, y0=saved[first - 1], carried=_carried_at(whole, saved, kept, first))
         later = None if grad_saved is None else grad_saved[first:stop]
-        found = pull_back(saved[first:stop], later, by_last, by_other, *_values(part), True, want_dt)
-        by_last, by_other = sums.add(block, found)
-    return sums.found(by_last, by_other)
+        own = kept[:, first:stop].contiguous() if kept.numel() else kept
+        found = pull_back(saved[first:stop], own, later, by_last, by_others, *_values(part), True, want_dt)
+        by_last, by_others = sums.add(block, found)
+    return sums.found(by_last, by_others)
+
+
+def _carried_at(whole: Arguments, saved: Tensor, kept: Tensor, first: int) -> Tensor | None:
+    """The vectors besides the state before solver step `first`, which is not the sequence's first."""
+    if whole.family != "general-linear":
+        return None
+    linear = linear_method(whole.method)
+    numbers = linear.kept(with_coefficients=whole.coefficients is not None)
+    before = whole.y0 if first == 1 else saved[first - 2]
+    others = range(1, linear.vectors)
+    return torch.stack([kept[numbers.index(i), first - 1] if i in numbers else before for i in others])
+
+
+def _can_start_anywhere(common: Sequence[Any]) -> bool:
+    """Whether every vector of a method that carries some is saved, or is the state before."""
+    whole = Arguments(*common)
+    if whole.family != "general-linear":
+        return True
+    linear = linear_method(whole.method)
+    numbers = linear.kept(with_coefficients=whole.coefficients is not None)
+    return all(role == Role.STATE_BEFORE or i in numbers for i, role in enumerate(linear.roles, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,18 +131,10 @@ def _blocks(whole: Arguments, u: Tensor, intervals: int) -> Iterator[_Block]:
             squash="identity",
             before=before if whole.hold == "linear" else None,
             dt=dt if dt.ndim == 0 else dt[..., start:stop].contiguous(),
-            dt_previous=_step_before(whole, dt, start),
+            coefficients=None if whole.coefficients is None else whole.coefficients[start:stop],
             blocks=matrices if matrices is None or len(matrices) == 1 else matrices[start:stop],
         )
         yield _Block(start, part)
-
-
-def _step_before(whole: Arguments, dt: Tensor, start: int) -> Tensor | None:
-    """The solver step before a block (batch,), of the two-step method."""
-    if whole.family != "two-step" or start == 0:
-        return whole.dt_previous
-    step = (dt if dt.ndim == 0 else dt[..., start - 1]) / whole.substeps
-    return step.to(whole.y0).expand(len(whole.y0)).contiguous()
 
 
 class _Sums:
@@ -132,11 +148,12 @@ class _Sums:
         self.weight = torch.zeros_like(whole.weight)
         self.dt = whole.y0.new_zeros(len(self.u), len(whole.y0)) if want_dt else None
         self.blocks = None if whole.blocks is None else torch.zeros_like(whole.blocks)
-        self.before = self.dt_previous = whole.y0.new_empty(0)
+        self.coefficients = None if whole.coefficients is None else torch.empty_like(whole.coefficients)
+        self.before = whole.y0.new_empty(0)
 
     def add(self, block: _Block, found: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Add what a block has, and give dL by its first state and, two-step method, by the one before that."""
-        y0, weight, _, _, by_u, before, dt, y_previous, dt_previous, blocks = found
+        """Add what a block has, and give dL by its first state and by the other vectors that it began with."""
+        y0, weight, _, _, by_u, before, dt, carried, coefficients, blocks = found
         start, stop = block.start, block.start + len(by_u)
         self.weight += weight
         self.by_u[start:stop] += by_u
@@ -144,22 +161,21 @@ class _Sums:
             self.dt[start:stop] += dt
         if self.blocks is not None:
             (self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]).add_(blocks)
+        if self.coefficients is not None:
+            self.coefficients[start:stop] = coefficients
         if start == 0:
-            self.before, self.dt_previous = before.clone(), dt_previous.clone()
-        else:
-            if before.numel():
-                self.by_u[start - 1] += before
-            if self.dt is not None and dt_previous.numel():
-                self.dt[start - 1] += dt_previous / self.whole.substeps
-        return y0.clone(), y_previous.clone() if y_previous.numel() else None
+            self.before = before.clone()
+        elif before.numel():
+            self.by_u[start - 1] += before
+        return y0.clone(), carried.clone() if carried.numel() else None
 
-    def found(self, y0: Tensor, y_previous: Tensor | None) -> tuple[Tensor, ...]:
+    def found(self, y0: Tensor, carried: Tensor | None) -> tuple[Tensor, ...]:
         """What the operator gives for the whole."""
         inputs, nothing = self.inputs, y0.new_empty(0)
         inputs.add(0, len(self.u), self.u, self.by_u)
         every = (
             *(y0, self.weight, inputs.weight, inputs.bias, inputs.samples, self.before, self.dt),
-            *(y_previous, self.dt_previous, self.blocks),
+            *(carried, self.coefficients, self.blocks),
         )
         return tuple(nothing if one is None else one for one in every)
 

@@ -8,32 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Shear
-
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
+from ..carried import Carried
 from ..formulas import FORMULAS
 from ..method import Method
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
-from .exponential import BlockScheme, ExponentialStepper
+from .exponential import ExponentialStepper
 from .input_gradients import InputGradients
-from .runge_kutta import RungeKuttaStepper
-from .splitting import SplittingStepper
+from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
-from .sweep import Recursion, SavedStates, Wanted, backward, forward, one_by_one
-from .two_step import TwoStepStepper
-
-
-@dataclass(frozen=True, slots=True)
-class _Tableau:
-    a: tuple[Sequence[float], ...]
-    b: Sequence[float]
-    c: Sequence[float]
-
-    @property
-    def stages(self) -> int:
-        return len(self.b)
+from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +33,8 @@ class Arguments:
     bias: Tensor | None
     before: Tensor | None
     dt: Tensor
-    y_previous: Tensor | None
-    dt_previous: Tensor | None
+    carried: Tensor | None
+    coefficients: Tensor | None
     blocks: Tensor | None
     kind: str
     squash: str
@@ -87,19 +73,8 @@ class Arguments:
 
     def stepper(self, recurrence: Recurrence) -> Stepper:
         """The method."""
-        if self.family == "runge-kutta":
-            s = len(self.b)
-            rows = tuple(self.a[i * s : (i + 1) * s] for i in range(s))
-            return RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
-        if self.family == "exponential":
-            assert self.blocks is not None
-            scheme = BlockScheme(self.method.entries, tuple(self.c), self.blocks)
-            return ExponentialStepper(scheme, recurrence, self.substeps, self.y0)
-        if self.family == "shears":
-            shears = [Shear(half == 1, *move) for half, *move in zip(self.moved, self.b, self.c, strict=True)]
-            return SplittingStepper(shears, recurrence, self.substeps, self.y0)
-        dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
-        return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
+        carried = Carried(self.carried, self.coefficients)
+        return stepper_of(self.method, recurrence, self.substeps, self.y0, carried, self.blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -109,28 +84,38 @@ class Arguments:
         return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(self.samples)).reshape(-1, 1, 1)
 
 
-def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
-    """(saved states or nothing, the last, the last but one of the two-step scheme); arguments as the schema says."""
+def solve(*given: object) -> tuple[Tensor, ...]:
+    """(saved states or nothing, the last, the other vectors at the end, what was kept of them)."""
     *common, save = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
-    stepper = arguments.stepper(recurrence)
-    y0 = arguments.y0
-    saved = y0.new_empty(len(arguments.samples) * stepper.saved_per_interval, *y0.shape) if save else None
-    last = forward(recurrence, stepper, arguments.substeps, y0, saved)
-    two_step = isinstance(stepper, TwoStepStepper)
-    other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
-    return y0.new_empty(0) if saved is None else saved, last.clone(), other
+    return solve_with(forward, recurrence, arguments.stepper(recurrence), arguments.y0, save=bool(save))
+
+
+def solve_with(
+    sweep: Forward, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool, size: int | None = None
+) -> tuple[Tensor, ...]:
+    """The same by any forward sweep; `size` is that of a chunk."""
+    count = recurrence.length * stepper.saved_per_interval
+    saved = y0.new_empty(count, *y0.shape) if save else None
+    nothing = y0.new_empty(0)
+    several = isinstance(stepper, SchemeStepper)
+    if several and save and stepper.kept_vectors:
+        stepper.kept = y0.new_empty(len(stepper.kept_vectors), count, *y0.shape)
+    last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size)
+    carried = torch.stack(stepper.carried) if several and stepper.carried else nothing
+    kept = stepper.kept if several else None
+    return nothing if saved is None else saved, last.clone(), carried, nothing if kept is None else kept
 
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:
-    """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
+    """The gradients by y0, K, V, b, x, control before, dt (time, batch), other vectors, coefficients, blocks."""
     return pull_back_with(one_by_one, *given)
 
 
 def pull_back_with(recursion: Recursion, *given: object) -> tuple[Tensor, ...]:
     """The same with another recursion."""
-    saved, grad_saved, grad_last, grad_last_but_one, *common, want_samples, want_dt = given
+    saved, kept, grad_saved, grad_last, grad_carried, *common, want_samples, want_dt = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
@@ -138,26 +123,42 @@ def pull_back_with(recursion: Recursion, *given: object) -> tuple[Tensor, ...]:
     sums = InputGradients(arguments.control, arguments.samples, bool(want_samples))
     derivatives = ClosedFormDerivatives(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
     assert isinstance(saved, Tensor)
+    if isinstance(stepper, SchemeStepper):
+        stepper.take(kept if isinstance(kept, Tensor) else None, wants_coefficients=bool(want_dt))
     swept = backward(
         recurrence,
         stepper,
-        SavedStates(y0, saved, () if arguments.y_previous is None else (arguments.y_previous,)),
+        SavedStates(y0, saved),
         derivatives,
-        [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (grad_last, grad_last_but_one)],
+        adjoints(stepper.vectors, grad_last, grad_carried, y0),
         grad_saved if isinstance(grad_saved, Tensor) else None,
         Wanted(weight=True, step=bool(want_dt)),
         recursion,
     )
-    continues = arguments.y_previous is not None
     found = (
         *(swept.adjoint[0], swept.weight, sums.weight, sums.bias, sums.samples, derivatives.before),
         None if swept.step is None else swept.step / arguments.substeps,
-        swept.adjoint[1] if continues else None,
-        _or_zero(stepper.previous_step_gradient, y0) if continues else None,
+        by_vectors(swept.adjoint, arguments.carried),
+        stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None,
         stepper.gradient if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
-def _or_zero(gradient: Tensor | None, y0: Tensor) -> Tensor:
-    return y0.new_zeros(len(y0)) if gradient is None else gradient.clone()
+def adjoints(count: int, last: object, others: object, y0: Tensor) -> list[Tensor]:
+    """Buffers of dL by the vectors at the end, which the recursion works in; zeros where there is no gradient."""
+    given = [last, *(others.unbind(0) if isinstance(others, Tensor) and others.numel() else ())]
+    given += [None] * (count - len(given))
+    return [_buffer_of(each, y0) for each in given]
+
+
+def by_vectors(adjoint: Sequence[Tensor], vectors: Tensor | None) -> Tensor | None:
+    """dL by the vectors after the state that the first step had, if it had any."""
+    return None if vectors is None else torch.stack(list(adjoint[1 : len(vectors) + 1]))
+
+
+def _buffer_of(gradient: object, y0: Tensor) -> Tensor:
+    """A contiguous copy of a gradient by a state; zeros if there is none."""
+    if not isinstance(gradient, Tensor) or not gradient.numel():
+        return torch.zeros_like(y0, memory_format=torch.contiguous_format)
+    return gradient.clone(memory_format=torch.contiguous_format)

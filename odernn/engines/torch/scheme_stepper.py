@@ -1,53 +1,44 @@
-"""Any explicit method that carries several vectors, as its `Scheme` has it, on a recurrence: one rule for all of them.
+"""Any explicit method that carries several vectors on a recurrence, as its steps have it: one rule for all of them.
 
 Y_i = sum_l u_il x_l + dt sum_j a_ij k_j, k_i = pointwise(Y_i, Y_i K^T, control),
 x_l' = sum_m v_lm x_m + dt sum_j b_lj k_j.
-Backward, with lambda_l = dL/dx_l', for i = s..1: kappa_i = sum_l b_li lambda_l + sum_{j>i} a_ji mu_j is dL / d(dt k_i),
-and mu_i is what comes back through Y_i; dL/dx_m = sum_l v_lm lambda_l + sum_i u_im mu_i. What depends on a ratio of
-steps has a gradient of its own: dL/du_im = mu_i . x_m, dL/dv_lm = lambda_l . x_m and dL/db_lj = lambda_l . dt k_j.
+Backward, with lambda_l = dL/dx_l', for i = s..1: kappa_i = sum_l b_li lambda_l + sum_{j>i} a_ji mu_j is
+dL / d(dt k_i), and mu_i is what comes back through Y_i; dL/dx_m = sum_l v_lm lambda_l + sum_i u_im mu_i. A coefficient
+that is given has a gradient of its own: dL/du_im = mu_i . x_m, dL/dv_lm = lambda_l . x_m, dL/db_lj = lambda_l . dt k_j.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from solvers.extend import Coefficient, Scheme, Schemes, Time
+from solvers.extend import Coefficient, Entry, Time
 
+from ..carried import Carried
+from ..linear_method import Role, linear_method
+from ..method import Method
 from ..recurrence import Recurrence
 from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
-from .step_ratios import RatioGradient, StepRatios
 from .stepper import States
-from .weighted_sums import Row, Rows, at, weighted_sum
-
-
-class _Place(NamedTuple):
-    """Where a coefficient stands in a scheme."""
-
-    table: str
-    row: int
-    column: int
+from .weighted_sums import Coefficients, Row, Sums, weighted_sum
 
 
 @dataclass(frozen=True, slots=True)
-class _Substep:
-    """A solver step in every interval of a chunk.
+class _Recorded:
+    """A solver step in every interval of a chunk, or in those of its first that it starts the method in.
 
     Attributes:
-        places: the numbers of the steps, counted from the start of the sequence.
         vectors: what it starts from, each (time, batch, n).
         stages: its evaluations.
         lambdas: for each vector a buffer for dL by it at the end of the step; none where nobody asks.
         mus: for each stage a buffer for what comes back through its state.
     """
 
-    places: slice
     vectors: list[Tensor]
     stages: list[Stage]
     lambdas: list[Tensor] = field(default_factory=list)
@@ -55,169 +46,269 @@ class _Substep:
 
 
 class SchemeStepper:
-    """A method that has started, as a Stepper.
+    """A general linear method as a Stepper.
 
     Args:
-        schemes: the method.
+        method: the method.
         recurrence: what it runs on.
         substeps: solver steps an interval.
         like: a tensor like the state.
-        earlier: the vectors after x_0, the last one first.
-        past: the lengths of the steps before the first, the latest first, as many as the method looks at: numbers or
-            tensors (rows, 1).
+        carried: what it continues from.
+
+    Attributes:
+        kept: what is saved of the vectors besides the state (vectors, steps, batch, n), in the order of
+            `LinearMethod.kept`; a buffer that `advance` fills and `record` reads, or None.
+        carried: the vectors after the state: before the first step, and after `advance` at the end.
+        coefficients_gradient: dL by the given coefficients, of the chunks that the recursion has gone through.
     """
 
-    def __init__(
-        self,
-        schemes: Schemes,
-        recurrence: Recurrence,
-        substeps: int,
-        like: Tensor,
-        earlier: Sequence[Tensor],
-        past: Sequence[Time],
-    ) -> None:
-        self.substeps = substeps
-        self.vectors = schemes.vectors
-        self.saved_per_interval = substeps * self.vectors
-        self.earlier = tuple(earlier)
+    def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor, carried: Carried) -> None:
+        self.method = method
+        self.linear = linear = linear_method(method)
+        self.substeps = self.saved_per_interval = substeps
+        self.vectors = linear.vectors
+        self.evaluations = substeps * linear.steady.stages
         self.preactivations, self.units = recurrence.weight.shape
-        self._ratios = StepRatios.of(recurrence, substeps, past, like) if schemes.ratios else None
-        self.scheme = _steady(schemes, self._ratios)
-        self.evaluations = substeps * self.scheme.stages
-        self._rows = Rows.of(self.scheme)
-        self._adds_onto = self._ratios is None and self.scheme.u[0] == (1.0, *(0.0,) * (self.vectors - 1))
-        self._gradient: RatioGradient | None = None
+        self.carried = () if carried.vectors is None else carried.vectors.unbind(0)
+        self.given = len(self.carried)
+        self.coefficients = Coefficients(carried.coefficients)
+        self.kept: Tensor | None = None
+        self.kept_vectors = linear.kept(with_coefficients=carried.coefficients is not None)
+        self.coefficients_gradient = _zeros_of_rows(carried.coefficients, like)
+        self._first = self.carried
+        self._sums = [Sums.of(step) for step in linear.steps]
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.T
-        self._preactivations = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in self.scheme.c]
+        self._preactivation = [
+            like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(max(s.stages for s in linear.steps))
+        ]
         self._state = torch.empty_like(like)
-        self._steps: list[_Substep] = []
+        self._steps: list[_Recorded] = []
+        self._starts: dict[int, _Recorded] = {}
 
     @property
-    def previous_step_gradient(self) -> Tensor | None:
-        """The gradient by the steps before the first (steps, batch), the latest first."""
-        return None if self._gradient is None else self._gradient.past
+    def starting_steps(self) -> int:
+        """The first steps, which start the method."""
+        return self.vectors - 1 - self.given
+
+    def starting_intervals(self, start: int, length: int) -> int:
+        """How many of so many intervals from number `start` on have steps that start the method."""
+        return min(max(-(-self.starting_steps // self.substeps) - start, 0), length)
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every step in its turn."""
-        controls = [[path.at(self._fraction(k, i)).unbind(0) for i in self._each] for k in range(self.substeps)]
-        x = [y, *reversed(self.earlier)]
-        place = 0
-        for n, dt in enumerate(path.steps()):
-            for k in range(self.substeps):
-                out = targets[place : place + self.vectors][::-1]
-                self._one_step((start + n) * self.substeps + k, x, dt, [each[n] for each in controls[k]], out)
-                x, place = list(out), place + self.vectors
-        self.earlier = tuple(reversed(x[1:]))
+        controls = _Controls(path, self.substeps)
+        steps = path.steps()
+        for place, target in enumerate(targets):
+            n, k = divmod(place, self.substeps)
+            number = start * self.substeps + place
+            i = self._number_of_step(number)
+            x = (y, *self.carried)
+            slopes: list[Tensor] = []
+            for row, c, buffer in zip(self._sums[i].stages, self.linear.steps[i].c, self._preactivation, strict=False):
+                state = weighted_sum(self._terms(row, k, start + n, x, slopes, steps[n]), y, self._state)
+                product = torch.mm(state, self._weight, out=buffer)
+                slopes.append(self._pointwise(state, product, controls.at(k, c)[n]))
+            outs = (target, *(self._place_of(vector, number, y) for vector in range(1, len(self._sums[i].ends))))
+            for vector in range(len(outs), self.vectors):
+                self._clear(vector, number)
+            found = [
+                self._ended(row, self._terms(row, k, start + n, x, slopes, steps[n]), y, out)
+                for row, out in zip(self._sums[i].ends, outs, strict=True)
+            ]
+            y, *others = found
+            self.carried = tuple(others)
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every stage, for all times at once."""
-        self._steps = []
-        starts = self._starts(chunk, states)
-        for k in range(self.substeps):
-            first = chunk.start * self.substeps + k
-            places = slice(first, first + chunk.path.length * self.substeps, self.substeps)
-            x = list(reversed(starts[k :: self.substeps].unbind(1)))
-            step = _Substep(places, x, [])
-            slopes: list[Tensor] = []
-            for i in self._each:
-                terms = self._terms(self._rows.stages[i], places, x, slopes, chunk.path.step)
-                state = weighted_sum(terms, x[0]).contiguous()
-                step.stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
-                slopes.append(step.stages[-1].linearised.slope.detach())
-            if self._ratios is not None:
-                step.lambdas.extend(torch.empty_like(each) for each in x)
-                step.mus.extend(torch.empty_like(each) for each in slopes)
-            self._steps.append(step)
+        self._steps, self._starts = [], {}
+        length, s = chunk.path.length, self.substeps
+        for k in range(s):
+            skipped = min(max(-(-(self.starting_steps - k) // s) - chunk.start, 0), length)
+            for n in range(skipped):
+                number = (chunk.start + n) * s + k
+                early = (self._before(vector, number, 1, states) for vector in range(number + self.given + 1))
+                x = [each.expand(n + 1, -1, -1) for each in early]
+                self._starts[number] = self._evaluated(chunk, number, x, skipped=n, start=True)
+            number = chunk.start * s + k
+            x = [self._before(vector, number, length, states) for vector in range(self.vectors)]
+            self._steps.append(self._evaluated(chunk, number, x, skipped=skipped, start=False))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
         """The recursion of lambda, kappa and mu, substep by substep."""
         for k in reversed(range(self.substeps)):
-            if later is not None and k + 1 == self.substeps:  # nobody is given more than the states at the samples
-                adjoint[0] = adjoint[0] + later[-1]
-            self._step_back(self._steps[k], (chunk.start + n) * self.substeps + k, n, adjoint)
+            if later is not None:
+                adjoint[0] = adjoint[0] + later[k]
+            number = (chunk.start + n) * self.substeps + k
+            self._step_back(self._starts.get(number, self._steps[k]), number, n, adjoint)
 
     def finish_chunk(self, chunk: Chunk) -> None:
-        """The method has no tensors of its own."""
+        """Add the gradient by the given coefficients."""
+        total = self.coefficients_gradient
+        if total is None:
+            return
+        rows = slice(chunk.start, chunk.start + chunk.path.length)
+        for k, step in enumerate(self._steps[: total.shape[1]]):
+            for entry, products in self._products(step, chunk):
+                total[rows, k, :, entry.place] += products
 
     def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
-        """A slope enters multiplied by its share of dt, which kappa has; a coefficient by the ratios that it is of."""
+        """A slope enters multiplied by its share of dt, which kappa has; the coefficients have their own gradient."""
         chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
-        if self._ratios is None:
-            return
-        if self._gradient is None:
-            self._gradient = RatioGradient(self._ratios, [c for _, c in _coefficients(self.scheme)])
-        for step in self._steps:
-            found = [self._products(step, chunk, place) for place, _ in _coefficients(self.scheme)]
-            self._gradient.add(step.places, found)
-        if chunk.start == 0:
-            self._gradient.close(total)
 
-    @property
-    def _each(self) -> range:
-        return range(self.scheme.stages)
+    def take(self, kept: Tensor | None, *, wants_coefficients: bool) -> None:
+        """Take what a forward sweep has kept, before going back."""
+        self.kept = kept if self.kept_vectors else None
+        if not wants_coefficients:
+            self.coefficients_gradient = None
 
-    def _fraction(self, k: int, i: int) -> float:
-        return (k + self.scheme.c[i]) / self.substeps
+    def take_kappas(self, chunk: Chunk, first: int) -> None:
+        """Where a kernel has weighed two states, take dL by each from kappa = s dL by the state after the step."""
+        (entry,) = self.linear.steady.b[0]
+        for k, step in enumerate(self._steps):
+            if step.lambdas and self.coefficients.varies(entry, k):
+                kappa, s = step.stages[0].kappa, self.coefficients.at(entry, k, slice(chunk.start, None))
+                assert kappa is not None
+                assert isinstance(s, Tensor)
+                step.lambdas[0][first:] = (kappa / s[: len(kappa)])[first:]
 
-    @staticmethod
+    def given_gradient(self) -> Tensor | None:
+        """dL by the coefficients in the shape in which they were given."""
+        total, given = self.coefficients_gradient, self.coefficients.given
+        return None if total is None or given is None else total.sum_to_size(given.shape)
+
+    def _number_of_step(self, number: int) -> int:
+        """Which of the method's steps the solver step `number` is."""
+        return min(number + self.given, self.vectors - 1)
+
+    def _fraction(self, k: int, c: float) -> float:
+        return (k + c) / self.substeps
+
     def _terms(
-        row: Row, place: int | slice, x: Sequence[Tensor], slopes: Sequence[Tensor], dt: Time
+        self, row: Row, k: int, place: int | slice, x: Sequence[Tensor], slopes: Sequence[Tensor], dt: Time
     ) -> list[tuple[Coefficient, Tensor]]:
         """What a stage's state or a vector at the end is the sum of."""
-        by_vector = [(at(weight, place), x[m]) for weight, m in row.vectors]
-        return by_vector + [(at(weight, place) * dt, slopes[j]) for weight, j in row.stages]
+        at = self.coefficients.at
+        by_vector = [(at(entry, k, place), x[m]) for entry, m in row.vectors]
+        return by_vector + [(at(entry, k, place) * dt, slopes[j]) for entry, j in row.stages]
 
-    def _one_step(
-        self, place: int, x: Sequence[Tensor], dt: Time, controls: Sequence[Tensor], out: Sequence[Tensor]
-    ) -> None:
-        slopes: list[Tensor] = []
-        for row, control, buffer in zip(self._rows.stages, controls, self._preactivations, strict=True):
-            state = weighted_sum(self._terms(row, place, x, slopes, dt), x[0], self._state)
-            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), control))
-        for target, row in zip(out, self._rows.ends, strict=True):
-            found = weighted_sum(self._terms(row, place, x, slopes, dt), x[0], target)
-            if found is not target:
-                target.copy_(found)
+    def _place_of(self, vector: int, number: int, like: Tensor) -> Tensor | None:
+        """Where a vector goes: into memory that is kept or new; nowhere if it is the state before."""
+        if self.linear.roles[vector - 1] == Role.STATE_BEFORE:
+            return None
+        if self.kept is None or vector not in self.kept_vectors:
+            return torch.empty_like(like)
+        return self.kept[self.kept_vectors.index(vector), number]
 
-    def _step_back(self, step: _Substep, place: int, n: int, adjoint: list[Tensor]) -> None:
-        """From dL by the vectors at the end of step `place` to dL by those at its start."""
-        mus: dict[int, Tensor] = {}
-        for i in reversed(range(1, self.scheme.stages)):
-            mus[i] = step.stages[i].pull_back(n, self._back(self._rows.kappas[i], place, adjoint, mus))
-        kappa = self._back(self._rows.kappas[0], place, adjoint, mus)
-        if not self._adds_onto:
-            mus[0] = step.stages[0].pull_back(n, kappa)
-        for buffer, each in zip(step.lambdas, adjoint, strict=False):
-            buffer[n].copy_(each)
-        for i, buffer in enumerate(step.mus):
-            buffer[n].copy_(mus[i])
-        found = [self._back(row, place, adjoint, mus) for row in self._rows.starts]
-        if self._adds_onto:
-            found[0] = _owned(found[0], found[1:])
-            step.stages[0].pull_back_onto(n, kappa, found[0])
-        adjoint[:] = found
+    def _clear(self, vector: int, number: int) -> None:
+        """What is kept of a vector that is not there yet."""
+        if self.kept is not None and vector in self.kept_vectors:
+            self.kept[self.kept_vectors.index(vector), number] = 0
 
     @staticmethod
-    def _back(row: Row, place: int, adjoint: Sequence[Tensor], mus: Mapping[int, Tensor]) -> Tensor:
+    def _ended(row: Row, terms: Sequence[tuple[Coefficient, Tensor]], y: Tensor, out: Tensor | None) -> Tensor:
+        found = weighted_sum(terms, y, out)
+        return found if out is None or found is out else out.copy_(found)
+
+    def _before(self, vector: int, number: int, length: int, states: States) -> Tensor:
+        """A vector before step `number` and the same substep of the intervals after it; any where it is not read."""
+        s = self.substeps
+        now = states.window(number, number + (length - 1) * s + 1)[::s]
+        if vector and self.linear.roles[vector - 1] == Role.STATE_BEFORE:
+            return self._states_before(vector, number, length, states)
+        if vector not in self.kept_vectors:
+            return now
+        assert self.kept is not None
+        kept = self.kept[self.kept_vectors.index(vector)]
+        if number:
+            return kept[number - 1 : number + (length - 1) * s : s]
+        first = self._first[vector - 1] if vector <= self.given else now[0]
+        return torch.cat((first.unsqueeze(0), kept[s - 1 : (length - 1) * s : s]))
+
+    def _states_before(self, vector: int, number: int, length: int, states: States) -> Tensor:
+        s = self.substeps
+        if number:
+            return states.window(number - 1, number + (length - 1) * s)[::s]
+        first = self._first[vector - 1].unsqueeze(0) if vector <= self.given else states.window(0, 1)
+        return first if length == 1 else torch.cat((first, states.window(s - 1, (length - 1) * s)[::s]))
+
+    def _evaluated(self, chunk: Chunk, number: int, x: list[Tensor], *, skipped: int, start: bool) -> _Recorded:
+        """A step's stages in the intervals from the chunk's first on, of which the first few are not to count."""
+        i, k = self._number_of_step(number) if start else self.vectors - 1, number % self.substeps
+        step, times = self.linear.steps[i], slice(chunk.start, chunk.start + len(x[0]))
+        recorded = _Recorded(x, [])
+        slopes: list[Tensor] = []
+        dt = chunk.path.step_of_first(len(x[0]))
+        for row, c in zip(self._sums[i].stages, step.c, strict=True):
+            state = weighted_sum(self._terms(row, k, times, x, slopes, dt), x[0]).contiguous()
+            evaluate = chunk.evaluate_early if start else chunk.evaluate
+            stage = evaluate(state, state, self._fraction(k, c))
+            stage.leave_out(skipped)
+            recorded.stages.append(stage)
+            slopes.append(stage.linearised.slope.detach())
+        if self.coefficients_gradient is not None and not start:
+            recorded.lambdas.extend(torch.zeros_like(each) for each in x)
+            if any(entry.place >= 0 for row in step.u for entry in row):
+                recorded.mus.extend(torch.zeros_like(each) for each in slopes)
+        return recorded
+
+    def _step_back(self, recorded: _Recorded, number: int, n: int, adjoint: list[Tensor]) -> None:
+        """From dL by the vectors at the end of step `number` to dL by those at its start."""
+        i, k, place = self._number_of_step(number), number % self.substeps, number // self.substeps
+        sums, step = self._sums[i], self.linear.steps[i]
+        joined = _is_state(step.u[0])
+        mus: dict[int, Tensor] = {}
+        for j in reversed(range(1 if joined else 0, step.stages)):
+            mus[j] = recorded.stages[j].pull_back(n, self._back(sums.kappas[j], k, place, adjoint, mus))
+        for buffer, each in zip(recorded.lambdas, adjoint, strict=False):
+            buffer[n].copy_(each)
+        for j, buffer in enumerate(recorded.mus):
+            buffer[n].copy_(mus[j])
+        found = [self._back(row, k, place, adjoint, mus) for row in sums.starts]
+        if joined:
+            kappa = self._back(sums.kappas[0], k, place, adjoint, mus)
+            found[0] = _owned(found[0], found[1:])
+            recorded.stages[0].pull_back_onto(n, kappa, found[0])
+        adjoint[: len(found)] = found
+
+    def _back(self, row: Row, k: int, place: int, adjoint: Sequence[Tensor], mus: Mapping[int, Tensor]) -> Tensor:
         """What comes to a stage or to a vector from the vectors at the end and through the stages that are in `mus`."""
-        terms = [(at(weight, place), adjoint[m]) for weight, m in row.vectors]
-        terms += [(at(weight, place), mus[i]) for weight, i in row.stages if i in mus]
+        at = self.coefficients.at
+        terms = [(at(entry, k, place), adjoint[m]) for entry, m in row.vectors]
+        terms += [(at(entry, k, place), mus[j]) for entry, j in row.stages if j in mus]
         return weighted_sum(terms, adjoint[0])
 
-    def _products(self, step: _Substep, chunk: Chunk, place: _Place) -> Tensor:
-        """dL by one coefficient in every interval of a chunk (time, batch)."""
-        result = step.mus[place.row] if place.table == "u" else step.lambdas[place.row]
-        if place.table != "b":
-            return torch.einsum("tbn,tbn->tb", result, step.vectors[place.column])
-        slope = step.stages[place.column].linearised.slope.detach()
-        return torch.einsum("tbn,tbn->tb", result, slope * chunk.path.step)
+    def _products(self, recorded: _Recorded, chunk: Chunk) -> Iterator[tuple[Entry, Tensor]]:
+        """dL by each given coefficient in every interval of a chunk (time, batch)."""
+        step = self.linear.steady
+        slopes = [stage.linearised.slope.detach() for stage in recorded.stages]
+        for table, left, right, dt in (
+            (step.u, recorded.mus, recorded.vectors, 1.0),
+            (step.v, recorded.lambdas, recorded.vectors, 1.0),
+            (step.b, recorded.lambdas, slopes, chunk.path.step),
+        ):
+            for row, one in zip(table, left, strict=False):
+                for entry, other in zip(row, right, strict=True):
+                    if entry.place >= 0:
+                        yield entry, torch.einsum("tbn,tbn->tb", one, other * dt)
 
-    def _starts(self, chunk: Chunk, states: States) -> Tensor:
-        """The vectors before every step of a chunk (steps, vectors, batch, n), the last one first."""
-        first = 1 - self.vectors + chunk.start * self.saved_per_interval
-        found = states.window(first, first + chunk.path.length * self.saved_per_interval)
-        return found.unflatten(0, (-1, self.vectors))
+
+class _Controls:
+    """The control at the nodes of steps, made when it is first asked for."""
+
+    def __init__(self, path: ControlPath, substeps: int) -> None:
+        self._path, self._substeps = path, substeps
+        self._found: dict[tuple[int, float], tuple[Tensor, ...]] = {}
+
+    def at(self, k: int, c: float) -> tuple[Tensor, ...]:
+        """In every interval, at the node c of substep k."""
+        if (k, c) not in self._found:
+            self._found[k, c] = self._path.at((k + c) / self._substeps).unbind(0)
+        return self._found[k, c]
+
+
+def _is_state(row: Sequence[Entry]) -> bool:
+    return row[0] == Entry(1.0, -1) and all(entry == Entry(0.0, -1) for entry in row[1:])
 
 
 def _owned(total: Tensor, others: Sequence[Tensor]) -> Tensor:
@@ -225,18 +316,6 @@ def _owned(total: Tensor, others: Sequence[Tensor]) -> Tensor:
     return total.clone() if any(total is each for each in others) else total
 
 
-def _steady(schemes: Schemes, ratios: StepRatios | None) -> Scheme:
-    """The scheme of every step, whose coefficients have a graph to the steps where these differ."""
-    if ratios is None:
-        return schemes.steady([1.0] * schemes.ratios)
-    with torch.enable_grad():
-        return schemes.steady(ratios.latest(schemes.ratios))
-
-
-def _coefficients(scheme: Scheme) -> Iterator[tuple[_Place, Tensor]]:
-    """Those that depend on the steps, each with its place."""
-    for name, table in (("u", scheme.u), ("v", scheme.v), ("b", scheme.b)):
-        for i, row in enumerate(table):
-            for j, entry in enumerate(row):
-                if isinstance(entry, Tensor):
-                    yield _Place(name, i, j), entry
+def _zeros_of_rows(given: Tensor | None, like: Tensor) -> Tensor | None:
+    """Zeros for the gradient by coefficients, a number for each row (time, substeps, batch, numbers)."""
+    return None if given is None else given.new_zeros(*given.shape[:2], len(like), given.shape[3])

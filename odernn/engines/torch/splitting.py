@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solvers import Shear
 
+from ..method import Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
@@ -20,14 +21,12 @@ class SplittingStepper:
     """A composition of kicks and drifts as a Stepper."""
 
     saved_per_interval = vectors = 1
-    earlier: tuple[Tensor, ...] = ()
-    previous_step_gradient = None
 
-    def __init__(self, shears: Sequence[Shear], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+    def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+        self.method = method
         self.substeps = substeps
-        self.shears = shears
         self.half = like.shape[-1] // 2
-        self.moves = [(k, shear) for k in range(substeps) for shear in shears]
+        self.moves = [(k, shear) for k in range(substeps) for shear in method.shears]
         self.evaluations = len(self.moves)
         self.preactivations, self.units = len(recurrence.weight) // 2, self.half
         self._pointwise = recurrence.scheme.pointwise

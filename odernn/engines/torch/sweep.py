@@ -2,66 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
-from solvers.extend import Time
-
+from ..carried import Carried
+from ..method import Method
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
 from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
+from .exponential import ExponentialStepper
 from .runge_kutta import RungeKuttaStepper
 from .scheme_stepper import SchemeStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
-from .two_step import TwoStepStepper
 
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 """(stepper, recorded chunk, adjoint, dL by each saved state of the chunk) goes back through the chunk, in place."""
 
-Earlier = tuple[Sequence[Tensor], Sequence[Time]] | None
-"""What a method goes on from besides the state: its other vectors, the last one first, and the lengths of the
-steps before the first, the latest first, numbers or tensors (rows, 1). None to start it, as some steppers can."""
 Forward = Callable[[Recurrence, Stepper, int, Tensor, Tensor | None, int | None], Tensor]
 """What does the forward sweep: as `forward`, which it stands in for."""
 
-def is_parallel(solver: Solver) -> bool:
-    """Whether there is a parallel form of the method."""
-    return solver.schemes is not None
 
-
-def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor, earlier: Earlier) -> Stepper:
-    """The stepper of a method."""
-    if isinstance(solver, ExplicitRungeKutta):
-        return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
-    if isinstance(solver, SplittingMethod):
-        return SplittingStepper(solver.shears, recurrence, substeps, y0)
-    if isinstance(solver, LeapfrogMidpoint):
-        previous, dt = (None, None) if earlier is None else (earlier[0][0], earlier[1][0])
-        return TwoStepStepper(recurrence, substeps, y0, previous, dt)
-    assert solver.schemes is not None
-    assert earlier is not None
-    return SchemeStepper(solver.schemes, recurrence, substeps, y0, *earlier)
+def stepper_of(
+    method: Method, recurrence: Recurrence, substeps: int, y0: Tensor, carried: Carried, blocks: Tensor | None = None
+) -> Stepper:
+    """The stepper of a method; `blocks` are the matrices of an exponential one."""
+    match method.family:
+        case "runge-kutta":
+            return RungeKuttaStepper(method, recurrence, substeps, y0)
+        case "shears":
+            return SplittingStepper(method, recurrence, substeps, y0)
+        case "exponential":
+            assert blocks is not None
+            return ExponentialStepper(method, blocks, recurrence, substeps, y0)
+        case "general-linear":
+            return SchemeStepper(method, recurrence, substeps, y0, carried)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedStates:
-    """The states of a solution by number: 0 is the initial one, -1 the vector before it, the others were saved."""
+    """The states of a solution by number: 0 is the initial one, the others were saved."""
 
     y0: Tensor
     saved: Tensor
-    earlier: tuple[Tensor, ...] = ()
 
     def window(self, first: int, stop: int) -> Tensor:
         """The states from number `first` to before `stop` (states, batch, n)."""
         if first > 0:
             return self.saved[first - 1 : stop - 1]
-        early = [*self.earlier, self.y0][first - 1 :]
-        return torch.cat((torch.stack(early[: stop - first]), self.saved[: max(stop - 1, 0)]))
+        return torch.cat((self.y0.unsqueeze(0), self.saved[: stop - 1]))
 
 
 def forward(
@@ -83,14 +75,12 @@ def forward(
             but the state.
         size: intervals a chunk, as `chunk_bounds` takes it.
     """
-    rotation = [torch.empty_like(y0) for _ in range(2 * stepper.vectors)] if saved is None else []
+    rotation = [torch.empty_like(y0) for _ in range(3)] if saved is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0, size):
         path = control_path(recurrence.chunk(start, stop), substeps)
         first, last = start * stepper.saved_per_interval, stop * stepper.saved_per_interval
-        targets = (
-            [rotation[j % len(rotation)] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
-        )
+        targets = [rotation[j % 3] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
         stepper.advance(path, start, y, targets)
         y = targets[-1]
     return y

@@ -1,4 +1,4 @@
-"""Weighted sums of tensors whose weights are the rows of a scheme: zeros are left out, the rest is added in place."""
+"""Weighted sums of tensors, whose weights are the rows of a linear step; zeros are left out."""
 
 from __future__ import annotations
 
@@ -9,34 +9,37 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from solvers.extend import Coefficient, Scheme
+from solvers.extend import Coefficient, Entry
 
+from ..linear_method import LinearStep
 
-@dataclass(frozen=True, slots=True)
-class PerStep:
-    """A coefficient that is another one in each step.
-
-    Attributes:
-        every: all of them (steps, batch, 1), without a graph.
-        each: the same, one by one.
-    """
-
-    every: Tensor
-    each: tuple[Tensor, ...]
-
-    def at(self, place: int | slice) -> Tensor:
-        """Those of one step (batch, 1), or of several (steps, batch, 1)."""
-        return self.each[place] if isinstance(place, int) else self.every[place]
-
-
-Weight = float | PerStep
-Weights = tuple[tuple[Weight, int], ...]
+Weights = tuple[tuple[Entry, int], ...]
 """The entries of a row that are not zero, each with its place in the row."""
 
 
-def weights_of(row: Iterable[Coefficient]) -> Weights:
-    """The entries of a row that are not zero."""
-    return tuple((_weight(c), i) for i, c in enumerate(row) if isinstance(c, Tensor) or c != 0)
+class Coefficients:
+    """The coefficients that are given, substep by substep.
+
+    Args:
+        given: (time, substeps, rows, numbers) of the first substeps of each interval, or None.
+    """
+
+    def __init__(self, given: Tensor | None) -> None:
+        self.given = given
+        substeps = [] if given is None else [each.unsqueeze(-2).unbind(-1) for each in given.unbind(1)]
+        self._every = substeps
+        self._each = [[number.unbind(0) for number in numbers] for numbers in substeps]
+
+    def varies(self, entry: Entry, k: int) -> bool:
+        """Whether an entry of substep k is given."""
+        return entry.place >= 0 and k < len(self._every)
+
+    def at(self, entry: Entry, k: int, place: int | slice) -> Coefficient:
+        """An entry of substep k in one interval, a number or (rows, 1), or in several, a number or (time, rows, 1)."""
+        if not self.varies(entry, k):
+            return entry.coefficient
+        table = self._each if isinstance(place, int) else self._every
+        return table[k][entry.place][place]
 
 
 class Row(NamedTuple):
@@ -47,8 +50,8 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A scheme's sums: states of stages and vectors at the end; going back, kappas and dL by vectors at the start."""
+class Sums:
+    """A step's sums: states of stages and vectors at the end; going back, kappas and dL by vectors at the start."""
 
     stages: list[Row]
     ends: list[Row]
@@ -56,25 +59,21 @@ class Rows:
     starts: list[Row]
 
     @staticmethod
-    def of(scheme: Scheme) -> Rows:
-        """Those of a scheme."""
-        return Rows(
-            stages=[Row(weights_of(u), weights_of(a)) for u, a in zip(scheme.u, scheme.a, strict=True)],
-            ends=[Row(weights_of(v), weights_of(b)) for v, b in zip(scheme.v, scheme.b, strict=True)],
+    def of(step: LinearStep) -> Sums:
+        """Those of a step."""
+        a = [[Entry(each, -1) for each in row] for row in step.a]
+        return Sums(
+            stages=[Row(_weights(u), _weights(row)) for u, row in zip(step.u, a, strict=True)],
+            ends=[Row(_weights(v), _weights(b)) for v, b in zip(step.v, step.b, strict=True)],
             kappas=[
-                Row(weights_of(row[i] for row in scheme.b), weights_of(row[i] if i < j else 0.0 for j, row in later))
-                for i, later in ((i, list(enumerate(scheme.a))) for i in range(scheme.stages))
+                Row(_weights(row[i] for row in step.b), _weights(row[i] if i < j else _NONE for j, row in enumerate(a)))
+                for i in range(step.stages)
             ],
             starts=[
-                Row(weights_of(row[m] for row in scheme.v), weights_of(row[m] for row in scheme.u))
-                for m in range(len(scheme.v))
+                Row(_weights(row[m] for row in step.v), _weights(row[m] for row in step.u))
+                for m in range(len(step.u[0]))
             ],
         )
-
-
-def at(weight: Weight, place: int | slice) -> Coefficient:
-    """The number, or the tensor of the steps."""
-    return weight.at(place) if isinstance(weight, PerStep) else weight
 
 
 def weighted_sum(terms: Sequence[tuple[Coefficient, Tensor]], like: Tensor, out: Tensor | None = None) -> Tensor:
@@ -97,8 +96,8 @@ def weighted_sum(terms: Sequence[tuple[Coefficient, Tensor]], like: Tensor, out:
     return total
 
 
-def _weight(coefficient: Coefficient) -> Weight:
-    if not isinstance(coefficient, Tensor):
-        return float(coefficient)
-    every = coefficient.detach()
-    return PerStep(every, every.unbind(0))
+_NONE = Entry(0.0, -1)
+
+
+def _weights(row: Iterable[Entry]) -> Weights:
+    return tuple((entry, i) for i, entry in enumerate(row) if entry.place >= 0 or entry.coefficient != 0)

@@ -15,7 +15,7 @@ from .launch import Driven
 from .layout import Layout
 
 
-def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
+def solve(*given: object) -> tuple[Tensor, ...]:
     """As the torch engine's operator of the same schema, which runs in its place where the kernels cannot."""
     *common, save = given
     arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
@@ -38,12 +38,13 @@ def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
     )
     last, other = run_forward(layout, driven, stepper, y0, saved)
     nothing = y0.new_empty(0)
-    return nothing if saved is None else saved, last, nothing if other is None else other
+    others = nothing if other is None else other.unsqueeze(0)
+    return nothing if saved is None else saved, last, others, nothing
 
 
 def pull_back(*given: object) -> tuple[Tensor, ...]:
     """As the torch engine's operator, its recursion by a kernel."""
-    arguments = Arguments(*given[4:-2])  # pyright: ignore[reportArgumentType]
+    arguments = Arguments(*given[5:-2])  # pyright: ignore[reportArgumentType]
     layout = _layout(arguments)
     if why_not(arguments.y0, layout.method, layout.groups) is not None:
         return by_torch.pull_back(*given)

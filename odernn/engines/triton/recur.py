@@ -81,7 +81,7 @@ class _Writer(Writer):
         )
         self.write_common_matrices()
         self.load_states("g", "gradient")
-        if self.two_step:
+        if self.two_states:
             self.load_states("z", "carried")
         source("at = intervals.to(tl.int64) - 1", f"step = intervals.to(tl.int64) * {plan.substeps} - 1")
         if self._ahead:
@@ -89,7 +89,7 @@ class _Writer(Writer):
         with source.block("for t in range(intervals):"):
             self._write_interval()
         self.store_states(self.named("g"), "gradient_out")
-        if self.two_step:
+        if self.two_states:
             self.store_states(self.named("z"), "carried_out")
 
     @property
@@ -223,7 +223,7 @@ class _Writer(Writer):
             found = self._write_back(i, {part: f"kappa_{part}"})
             self.source(f"g_{other} = g_{other} + {found[other]}")
 
-    def write_two_step(self) -> None:
+    def write_two_states(self) -> None:
         """(lambda, carried) <- (carried + w lambda + what comes back from s lambda, e lambda)."""
         source = self.source
         for place, name in enumerate("ews"):

@@ -24,7 +24,7 @@ class Writer(ABC):
         self.substeps, self.blocks_vary = substeps, blocks_vary
         self.entries = layout.method.entries
         self.parts = range(layout.parts)
-        self.two_step = layout.method.family == "two-step"
+        self.two_states = layout.method.family == "general-linear"
 
     def text(self, name: str, signature: str, unspecialised: Sequence[str]) -> str:
         """The whole kernel, which is not compiled anew for other values of the numbers `unspecialised`."""
@@ -47,16 +47,16 @@ class Writer(ABC):
         """One of kicks and drifts."""
 
     @abstractmethod
-    def write_two_step(self) -> None:
-        """One of the two-step method."""
+    def write_two_states(self) -> None:
+        """One of a method that weighs two states."""
 
     def write_solver_step(self) -> None:
         """One of the method's family."""
         match self.layout.method.family:
             case "shears":
                 self.write_shears()
-            case "two-step":
-                self.write_two_step()
+            case "general-linear":
+                self.write_two_states()
             case _:
                 self.write_tableau()
 
@@ -76,11 +76,11 @@ class Writer(ABC):
 
     def write_common_matrices(self) -> None:
         """The matrices of all intervals, before the loop."""
-        if self.layout.method.places and not self.blocks_vary:
+        if self.layout.method.family == "exponential" and not self.blocks_vary:
             write_matrices(self.source, self.layout, self.entries, "blocks")
 
     def write_own_matrices(self) -> None:
         """The matrices of the interval number `at`."""
-        if self.layout.method.places and self.blocks_vary:
+        if self.layout.method.family == "exponential" and self.blocks_vary:
             size = (max(self.layout.method.places) + 1) * 4 * self.layout.size
             write_matrices(self.source, self.layout, self.entries, f"blocks + at * {size}")
