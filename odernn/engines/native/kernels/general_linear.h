@@ -168,8 +168,8 @@ class GeneralLinear final : public Stepper<T> {
     for (int64_t m = 0; m < step.in; ++m) {
       const Entry<T>& entry = step.u[i * step.in + m];
       terms += entry.place >= 0 || (entry.coefficient != T(0) && entry.coefficient != T(1)) ? 2
-               : entry.coefficient == T(1)                                                 ? 1
-                                                                                           : 0;
+               : entry.coefficient == T(1)                                                  ? 1
+                                                                                            : 0;
     }
     for (int64_t j = 0; j < i; ++j) terms += step.a[i * step.stages + j] != T(0) ? 2 : 0;
     return terms != 1;
@@ -219,9 +219,9 @@ class GeneralLinear final : public Stepper<T> {
   }
 
   void take_states(Carried& x, int64_t l, int64_t place) {
-      x.states = std::make_unique<States<T>>(p_, gradients_->kept + place * p_.saved_rows * p_.state.columns(),
-                                             p_.carried_vector(l), nullptr, block_.begin, block_.rows, block_.most,
-                                             block_.arena);
+    x.states = std::make_unique<States<T>>(p_, gradients_->kept + place * p_.saved_rows * p_.state.columns(),
+                                           p_.carried_vector(l), nullptr, block_.begin, block_.rows, block_.most,
+                                           block_.arena);
   }
 
   // Where a vector goes in step `number`.

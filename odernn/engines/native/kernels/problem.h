@@ -111,11 +111,11 @@ struct Problem {
   std::vector<T> a, b, c;      // Runge-Kutta
   std::vector<int64_t> moved;  // traced: the half of the state that each stage moves; empty: all of it
   std::vector<Entry<T>> flows, rows,
-      weights;                     // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
-  const T* blocks = nullptr;       // (steps, matrices, 2, 2, half), one set for all samples or one each
-  int64_t blocks_time = 0;         // stride from one sample to the next
-  int64_t block_numbers = 0;       // in all
-  std::vector<Shear<T>> shears;    // partitioned: of one whole sample
+      weights;                   // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
+  const T* blocks = nullptr;     // (steps, matrices, 2, 2, half), one set for all samples or one each
+  int64_t blocks_time = 0;       // stride from one sample to the next
+  int64_t block_numbers = 0;     // in all
+  std::vector<Shear<T>> shears;  // partitioned: of one whole sample
 
   std::vector<LinearStep<T>> linear_steps;  // general linear: of the steps that start the method, and of all others
   std::vector<Role> roles;                  // of the vectors, the state's first
@@ -177,16 +177,16 @@ struct Problem {
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* saved = nullptr;         // of every saved state, as these lie
-  const T* end = nullptr;           // of the last state (batch, state)
-  const T* end_carried = nullptr;   // general linear: of the other vectors at the end (end_vectors, batch, state)
+  const T* saved = nullptr;        // of every saved state, as these lie
+  const T* end = nullptr;          // of the last state (batch, state)
+  const T* end_carried = nullptr;  // general linear: of the other vectors at the end (end_vectors, batch, state)
   int64_t end_vectors = 0;
   const T* kept = nullptr;  // general linear: not a gradient but what was kept, vector by vector, as the saved states
 
-  T* y0 = nullptr;           // (batch, state)
-  T* samples = nullptr;      // as samples
-  T* before = nullptr;       // (batch, control)
-  T* dt = nullptr;           // (times, batch) of one solver step
+  T* y0 = nullptr;            // (batch, state)
+  T* samples = nullptr;       // as samples
+  T* before = nullptr;        // (batch, control)
+  T* dt = nullptr;            // (times, batch) of one solver step
   T* carried = nullptr;       // (given, batch, state)
   T* coefficients = nullptr;  // (times, substeps, batch, count)
 };

@@ -48,7 +48,7 @@ class Rows {
   Rows(const Recursion<T>& recursion, int64_t begin, int64_t rows, Arena& arena)
       : p_(recursion), begin_(begin), rows_(rows), padded_(whole_vectors<T>(recursion.width)) {
     for (int64_t s = 0; s < p_.halves; ++s) lambda_.push_back(arena.take_zeros<T>(rows * padded_));
-    if (p_.family == Family::kTwoStep) carried_ = arena.take_zeros<T>(rows * padded_);
+    if (p_.family == Family::kGeneralLinear) carried_ = arena.take_zeros<T>(rows * padded_);
     if (p_.family == Family::kRungeKutta)
       for (int64_t i = 0; i < p_.stages; ++i) mu_.push_back(arena.take<T>(rows * padded_));
     zeros_ = arena.take_zeros<T>(padded_);
@@ -67,7 +67,7 @@ class Rows {
         case Family::kShears:
           shears(n);
           break;
-        case Family::kTwoStep:
+        case Family::kGeneralLinear:
           two_step(n);
           break;
       }

@@ -19,8 +19,7 @@ class Output {
     }
     for (int64_t r = 0; r < rows; ++r) {
       copy_padded(problem.state, problem.y0 + (begin + r) * problem.state.columns(), states_[1][r]);
-      if (before != nullptr)
-        copy_padded(problem.state, before + (begin + r) * problem.state.columns(), states_[0][r]);
+      if (before != nullptr) copy_padded(problem.state, before + (begin + r) * problem.state.columns(), states_[0][r]);
     }
   }
 
