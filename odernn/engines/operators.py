@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
-from .linear_method import LinearMethod, linear_method, vectors_at_end
-from .method import Method
+from .linear_method import linear_method, vectors_at_end
+from .program import Operands, Program
 from .written import counted
 
-TENSORS = 10
-"""The tensors of which there is a gradient; they come first among the common arguments."""
-FACTS = 10
-"""The numbers and names that follow them; after these come `LENGTHS` common arguments that say where samples lie."""
-LENGTHS = 3
+DIFFERENTIABLE = 10
+"""The operands of which there is a gradient; they come first."""
 
-COMMON = (
+OPERANDS = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-    "Tensor? carried, Tensor? coefficients, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
-    "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "
-    "bool packed"
+    "Tensor? carried, Tensor? coefficients, Tensor? blocks, Tensor? index, Tensor? lengths"
 )
-SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor, Tensor)"
+SOLVE = f"({OPERANDS}, str program, bool save) -> (Tensor, Tensor, Tensor, Tensor)"
 PULL_BACK = (
-    f"(Tensor saved, Tensor kept, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_carried, {COMMON}, "
-    f"bool want_samples, bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
+    f"(Tensor saved, Tensor kept, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_carried, {OPERANDS}, "
+    f"str program, bool want_samples, bool want_dt) -> ({', '.join(['Tensor'] * DIFFERENTIABLE)})"
 )
 
 TORCH, NATIVE, TRITON = "odernn_torch", "odernn_native", "odernn_triton"
@@ -36,43 +31,83 @@ DEVICES = ("cpu", "cuda")
 """Where autocast is told of the operators; they work in float32 inside it. torch before 2.12 refuses any other name."""
 
 
-def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
-    """Define an engine's two operators in torch.ops, with their rules.
+class Cotangents(NamedTuple):
+    """What `pull_back` takes beside the call.
 
-    Args:
-        namespace: of the operators.
-        solve: takes what the schema says up to `substeps`, and what comes after `packed`: sequences of one length.
-        pull_back: likewise.
+    Attributes:
+        saved: the states that `solve` saved.
+        kept: what it kept of the other vectors of a general linear method; empty if there are none.
+        of_saved: the loss's gradient by them.
+        of_last: by the last state, beside what `of_saved` says of it.
+        of_carried: general linear method: by the other vectors at the end, likewise.
     """
-    define_engine(namespace, of_one_length(namespace, solve, 1), of_one_length(namespace, pull_back, 2))
+
+    saved: Tensor
+    kept: Tensor
+    of_saved: Tensor | None
+    of_last: Tensor | None
+    of_carried: Tensor | None
+
+
+class Wants(NamedTuple):
+    """Which gradients `pull_back` makes beside those by y0 and the weights."""
+
+    samples: bool
+    dt: bool
+
+
+Solve = Callable[[Operands, Program, bool], tuple[Tensor, ...]]
+"""(operands, program, save) -> the states saved, the last, and of a general linear method the other vectors at the end
+and what was kept of them; empty if absent."""
+PullBack = Callable[[Operands, Program, Cotangents, Wants], tuple[Tensor, ...]]
+"""The gradients by the differentiable operands, empty if absent: by y0, K, V, b, the samples, the control before,
+dt (time, batch), the other vectors, the coefficients, the blocks."""
+
+
+def register_engine(namespace: str, solve: Solve, pull_back: PullBack) -> None:
+    """Define an engine's two operators in torch.ops, with their rules; the engine takes sequences of one length."""
+    define_engine(namespace, flat_solve(namespace, solve), flat_pull_back(namespace, pull_back))
 
 
 def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
-    """The same of functions that take all that the schemas say."""
+    """The same of functions that take what the schemas say."""
     for name, schema, function in (("solve", SOLVE, solve), ("pull_back", PULL_BACK, pull_back)):
         torch.library.define(f"{namespace}::{name}", schema)
         torch.library.impl(f"{namespace}::{name}", "CompositeExplicitAutograd", function)
     register_rules(namespace)
 
 
-def of_one_length(namespace: str, function: Callable[..., Any], after: int) -> Callable[..., Any]:
-    """A function that takes no lengths, as one that refuses them; so many arguments come after them."""
+def flat_solve(namespace: str, solve: Solve) -> Callable[..., Any]:
+    """An engine's `solve` with the arguments of the schema, for sequences of one length."""
 
-    def call(*given: Any) -> Any:
-        refuse_lengths(namespace, given[-after - 2])
-        return function(*given[: -after - LENGTHS], *given[-after:])
+    def call(*given: Any) -> tuple[Tensor, ...]:
+        *operands, program, save = given
+        return solve(_of_one_length(namespace, operands), Program.read(program), save)
 
     return call
 
 
-def refuse_lengths(namespace: str, lengths: Tensor | None) -> None:
-    """Only the native kernels take sequences of several lengths in one call; a layer runs them in pieces elsewhere.
+def flat_pull_back(namespace: str, pull_back: PullBack) -> Callable[..., Any]:
+    """An engine's `pull_back` with the arguments of the schema, for sequences of one length."""
+
+    def call(*given: Any) -> tuple[Tensor, ...]:
+        *operands, program, want_samples, want_dt = given[5:]
+        wants = Wants(want_samples, want_dt)
+        return pull_back(_of_one_length(namespace, operands), Program.read(program), Cotangents(*given[:5]), wants)
+
+    return call
+
+
+def _of_one_length(namespace: str, given: Sequence[Any]) -> Operands:
+    """The operands of an engine other than the native one; a layer runs several lengths in pieces there.
 
     Raises:
         NotImplementedError: there are lengths.
     """
-    if lengths is not None:
+    operands = Operands(*given)
+    if operands.lengths is not None:
         raise NotImplementedError(f"the operators of {namespace} take no `lengths`; run sequences of one length")
+    return operands
 
 
 def register_rules(namespace: str) -> None:
@@ -90,26 +125,27 @@ def register_rules(namespace: str) -> None:
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, ...]:
     _check_devices(given)
-    y0, samples, vectors, coefficients, substeps, save = given[0], given[2], *given[7:9], given[19], given[-1]
-    index, _, packed = given[TENSORS + FACTS : -1]
-    nothing, last = y0.new_empty(0), y0.new_empty(y0.shape)
-    method = linear_method_of(given)
-    count = (index if packed else samples).shape[0] * (1 if method is None else substeps)
-    saved = (count, *samples.shape[1:-1], y0.shape[-1])
-    if method is None:
-        return y0.new_empty(saved if save else (0,)), last, nothing, nothing
-    there = 0 if vectors is None else len(vectors)
-    carried = y0.new_empty(vectors_at_end(method, there, samples.shape[0] * substeps), *y0.shape)
-    kept = method.kept(with_coefficients=coefficients is not None) if save else ()
-    return y0.new_empty(saved if save else (0,)), last, carried, y0.new_empty((len(kept), *saved)) if kept else nothing
+    *tensors, text, save = given
+    operands, program = Operands(*tensors), Program.read(text)
+    y0, samples = operands.y0, operands.samples
+    several = program.method.family == "general-linear"
+    rows = operands.index if program.packed and operands.index is not None else samples
+    shape = (rows.shape[0] * (program.substeps if several else 1), *samples.shape[1:-1], y0.shape[-1])
+    saved = y0.new_empty(shape if save else (0,))
+    carried, kept = _carried_shapes(operands, program, shape, save) if several else (y0.new_empty(0), y0.new_empty(0))
+    return saved, y0.new_empty(y0.shape), carried, kept
 
 
-def linear_method_of(common: Sequence[Any]) -> LinearMethod | None:
-    """The method of an operator's arguments, if it is a general linear one."""
-    family, a, b, c, moved, places = common[13:19]
-    if family != "general-linear":
-        return None
-    return linear_method(Method(family, tuple(a), tuple(b), tuple(c), tuple(moved), tuple(places)))
+def _carried_shapes(operands: Operands, program: Program, shape: tuple[int, ...], save: bool) -> tuple[Tensor, Tensor]:
+    """The vectors besides the state at the end, and what is kept of them."""
+    y0, method = operands.y0, linear_method(program.method)
+    given = 0 if operands.carried is None else operands.carried.shape[0]
+    at_end = vectors_at_end(method, given, operands.samples.shape[0] * program.substeps)
+    kept = method.kept(with_coefficients=operands.coefficients is not None) if save else ()
+    return (
+        y0.new_empty((at_end, *y0.shape) if at_end else (0,)),
+        y0.new_empty((len(kept), *shape) if kept else (0,)),
+    )
 
 
 def _check_devices(given: Sequence[Any]) -> None:
@@ -125,42 +161,42 @@ def _check_devices(given: Sequence[Any]) -> None:
 
 
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
-    y0, weight, samples, input_weight, bias, before, _, carried, coefficients, blocks = given[5 : 5 + TENSORS]
     _check_devices(given)
-    *_, index, _, _, want_samples, want_dt = given
+    *tensors, _, want_samples, want_dt = given[5:]
+    given = Operands(*tensors)
+    y0, samples = given.y0, given.samples
     nothing = y0.new_empty(0)
-    steps = (samples.shape[0], y0.shape[0]) if index is None else index.shape
+    steps = (samples.shape[0], y0.shape[0]) if given.index is None else given.index.shape
     grad_dt = y0.new_empty(steps) if want_dt else nothing
-    like = (input_weight, bias, samples if want_samples else None, before)
-    found = (y0, weight, *like, grad_dt, carried, coefficients, blocks)
+    like = (given.input_weight, given.bias, samples if want_samples else None, given.before)
+    found = (y0, given.weight, *like, grad_dt, given.carried, given.coefficients if want_dt else None, given.blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 
 def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
-    *common, save = inputs
+    *operands, ctx.program, save = inputs
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
-    ctx.facts, (index, lengths, ctx.packed) = common[TENSORS : TENSORS + FACTS], common[TENSORS + FACTS :]
     ctx.set_materialize_grads(False)
     saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*common[:TENSORS], index, lengths, saved, output[3])
+    ctx.save_for_backward(*operands, saved, output[3])
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, index, lengths, saved, kept = ctx.saved_tensors
-        given = (*tensors, *ctx.facts, index, lengths, ctx.packed)
+        *operands, saved, kept = ctx.saved_tensors
+        given = (*operands, ctx.program)
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)
-        asked = ctx.needs_input_grad[:TENSORS]
+        asked = ctx.needs_input_grad[:DIFFERENTIABLE]
         grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients[:3]]
         wants = (asked[2], asked[6] or asked[8])
         found = getattr(torch.ops, namespace).pull_back(saved, kept, *grad_outputs, *given, *wants)
         y0, weight, input_weight, bias, samples, before, dt, carried, coefficients, blocks = found
-        grad_dt = _by_dt(dt, tensors[6]) if asked[6] else None
+        grad_dt = _by_dt(dt, operands[6]) if asked[6] else None
         every = (y0, weight, samples, input_weight, bias, before, grad_dt, carried, coefficients, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
-        return (*wanted, *(None for _ in given[TENSORS:]), None)
+        return (*wanted, *(None for _ in given[DIFFERENTIABLE:]), None)
 
     return backward
 

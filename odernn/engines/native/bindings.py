@@ -165,7 +165,8 @@ def recursion(
     - kicks and drifts: for the moves from the last, kappa = coefficient dt lambda_moved and
       lambda_other += (D_p kappa) K_moved,other. `moved` is the half (q or p) that the move adds to, the state being
       (q, p); the nodes do not matter here.
-    - general linear, of two states and one slope: kappa = s lambda; (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
+    - general linear, of two states and one slope: kappa = s lambda;
+      (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
 
     K has g groups of `state` rows, `preactivations` = g state: dy_i/dt depends on the entries i, i + state, ... of
     y K^T. Every tensor is contiguous, on the CPU and of lambda's dtype; the schedules may be of another floating type.
@@ -175,8 +176,8 @@ def recursion(
         weight: K.
         preactivation_derivative: D_p of every stage (or move) of every step, group after group. A stage has
             `preactivation` = g state columns, a move those of the half that it moves: `preactivation` = g state / 2.
-            The general linear method has one stage.
-        dt: of every step: a number, (steps,) or (batch, steps). The general linear method takes its weights in its place.
+            A general linear method has one stage.
+        dt: of every step: a number, (steps,) or (batch, steps). A general linear method takes its weights.
         method: an explicit tableau (of any number of stages), kicks and drifts, or a general linear method.
         state_derivative: D_y, or None where the field does not see the state itself. Kicks and drifts have none.
         trajectory: the loss's gradient by the states after the last step and after every `substeps`-th before it, in

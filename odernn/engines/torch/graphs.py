@@ -11,14 +11,17 @@ import gc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 from ..linear_method import Role, linear_method
+from ..operators import Cotangents, Wants
+from ..program import Operands, Program
 from . import operators
 from .input_gradients import InputGradients
 from .operators import Arguments
@@ -33,27 +36,30 @@ _graphs: OrderedDict[tuple[Any, ...], _Graph] = OrderedDict()
 _lock = Lock()
 
 
-def solve(*given: Any) -> tuple[Tensor, ...]:
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
     """As the operator without graphs, which runs where there is no CUDA device."""
-    return solve_in_blocks(_played(operators.solve), INTERVALS, *given) if _serves(given) else operators.solve(*given)
+    if not _serves(operands):
+        return operators.solve(operands, program, save)
+    return solve_in_blocks(_played(operators.solve), INTERVALS, operands, program, save)
 
 
-def pull_back(*given: Any) -> tuple[Tensor, ...]:
+def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
     """The same of the gradients."""
-    if not _serves(given[5:-1]) or not _can_start_anywhere(given[5:-2]):
-        return operators.pull_back(*given)
-    return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, *given)
+    if not _serves(operands) or not _starts_anywhere(operands, program):
+        return operators.pull_back(operands, program, given, wants)
+    return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, operands, program, given, wants)
 
 
-def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
+def solve_in_blocks(
+    solve: Operator, intervals: int, operands: Operands, program: Program, save: bool
+) -> tuple[Tensor, ...]:
     """The operator `solve` in blocks of so many intervals."""
-    *common, save = given
-    whole = Arguments(*common)
+    whole = Arguments(operands, program)
     saved: list[Tensor] = []
     kept: list[Tensor] = []
-    y, x = whole.y0, whole.carried
-    for block in _blocks(whole, whole.control(whole.samples), intervals):
-        found, last, others, beside = solve(*_values(replace(block.part, y0=y, carried=x)), save)
+    y, x = operands.y0, operands.carried
+    for block in _blocks(whole, whole.control(operands.samples), intervals):
+        found, last, others, beside = solve(block.operands._replace(y0=y, carried=x), block.program, save)
         saved.append(found.clone())
         kept.append(beside.clone())
         y, x = last.clone(), others.clone() if others.numel() else None
@@ -62,43 +68,47 @@ def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tenso
     return torch.cat(saved) if save else nothing, y, nothing if x is None else x, beside
 
 
-def pull_back_in_blocks(pull_back: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
+def pull_back_in_blocks(
+    pull_back: Operator, intervals: int, operands: Operands, program: Program, given: Cotangents, wants: Wants
+) -> tuple[Tensor, ...]:
     """The operator `pull_back` in blocks of so many intervals, the last first."""
-    saved, kept, grad_saved, by_last, by_others, *common, want_samples, want_dt = given
-    whole = Arguments(*common)
-    each = whole.substeps if whole.family == "general-linear" else 1
-    u = whole.control(whole.samples)
-    sums = _Sums(whole, u, bool(want_samples), bool(want_dt))
+    whole, saved = Arguments(operands, program), given.saved
+    each = program.substeps if program.method.family == "general-linear" else 1
+    u = whole.control(operands.samples)
+    sums = _Sums(whole, u, wants)
+    by_last, by_others = given.of_last, given.of_carried
     for block in reversed(list(_blocks(whole, u, intervals))):
-        first, stop = block.start * each, (block.start + len(block.part.samples)) * each
-        part = block.part
+        first, stop = block.start * each, (block.start + len(block.operands.samples)) * each
+        part = block.operands
         if first:
-            part = replace(part, y0=saved[first - 1], carried=_carried_at(whole, saved, kept, first))
-        later = None if grad_saved is None else grad_saved[first:stop]
-        own = kept[:, first:stop].contiguous() if kept.numel() else kept
-        found = pull_back(saved[first:stop], own, later, by_last, by_others, *_values(part), True, want_dt)
+            part = part._replace(y0=saved[first - 1], carried=_carried_at(whole, given, first))
+        later = None if given.of_saved is None else given.of_saved[first:stop]
+        kept = given.kept[:, first:stop].contiguous() if given.kept.numel() else given.kept
+        cotangents = Cotangents(saved[first:stop], kept, later, by_last, by_others)
+        found = pull_back(part, block.program, cotangents, Wants(True, wants.dt))
         by_last, by_others = sums.add(block, found)
+    assert by_last is not None
     return sums.found(by_last, by_others)
 
 
-def _carried_at(whole: Arguments, saved: Tensor, kept: Tensor, first: int) -> Tensor | None:
+def _carried_at(whole: Arguments, given: Cotangents, first: int) -> Tensor | None:
     """The vectors besides the state before solver step `first`, which is not the sequence's first."""
-    if whole.family != "general-linear":
+    operands, method = whole.operands, whole.program.method
+    if method.family != "general-linear":
         return None
-    linear = linear_method(whole.method)
-    numbers = linear.kept(with_coefficients=whole.coefficients is not None)
-    before = whole.y0 if first == 1 else saved[first - 2]
+    linear = linear_method(method)
+    numbers = linear.kept(with_coefficients=operands.coefficients is not None)
+    before = operands.y0 if first == 1 else given.saved[first - 2]
     others = range(1, linear.vectors)
-    return torch.stack([kept[numbers.index(i), first - 1] if i in numbers else before for i in others])
+    return torch.stack([given.kept[numbers.index(i), first - 1] if i in numbers else before for i in others])
 
 
-def _can_start_anywhere(common: Sequence[Any]) -> bool:
+def _starts_anywhere(operands: Operands, program: Program) -> bool:
     """Whether every vector of a method that carries some is saved, or is the state before."""
-    whole = Arguments(*common)
-    if whole.family != "general-linear":
+    if program.method.family != "general-linear":
         return True
-    linear = linear_method(whole.method)
-    numbers = linear.kept(with_coefficients=whole.coefficients is not None)
+    linear = linear_method(program.method)
+    numbers = linear.kept(with_coefficients=operands.coefficients is not None)
     return all(role == Role.STATE_BEFORE or i in numbers for i, role in enumerate(linear.roles, 1))
 
 
@@ -108,48 +118,50 @@ class _Block:
 
     Attributes:
         start: the number of its first interval.
-        part: what the operators take, but the states that it starts from.
+        operands: what the operators take, but the states that it starts from.
+        program: of a control that is given.
     """
 
     start: int
-    part: Arguments
+    operands: Operands
+    program: Program
 
 
 def _blocks(whole: Arguments, u: Tensor, intervals: int) -> Iterator[_Block]:
     """The blocks in order; `u` is the control of the samples."""
-    length = len(u)
-    dt = whole.dt.expand(length) if whole.dt.ndim == 0 and whole.dt.device.type != "cpu" else whole.dt
+    operands, program, length = whole.operands, replace(whole.program, squash="identity"), len(u)
+    dt, matrices = operands.dt, operands.blocks
+    if dt.ndim == 0 and dt.device.type != "cpu":
+        dt = dt.expand(length)
     for start in range(0, length, intervals):
         stop = min(start + intervals, length)
-        before = whole.before if start == 0 else u[start - 1]
-        matrices = whole.blocks
-        part = replace(
-            whole,
+        before = operands.before if start == 0 else u[start - 1]
+        part = operands._replace(
             samples=u[start:stop],
             input_weight=None,
             bias=None,
-            squash="identity",
-            before=before if whole.hold == "linear" else None,
+            before=before if program.hold == "linear" else None,
             dt=dt if dt.ndim == 0 else dt[..., start:stop].contiguous(),
-            coefficients=None if whole.coefficients is None else whole.coefficients[start:stop],
+            coefficients=None if operands.coefficients is None else operands.coefficients[start:stop].contiguous(),
             blocks=matrices if matrices is None or len(matrices) == 1 else matrices[start:stop],
         )
-        yield _Block(start, part)
+        yield _Block(start, part, program)
 
 
 class _Sums:
     """The gradients of a sequence, from those of its blocks."""
 
-    def __init__(self, whole: Arguments, u: Tensor, want_samples: bool, want_dt: bool) -> None:
-        self.whole = whole
-        self.inputs = InputGradients(whole.control, whole.samples, want_samples)
+    def __init__(self, whole: Arguments, u: Tensor, wants: Wants) -> None:
+        operands = whole.operands
+        self.inputs = InputGradients(whole.control, operands.samples, wants.samples)
         self.u = u
         self.by_u = torch.zeros_like(self.u)
-        self.weight = torch.zeros_like(whole.weight)
-        self.dt = whole.y0.new_zeros(len(self.u), len(whole.y0)) if want_dt else None
-        self.blocks = None if whole.blocks is None else torch.zeros_like(whole.blocks)
-        self.coefficients = None if whole.coefficients is None else torch.empty_like(whole.coefficients)
-        self.before = whole.y0.new_empty(0)
+        self.weight = torch.zeros_like(operands.weight)
+        self.dt = operands.y0.new_zeros(len(self.u), len(operands.y0)) if wants.dt else None
+        self.blocks = None if operands.blocks is None else torch.zeros_like(operands.blocks)
+        given = operands.coefficients if wants.dt else None
+        self.coefficients = None if given is None else torch.zeros_like(given)
+        self.before = operands.y0.new_empty(0)
 
     def add(self, block: _Block, found: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Add what a block has, and give dL by its first state and by the other vectors that it began with."""
@@ -180,17 +192,12 @@ class _Sums:
         return tuple(nothing if one is None else one for one in every)
 
 
-def _values(part: Arguments) -> tuple[Any, ...]:
-    return tuple(getattr(part, each.name) for each in fields(part))
-
-
-def _serves(common: Sequence[Any]) -> bool:
+def _serves(operands: Operands) -> bool:
     """Whether graphs are of use: on a CUDA device, for more than a block, and not within another's graph."""
-    y0, samples = common[0], common[2]
     return (
-        y0.is_cuda
-        and y0.numel() > 0
-        and len(samples) > INTERVALS
+        operands.y0.is_cuda
+        and operands.y0.numel() > 0
+        and len(operands.samples) > INTERVALS
         and not torch.compiler.is_compiling()
         and not torch.cuda.is_current_stream_capturing()
     )
@@ -199,16 +206,17 @@ def _serves(common: Sequence[Any]) -> bool:
 class _Graph:
     """An operator on tensors of its own."""
 
-    def __init__(self, operator: Operator, given: Sequence[Any]) -> None:
+    def __init__(self, operator: Operator, given: Sequence[Any], structure: TreeSpec) -> None:
         self._own = [each.clone() if _is_moved(each) else each for each in given]
-        stream, device = torch.cuda.Stream(), next(each for each in given if isinstance(each, Tensor)).device
+        own = tree_unflatten(self._own, structure)
+        stream, device = torch.cuda.Stream(), _device(given)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
-            operator(*self._own)  # whatever is made at a first call is made outside of the graph
+            operator(*own)  # whatever is made at a first call is made outside of the graph
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         with _no_collection(), torch.cuda.graph(self._graph):
-            self._found = operator(*self._own)
+            self._found = operator(*own)
 
     def play(self, given: Sequence[Any]) -> tuple[Tensor, ...]:
         """What the operator gives, in memory that the next call overwrites."""
@@ -235,19 +243,23 @@ def _played(operator: Operator) -> Operator:
     """The operator by graphs of its own, one a kind of call."""
 
     def play(*given: Any) -> tuple[Tensor, ...]:
-        key = (operator, *map(_kind, given))
+        flat, structure = tree_flatten(given)
+        key = (operator, *map(_kind, flat))
         with _lock:
             graph = _graphs.get(key)
             if graph is None:
-                device = next(each for each in given if isinstance(each, Tensor)).device
-                with torch.cuda.device(device):
-                    graph = _graphs[key] = _Graph(operator, given)
+                with torch.cuda.device(_device(flat)):
+                    graph = _graphs[key] = _Graph(operator, flat, structure)
             _graphs.move_to_end(key)
             if len(_graphs) > KEPT:
                 _graphs.popitem(last=False)
-            return graph.play(given)
+            return graph.play(flat)
 
     return play
+
+
+def _device(given: Sequence[Any]) -> torch.device:
+    return next(each.device for each in given if isinstance(each, Tensor))
 
 
 def _is_moved(value: Any) -> bool:
@@ -259,4 +271,4 @@ def _kind(value: Any) -> Any:
     """What two calls of one graph have in common."""
     if isinstance(value, Tensor):
         return (tuple(value.shape), value.dtype, value.device) if _is_moved(value) else float(value)
-    return tuple(value) if isinstance(value, list) else value
+    return value

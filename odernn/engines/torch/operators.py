@@ -12,7 +12,8 @@ from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
 from ..carried import Carried
 from ..formulas import FORMULAS
-from ..method import Method
+from ..operators import Cotangents, Wants
+from ..program import Operands, Program
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
 from .exponential import ExponentialStepper
@@ -24,72 +25,45 @@ from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, o
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What both operators have in common, as they come; see `Call`."""
+    """A call's tensors and its program, as this engine and the Triton one read them."""
 
-    y0: Tensor
-    weight: Tensor
-    samples: Tensor
-    input_weight: Tensor | None
-    bias: Tensor | None
-    before: Tensor | None
-    dt: Tensor
-    carried: Tensor | None
-    coefficients: Tensor | None
-    blocks: Tensor | None
-    kind: str
-    squash: str
-    hold: str
-    family: str
-    a: Sequence[float]
-    b: Sequence[float]
-    c: Sequence[float]
-    moved: Sequence[int]
-    places: Sequence[int]
-    substeps: int
+    operands: Operands
+    program: Program
 
     @property
     def control(self) -> AffineControl:
         """The map of the input."""
-        return AffineControl(self.input_weight, self.bias, self.squash == "tanh")
-
-    @property
-    def method(self) -> Method:
-        """The discretisation."""
-        return Method(
-            self.family,  # pyright: ignore[reportArgumentType]
-            *(tuple(each) for each in (self.a, self.b, self.c)),
-            moved=tuple(self.moved),
-            places=tuple(self.places),
-        )
+        return AffineControl(self.operands.input_weight, self.operands.bias, self.program.squash == "tanh")
 
     def recurrence(self) -> Recurrence:
         """The problem in tensors."""
-        rate = FORMULAS[self.kind].rate
-        hold = HOLDS[self.hold]
-        scheme = Scheme(
-            lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=self.family == "shears"
-        )
-        return Recurrence(scheme, self.weight, self.samples, self.before, self._steps())
+        rate = FORMULAS[self.program.kind].rate
+        hold = HOLDS[self.program.hold]
+        partitioned = self.program.method.family == "shears"
+        scheme = Scheme(lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=partitioned)
+        operands = self.operands
+        return Recurrence(scheme, operands.weight, operands.samples, operands.before, self._steps())
 
     def stepper(self, recurrence: Recurrence) -> Stepper:
         """The method."""
-        carried = Carried(self.carried, self.coefficients)
-        return stepper_of(self.method, recurrence, self.substeps, self.y0, carried, self.blocks)
+        operands, program = self.operands, self.program
+        carried = Carried(operands.carried, operands.coefficients)
+        return stepper_of(program.method, recurrence, program.substeps, operands.y0, carried, operands.blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
-        if self.dt.ndim == 0 and self.dt.device.type == "cpu":
-            return float(self.dt)  # read from the host's own memory, before the loop
-        dt = self.dt.to(self.y0.dtype)
-        return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(self.samples)).reshape(-1, 1, 1)
+        dt, samples = self.operands.dt, self.operands.samples
+        if dt.ndim == 0 and dt.device.type == "cpu":
+            return float(dt)  # read from the host's own memory, before the loop
+        dt = dt.to(self.operands.y0.dtype)
+        return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(samples)).reshape(-1, 1, 1)
 
 
-def solve(*given: object) -> tuple[Tensor, ...]:
-    """(saved states or nothing, the last, the other vectors at the end, what was kept of them)."""
-    *common, save = given
-    arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
+    """As `Solve` has it."""
+    arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
-    return solve_with(forward, recurrence, arguments.stepper(recurrence), arguments.y0, save=bool(save))
+    return solve_with(forward, recurrence, arguments.stepper(recurrence), operands.y0, save=save)
 
 
 def solve_with(
@@ -99,55 +73,57 @@ def solve_with(
     count = recurrence.length * stepper.saved_per_interval
     saved = y0.new_empty(count, *y0.shape) if save else None
     nothing = y0.new_empty(0)
-    several = isinstance(stepper, SchemeStepper)
-    if several and save and stepper.kept_vectors:
+    if not isinstance(stepper, SchemeStepper):
+        last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size)
+        return nothing if saved is None else saved, last.clone(), nothing, nothing
+    if save and stepper.kept_vectors:
         stepper.kept = y0.new_empty(len(stepper.kept_vectors), count, *y0.shape)
     last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size)
-    carried = torch.stack(stepper.carried) if several and stepper.carried else nothing
-    kept = stepper.kept if several else None
-    return nothing if saved is None else saved, last.clone(), carried, nothing if kept is None else kept
+    carried = torch.stack(stepper.carried) if stepper.carried else nothing
+    kept = nothing if stepper.kept is None else stepper.kept
+    return nothing if saved is None else saved, last.clone(), carried, kept
 
 
-def pull_back(*given: object) -> tuple[Tensor, ...]:
-    """The gradients by y0, K, V, b, x, control before, dt (time, batch), other vectors, coefficients, blocks."""
-    return pull_back_with(one_by_one, *given)
+def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
+    """As `PullBack` has it."""
+    return pull_back_with(one_by_one, operands, program, given, wants)
 
 
-def pull_back_with(recursion: Recursion, *given: object) -> tuple[Tensor, ...]:
+def pull_back_with(
+    recursion: Recursion, operands: Operands, program: Program, given: Cotangents, wants: Wants
+) -> tuple[Tensor, ...]:
     """The same with another recursion."""
-    saved, kept, grad_saved, grad_last, grad_carried, *common, want_samples, want_dt = given
-    arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
+    arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
-    y0 = arguments.y0
-    sums = InputGradients(arguments.control, arguments.samples, bool(want_samples))
-    derivatives = ClosedFormDerivatives(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
-    assert isinstance(saved, Tensor)
+    y0 = operands.y0
+    sums = InputGradients(arguments.control, operands.samples, wants.samples)
+    derivatives = ClosedFormDerivatives(recurrence, program.substeps, FORMULAS[program.kind], sums)
     if isinstance(stepper, SchemeStepper):
-        stepper.take(kept if isinstance(kept, Tensor) else None, wants_coefficients=bool(want_dt))
+        stepper.take(given.kept, wants_coefficients=wants.dt)
     swept = backward(
         recurrence,
         stepper,
-        SavedStates(y0, saved),
+        SavedStates(y0, given.saved),
         derivatives,
-        adjoints(stepper.vectors, grad_last, grad_carried, y0),
-        grad_saved if isinstance(grad_saved, Tensor) else None,
-        Wanted(weight=True, step=bool(want_dt)),
+        adjoints(stepper.vectors, given.of_last, given.of_carried, y0),
+        given.of_saved,
+        Wanted(weight=True, step=wants.dt),
         recursion,
     )
     found = (
         *(swept.adjoint[0], swept.weight, sums.weight, sums.bias, sums.samples, derivatives.before),
-        None if swept.step is None else swept.step / arguments.substeps,
-        by_vectors(swept.adjoint, arguments.carried),
+        None if swept.step is None else swept.step / program.substeps,
+        by_vectors(swept.adjoint, operands.carried),
         stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None,
         stepper.gradient if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
-def adjoints(count: int, last: object, others: object, y0: Tensor) -> list[Tensor]:
+def adjoints(count: int, last: Tensor | None, others: Tensor | None, y0: Tensor) -> list[Tensor]:
     """Buffers of dL by the vectors at the end, which the recursion works in; zeros where there is no gradient."""
-    given = [last, *(others.unbind(0) if isinstance(others, Tensor) and others.numel() else ())]
+    given = [last, *(() if others is None or not others.numel() else others.unbind(0))]
     given += [None] * (count - len(given))
     return [_buffer_of(each, y0) for each in given]
 
@@ -157,8 +133,8 @@ def by_vectors(adjoint: Sequence[Tensor], vectors: Tensor | None) -> Tensor | No
     return None if vectors is None else torch.stack(list(adjoint[1 : len(vectors) + 1]))
 
 
-def _buffer_of(gradient: object, y0: Tensor) -> Tensor:
+def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
     """A contiguous copy of a gradient by a state; zeros if there is none."""
-    if not isinstance(gradient, Tensor) or not gradient.numel():
+    if gradient is None or not gradient.numel():
         return torch.zeros_like(y0, memory_format=torch.contiguous_format)
     return gradient.clone(memory_format=torch.contiguous_format)

@@ -3,6 +3,7 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include "linear_arguments.h"
 #include "traced.h"
 
 namespace odernn {
@@ -26,143 +27,59 @@ bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
 }
 
 void check_names(const Arguments& x) {
-  TORCH_CHECK_VALUE(one_of(x.squash, {"identity", "tanh"}), "`squash` is '", x.squash, "'; give 'identity' or 'tanh'");
-  TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold,
+  TORCH_CHECK_VALUE(one_of(x.program.squash, {"identity", "tanh"}), "`squash` is '", x.program.squash,
+                    "'; give 'identity' or 'tanh'");
+  TORCH_CHECK_VALUE(one_of(x.program.hold, {"zero-order", "linear"}), "`hold` is '", x.program.hold,
                     "'; give 'zero-order' or 'linear'");
-  TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "exponential", "shears", "general-linear"}), "`family` is '",
-                    x.family, "'; give 'runge-kutta', 'exponential', 'shears' or 'general-linear'");
-  TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
+  TORCH_CHECK_VALUE(one_of(x.program.family, {"runge-kutta", "exponential", "shears", "general-linear"}),
+                    "`family` is '", x.program.family,
+                    "'; give 'runge-kutta', 'exponential', 'shears' or 'general-linear'");
+  TORCH_CHECK_VALUE(x.program.substeps >= 1, "`substeps` is ", x.program.substeps, "; give at least 1");
 }
 
 void check_moved(const Arguments& x, int64_t columns) {
-  const size_t stages = x.b.size();
-  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
-                    "; give as many");
-  for (const int64_t half : x.moved)
+  const size_t stages = x.program.b.size();
+  TORCH_CHECK_VALUE(x.program.moved.size() == stages, "`moved` has ", x.program.moved.size(), " entries and `b` ",
+                    stages, "; give as many");
+  for (const int64_t half : x.program.moved)
     TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
                       "; 0 moves the first half of the state, 1 the second");
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
 
-// The parts of `places` of a general linear method: how many vectors there are, the roles of those after the state, the
-// stages of each step, and the numbers of the given coefficients.
-struct LinearPlaces {
-  int64_t vectors;
-  at::IntArrayRef roles, stages, entries;
-};
-
-LinearPlaces linear_places(const Arguments& x) {
-  const int64_t size = static_cast<int64_t>(x.places.size()), vectors = size == 0 ? 0 : x.places[0];
-  const bool fits = vectors >= 1 && vectors < static_cast<int64_t>(kMostTerms) && size >= 2 * vectors;
-  TORCH_CHECK_VALUE(fits, "`places` of a general linear method has ", size, " entries and says ", vectors,
-                    " vectors; give their number, from 1 to ", kMostTerms - 1, ", their roles and stages");
-  const size_t n = static_cast<size_t>(vectors);
-  return {vectors, x.places.slice(1, n - 1), x.places.slice(n, n), x.places.slice(2 * n)};
-}
-
-int64_t vectors_before(int64_t step, int64_t vectors) {
-  return std::min(step + 1, vectors);
-}
-
-// Entries of u, v and b of a step.
-int64_t linear_entries(int64_t step, int64_t vectors, int64_t stages) {
-  const int64_t before = vectors_before(step, vectors), after = vectors_before(step + 1, vectors);
-  return stages * before + after * before + after * stages;
-}
-
-int64_t given_numbers(const LinearPlaces& places) {
-  int64_t most = -1;
-  for (const int64_t place : places.entries) most = std::max(most, place);
-  return most + 1;
-}
-
-void check_general_linear(const Arguments& x) {
-  const LinearPlaces places = linear_places(x);
-  int64_t numbers = 0, nodes = 0;
-  for (int64_t i = 0; i < places.vectors; ++i) {
-    const int64_t stages = places.stages[static_cast<size_t>(i)];
-    TORCH_CHECK_VALUE(stages >= 1 && stages + places.vectors < static_cast<int64_t>(kMostTerms), "`places` has ",
-                      stages, " stages of step ", i, "; give 1 to ",
-                      static_cast<int64_t>(kMostTerms) - 1 - places.vectors);
-    numbers += linear_entries(i, places.vectors, stages) + stages * stages;
-    nodes += stages;
-  }
-  TORCH_CHECK_VALUE(static_cast<int64_t>(x.a.size()) == numbers && static_cast<int64_t>(x.c.size()) == nodes,
-                    "`a` has ", x.a.size(), " entries and `c` ", x.c.size(), "; this general linear method has ",
-                    numbers, " and ", nodes);
-  const int64_t entries = linear_entries(places.vectors - 1, places.vectors, places.stages.back());
-  TORCH_CHECK_VALUE(static_cast<int64_t>(places.entries.size()) == entries, "`places` names ", places.entries.size(),
-                    " entries of the started method, which has ", entries);
-  for (const int64_t role : places.roles)
-    TORCH_CHECK_VALUE(role >= 0 && role <= 3, "`places` has the role ", role, "; give 0 to 3");
-  for (const int64_t place : places.entries)
-    TORCH_CHECK_VALUE(place >= -1 && place < entries, "`places` has the entry ", place, "; give -1 to ", entries - 1);
-}
-
-void check_carried(const Arguments& x) {
-  if (!x.is_general_linear()) {
-    TORCH_CHECK_VALUE(!x.carried.has_value() && !x.coefficients.has_value(),
-                      "`carried` or `coefficients` is given and `family` is '", x.family,
-                      "'; only 'general-linear' has any");
-    return;
-  }
-  const LinearPlaces places = linear_places(x);
-  const int64_t batch = x.y0.size(0), columns = x.y0.size(1), numbers = given_numbers(places);
-  int64_t given = 0;
-  if (x.carried.has_value()) {
-    const Tensor& carried = *x.carried;
-    given = carried.dim() == 3 ? carried.size(0) : 0;
-    TORCH_CHECK_VALUE(given >= 1 && given < places.vectors, "`carried` has shape ", carried.sizes(), "; wanted (1 to ",
-                      places.vectors - 1, ", ", batch, ", ", columns, ")");
-    check_tensor("carried", carried, {given, batch, columns}, x.y0);
-  }
-  if (x.coefficients.has_value()) {
-    const Tensor& given_ones = *x.coefficients;
-    const bool fits = given_ones.dim() == 4 && given_ones.size(0) == x.times() && given_ones.size(1) >= 1 &&
-                      given_ones.size(1) <= x.substeps && (given_ones.size(2) == 1 || given_ones.size(2) == batch) &&
-                      given_ones.size(3) == numbers && numbers > 0;
-    TORCH_CHECK_VALUE(fits, "`coefficients` has shape ", given_ones.sizes(), "; wanted (", x.times(), ", 1 to ",
-                      x.substeps, ", 1 or ", batch, ", ", numbers, ")");
-    check_tensor("coefficients", given_ones, given_ones.sizes(), x.y0);
-  }
-  if (!x.ragged()) return;
-  const int64_t shortest = x.lengths->const_data_ptr<int64_t>()[batch - 1];
-  TORCH_CHECK_VALUE(given + shortest * x.substeps >= places.vectors - 1, "`lengths` has the entry ", shortest,
-                    "; a sequence is too short to start the method in");
-}
-
 void check_scheme(const Arguments& x, int64_t columns) {
-  const size_t stages = x.b.size();
-  TORCH_CHECK_VALUE(!kIsTraced || x.family == "runge-kutta" || x.is_general_linear(), "`family` is '", x.family,
+  const size_t stages = x.program.b.size();
+  const bool known = !kIsTraced || x.program.family == "runge-kutta" || x.program.is_general_linear();
+  TORCH_CHECK_VALUE(known, "`family` is '", x.program.family,
                     "'; a traced field takes 'runge-kutta' or 'general-linear'");
-  if (x.is_general_linear()) return check_general_linear(x);
-  TORCH_CHECK_VALUE(stages >= 1 && x.c.size() == stages, "`b` has ", stages, " entries and `c` ", x.c.size(),
-                    "; give as many of each, at least one");
-  if (x.family == "runge-kutta" || x.family == "exponential") {
+  if (x.program.is_general_linear()) return check_general_linear(x);
+  TORCH_CHECK_VALUE(stages >= 1 && x.program.c.size() == stages, "`b` has ", stages, " entries and `c` ",
+                    x.program.c.size(), "; give as many of each, at least one");
+  if (x.program.family == "runge-kutta" || x.program.family == "exponential") {
     TORCH_CHECK_VALUE(stages < kMostTerms, "a tableau of ", stages, " stages; at most ", kMostTerms - 1);
-    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages,
-                      " stages has ", stages * stages);
+    TORCH_CHECK_VALUE(x.program.a.size() == stages * stages, "`a` has ", x.program.a.size(), " entries; a tableau of ",
+                      stages, " stages has ", stages * stages);
     for (size_t i = 0; i < stages; ++i)
       for (size_t j = i; j < stages; ++j)
-        TORCH_CHECK_VALUE(x.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
+        TORCH_CHECK_VALUE(x.program.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
                           "); give an explicit tableau");
-    if (kIsTraced && !x.moved.empty()) check_moved(x, columns);
+    if (kIsTraced && !x.program.moved.empty()) check_moved(x, columns);
     return;
   }
   check_moved(x, columns);
-  TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
+  TORCH_CHECK_VALUE(x.program.kind == "tanh", "`kind` is '", x.program.kind, "'; partitioned methods take 'tanh'");
 }
 
 void check_blocks(const Arguments& x, int64_t columns) {
-  if (x.family != "exponential") {
-    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.family,
+  if (x.program.family != "exponential") {
+    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.program.family,
                       "'; only 'exponential' has matrices");
     return;
   }
-  const int64_t stages = static_cast<int64_t>(x.b.size()), entries = stages * stages + 2 * stages + 1,
+  const int64_t stages = static_cast<int64_t>(x.program.b.size()), entries = stages * stages + 2 * stages + 1,
                 times = x.times();
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; 2 x 2 blocks need an even number");
-  TORCH_CHECK_VALUE(x.kind != "linear-plus-tanh",
+  TORCH_CHECK_VALUE(x.program.kind != "linear-plus-tanh",
                     "`kind` is 'linear-plus-tanh'; an exponential method takes the remainder's: give 'tanh'");
   TORCH_CHECK_VALUE(x.blocks.has_value(), "`blocks` is missing; an exponential method needs its matrices");
   const Tensor& blocks = *x.blocks;
@@ -170,9 +87,9 @@ void check_blocks(const Arguments& x, int64_t columns) {
   TORCH_CHECK_VALUE(fits, "`blocks` has shape ", blocks.sizes(), "; wanted (1 or ", times, ", matrices, 2, 2, ",
                     columns / 2, ")");
   check_tensor("blocks", blocks, {blocks.size(0), blocks.size(1), 2, 2, columns / 2}, x.y0);
-  TORCH_CHECK_VALUE(static_cast<int64_t>(x.places.size()) == entries, "`places` has ", x.places.size(),
+  TORCH_CHECK_VALUE(static_cast<int64_t>(x.program.places.size()) == entries, "`places` has ", x.program.places.size(),
                     " entries; a tableau of ", stages, " stages has ", entries);
-  for (const int64_t place : x.places)
+  for (const int64_t place : x.program.places)
     TORCH_CHECK_VALUE(place >= -1 && place < blocks.size(1), "`places` has the entry ", place, " and `blocks` ",
                       blocks.size(1), " matrices; give the number of one, or -1");
 }
@@ -187,7 +104,7 @@ void check_whole_numbers(const char* name, const Tensor& tensor, bool fits, cons
 
 void check_lengths(const Arguments& x, int64_t batch) {
   TORCH_CHECK_VALUE(x.index.has_value() == x.lengths.has_value(), "give both `index` and `lengths`, or neither");
-  TORCH_CHECK_VALUE(x.ragged() || !x.packed, "`packed` is true and there are no `lengths`; give false");
+  TORCH_CHECK_VALUE(x.ragged() || !x.program.packed, "`packed` is true and there are no `lengths`; give false");
   if (!x.ragged()) return;
   check_whole_numbers("index", *x.index, x.index->dim() == 1, "(samples)");
   check_whole_numbers("lengths", *x.lengths, x.lengths->dim() == 1 && x.lengths->size(0) == batch, "(batch)");
@@ -225,7 +142,7 @@ void check_control(const Arguments& x, int64_t batch, int64_t controls) {
   } else {
     TORCH_CHECK_VALUE(inputs == controls, "`samples` has ", inputs,
                       " features; without `input_weight` it is the control, which has ", controls);
-    TORCH_CHECK_VALUE(x.squash == "identity", "`squash` is '", x.squash,
+    TORCH_CHECK_VALUE(x.program.squash == "identity", "`squash` is '", x.program.squash,
                       "' and there is no `input_weight`; a control that is given is taken as it is: give 'identity'");
   }
   if (x.before.has_value()) check_tensor("before", *x.before, {batch, controls}, x.y0);
@@ -265,12 +182,12 @@ Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, 
 template <class T>
 std::vector<Shear<T>> sample_shears(const Arguments& x) {
   std::vector<Shear<T>> shears;
-  for (int64_t q = 0; q < x.substeps; ++q)
-    for (size_t i = 0; i < x.moved.size(); ++i) {
-      const double theta = (static_cast<double>(q) + x.c[i]) / static_cast<double>(x.substeps);
-      const Shear<T> shear{static_cast<int>(x.moved[i]), static_cast<T>(x.b[i]), static_cast<T>(theta)};
+  for (int64_t q = 0; q < x.program.substeps; ++q)
+    for (size_t i = 0; i < x.program.moved.size(); ++i) {
+      const double theta = (static_cast<double>(q) + x.program.c[i]) / static_cast<double>(x.program.substeps);
+      const Shear<T> shear{static_cast<int>(x.program.moved[i]), static_cast<T>(x.program.b[i]), static_cast<T>(theta)};
       const bool same = !shears.empty() && shears.back().coupling == shear.coupling &&
-                        (x.hold == "zero-order" || shears.back().theta == shear.theta);
+                        (x.program.hold == "zero-order" || shears.back().theta == shear.theta);
       if (same) {
         shears.back().coefficient += shear.coefficient;
       } else {
@@ -286,43 +203,14 @@ Family family_of(c10::string_view name) {
   return name == "exponential" ? Family::kExponential : Family::kRungeKutta;
 }
 
-// The steps of a general linear method, and what it continues from.
-template <class T>
-void add_general_linear(const Arguments& x, Problem<T>& p) {
-  const LinearPlaces places = linear_places(x);
-  const double *number = x.a.data(), *node = x.c.data();
-  for (int64_t i = 0; i < places.vectors; ++i) {
-    LinearStep<T> step;
-    step.stages = places.stages[static_cast<size_t>(i)];
-    step.in = vectors_before(i, places.vectors);
-    step.out = vectors_before(i + 1, places.vectors);
-    const int64_t* place = i + 1 == places.vectors ? places.entries.data() : nullptr;
-    const auto read = [&](int64_t count, std::vector<Entry<T>>& table) {
-      for (int64_t k = 0; k < count; ++k)
-        table.push_back({static_cast<T>(*number++), place == nullptr ? -1 : *place++});
-    };
-    read(step.stages * step.in, step.u);
-    for (int64_t k = 0; k < step.stages * step.stages; ++k) step.a.push_back(static_cast<T>(*number++));
-    read(step.out * step.in, step.v);
-    read(step.out * step.stages, step.b);
-    for (int64_t k = 0; k < step.stages; ++k) step.c.push_back(static_cast<T>(*node++));
-    p.linear_steps.push_back(std::move(step));
-  }
-  p.stages = p.linear_steps.back().stages;
-  p.roles.push_back(Role::kKept);
-  for (const int64_t role : places.roles) p.roles.push_back(static_cast<Role>(role));
-  p.saved_rows = x.saved_sizes(1)[0] * (x.ragged() ? 1 : p.batch);
-  add_carried(x.carried, x.coefficients, p);
-}
-
 // The entries of an exponential tableau, and its matrices in memory of the problem's own.
 template <class T>
 void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
-  const size_t stages = x.b.size();
-  const int64_t* place = x.places.data();
+  const size_t stages = x.program.b.size();
+  const int64_t* place = x.program.places.data();
   for (size_t i = 0; i < stages + 1; ++i) p.flows.push_back({T(1), *place++});
-  for (const double a : x.a) p.rows.push_back({static_cast<T>(a), *place++});
-  for (const double b : x.b) p.weights.push_back({static_cast<T>(b), *place++});
+  for (const double a : x.program.a) p.rows.push_back({static_cast<T>(a), *place++});
+  for (const double b : x.program.b) p.weights.push_back({static_cast<T>(b), *place++});
   const Tensor& blocks = *x.blocks;
   p.block_numbers = blocks.numel();
   p.blocks_time = blocks.size(0) == 1 ? 0 : blocks.numel() / blocks.size(0);
@@ -366,7 +254,7 @@ void check_arguments(const Arguments& x) {
   check_scheme(x, columns);
   check_tensor("y0", y0, {batch, columns}, y0);
   check_lengths(x, batch);
-  const KindFacts& kind = kind_facts(x.kind);
+  const KindFacts& kind = kind_facts(x.program.kind);
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
@@ -398,35 +286,6 @@ const KindFacts& kind_facts(c10::string_view name) {
                     kIsTraced ? "'; give 'traced'" : "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
 }
 
-CarriedCounts carried_counts(const Arguments& x) {
-  if (!x.is_general_linear()) return {};
-  const LinearPlaces places = linear_places(x);
-  CarriedCounts counts;
-  const int64_t given = x.carried.has_value() ? x.carried->size(0) : 0;
-  counts.at_end = std::min(places.vectors - 1, given + x.times() * x.substeps);
-  for (const int64_t role : places.roles) {
-    const auto kept = static_cast<Role>(role);
-    counts.kept += kept == Role::kKept || (kept == Role::kKeptWithCoefficients && x.coefficients.has_value()) ? 1 : 0;
-  }
-  return counts;
-}
-
-template <class T>
-void add_carried(const MaybeTensor& carried, const MaybeTensor& coefficients, Problem<T>& p) {
-  p.given = carried.has_value() ? carried->size(0) : 0;
-  p.carried = data_or_null<T>(carried);
-  p.coefficients = data_or_null<T>(coefficients);
-  if (!coefficients.has_value()) return;
-  p.coefficients_time = coefficients->stride(0);
-  p.coefficients_substep = coefficients->stride(1);
-  p.coefficients_row = coefficients->size(2) == 1 ? 0 : coefficients->stride(2);
-  p.coefficients_substeps = coefficients->size(1);
-  p.coefficients_count = coefficients->size(3);
-}
-
-template void add_carried<float>(const MaybeTensor&, const MaybeTensor&, Problem<float>&);
-template void add_carried<double>(const MaybeTensor&, const MaybeTensor&, Problem<double>&);
-
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
   const bool fits = dt.dim() == 0 || (dt.dim() == 1 && dt.size(0) == times) ||
                     (dt.dim() == 2 && dt.size(0) == batch && dt.size(1) == times);
@@ -438,10 +297,10 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
 }
 
 Steps solver_steps(const Arguments& x) {
-  if (!x.ragged()) return solver_steps(x.dt, x.times(), x.y0.size(0), x.substeps, x.y0);
+  if (!x.ragged()) return solver_steps(x.dt, x.times(), x.y0.size(0), x.program.substeps, x.y0);
   TORCH_CHECK_VALUE(x.dt.dim() < 2, "`dt` has shape ", x.dt.sizes(), "; with `lengths` wanted [] or [",
                     x.index->size(0), "]");
-  return solver_steps(x.dt, x.index->size(0), x.y0.size(0), x.substeps, x.y0);
+  return solver_steps(x.dt, x.index->size(0), x.y0.size(0), x.program.substeps, x.y0);
 }
 
 template <class T>
@@ -451,23 +310,23 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.times = x.times();
   p.batch = x.y0.size(0);
   p.inputs = x.inputs();
-  const KindFacts& kind = kind_facts(x.kind);
+  const KindFacts& kind = kind_facts(x.program.kind);
   p.kind = kind.kind;
-  p.family = family_of(x.family);
+  p.family = family_of(x.program.family);
   const int64_t halves = p.family == Family::kShears ? 2 : 1;
   p.state = Layout::of<T>(halves, columns);
   p.control = Layout::of<T>(halves * kind.controls, columns * kind.controls);
   p.preactivation = {kind.preactivations, p.state.width, p.state.padded};
-  p.linear_hold = x.hold == "linear";
+  p.linear_hold = x.program.hold == "linear";
 
   p.y0 = x.y0.const_data_ptr<T>();
   p.samples = x.samples.const_data_ptr<T>();
   p.index = data_or_null<int64_t>(x.index);
   p.lengths = data_or_null<int64_t>(x.lengths);
-  p.packed = x.packed;
+  p.packed = x.program.packed;
   p.earlier = x.ragged() ? samples_before(p, allocator) : nullptr;
   p.affine = x.input_weight.has_value();
-  p.squash = x.squash == "tanh";
+  p.squash = x.program.squash == "tanh";
   if (p.affine) {
     const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, allocator);
     p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), allocator);
@@ -479,15 +338,15 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.dt = steps.values.const_data_ptr<T>();
   p.dt_time = steps.time;
   p.dt_row = steps.row;
-  p.substeps = x.substeps;
+  p.substeps = x.program.substeps;
 
   if (p.family == Family::kExponential) add_exponential(x, p, allocator);
   if (p.family == Family::kRungeKutta || p.family == Family::kExponential) {
-    p.stages = static_cast<int64_t>(x.b.size());
-    p.a.assign(x.a.begin(), x.a.end());
-    p.b.assign(x.b.begin(), x.b.end());
-    p.c.assign(x.c.begin(), x.c.end());
-    if (kIsTraced) p.moved.assign(x.moved.begin(), x.moved.end());
+    p.stages = static_cast<int64_t>(x.program.b.size());
+    p.a.assign(x.program.a.begin(), x.program.a.end());
+    p.b.assign(x.program.b.begin(), x.program.b.end());
+    p.c.assign(x.program.c.begin(), x.program.c.end());
+    if (kIsTraced) p.moved.assign(x.program.moved.begin(), x.program.moved.end());
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);

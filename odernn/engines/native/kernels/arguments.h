@@ -5,10 +5,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "problem.h"
+#include "program.h"
 
 namespace odernn {
 
@@ -25,38 +25,24 @@ struct Arguments {
   const Tensor &y0, &weight, &samples;
   const MaybeTensor &input_weight, &bias, &before;
   const Tensor& dt;
-  const MaybeTensor &carried, &coefficients, &blocks;
-  c10::string_view kind, squash, hold, family;
-  at::ArrayRef<double> a, b, c;
-  at::IntArrayRef moved, places;
-  int64_t substeps;
-  const MaybeTensor &index, &lengths;
-  bool packed;
+  const MaybeTensor &carried, &coefficients, &blocks, &index, &lengths;
+  const Program program;
 
-  bool is_general_linear() const { return family == "general-linear"; }
   bool ragged() const { return lengths.has_value(); }
   int64_t times() const { return ragged() ? *lengths->const_data_ptr<int64_t>() : samples.size(0); }
   int64_t inputs() const { return samples.size(-1); }
   // The states that are saved, but for their columns.
   std::vector<int64_t> saved_sizes(int64_t columns) const {
-    const int64_t count = (packed ? index->size(0) : samples.size(0)) * (family == "general-linear" ? substeps : 1);
+    const int64_t count =
+        (program.packed ? index->size(0) : samples.size(0)) * (program.is_general_linear() ? program.substeps : 1);
     return ragged() ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count, y0.size(0), columns};
   }
 };
 
-// What a call of a general linear method gives beside the states: how many vectors there are at the end, besides the
-// state, and how many are kept. Of any other method none.
-struct CarriedCounts {
-  int64_t at_end = 0, kept = 0;
-};
-CarriedCounts carried_counts(const Arguments& arguments);
-
-// The same in the operators' schemas, which odernn/engines/operators.py has too.
-#define ODERNN_ARGUMENTS                                                                                           \
-  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "      \
-  "Tensor? carried, Tensor? coefficients, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, " \
-  "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "                \
-  "bool packed"
+// The tensors in the operators' schemas, which odernn/engines/operators.py has too.
+#define ODERNN_OPERANDS                                                                                       \
+  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, " \
+  "Tensor? carried, Tensor? coefficients, Tensor? blocks, Tensor? index, Tensor? lengths"
 
 void check_arguments(const Arguments& arguments);
 
@@ -81,10 +67,6 @@ struct Steps {
 };
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like);
 Steps solver_steps(const Arguments& arguments);
-
-// What a general linear method continues from; the tensors outlive the problem.
-template <class T>
-void add_carried(const MaybeTensor& carried, const MaybeTensor& coefficients, Problem<T>& problem);
 
 // Which passes will run: only the backward pass needs the weights' other packing.
 enum class Direction { kForward, kBoth };

@@ -8,7 +8,7 @@
 #include <set>
 #include <thread>
 
-#include "arguments.h"
+#include "linear_arguments.h"
 #include "parallel.h"
 #include "results.h"
 
@@ -33,16 +33,14 @@ void fill_with_zeros(const Tensor& rows, const std::vector<int64_t>& which, int6
   for (const int64_t i : which) std::memset(static_cast<char*>(rows.mutable_data_ptr()) + i * bytes, 0, bytes);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> solve(
-    const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
-    const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt, const MaybeTensor& carried,
-    const MaybeTensor& coefficients, const MaybeTensor& blocks, c10::string_view kind, c10::string_view squash,
-    c10::string_view hold, c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
-    at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places, int64_t substeps, const MaybeTensor& index,
-    const MaybeTensor& lengths, bool packed, bool save) {
-  const Arguments arguments{y0,     weight,   samples, input_weight, bias,   before, dt, carried, coefficients,
-                            blocks, kind,     squash,  hold,         family, a,      b,  c,       moved,
-                            places, substeps, index,   lengths,      packed};
+std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
+                                                 const MaybeTensor& input_weight, const MaybeTensor& bias,
+                                                 const MaybeTensor& before, const Tensor& dt,
+                                                 const MaybeTensor& carried, const MaybeTensor& coefficients,
+                                                 const MaybeTensor& blocks, const MaybeTensor& index,
+                                                 const MaybeTensor& lengths, c10::string_view program, bool save) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
+                            blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
@@ -52,7 +50,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> solve(
   std::vector<int64_t> kept_sizes = sizes;
   kept_sizes.insert(kept_sizes.begin(), counts.kept);
   Tensor saved = save ? result(sizes, y0) : nothing(y0);
-  if (!packed) fill_with_zeros(saved, empty, arguments.is_general_linear() ? substeps : 1);
+  const int64_t each = arguments.program.is_general_linear() ? arguments.program.substeps : 1;
+  if (!arguments.program.packed) fill_with_zeros(saved, empty, each);
   Tensor kept = save && counts.kept > 0 ? result(kept_sizes, y0) : nothing(y0);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor at_end = counts.at_end > 0 ? at::empty({counts.at_end, batch, columns}, y0.options()) : nothing(y0);
@@ -141,13 +140,10 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
               const MaybeTensor& grad_carried, const Tensor& y0, const Tensor& weight, const Tensor& samples,
               const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
               const MaybeTensor& carried, const MaybeTensor& coefficients, const MaybeTensor& blocks,
-              c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family,
-              at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved,
-              at::IntArrayRef places, int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
-              bool packed, bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,     weight,   samples, input_weight, bias,   before, dt, carried, coefficients,
-                            blocks, kind,     squash,  hold,         family, a,      b,  c,       moved,
-                            places, substeps, index,   lengths,      packed};
+              const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program, bool want_samples,
+              bool want_dt) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
+                            blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
@@ -210,7 +206,7 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
     if (affine)
       copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
-  if (want_dt) g_dt.div_(static_cast<double>(substeps));
+  if (want_dt) g_dt.div_(static_cast<double>(arguments.program.substeps));
   if (want_coefficients && coefficients->size(2) < batch) g_coefficients = g_coefficients.sum(2, true);
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_carried, g_coefficients, g_blocks};
 }

@@ -10,7 +10,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "arguments.h"
+#include "linear_arguments.h"
 #include "parallel.h"
 #include "results.h"
 
@@ -147,13 +147,10 @@ Plans& plans() {
 // The arguments of `solve`, for a sequence of one sample, whose values do not matter.
 int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
                 const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt, const MaybeTensor& carried,
-                const MaybeTensor& coefficients, const MaybeTensor& blocks, c10::string_view kind,
-                c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
-                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-                int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths, bool packed) {
-  const Arguments arguments{y0,     weight,   samples, input_weight, bias,   before, dt, carried, coefficients,
-                            blocks, kind,     squash,  hold,         family, a,      b,  c,       moved,
-                            places, substeps, index,   lengths,      packed};
+                const MaybeTensor& coefficients, const MaybeTensor& blocks, const MaybeTensor& index,
+                const MaybeTensor& lengths, c10::string_view program) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
+                            blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   TORCH_CHECK_VALUE(samples.size(0) == 1 && !arguments.ragged(), "`samples` has shape ", samples.sizes(),
                     "; a stream is prepared with one sample");
@@ -176,7 +173,7 @@ void release(int64_t plan) {
 }  // namespace odernn
 
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
-  m.def("prepare(" ODERNN_ARGUMENTS ") -> int");
+  m.def("prepare(" ODERNN_OPERANDS ", str program) -> int");
   m.def(
       "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? carried, Tensor? coefficients) -> (Tensor, "
       "Tensor, bool)");
