@@ -178,6 +178,7 @@ def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
     ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[3])
     saved, ctx.writes = counted(output[0])
     ctx.save_for_backward(*operands, saved, output[3])
 

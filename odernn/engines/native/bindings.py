@@ -134,7 +134,7 @@ class Recursion(NamedTuple):
             made of.
         kappa: the gradient by every rate. dL/du is the sum of D_u^T kappa, dL/ddt that of kappa . rate / dt, and of
             a general linear method kappa / s is the gradient by the state after the step.
-        carried: general linear method: the gradient by the state one solver step before the first step's, as far as it does
+        carried: general linear method: the gradient by the state one solver step before the first, as far as it does
             not go by way of the state in between; else None.
     """
 

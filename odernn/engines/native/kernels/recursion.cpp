@@ -28,7 +28,7 @@ void add_product(int64_t n, const T* __restrict x, const T* __restrict y, T* __r
   for (int64_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
 }
 
-// lambda = carried + w lambda, carried = e lambda: the two-step method's cotangents one step earlier, but for what the
+// lambda = carried + w lambda, carried = e lambda: cotangents one step earlier, but for what the
 // rate gives.
 template <class T>
 void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
@@ -68,7 +68,7 @@ class Rows {
           shears(n);
           break;
         case Family::kGeneralLinear:
-          two_step(n);
+          two_states(n);
           break;
       }
     }
@@ -144,7 +144,7 @@ class Rows {
     }
   }
 
-  void two_step(int64_t n) {
+  void two_states(int64_t n) {
     T* lambda = lambda_[0];
     for (int64_t r = 0; r < rows_; ++r) {
       const T e = p_.schedules[0].at(n, begin_ + r), w = p_.schedules[1].at(n, begin_ + r),

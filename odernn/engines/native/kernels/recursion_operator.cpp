@@ -51,7 +51,7 @@ void check_family(const Given& x) {
   }
   const size_t schedules = x.is("general-linear") ? 3 : 1;
   TORCH_CHECK_VALUE(x.schedules.size() == schedules, "`dt` has ", x.schedules.size(), " parts; give ",
-                    x.is("general-linear") ? "the two-step method's weights (e, w, s)" : "the step alone");
+                    x.is("general-linear") ? "the method's weights (e, w, s)" : "the step alone");
   TORCH_CHECK_VALUE(!x.carried.has_value() || x.is("general-linear"), "`carried` is given and `family` is '", x.family,
                     "'; only 'general-linear' has a carry");
 }
