@@ -63,9 +63,8 @@ def solve_in_blocks(
         saved.append(found.clone())
         kept.append(beside.clone())
         y, x = last.clone(), others.clone() if others.numel() else None
-    nothing = y.new_empty(0)
-    beside = torch.cat(kept, dim=1) if kept[0].numel() else nothing
-    return torch.cat(saved) if save else nothing, y, nothing if x is None else x, beside
+    found = (torch.cat(saved) if save else None, y, x, torch.cat(kept, dim=1) if kept[0].numel() else None)
+    return tuple(y.new_empty(0) if one is None else one for one in found)
 
 
 def pull_back_in_blocks(

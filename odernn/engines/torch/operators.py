@@ -72,16 +72,13 @@ def solve_with(
     """The same by any forward sweep; `size` is that of a chunk."""
     count = recurrence.length * stepper.saved_per_interval
     saved = y0.new_empty(count, *y0.shape) if save else None
-    nothing = y0.new_empty(0)
-    if not isinstance(stepper, SchemeStepper):
-        last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size)
-        return nothing if saved is None else saved, last.clone(), nothing, nothing
-    if save and stepper.kept_vectors:
-        stepper.kept = y0.new_empty(len(stepper.kept_vectors), count, *y0.shape)
-    last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size)
-    carried = torch.stack(stepper.carried) if stepper.carried else nothing
-    kept = nothing if stepper.kept is None else stepper.kept
-    return nothing if saved is None else saved, last.clone(), carried, kept
+    several = stepper if isinstance(stepper, SchemeStepper) else None
+    if several is not None and several.kept_vectors and save:
+        several.kept = y0.new_empty(len(several.kept_vectors), count, *y0.shape)
+    last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size).clone()
+    carried = torch.stack(several.carried) if several is not None and several.carried else None
+    found = (saved, last, carried, None if several is None else several.kept)
+    return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
 def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:

@@ -36,9 +36,8 @@ def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...
         blocks=operands.blocks,
     )
     last, other = run_forward(layout, driven, stepper, y0, saved)
-    nothing = y0.new_empty(0)
-    others = nothing if other is None else other.unsqueeze(0)
-    return nothing if saved is None else saved, last, others, nothing
+    found = (saved, last, None if other is None else other.unsqueeze(0), None)
+    return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
 def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:

@@ -1,4 +1,4 @@
-"""Law: an explicit method of the user that states its scheme runs in parallel in time, with autograd's gradients."""
+"""Law: an explicit method of the user that states its scheme runs on the fast operators, with autograd's gradients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import ODERNN, AntisymmetricField, DiscreteAdjoint
+from odernn import ODERNN, AntisymmetricField
+from odernn.engines.adjoint import Operator
 from odernn.engines.choice import Engine
 from solvers import Solver
 from solvers.arithmetic import advance
@@ -64,7 +65,9 @@ def test_a_multi_step_method_of_the_user(engine: Engine, length: int) -> None:
     exact = ODERNN(field, SlopeAveraging(), adjoint="autograd", **facts)
     x = torch.randn(3, length, 2, dtype=DOUBLE, requires_grad=True)
     dt = (0.2 + 0.1 * torch.rand(3, length, dtype=DOUBLE)).requires_grad_()
-    assert isinstance(fast.choice(x).adjoint, DiscreteAdjoint)
+    choice = fast.choice(x)
+    assert choice.engine == engine
+    assert isinstance(choice.adjoint, Operator)
     found, wanted = (
         torch.autograd.grad(rnn(x, dt=dt)[0].square().sum(), [x, dt, *rnn.parameters()]) for rnn in (fast, exact)
     )

