@@ -16,6 +16,7 @@ from .field import (
     REMEMBERED,
     TRACED,
     AffinePointwiseField,
+    PartitionedField,
     VectorField,
     is_damped_partitioned,
     is_partitioned,
@@ -32,14 +33,16 @@ class _Answer:
         parts: the modules and attributes of the field.
         layout: the entries of the preactivation and of the control, the dtype and the device.
         broken: the promise that is broken, or None.
+        halves: whether drift and kick are the halves of dy/dt; None where nobody has tried.
     """
 
-    __slots__ = ("broken", "layout", "parts")
+    __slots__ = ("broken", "halves", "layout", "parts")
 
     def __init__(self, parts: list[object], layout: tuple[object, ...], broken: str | None) -> None:
         self.parts = parts
         self.layout = layout
         self.broken = broken
+        self.halves: bool | None = None
 
 
 def broken_promise(field: AffinePointwiseField, weight: Tensor, controls: int, like: Tensor) -> str | None:
@@ -65,6 +68,18 @@ def broken_promise(field: AffinePointwiseField, weight: Tensor, controls: int, l
     broken = _tried(field, len(weight), controls, like)
     vars(field)[REMEMBERED] = _Answer(parts, layout, broken)
     return broken
+
+
+def moves_in_halves(field: AffinePointwiseField, weight: Tensor, controls: int, like: Tensor) -> bool:
+    """Whether the field keeps its promises and `halves_agree`, which is tried as often as `broken_promise`."""
+    if broken_promise(field, weight, controls, like) is not None:
+        return False
+    known = vars(field).get(REMEMBERED)
+    if not isinstance(known, _Answer):
+        return False
+    if known.halves is None:
+        known.halves = halves_agree(field, like)
+    return known.halves
 
 
 @contextmanager
@@ -106,7 +121,10 @@ def halves_agree(field: AffinePointwiseField, like: Tensor) -> bool:
         return False
     with undisturbed(parts, like):
         y, u = _wave(like, parts.hidden_size), parts.control(_wave(like, parts.input_size))
-        return _close(torch.cat(_moved(parts, y, u, damped=damped), dim=-1), parts(0.0, y, u))
+        q, p = y.chunk(2, dim=-1)
+        drift = parts.drift(0.0, *((q, p) if damped and parts.drift_sees_q else (p,)), u)
+        kick = parts.kick(0.0, *((q, p) if damped else (q,)), u)
+        return _close(torch.cat((drift, kick), dim=-1), parts(0.0, y, u))
 
 
 def _tried(field: AffinePointwiseField, preactivations: int, controls: int, like: Tensor) -> str | None:
@@ -152,30 +170,17 @@ def _mixes(field: AffinePointwiseField, given: Sequence[Tensor], slope: Tensor) 
 
 
 def _splits_otherwise(field: AffinePointwiseField, given: Sequence[Tensor]) -> bool:
-    """Whether the halves of a partitioned field do not move along `pointwise` of y K^T.
-
-    Those that are driven by the other half only must move so by their own entries.
-    """
-    parts, damped = cast(Any, field), is_damped_partitioned(field)
-    if field.hidden_size % 2 or not (damped or is_partitioned(field)):
-        return False
+    """Whether the halves of a partitioned field do not move along `pointwise` of y K^T, each by its own entries."""
+    if not isinstance(field, PartitionedField) or not is_partitioned(field) or given[1].shape[-1] != field.hidden_size:
+        return False  # with several preactivations a unit no method moves the halves along `pointwise`
+    n, weight, pointwise = field.hidden_size // 2, field.weight, field.pointwise
     y, _, u = given
-    p = y @ field.weight().T
-    if p.shape[-1] == field.hidden_size and not damped:
-        n = field.hidden_size // 2
-        controls = rearrange(u, "... (gate half unit) -> half ... (gate unit)", half=2, unit=n)
-        slopes = [_slope(field, [y[..., s], p[..., s], c]) for s, c in zip(_halves(n), controls, strict=True)]
-    else:
-        slopes = list(_slope(field, [y, p, u]).chunk(2, dim=-1))
-    moved = _moved(parts, y, u, damped=damped)
+    p = y @ weight().T
+    controls = rearrange(u, "... (gate half unit) -> half ... (gate unit)", half=2, unit=n)
+    slopes = [pointwise(y[..., s], p[..., s], control) for s, control in zip(_halves(n), controls, strict=True)]
+    q_half, p_half = _halves(n)
+    moved = field.drift(0.0, y[..., p_half], u), field.kick(0.0, y[..., q_half], u)
     return not all(_close(slope, move) for slope, move in zip(slopes, moved, strict=True))
-
-
-def _moved(parts: Any, y: Tensor, u: Tensor, *, damped: bool) -> tuple[Tensor, Tensor]:
-    """The drift and the kick of a field that has them."""
-    q, p = y.chunk(2, dim=-1)
-    drift = parts.drift(0.0, *((q, p) if damped and parts.drift_sees_q else (p,)), u)
-    return drift, parts.kick(0.0, *((q, p) if damped else (q,)), u)
 
 
 def _halves(n: int) -> tuple[slice, slice]:

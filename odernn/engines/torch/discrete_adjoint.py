@@ -89,7 +89,7 @@ class DiscreteAdjoint(Adjoint):
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, _method(problem), recurrence, save, self, snapshot),
+            _Plan(problem, parallel_method(problem), recurrence, save, self, snapshot),
             *(problem.y0, *carried),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters() if problem.parameters is not None else ()),
@@ -110,7 +110,7 @@ def at_samples(saved: Tensor, every: int) -> Tensor:
 def _infer(problem: RecurrentProblem, save: Save, adjoint: DiscreteAdjoint) -> Solved:
     """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
     recurrence = problem.recurrence
-    plan = _Plan(problem, _method(problem), recurrence, save, adjoint)
+    plan = _Plan(problem, parallel_method(problem), recurrence, save, adjoint)
     stepper = plan.stepper(recurrence, problem.y0, carried_of(problem))
     saved, last, others, _ = plan.run(recurrence, stepper, problem.y0, save=save == "trajectory")
     trajectory = at_samples(saved, stepper.saved_per_interval) if save == "trajectory" else None
@@ -121,7 +121,12 @@ def supports_parallel(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
     if not isinstance(problem, RecurrentProblem) or problem.solver.schemes is None:
         return False
-    return problem.why_not_parallel() is None and explicit_method(problem.solver, apart=_is_apart(problem)) is not None
+    if problem.why_not_parallel() is not None:
+        return False
+    method = explicit_method(problem.solver, apart=_is_apart(problem))
+    if method is None or method.family == "shears" or not method.moved:
+        return method is not None
+    return problem.moves_in_halves()
 
 
 def _is_apart(problem: RecurrentProblem) -> bool:
@@ -130,7 +135,8 @@ def _is_apart(problem: RecurrentProblem) -> bool:
     return is_partitioned(problem.field) and weight is not None and len(weight) == problem.y0.shape[-1]
 
 
-def _method(problem: RecurrentProblem) -> Method:
+def parallel_method(problem: RecurrentProblem) -> Method:
+    """The method of a problem that the parallel form takes."""
     method = explicit_method(problem.solver, apart=_is_apart(problem))
     assert method is not None
     return method

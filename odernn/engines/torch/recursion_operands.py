@@ -9,6 +9,8 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
+from ..linear_method import linear_method
+from ..method import Method
 from .chunk import Chunk
 from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
@@ -21,10 +23,9 @@ Kernel = Callable[[Stepper, Chunk, list[Tensor], Tensor | None, int], None]
 def run_by(kernel: Kernel, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """As `one_by_one`, by a kernel where it knows the method.
 
-    Of the methods that carry several vectors a kernel knows those that weigh two states. The intervals in which they
-    start go by torch: the steps there are of other methods.
+    The intervals in which a method that weighs two states starts go by torch: the steps there are of other methods.
     """
-    if isinstance(stepper, SchemeStepper) and not _is_known(stepper):
+    if not knows_recursion(stepper.method):
         one_by_one(stepper, chunk, adjoint, grad_saved)
         return
     first = stepper.starting_intervals(chunk.start, chunk.path.length) if isinstance(stepper, SchemeStepper) else 0
@@ -39,8 +40,11 @@ def run_by(kernel: Kernel, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor]
         stepper.reverse(chunk, n, adjoint, own)
 
 
-def _is_known(stepper: SchemeStepper) -> bool:
-    return stepper.linear.weighs_two_states
+def knows_recursion(method: Method) -> bool:
+    """Whether the kernels' recursion knows a method: of those that carry several vectors it does if they are states."""
+    if method.family == "general-linear":
+        return linear_method(method).weighs_two_states
+    return method.family == "shears" or not method.moved
 
 
 def two_state_weights(stepper: SchemeStepper, times: slice, like: Tensor) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from ..method import Entries
 from .blocks import write_matrices
 from .layout import Layout
 from .source import Source
@@ -22,9 +23,9 @@ class Writer(ABC):
     def __init__(self, layout: Layout, substeps: int, blocks_vary: bool) -> None:
         self.source, self.layout = Source(), layout
         self.substeps, self.blocks_vary = substeps, blocks_vary
-        self.entries = layout.method.entries
         self.parts = range(layout.parts)
         self.two_states = layout.method.family == "general-linear"
+        self.entries = Entries((), (), ()) if self.two_states else layout.method.entries
 
     def text(self, name: str, signature: str, unspecialised: Sequence[str]) -> str:
         """The whole kernel, which is not compiled anew for other values of the numbers `unspecialised`."""

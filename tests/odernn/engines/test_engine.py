@@ -1,5 +1,6 @@
 """Law: every engine gives autograd's numbers and gradients, over every field, method and hold it takes."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, final
@@ -121,12 +122,16 @@ def test_agrees_with_autograd(
     full={"field, solver": cases(SOLVERS)},
 )
 def test_the_recursion_of_any_field(field: str, solver: str, hold: str, dtype: torch.dtype) -> None:
-    """Of a field that no operator knows the kernels do the backward recursion."""
+    """Of a field that no operator knows the kernels do the backward recursion of the methods that it knows."""
+    known = (schemes := SOLVERS[solver].schemes) is None or schemes.vectors == 1 or solver == "leapfrog-midpoint"
+    expected = nullcontext() if known else pytest.warns(EngineWarning, match="recursion does not know the method")
     fast = layer(field, solver, hold, dtype, "auto", "native", own=True)
     choice = fast.choice(torch.randn(3, 7, 2, dtype=dtype))
-    assert choice.engine == "native"
+    assert choice.engine == ("native" if known else "torch")
     assert isinstance(choice.adjoint, DiscreteAdjoint)
-    agree(gradients(fast, dtype=dtype, **WHOLE), reference(field, solver, hold, **WHOLE))
+    with expected:
+        found = gradients(fast, dtype=dtype, **WHOLE)
+    agree(found, reference(field, solver, hold, **WHOLE))
 
 
 # So many rows of four units that the evaluations in two intervals fill a chunk of the torch engine.
