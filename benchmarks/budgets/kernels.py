@@ -14,8 +14,9 @@ from odernn.engines.triton.advance import Advance, advance_kernel, advance_text
 from odernn.engines.triton.elementwise import KINDS
 from odernn.engines.triton.layout import Layout, Precision
 from odernn.engines.triton.recur import Recur, recur_kernel, recur_text
-from solvers import RK4, LeapfrogMidpoint
+from solvers import RK4
 from solvers.extend import Entry
+from solvers.methods.leapfrog_midpoint import MIDPOINT_RULE
 
 Direction = Literal["forward", "backward"]
 
@@ -26,7 +27,7 @@ METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
         "rk4": (runge_kutta(RK4.tableau.a, RK4.tableau.b, RK4.tableau.c), "tanh"),
         "leapfrog": (LEAPFROG, "tanh"),
         "exact flow and euler": (exponential([Entry(1.0, -1), Entry(1.0, 0)], [[]], [Entry(1.0, -1)], [0.0]), "tanh"),
-        "two-step midpoint": (general_linear(LeapfrogMidpoint.schemes), "tanh"),
+        "two-step midpoint": (general_linear(MIDPOINT_RULE), "tanh"),
     }
 )
 """By name, with the activation."""

@@ -41,9 +41,9 @@ def carried_of(problem: RecurrentProblem) -> Carried:
     return Carried(_stacked(vectors), coefficients)
 
 
-def carried_by(schemes: Schemes, carry: Carry, step: float, substeps: int, y: Tensor) -> Carried:
+def carried_by(schemes: Schemes | None, carry: Carry, step: float, substeps: int, y: Tensor) -> Carried:
     """The same of a method in one interval with so many steps of one length."""
-    if schemes.vectors == 1:
+    if schemes is None or schemes.vectors == 1:
         return Carried()
     vectors, past = schemes.unpack(carry, step)
     coefficients = None

@@ -17,7 +17,7 @@ from solvers.extend import Carry, RightHandSide, Schemes, Time, check_solver
 from ..control.hold import Control, Hold, control_of
 from ..control.input_map import GIVEN
 from ..control.time_grid import TimeSpan
-from ..engines.carried import Carried, carried_by
+from ..engines.carried import carried_by
 from ..engines.lowering import lower
 from ..engines.native.plan import Plan
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
@@ -26,7 +26,6 @@ from .returned import check_control, looked_at
 from .right_hand_side import is_elementwise, make_affine_right_hand_side, make_right_hand_side
 from .settings import as_setting, check_structure
 
-_NOTHING = Carried()
 _NO_SPAN = TimeSpan(0.0, 1.0)
 """For a hold that jumps, to which time means nothing."""
 
@@ -160,15 +159,16 @@ class NativeStepper:
         """One sample on."""
         u = None if self._control is None else self._control(x).expand(self._shape).contiguous()
         schemes, carry = self._schemes, carry or ()
-        several = schemes is not None and schemes.vectors > 1
-        carried = carried_by(schemes, carry, self._step, self._substeps, y) if several else _NOTHING
+        carried = carried_by(schemes, carry, self._step, self._substeps, y)
         y, vectors, is_finite = self._advance(x if u is None else u, y, before, *carried)
-        carry = self._carry(schemes, vectors, carry) if several else ()
+        carry = () if schemes is None else self._carry(schemes, vectors, carry)
         return StepResult(y, carry, u if self._carries else None, is_finite)
 
     def _carry(self, schemes: Schemes, vectors: Tensor, carry: Carry) -> Carry:
         """What the solver carries on."""
         count = len(vectors)
+        if not count:
+            return ()
         steps: list[Time] = [self._step] * min(count, self._substeps)
         if len(steps) < count:
             steps += schemes.unpack(carry, self._step)[1]

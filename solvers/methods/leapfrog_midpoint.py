@@ -27,6 +27,8 @@ def _steady(ratios: Sequence[Coefficient]) -> Scheme:
 
 _START = starting_scheme(Midpoint.tableau, ((1.0,),), ((0.0, 0.0),))
 """From y to (y_next, y)."""
+MIDPOINT_RULE = Schemes(_steady, (_START,), ratios=1, remembers_steps=True)
+"""The rule on (y_n, y_{n-1})."""
 
 
 @final
@@ -56,7 +58,7 @@ class LeapfrogMidpoint(ReversibleSolver):
     stages = 1
     num_evals = 1
     caution = WEAK_INSTABILITY
-    schemes = Schemes(_steady, (_START,), ratios=1, remembers_steps=True)
+    schemes = MIDPOINT_RULE
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step starts the method."""

@@ -69,7 +69,7 @@ class SchemeStepper:
         self.vectors = linear.vectors
         self.evaluations = substeps * linear.steady.stages
         self.preactivations, self.units = recurrence.weight.shape
-        self.carried = () if carried.vectors is None else carried.vectors.unbind(0)
+        self.carried: tuple[Tensor, ...] = () if carried.vectors is None else carried.vectors.unbind(0)
         self.given = len(self.carried)
         self.coefficients = Coefficients(carried.coefficients)
         self.kept: Tensor | None = None

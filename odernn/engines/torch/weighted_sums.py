@@ -38,8 +38,9 @@ class Coefficients:
         """An entry of substep k in one interval, a number or (rows, 1), or in several, a number or (time, rows, 1)."""
         if not self.varies(entry, k):
             return entry.coefficient
-        table = self._each if isinstance(place, int) else self._every
-        return table[k][entry.place][place]
+        if isinstance(place, int):
+            return self._each[k][entry.place][place]
+        return self._every[k][entry.place][place]
 
 
 class Row(NamedTuple):

@@ -33,7 +33,7 @@ def run_forward(
     first = stepper.starting_intervals(0, whole.length)
     if first:
         y = _start(driven, stepper, first, y0, saved)
-    (previous,) = stepper.carried
+    previous = stepper.carried[0]
     if first == whole.length:
         return y, previous
     if first:
