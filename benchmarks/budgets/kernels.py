@@ -44,18 +44,20 @@ class Kernel:
         units: of the state.
         precision: of the products.
         direction: which of the two kernels.
+        models: whether it is that for many networks at once.
     """
 
     method: str
     units: int
     precision: Precision
     direction: Direction
+    models: bool = False
 
     @property
     def layout(self) -> Layout:
         """Its sizes."""
         method, kind = METHODS[self.method]
-        return Layout(method, self.units, len(KINDS[kind].p), self.precision)
+        return Layout(method, self.units, len(KINDS[kind].p), self.precision, self.models)
 
     @property
     def plan(self) -> Advance | Recur:
@@ -90,13 +92,16 @@ class Kernel:
 
 
 def all_kernels() -> Iterator[Kernel]:
-    """Every one."""
+    """Every one; for many networks, whose kernels differ in a few addresses, only Euler's method."""
     for method in METHODS:
         for units, precision in SIZES:
             for direction in ("forward", "backward"):
                 yield Kernel(method, units, precision, direction)
+    for units, precision in SIZES:
+        for direction in ("forward", "backward"):
+            yield Kernel("euler", units, precision, direction, models=True)
 
 
 def architectures(kernel: Kernel) -> list[int]:
-    """Those that the kernel is compiled for: all of them for Euler's method, the two server cards for every one."""
-    return list(ARCHITECTURES) if kernel.method == "euler" else [80, 90]
+    """Those that the kernel is compiled for: all of them for Euler's method, the two server cards for every other."""
+    return list(ARCHITECTURES) if kernel.method == "euler" and not kernel.models else [80, 90]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import solvers
 from solvers import Adjoint, Autograd, Checkpointed
-from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
+from solvers.extend import Problem, Save, Solved, mapped, refuse_transforms, transformed
 
 from ..fields.field import AffinePointwiseField
 from . import native, triton
@@ -121,7 +121,7 @@ class OnEngine(Adjoint):
         if isinstance(self.adjoint, DiscreteAdjoint):
             refuse_transforms("discrete", problem)
         elif transformed(problem):
-            return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
+            return self._of_stacked_weights(problem) or Choice("torch", Autograd(), _TRANSFORMED)
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
@@ -138,6 +138,20 @@ class OnEngine(Adjoint):
             return Choice("torch", _ON_TORCH, _with_control(problem, reason))
         adjoint = _ON_TRITON if kernels == "triton" else _ON_NATIVE
         return Choice(kernels, adjoint, _with_control(problem, "the kernels take field, method and state"))
+
+    def _of_stacked_weights(self, problem: Problem) -> Choice | None:
+        """The kernels, where nothing but vmap over the weights is at work: networks of one architecture at once."""
+        if not isinstance(problem, RecurrentProblem) or not problem.y0.numel() or problem.length == 1:
+            return None
+        weight = problem.inputs[0]
+        if weight is None or not mapped(weight) or problem.called is not None:
+            return None
+        if unsupported(problem.field, problem.hold, problem.solver, problem.step) is not None:
+            return None
+        kernels, _ = self._kernels(problem)
+        if kernels is None:
+            return None
+        return Choice(kernels, _ON_TRITON if kernels == "triton" else _ON_NATIVE, "vmap maps over the weights")
 
     def _without_parallel(self) -> Adjoint:
         """What runs a problem that has no parallel form, or one that the compiler traces."""
@@ -199,6 +213,7 @@ def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: st
     return Choice("triton", replace(picked, forward=forward), "the kernels are made of the field's `pointwise`")
 
 
+_TRANSFORMED = "a transform of torch.func or forward-mode differentiation is at work"
 _ON_TORCH, _ON_NATIVE, _ON_TRITON, _OF_FIELD = Operator(TORCH), Operator(NATIVE), Operator(TRITON), FieldOperator()
 
 

@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 
 from solvers import DivergenceError
 from solvers.extend import Save
 
 from ..control.time_grid import Step
+from ..engines.stacked import one_launch_takes
 from ..layer.layouts import Lengths
+from ..layer.odernn import ODERNN
 from ..layer.recurrent import RecurrentModule
 from .architecture import check_one_architecture
 from .sequence_network import SequenceNetwork
@@ -125,30 +127,62 @@ class Ensemble(nn.Module):
             TypeError, ValueError: an argument does not fit the networks or the others.
             EnsembleDivergenceError: a state stopped being finite, and `on_divergence` of its layer is "raise".
         """
-        inputs = self._inputs(x)
+        self._check_input(x)
         options = {"dt": dt, "timestamps": timestamps, "lengths": lengths, "mask": mask, "resets": resets}
         options |= {"truncate": truncate, "save": save}
         given = {name: value for name, value in options.items() if value is not None}
         if isinstance(self.network, SequenceNetwork):
             _refuse_options(["y0"] * (y0 is not None) + list(given))
-            return torch.stack(list(self._outcomes([(each,) for each in inputs], {})))
-        states = self._states(y0, inputs[0])
-        outputs, ends = zip(*self._outcomes(list(zip(inputs, states, strict=True)), given), strict=True)
-        output = None if outputs[0] is None else torch.stack(outputs)
-        return output, torch.stack(ends) if isinstance(ends[0], Tensor) else list(ends)
+        if given.keys() <= {"save"} and (y0 is None or isinstance(y0, Tensor)) and self.runs_at_once:
+            try:
+                return self._at_once(x, y0, given)
+            except DivergenceError:
+                pass  # one by one they say which of them diverged, and where
+        return self._in_turn(x, y0, given)
 
     def extra_repr(self) -> str:
         """The number of networks."""
         return f"models={self._models}"
 
-    def _inputs(self, x: Tensor) -> Sequence[Tensor]:
-        """The input of each network."""
+    @property
+    def runs_at_once(self) -> bool:
+        """Whether a launch of the Triton kernels runs a layer of all networks; else they run one after the other."""
+        layers = [module for module in self.network.modules() if isinstance(module, ODERNN)]
+        like = next(self.network.parameters())
+        return all(
+            one_launch_takes(rnn.field, rnn.solver, rnn.hold, rnn.dt, rnn.adjoint, rnn.engine, like) for rnn in layers
+        )
+
+    def _check_input(self, x: Tensor) -> None:
         if not isinstance(x, Tensor) or x.is_nested:
             raise TypeError(f"`x` is {type(x).__name__}; give a padded tensor, with `lengths` or `mask` if need be")
-        if x.ndim < 4:
-            return [x] * self._models
-        self._check_models("x", x)
-        return x.unbind(0)
+        if x.ndim > 3:
+            self._check_models("x", x)
+
+    def _at_once(self, x: Tensor, y0: Tensor | None, options: Mapping[str, Any]) -> Any:
+        """Under vmap, which the operators know."""
+        given = (x,) if y0 is None else (x, y0)
+        own = [0 if x.ndim > 3 else None, 0 if y0 is not None and y0.ndim > min(x.ndim, 3) else None]
+        if own[1] == 0:
+            self._check_models("y0", given[1])
+
+        def call(numbers: Numbers, *given: Tensor) -> Any:
+            found = functional_call(self.network, dict(numbers), given, dict(options))
+            return found[1] if isinstance(found, tuple) and found[0] is None else found
+
+        mapped = vmap(call, (0, *own[: len(given)]), randomness="different")
+        found = mapped(_numbers_of(self.network), *given)
+        return (None, found) if options.get("save") == "end" else found
+
+    def _in_turn(self, x: Tensor, y0: Tensor | Sequence[Any] | None, options: Mapping[str, Any]) -> Any:
+        """One network after the other."""
+        inputs = x.unbind(0) if x.ndim > 3 else [x] * self._models
+        if isinstance(self.network, SequenceNetwork):
+            return torch.stack(list(self._outcomes([(each,) for each in inputs], {})))
+        states = self._states(y0, inputs[0])
+        outputs, ends = zip(*self._outcomes(list(zip(inputs, states, strict=True)), options), strict=True)
+        output = None if outputs[0] is None else torch.stack(outputs)
+        return output, torch.stack(ends) if isinstance(ends[0], Tensor) else list(ends)
 
     def _states(self, y0: Tensor | Sequence[Any] | None, x: Tensor) -> Sequence[Any]:
         """The initial state of each network, which takes the input `x`."""

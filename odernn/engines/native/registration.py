@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..mapping import map_in_turn
 from ..operators import NATIVE, define_engine, flat_pull_back, flat_solve
 from ..torch import operators as by_torch
 from ..warning import EngineWarning
@@ -44,3 +45,4 @@ def register() -> None:
         _built_at_first_call("solve", flat_solve(NATIVE, by_torch.solve)),
         _built_at_first_call("pull_back", flat_pull_back(NATIVE, by_torch.pull_back)),
     )
+    map_in_turn(NATIVE)

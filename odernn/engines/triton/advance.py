@@ -73,7 +73,7 @@ class _Writer(Writer):
         plan, source, layout = self.plan, self.source, self.layout
         layout.write_places(source)
         layout.write_weight(source, transposed=True)
-        self.write_common_matrices()
+        self.write_common_matrices("length")
         if plan.inputs is not None:
             self._write_input_map()
         self._write_numbers()
@@ -113,6 +113,9 @@ class _Writer(Writer):
         """V and b in registers."""
         layout, source, m = self.layout, self.source, self.plan.inputs
         assert m is not None
+        if layout.models:
+            size = self.controls * layout.units
+            source(f"input_weight += model * {size * m}", f"bias += model * {size}")
         for j, part in self.control_names:
             row = f"({j * layout.units + part * layout.size} + units)"
             source(f"b_{j}_{part} = {layout.load(f'bias + {row}', 'unit_in')}[None, :]")

@@ -12,7 +12,7 @@ from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weigh
 from ..torch.stepper import Stepper
 from ..torch.two_step import TwoStepStepper
 from .availability import precision_of
-from .launch import recur
+from .launch import models_first, recur
 from .layout import Layout
 
 
@@ -23,7 +23,8 @@ def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_sav
 
 def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
     units = chunk.weight.shape[-1]
-    return Layout(method_of(stepper), units, len(chunk.weight) // units, precision_of(chunk.weight.device))
+    groups, precision = chunk.weight.shape[-2] // units, precision_of(chunk.weight.device)
+    return Layout(method_of(stepper), units, groups, precision, models=chunk.weight.ndim == 3)
 
 
 def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int) -> None:
@@ -42,7 +43,7 @@ def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Ten
         by_state=by_state(chunk, first, stages),
         later=later,
         weights=weights,
-        blocks=None if exponential is None else exponential.blocks_of(chunk),
+        blocks=None if exponential is None else models_first(exponential.blocks_of(chunk), layout),
         carried=None if weights is None else adjoint[1],
         kappas=kappas,
         ends=None if exponential is None else exponential.ends.flatten(0, 1),

@@ -33,7 +33,8 @@ class Driven:
         bias: b (U,), with V.
         linear: whether the control runs in a straight line between the samples.
         substeps: solver steps a sample.
-        blocks: the matrices of an exponential method (1 or time, matrices, 2, 2, n / 2), or None.
+        blocks: the matrices of an exponential method (1 or time, matrices, 2, 2, n / 2), or None; of several networks
+            (1 or time, models, matrices, 2, 2, n / 2).
         numbers: the numbers of the units that `pointwise` reads (numbers, n), or None.
     """
 
@@ -49,7 +50,7 @@ class Driven:
     @property
     def made_inside(self) -> bool:
         """Whether the kernel makes the control."""
-        return self.input_weight is not None and self.input_weight.shape[1] <= INPUTS
+        return self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
 
 
 def advance(
@@ -112,10 +113,12 @@ def _advance(
     )
     last = torch.empty_like(y0)
     other = torch.empty_like(y0) if previous is not None else None
+    matrices = None if blocks is None else models_first(blocks, layout)
+    grid, each = _grid(y0, chunk.weight)
     with _on(y0):
-        advance_kernel(plan)[_grid(y0)](
+        advance_kernel(plan)[grid](
             *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
-            *(ratios, previous, blocks, driven.numbers, saved, last, other, chunk.length, len(y0)),
+            *(ratios, previous, matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *each),
             **_options(layout),
         )
     return last, other
@@ -172,7 +175,7 @@ def recur(
         by_state: the derivatives by the state itself times the step (steps, stages, batch, units), or None.
         later: dL by the states that were saved (steps / substeps, batch, n), or None.
         weights: two-step method: e, w and s of every step (steps, 3, batch).
-        blocks: exponential method: the matrices of the chunk's intervals, one set or one each.
+        blocks: exponential method: the matrices of the chunk's intervals, one set or one each; the models first.
         carried: two-step method: dL by the state before the last.
         kappas: a buffer for dL / d(step slope) like `by_state`, or None.
         ends: exponential method: a buffer for dL by the state after every step (steps, batch, n).
@@ -184,14 +187,15 @@ def recur(
         by_state=by_state is not None,
         later=later is not None,
         kappas=kappas is not None,
-        blocks_vary=blocks is not None and len(blocks) > 1,
+        blocks_vary=blocks is not None and blocks.shape[-5] > 1,
     )
+    grid, each = _grid(gradient, weight)
     found = torch.empty_like(gradient)
     before = torch.empty_like(gradient) if carried is not None else None
     with _on(gradient):
-        recur_kernel(plan)[_grid(gradient)](
+        recur_kernel(plan)[grid](
             *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
-            *(found, before, len(by_preactivation) // substeps, len(gradient)),
+            *(found, before, len(by_preactivation) // substeps, len(gradient), *each),
             **_options(layout),
         )
     return Went(found, before)
@@ -202,8 +206,17 @@ def _options(layout: Layout) -> dict[str, Any]:
     return {"num_warps": layout.warps, "num_stages": 1, "enable_fp_fusion": True}
 
 
-def _grid(y: Tensor) -> tuple[int]:
-    return (-(-len(y) // ROWS),)
+def models_first(blocks: Tensor, layout: Layout) -> Tensor:
+    """Matrices of intervals (intervals, models, ...) as the kernels take them; of one network as they are."""
+    return blocks.movedim(1, 0).contiguous() if layout.models else blocks
+
+
+def _grid(y: Tensor, weight: Tensor) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The programs for the rows, and, of several networks, the rows of each."""
+    if weight.ndim == 2:
+        return (-(-len(y) // ROWS),), ()
+    each = len(y) // len(weight)
+    return (-(-each // ROWS), len(weight)), (each,)
 
 
 def _on(y: Tensor) -> AbstractContextManager[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..mapping import map_as_rows
 from ..operators import TRITON, Cotangents, Wants, register_engine
 from ..program import Operands, Program
 from ..torch import operators as by_torch
@@ -33,7 +34,7 @@ def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Ten
         operands.bias,
         linear=program.hold == "linear",
         substeps=program.substeps,
-        blocks=operands.blocks,
+        blocks=operands.blocks.movedim(0, 1) if layout.models and operands.blocks is not None else operands.blocks,
     )
     last, other = run_forward(layout, driven, stepper, y0, saved)
     nothing = y0.new_empty(0)
@@ -50,9 +51,11 @@ def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wa
 
 def _layout(operands: Operands, program: Program) -> Layout:
     units = operands.y0.shape[-1]
-    return Layout(program.method, units, len(operands.weight) // units, precision_of(operands.y0.device))
+    groups, precision = operands.weight.shape[-2] // units, precision_of(operands.y0.device)
+    return Layout(program.method, units, groups, precision, models=operands.weight.ndim == 3)
 
 
 def register() -> None:
     """Define the operators in torch.ops."""
     register_engine(TRITON, solve, pull_back)
+    map_as_rows(TRITON)

@@ -79,7 +79,7 @@ class _Writer(Writer):
             f"at_row = rows.to(tl.int64)[:, None] * {self.width} + units[None, :]",
             f"at_row_p = rows.to(tl.int64)[:, None] * {self.width * layout.groups} + units[None, :]",
         )
-        self.write_common_matrices()
+        self.write_common_matrices("intervals")
         self.load_states("g", "gradient")
         if self.two_step:
             self.load_states("z", "carried")

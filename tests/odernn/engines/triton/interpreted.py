@@ -8,9 +8,18 @@ import traceback
 
 import torch
 
-from odernn import ODERNN, AntisymmetricField
+from odernn import ODERNN, AntisymmetricField, Ensemble, ODERecurrence, SequenceNetwork
 from odernn.engines.operators import TORCH, TRITON
-from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
+from tests.odernn.engines.triton.cases import (
+    Case,
+    call,
+    cases,
+    cases_of_networks,
+    error,
+    numbers,
+    numbers_of_networks,
+    one_by_one,
+)
 from tests.odernn.engines.triton.networks import networks, trained
 
 
@@ -46,8 +55,47 @@ def of_network(name: str) -> float | str:
         return traceback.format_exc()[-1500:]
 
 
+def of_networks(case: Case) -> float | str:
+    """The error of two networks at once, of one case, against the torch engine's one by one."""
+    try:
+        have = numbers_of_networks(TRITON, [call(case, torch.float32, "cpu", seed) for seed in range(2)])
+        return error(have, one_by_one([call(case, torch.float64, "cpu", seed) for seed in range(2)]))
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
+def of_ensemble() -> float | str:
+    """The error of an ensemble of classifiers, or what went wrong."""
+    try:
+        torch.manual_seed(0)
+        ensemble = Ensemble([classifier() for _ in range(3)])
+        x = torch.randn(3, 2, 4, 1)
+        assert ensemble.runs_at_once
+        found = [made.double() for made in ensemble.unstack()]
+        for rnn in (module for network in found for module in network.modules() if isinstance(module, ODERNN)):
+            rnn.engine = "torch"
+        wanted = [network(part) for network, part in zip(found, x.double(), strict=True)]
+        output = ensemble(x)
+        output.square().sum().backward()
+        torch.stack(wanted).square().sum().backward()
+        by_name = [dict(network.named_parameters()) for network in found]
+        named = dict(ensemble.network.named_parameters())
+        have = [output.detach().double(), *(own.grad.double() for own in named.values() if own.grad is not None)]
+        gradients = (torch.stack([own[name].grad for own in by_name]) for name in named)  # pyright: ignore
+        return error(have, [torch.stack(wanted).detach(), *gradients])
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
+def classifier() -> SequenceNetwork:
+    """Of two layers, whose state does not fill a block."""
+    below, above = (ODERNN(AntisymmetricField(m, 6), "heun", dt=0.3, batch_first=True, engine="triton") for m in (1, 6))
+    return SequenceNetwork(ODERecurrence(below, upper=[above]), 6, 3)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {str(case): measured(case) for case in cases()}
-    found["operators"] = of_the_operators()
+    found |= {f"networks-{case}": of_networks(case) for case in cases_of_networks()}
+    found["operators"], found["ensemble"] = of_the_operators(), of_ensemble()
     json.dump(found | {name: of_network(name) for name in networks()}, sys.stdout)

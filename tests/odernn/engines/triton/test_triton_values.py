@@ -16,7 +16,7 @@ import torch
 from odernn.engines.formulas import FORMULAS
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
-from tests.odernn.engines.triton.cases import Case, cases
+from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
 from tests.odernn.engines.triton.networks import networks
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
@@ -52,6 +52,23 @@ def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> Non
 @pytest.mark.xdist_group("triton")
 def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> None:
     found = errors[network]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.parametrize("case", cases_of_networks(), ids=str)
+@pytest.mark.xdist_group("triton")
+def test_several_networks_at_once(case: Case, errors: dict[str, float | str]) -> None:
+    found = errors[f"networks-{case}"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.xdist_group("triton")
+def test_an_ensemble_in_one_launch(errors: dict[str, float | str]) -> None:
+    found = errors["ensemble"]
     assert isinstance(found, float), found
     assert found < BOUND
 
