@@ -67,9 +67,9 @@ def _contiguous(x: Tensor | None) -> Tensor | None:
 def _as_rows(operands: Operands, where: Dimensions, models: int) -> Operands:
     if operands.lengths is not None:
         raise NotImplementedError("vmap maps no sequences of several lengths; run them network by network")
-    of = Operands(
-        *(_models_first(x, dimension, models) for x, dimension in zip(operands, where[: len(operands)], strict=True))
-    )
+    pairs = zip(operands, where[: len(operands)], strict=True)
+    each = [None if x is None else _models_first(x, dimension, models) for x, dimension in pairs]
+    of = Operands(*each)  # pyright: ignore[reportArgumentType] - what is there stays there
     return Operands(
         y0=_rows(of.y0),
         weight=of.weight.contiguous(),
@@ -84,10 +84,8 @@ def _as_rows(operands: Operands, where: Dimensions, models: int) -> Operands:
     )
 
 
-def _models_first(x: Tensor | None, dimension: int | None, models: int) -> Tensor | None:
+def _models_first(x: Tensor, dimension: int | None, models: int) -> Tensor:
     """A tensor with the models first; what all models share is repeated."""
-    if x is None:
-        return None
     return x.expand(models, *x.shape) if dimension is None else x.movedim(dimension, 0)
 
 

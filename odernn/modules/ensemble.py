@@ -161,16 +161,18 @@ class Ensemble(nn.Module):
 
     def _at_once(self, x: Tensor, y0: Tensor | None, options: Mapping[str, Any]) -> Any:
         """Under vmap, which the operators know."""
-        given = (x,) if y0 is None else (x, y0)
-        own = [0 if x.ndim > 3 else None, 0 if y0 is not None and y0.ndim > min(x.ndim, 3) else None]
-        if own[1] == 0:
-            self._check_models("y0", given[1])
+        given, own = [x], [0 if x.ndim > 3 else None]
+        if y0 is not None:
+            given.append(y0)
+            own.append(0 if y0.ndim > min(x.ndim, 3) else None)
+            if own[1] == 0:
+                self._check_models("y0", y0)
 
         def call(numbers: Numbers, *given: Tensor) -> Any:
             found = functional_call(self.network, dict(numbers), given, dict(options))
             return found[1] if isinstance(found, tuple) and found[0] is None else found
 
-        mapped = vmap(call, (0, *own[: len(given)]), randomness="different")
+        mapped = vmap(call, (0, *own), randomness="different")
         found = mapped(_numbers_of(self.network), *given)
         return (None, found) if options.get("save") == "end" else found
 
