@@ -22,7 +22,7 @@ from .adjoint import Operator
 from .lowering import misfit, unsupported
 from .native.chunk_recursion import run_backward
 from .operators import NATIVE, TORCH, TRITON
-from .problem import RecurrentProblem
+from .problem import RecurrentProblem, Storage
 from .scheme import outline
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
 from .torch.sweep import forward, one_by_one
@@ -38,6 +38,9 @@ Measured, forward and backward against the torch engine on two cores: 0.72, 0.60
 and a batch of 1, 16, 128 and 512; 1.07, 0.68, 0.85 and 0.84 at 1,024; 1.5, 1.1 and 1.3 at 2,048 and a batch of 1, 16
 and 128, where the weights lie in no cache that a core has to itself.
 """
+
+LARGEST_RECTANGLE = 4
+"""Times as many places as samples, that sequences of several lengths may take of the memory of a GPU."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,10 +60,15 @@ class Choice:
     adjoint: Adjoint
     reason: str
 
-    @property
-    def takes_lengths(self) -> bool:
-        """Whether sequences of several lengths go in one call."""
-        return self.engine == "native" and isinstance(self.adjoint, Operator | FieldOperator)
+    def takes(self, storage: Storage) -> bool:
+        """Whether these sequences of several lengths go in one call.
+
+        The Triton kernels run them in a rectangle, which must not be much larger than what is in it.
+        """
+        if self.engine == "torch" or not isinstance(self.adjoint, Operator | FieldOperator):
+            return False
+        rectangle = 1 if self.engine == "native" else int(storage.lengths[0]) * len(storage.lengths)
+        return rectangle <= LARGEST_RECTANGLE * len(storage.index)
 
 
 @final

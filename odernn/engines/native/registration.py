@@ -42,7 +42,7 @@ def register() -> None:
     """Define the operators in torch.ops."""
     define_engine(
         NATIVE,
-        _built_at_first_call("solve", flat_solve(NATIVE, by_torch.solve)),
-        _built_at_first_call("pull_back", flat_pull_back(NATIVE, by_torch.pull_back)),
+        _built_at_first_call("solve", flat_solve(by_torch.solve, NATIVE)),
+        _built_at_first_call("pull_back", flat_pull_back(by_torch.pull_back, NATIVE)),
     )
     map_in_turn(NATIVE)

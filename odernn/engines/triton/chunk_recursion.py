@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from ..torch.chunk import Chunk
 from ..torch.exponential import ExponentialStepper
 from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weights
 from ..torch.stepper import Stepper
+from ..torch.sweep import Recursion
 from ..torch.two_step import TwoStepStepper
 from .availability import precision_of
 from .launch import models_first, recur
@@ -18,7 +21,12 @@ from .layout import Layout
 
 def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """As the torch engine's `one_by_one`, in one launch."""
-    run_by(_by_kernel, stepper, chunk, adjoint, grad_saved)
+    run_by(partial(_by_kernel, None), stepper, chunk, adjoint, grad_saved)
+
+
+def backward_of_lengths(lengths: Tensor | None) -> Recursion:
+    """The same of rows that end early."""
+    return lambda *given: run_by(partial(_by_kernel, lengths), *given)
 
 
 def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
@@ -27,7 +35,9 @@ def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
     return Layout(method_of(stepper), units, groups, precision, models=chunk.weight.ndim == 3)
 
 
-def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int) -> None:
+def _by_kernel(
+    lengths: Tensor | None, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int
+) -> None:
     """From the end of the chunk to the start of its interval `first`."""
     layout = _layout(stepper, chunk)
     stages = layout.stages
@@ -48,6 +58,7 @@ def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Ten
         kappas=kappas,
         ends=None if exponential is None else exponential.ends.flatten(0, 1),
         mus=None if exponential is None or exponential.mus is None else exponential.mus.flatten(0, 1),
+        lengths=None if lengths is None else (lengths - (chunk.start + first)) * stepper.saved_per_interval,
     )
     adjoint[0].copy_(went.gradient)
     if went.carried is not None:

@@ -21,6 +21,7 @@ from tests.odernn.engines.triton.cases import (
     one_by_one,
 )
 from tests.odernn.engines.triton.networks import networks, trained
+from tests.odernn.engines.triton.ragged import Ragged, ragged, run
 
 
 def measured(case: Case) -> float | str:
@@ -64,6 +65,17 @@ def of_networks(case: Case) -> float | str:
         return traceback.format_exc()[-1500:]
 
 
+def of_lengths(case: Ragged) -> float | str:
+    """The error of sequences of several lengths in one call against the torch engine's, which goes piece by piece."""
+    try:
+        have, taken = run(case, "triton", torch.float32, "cpu")
+        if not taken or not all(taken):
+            return f"taken in one call: {taken}"
+        return error(have, run(case, "torch", torch.float64, "cpu")[0])
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
 def of_ensemble() -> float | str:
     """The error of an ensemble of classifiers, or what went wrong."""
     try:
@@ -97,5 +109,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {str(case): measured(case) for case in cases()}
     found |= {f"networks-{case}": of_networks(case) for case in cases_of_networks()}
+    found |= {str(case): of_lengths(case) for case in ragged()}
     found["operators"], found["ensemble"] = of_the_operators(), of_ensemble()
     json.dump(found | {name: of_network(name) for name in networks()}, sys.stdout)

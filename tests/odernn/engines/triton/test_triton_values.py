@@ -18,6 +18,7 @@ from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
 from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
 from tests.odernn.engines.triton.networks import networks
+from tests.odernn.engines.triton.ragged import Ragged, ragged
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -61,6 +62,15 @@ def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> Non
 @pytest.mark.xdist_group("triton")
 def test_several_networks_at_once(case: Case, errors: dict[str, float | str]) -> None:
     found = errors[f"networks-{case}"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.parametrize("case", ragged(), ids=str)
+@pytest.mark.xdist_group("triton")
+def test_sequences_of_several_lengths(case: Ragged, errors: dict[str, float | str]) -> None:
+    found = errors[str(case)]
     assert isinstance(found, float), found
     assert found < BOUND
 
