@@ -40,7 +40,7 @@ def to_markdown(budgets: Sequence[Budget]) -> str:
     head = ["method", "units", "products", "kernel", *(f"sm_{each}" for each in ARCHITECTURES)]
     lines = [
         [
-            kernel.method + (", many networks" if kernel.models else ""),
+            ", ".join(filter(None, (kernel.method, kernel.variant))),
             str(kernel.units),
             kernel.precision,
             kernel.direction,

@@ -6,10 +6,13 @@ import json
 import sys
 import traceback
 
+import pytest
 import torch
 
 from odernn import ODERNN, AntisymmetricField, Ensemble, ODERecurrence, SequenceNetwork
 from odernn.engines.operators import TORCH, TRITON
+from odernn.engines.torch import sweep
+from odernn.engines.triton import launch
 from tests.odernn.engines.triton.cases import (
     Case,
     call,
@@ -68,7 +71,11 @@ def of_networks(case: Case) -> float | str:
 def of_lengths(case: Ragged) -> float | str:
     """The error of sequences of several lengths in one call against the torch engine's, which goes piece by piece."""
     try:
-        have, taken = run(case, "triton", torch.float32, "cpu")
+        with pytest.MonkeyPatch.context() as patched:  # several chunks of time, and half of the controls from outside
+            patched.setattr(sweep, "ENTRIES", 96)
+            patched.setattr(launch, "ENTRIES", 96)
+            patched.setattr(launch, "INPUTS", 1 if case.substeps == 2 else launch.INPUTS)
+            have, taken = run(case, "triton", torch.float32, "cpu")
         if not taken or not all(taken):
             return f"taken in one call: {taken}"
         return error(have, run(case, "torch", torch.float64, "cpu")[0])

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from odernn.engines.adjoint import Operator
+from odernn.engines.choice import Choice
 from odernn.engines.formulas import FORMULAS
+from odernn.engines.operators import NATIVE, TORCH, TRITON
+from odernn.engines.problem import Storage
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
 from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
@@ -97,6 +101,16 @@ def test_every_operator_of_the_table_is_told() -> None:
 
 def test_every_registered_activation_has_a_trace() -> None:
     assert KINDS.keys() == FORMULAS.keys()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "fits"), [([3, 2, 1], True), ([8, 1, 1, 1], True), ([13, 1, 1, 1, 1, 1, 1, 1], False)]
+)
+def test_a_rectangle_that_is_nearly_empty_is_not_made(lengths: list[int], fits: bool) -> None:
+    storage = Storage(torch.arange(sum(lengths)), torch.tensor(lengths))
+    assert Choice("triton", Operator(TRITON), "").takes(storage) == fits
+    assert Choice("native", Operator(NATIVE), "").takes(storage)
+    assert not Choice("torch", Operator(TORCH), "").takes(storage)
 
 
 def test_no_gpu_is_a_reason_and_not_an_error() -> None:
