@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from solvers import Adjoint
+from solvers.checks import unwrapped
 from solvers.extend import Problem, Save, Solved
 
 from .carried import carried_of, carry_of
@@ -63,7 +64,7 @@ def solved(problem: RecurrentProblem, namespace: str, call: Call, save: Save) ->
 
 def needs_gradient(arguments: tuple[object, ...]) -> bool:
     """Whether a gradient may be asked for of what the operator returns."""
-    tensors = [each for each in arguments if isinstance(each, Tensor)]
+    tensors = [unwrapped(each) for each in arguments if isinstance(each, Tensor)]
     return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
 
 

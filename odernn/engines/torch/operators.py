@@ -48,7 +48,10 @@ class Arguments:
         """The method."""
         operands, program = self.operands, self.program
         carried = Carried(operands.carried, operands.coefficients)
-        return stepper_of(program.method, recurrence, program.substeps, operands.y0, carried, operands.blocks)
+        blocks = operands.blocks
+        if blocks is not None and operands.weight.ndim == 3:
+            blocks = blocks.movedim(0, 1)
+        return stepper_of(program.method, recurrence, program.substeps, operands.y0, carried, blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -113,7 +116,7 @@ def pull_back_with(
         None if swept.step is None else swept.step / program.substeps,
         by_vectors(swept.adjoint, operands.carried),
         stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None,
-        stepper.gradient if isinstance(stepper, ExponentialStepper) else None,
+        _by_blocks(stepper, operands) if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 
@@ -135,3 +138,8 @@ def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
     if gradient is None or not gradient.numel():
         return torch.zeros_like(y0, memory_format=torch.contiguous_format)
     return gradient.clone(memory_format=torch.contiguous_format)
+
+
+def _by_blocks(stepper: ExponentialStepper, operands: Operands) -> Tensor:
+    """The gradient by the blocks, in their order."""
+    return stepper.gradient.movedim(1, 0).contiguous() if operands.weight.ndim == 3 else stepper.gradient

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from solvers.extend import Coefficient, Entry, Time
 
+from ...control.stacked_weights import times
 from ..carried import Carried
 from ..linear_method import Role, linear_method
 from ..method import Method
@@ -68,7 +69,7 @@ class SchemeStepper:
         self.substeps = self.saved_per_interval = substeps
         self.vectors = linear.vectors
         self.evaluations = substeps * linear.steady.stages
-        self.preactivations, self.units = recurrence.weight.shape
+        self.preactivations, self.units = recurrence.weight.shape[-2:]
         self.carried: tuple[Tensor, ...] = () if carried.vectors is None else carried.vectors.unbind(0)
         self.given = len(self.carried)
         self.coefficients = Coefficients(carried.coefficients)
@@ -78,7 +79,7 @@ class SchemeStepper:
         self._first = self.carried
         self._sums = [Sums.of(step) for step in linear.steps]
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.T
+        self._weight = recurrence.weight.mT
         self._preactivation = [
             like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(max(s.stages for s in linear.steps))
         ]
@@ -107,7 +108,7 @@ class SchemeStepper:
             slopes: list[Tensor] = []
             for row, c, buffer in zip(self._sums[i].stages, self.linear.steps[i].c, self._preactivation, strict=False):
                 state = weighted_sum(self._terms(row, k, start + n, x, slopes, steps[n]), y, self._state)
-                product = torch.mm(state, self._weight, out=buffer)
+                product = times(state, self._weight, buffer)
                 slopes.append(self._pointwise(state, product, controls.at(k, c)[n]))
             outs = (target, *(self._place_of(vector, number, y) for vector in range(1, len(self._sums[i].ends))))
             for vector in range(len(outs), self.vectors):

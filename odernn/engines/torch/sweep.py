@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...control.stacked_weights import add_outer
 from ..carried import Carried
 from ..method import Method
 from ..recurrence import Recurrence
@@ -184,7 +185,7 @@ class _Buffers:
 def _add_weight(chunk: Chunk, total: Tensor) -> None:
     """dL/dK: one product an evaluation, over all times."""
     for stage in chunk.every_stage():
-        total[stage.rows, stage.columns].addmm_(stage.preactivation.flatten(0, 1).T, stage.source.flatten(0, 1))
+        add_outer(total[..., stage.rows, stage.columns], stage.preactivation, stage.source)
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:

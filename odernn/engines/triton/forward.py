@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -37,7 +35,7 @@ def run_forward(
     if first == whole.length:
         return y, previous
     if first:
-        driven = replace(driven, recurrence=whole.chunk(first, whole.length))
+        driven = driven.chunk(first, whole.length)
         saved = None if saved is None else saved[first * driven.substeps :]
     given = stepper.coefficients.given is not None
     weights = torch.stack(two_state_weights(stepper, slice(first, whole.length), y0), dim=1) if given else None
