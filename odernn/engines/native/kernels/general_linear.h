@@ -3,11 +3,10 @@
 // through Y_i, and dL/dx_m = sum_l v_lm lambda_l + sum_i u_im mu_i.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "row_sum.h"
-#include "stepper.h"
+#include "vectors.h"
 
 namespace odernn {
 
@@ -16,54 +15,48 @@ class GeneralLinear final : public Stepper<T> {
  public:
   // `pullback` is null for the forward sweep, which writes the vectors that are kept into `kept` unless that is null.
   GeneralLinear(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* kept)
-      : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), kept_(kept) {
+      : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), vectors_(block) {
     int64_t stages = 0;
     for (const LinearStep<T>& step : p_.linear_steps) stages = std::max(stages, step.stages);
     const int64_t rows = taped() ? block.most * block.rows : block.rows;
     for (int64_t i = 0; i < stages; ++i) rates_.push_back(block.arena.template take<T>(rows * columns()));
-    vectors_.resize(static_cast<size_t>(p_.vectors()));
-    for (int64_t l = 1; l < p_.vectors(); ++l) vectors_[l].role = p_.roles[l];
-    taped() ? make_tape(stages) : make_working_memory(stages);
+    taped() ? make_tape(stages) : make_working_memory(stages, kept);
   }
 
   void step(int64_t n, int64_t c, int64_t q, const T* const* y, const T* const* previous, T* const* next) override {
     const int64_t number = n * p_.substeps + q;
     const LinearStep<T>& step = p_.linear_step(number);
-    vectors_[0].now = y;
-    for (Carried& x : vectors_)
-      if (x.role == Role::kStateBefore) x.now = previous;
+    vectors_.begin(y, previous);
     evaluate(step, n, q, c, 1, records_.data(), 0);
     for (int64_t l = 0; l < step.out; ++l) {
-      Carried& x = vectors_[l];
-      if (x.role == Role::kStateBefore) continue;
-      T* const* to = l == 0 ? next : place(x, number);
+      T* const* to = l == 0 ? next : vectors_.place(l, number);
+      if (to == nullptr) continue;
       RowSum<T> sum;
       add_vectors(step.v, step.in, l, n, q, 0, sum);
       for (int64_t j = 0; j < step.stages; ++j)
         sum.add(weight(step.b[l * step.stages + j], n, q), Rows<T>::strided(rates_[j], columns()), true);
       sum.write(block_.step + c * block_.rows, block_.rows, columns(), [&](int64_t r) { return to[r]; });
     }
-    for (int64_t l = 1; l < step.out; ++l) turn(vectors_[l], number);
+    vectors_.turn(number, step.out);
   }
 
   const T* const* carried(int64_t vector) const override {
-    const Carried& x = vectors_[vector];
+    const Carried<T>& x = vectors_[vector];
     return x.role == Role::kStateBefore ? nullptr : x.now;
   }
 
   void record(int64_t first, int64_t count, const States<T>& states) override {
-    for (Carried& x : vectors_)
-      if (x.states != nullptr) x.states->fill(first, count, block_.rows);
+    vectors_.fill(first, count);
     first_ = first;
     for (int64_t q = 0; q < p_.substeps; ++q) {
       const int64_t skip = starting_samples(first, count, q);
       for (int64_t c = 0; c < skip; ++c) {
         const int64_t number = (first + c) * p_.substeps + q;
-        look_at(states, number, 1);
+        vectors_.look_at(states, number, 1);
         evaluate(p_.linear_step(number), first + c, q, c, 1, starts_[number].data(), 0);
       }
       if (skip == count) continue;
-      look_at(states, (first + skip) * p_.substeps + q, count - skip);
+      vectors_.look_at(states, (first + skip) * p_.substeps + q, count - skip);
       evaluate(steady(), first + skip, q, skip, count - skip, records_.data() + q * steady().stages,
                skip * block_.rows);
     }
@@ -75,7 +68,7 @@ class GeneralLinear final : public Stepper<T> {
     const bool starts = number < p_.starting_steps(), joined = !kIsTraced && joins(step);
     const Record<T>* records = starts ? starts_[number].data() : records_.data() + q * step.stages;
     const int64_t at = starts ? 0 : c * block_.rows;
-    if (wants_coefficients()) look_at(states, number, 1);
+    if (wants_coefficients()) vectors_.look_at(states, number, 1);
     vectors_[0].lambda = lambda;
     for (int64_t i = step.stages - 1; i >= 0; --i) {
       T* preactivation = records[i].by_preactivation + at * block_.preactivation_columns();
@@ -83,16 +76,10 @@ class GeneralLinear final : public Stepper<T> {
       if (i == 0 && joined) break;
       pullback_->transpose(p_.couplings[0], preactivation, kIsTraced ? mus_[i] : block_.zeros,
                            kIsTraced ? columns() : 0, mus_[i], columns());
-      add_products(step.u, step.in, i, n, q, mus_[i]);
     }
-    for (int64_t l = 0; l < step.out; ++l) {
-      add_products(step.v, step.in, l, n, q, vectors_[l].lambda);
-      for (int64_t j = 0; j < step.stages; ++j)
-        add_product(step.b[l * step.stages + j], n, q, vectors_[l].lambda,
-                    Rows<T>::strided(records[j].rate + at * columns(), columns()), block_.step + c * block_.rows);
-    }
+    if (wants_coefficients()) add_coefficient_gradients(step, n, c, q, records, at);
     for (int64_t m = step.in - 1; m >= 0; --m) pull_back(step, n, q, m, joined);
-    for (int64_t m = 1; m < step.in; ++m) turn_back(vectors_[m]);
+    vectors_.turn_back(step.in);
     T* preactivation = records[0].by_preactivation + at * block_.preactivation_columns();
     if (joined) pullback_->transpose(p_.couplings[0], preactivation, lambda, columns(), lambda, columns());
   }
@@ -115,17 +102,6 @@ class GeneralLinear final : public Stepper<T> {
   }
 
  private:
-  // One of the vectors: its rows at the step that is worked on; forward, the two places that it goes to in turn; going
-  // back, what was saved of it, its cotangents, and memory for those of the step before.
-  struct Carried {
-    Role role = Role::kDropped;
-    const T* const* now = nullptr;
-    T **rows = nullptr, **next = nullptr, *kept = nullptr;
-    const T** gathered = nullptr;
-    std::unique_ptr<States<T>> states;
-    T *lambda = nullptr, *lambda_before = nullptr;
-  };
-
   bool taped() const { return pullback_ != nullptr; }
   int64_t columns() const { return block_.columns(); }
   const LinearStep<T>& steady() const { return p_.linear_steps.back(); }
@@ -175,23 +151,9 @@ class GeneralLinear final : public Stepper<T> {
     return terms != 1;
   }
 
-  void make_working_memory(int64_t stages) {
+  void make_working_memory(int64_t stages, T* kept) {
     for (int64_t i = 0; i < stages; ++i) records_.push_back(i == 0 ? record_of(block_.rows, true, false) : records_[0]);
-    const int64_t numbers = block_.rows * columns();
-    int64_t place = 0;
-    for (int64_t l = 1; l < p_.vectors(); ++l) {
-      Carried& x = vectors_[l];
-      if (x.role == Role::kStateBefore) continue;
-      if (p_.is_kept(l) && kept_ != nullptr) x.kept = kept_ + place++ * p_.saved_rows * p_.state.columns();
-      for (T*** rows : {&x.rows, &x.next}) {
-        *rows = block_.arena.template take<T*>(block_.rows);
-        point_at(block_.arena.template take_zeros<T>(numbers), columns(), block_.rows, *rows);
-      }
-      x.now = x.rows;
-      const T* initial = p_.carried_vector(l);
-      for (int64_t r = 0; r < block_.rows && initial != nullptr; ++r)
-        copy_padded(p_.state, initial + (block_.begin + r) * p_.state.columns(), x.rows[r]);
-    }
+    vectors_.take_rows(kept);
   }
 
   void make_tape(int64_t stages) {
@@ -207,60 +169,7 @@ class GeneralLinear final : public Stepper<T> {
     }
     for (int64_t i = 0; i < stages; ++i) mus_.push_back(block_.arena.template take<T>(numbers));
     kappa_ = block_.arena.template take<T>(numbers);
-    int64_t place = 0;
-    for (int64_t l = 1; l < p_.vectors(); ++l) {
-      Carried& x = vectors_[l];
-      x.lambda = block_.arena.template take_zeros<T>(numbers);
-      x.lambda_before = block_.arena.template take<T>(numbers);
-      if (p_.is_kept(l)) take_states(x, l, place++);
-    }
-    if (p_.substeps == 1) return;
-    for (Carried& x : vectors_) x.gathered = block_.arena.template take<const T*>(block_.most * block_.rows);
-  }
-
-  void take_states(Carried& x, int64_t l, int64_t place) {
-    x.states = std::make_unique<States<T>>(p_, gradients_->kept + place * p_.saved_rows * p_.state.columns(),
-                                           p_.carried_vector(l), nullptr, block_.begin, block_.rows, block_.most,
-                                           block_.arena);
-  }
-
-  // Where a vector goes in step `number`.
-  T* const* place(Carried& x, int64_t number) const {
-    if (x.kept != nullptr && p_.state.same())
-      for (int64_t r = 0; r < block_.rows; ++r)
-        x.next[r] = x.kept + p_.saved_place(number, block_.begin + r) * p_.state.columns();
-    return x.next;
-  }
-
-  void turn(Carried& x, int64_t number) const {
-    if (x.role == Role::kStateBefore) return;
-    if (x.kept != nullptr && !p_.state.same())
-      for (int64_t r = 0; r < block_.rows; ++r)
-        copy_back(p_.state, x.next[r], x.kept + p_.saved_place(number, block_.begin + r) * p_.state.columns());
-    std::swap(x.rows, x.next);
-    x.now = x.rows;
-  }
-
-  // The cotangents of the step before take the place of those after it; rows that have not joined in keep theirs.
-  void turn_back(Carried& x) const {
-    const int64_t from = block_.rows * columns(), to = block_.room / block_.most * columns();
-    std::copy(x.lambda + from, x.lambda + to, x.lambda_before + from);
-    std::swap(x.lambda, x.lambda_before);
-  }
-
-  // Let the vectors be those before step `number`, and before the same substep of the `count - 1` samples after it.
-  void look_at(const States<T>& states, int64_t number, int64_t count) {
-    for (Carried& x : vectors_) {
-      const bool of_state = &x == vectors_.data() || x.role == Role::kStateBefore;
-      const States<T>* own = of_state ? &states : x.states.get();
-      if (own == nullptr) continue;
-      const int64_t place = number - (x.role == Role::kStateBefore ? 2 : 1), rows = block_.rows;
-      x.now = own->at(place);
-      if (count == 1 || p_.substeps == 1) continue;
-      for (int64_t k = 0; k < count; ++k)
-        std::copy(own->at(place + k * p_.substeps), own->at(place + k * p_.substeps) + rows, x.gathered + k * rows);
-      x.now = x.gathered;
-    }
+    vectors_.take_cotangents(gradients_->kept);
   }
 
   // Row `i` of a table of the vectors, of the sample `k` of those that are looked at, which is n.
@@ -373,7 +282,20 @@ class GeneralLinear final : public Stepper<T> {
     for (int64_t i = joined ? 1 : 0; i < step.stages; ++i)
       sum.add(weight(step.u[i * step.in + m], n, q), Rows<T>::strided(mus_[i], columns()));
     T* to = m == 0 ? vectors_[0].lambda : vectors_[m].lambda_before;
+    if (sum.is(to)) return;
     sum.write(nullptr, block_.rows, columns(), [&](int64_t r) { return to + r * columns(); });
+  }
+
+  // dL by the coefficients that are given.
+  void add_coefficient_gradients(const LinearStep<T>& step, int64_t n, int64_t c, int64_t q, const Record<T>* records,
+                                 int64_t at) {
+    for (int64_t i = 0; i < step.stages; ++i) add_products(step.u, step.in, i, n, q, mus_[i]);
+    for (int64_t l = 0; l < step.out; ++l) {
+      add_products(step.v, step.in, l, n, q, vectors_[l].lambda);
+      for (int64_t j = 0; j < step.stages; ++j)
+        add_product(step.b[l * step.stages + j], n, q, vectors_[l].lambda,
+                    Rows<T>::strided(records[j].rate + at * columns(), columns()), block_.step + c * block_.rows);
+    }
   }
 
   // dL by the entries of row `i` of a table of the vectors, if there are numbers for them: <left, x_m>.
@@ -383,7 +305,7 @@ class GeneralLinear final : public Stepper<T> {
   }
 
   void add_product(const Entry<T>& entry, int64_t n, int64_t q, const T* left, const Rows<T>& right, const T* step) {
-    if (!wants_coefficients() || !varies(entry, q)) return;
+    if (!varies(entry, q)) return;
     const int64_t count = p_.coefficients_count;
     T* out = gradients_->coefficients + ((n * p_.coefficients_substeps + q) * p_.batch + block_.begin) * count;
     for (int64_t r = 0; r < block_.rows; ++r) {
@@ -397,8 +319,7 @@ class GeneralLinear final : public Stepper<T> {
   const Problem<T>& p_;
   Pullback<T>* pullback_;
   const Gradients<T>* gradients_;
-  T* kept_;
-  std::vector<Carried> vectors_;
+  Vectors<T> vectors_;
   std::vector<Record<T>> records_;              // of a step of the started method; going back, of every substep
   std::vector<std::vector<Record<T>>> starts_;  // going back: of the steps that start it
   std::vector<T*> rates_, mus_;

@@ -24,7 +24,10 @@ class RowSum {
     if (!weight.is(T(0))) term_[terms_++] = {weight, rows, times_step};
   }
 
-  bool empty() const { return terms_ == 0; }
+  // Whether the rows from `first` on are all of the sum.
+  bool is(const T* first) const {
+    return terms_ == 1 && term_[0].weight.is(T(1)) && !term_[0].times_step && term_[0].rows.first == first;
+  }
 
   // The rows that are all of the sum, or null.
   const T* const* only_rows() const {
