@@ -81,5 +81,5 @@ def steps_of(dt: float | Tensor) -> float | Tensor:
         return dt
     if dt.ndim == 2:
         return dt.flatten()
-    flat = dt.reshape(len(dt), -1)
+    flat = dt.reshape(dt.shape[0], -1)
     return (flat[:, 0] if flat.shape[1] == 1 else flat.T).contiguous()

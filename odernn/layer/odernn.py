@@ -107,6 +107,11 @@ class ODERNN(RecurrentModule[RecurrentState]):
             super().__setattr__(name, value)
 
     @property
+    def made_by(self) -> str:
+        """What the layer's states say that they are made by, the representation of the solver."""
+        return self._made_by
+
+    @property
     def input_field(self) -> VectorField:
         """The field."""
         return self.field
