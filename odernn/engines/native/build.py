@@ -24,13 +24,23 @@ _SOURCES = (
     "solve.cpp",
     "pull_back.cpp",
     "recursion.cpp",
+    "program.cpp",
     "arguments.cpp",
     "results.cpp",
     "operators.cpp",
     "stream.cpp",
     "recursion_operator.cpp",
 )
-_OF_A_FIELD = ("arena.cpp", "matmul.cpp", "solve.cpp", "pull_back.cpp", "arguments.cpp", "results.cpp", "operators.cpp")
+_OF_A_FIELD = (
+    "arena.cpp",
+    "matmul.cpp",
+    "solve.cpp",
+    "pull_back.cpp",
+    "program.cpp",
+    "arguments.cpp",
+    "results.cpp",
+    "operators.cpp",
+)
 """The sources that are compiled with the elementwise part of a field: its `solve` and `pull_back`."""
 _FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)
