@@ -24,8 +24,8 @@ class Operator(Adjoint):
     """The exact discrete adjoint as a registered operator of one engine.
 
     It takes the fields made of a registered activation and an affine control, the explicit Runge-Kutta methods, the
-    compositions of kicks and drifts and the two-step midpoint rule, and the two registered holds. It can be
-    differentiated once. Inside autocast it works in float32.
+    compositions of kicks and drifts and the two-step midpoint rule, and the two registered holds. A backward pass with
+    `create_graph=True` makes the steps again under autograd. Inside autocast it works in float32.
 
     Args:
         namespace: the engine's operators in torch.ops.

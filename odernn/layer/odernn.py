@@ -43,7 +43,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
         hold: the control between samples, "zero-order" (the paper's), "linear" or a Hold.
         batch_first: input and output are (batch, time, feature) instead of (time, batch, feature).
         adjoint: how gradients flow, an Adjoint or its name; "auto" is the exact discrete adjoint where it is parallel
-            in time, which is differentiated once, and "autograd" elsewhere.
+            in time, and "autograd" elsewhere.
         engine: what executes the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them): "torch"
             on any device; "native", C++ kernels on the CPU, built at first use; "triton", kernels on a CUDA device; or
             "auto", which picks by device, dtype and size, as `choice` says.

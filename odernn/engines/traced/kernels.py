@@ -20,7 +20,7 @@ from ..operators import PULL_BACK, SOLVE, register_rules
 from ..program import Call
 from .emit import emit
 from .facts import facts_of, same_facts, sizes_of
-from .trace import UntraceableError, state_of, trace
+from .trace import TracedRate, UntraceableError, state_of, trace
 
 
 @final
@@ -71,7 +71,7 @@ def compile_kernels(field: VectorField) -> None:
     except UntraceableError as error:
         raise ValueError(f"{name} has no kernels: {error.reason}") from error
     namespace = load_field(emit(traced))
-    _register(namespace)
+    _register(TracedRate(namespace, traced))
     kernels = FieldKernels(namespace, traced.numbers, *groups, halves_agree(field, like), facts_of(field))
     if not _agree(field, kernels, like):
         raise ValueError(
@@ -123,8 +123,8 @@ def _wave(like: Tensor, *shape: int) -> Tensor:
 
 
 @cache
-def _register(namespace: str) -> None:
+def _register(rate: TracedRate) -> None:
     """Tell torch the schemas, shapes and gradients of the operators."""
     for name, schema in (("solve", SOLVE), ("pull_back", PULL_BACK)):
-        torch.library.define(f"{namespace}::{name}", schema)
-    register_rules(namespace)
+        torch.library.define(f"{rate.namespace}::{name}", schema)
+    register_rules(rate.namespace, rate)
