@@ -78,6 +78,23 @@ def test_a_penalty_on_gradients(field: str, solver: str, engine: Engine, hold: s
     torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.parametrize("field", ["antisymmetric", "unregistered antisymmetric"])
+@pytest.mark.parametrize("engine", ["torch", native])
+def test_chunks_that_are_made_of_each_other(field: str, engine: Engine) -> None:
+    """State and control before the second chunk are made of parameters that it takes too: none counts twice."""
+    made, x = field_of(field), torch.randn(TIME, BATCH, 2, dtype=DOUBLE)
+
+    def penalty(rnn: ODERNN) -> tuple[Tensor, ...]:
+        first, state = rnn(x[:2], rnn.initial_state(BATCH))
+        second, _ = rnn(x[2:], state)
+        slopes = torch.autograd.grad(torch.cat((first, second)).sin().sum(), list(made.parameters()), create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in slopes), list(made.parameters()))
+
+    found = penalty(ODERNN(made, "rk4", dt=0.2, hold="linear", engine=engine))
+    wanted = penalty(ODERNN(made, "rk4", dt=0.2, hold="linear", adjoint="autograd"))
+    torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-11)
+
+
 METHODS = {
     "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
     "leapfrog": splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
