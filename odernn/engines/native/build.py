@@ -62,7 +62,8 @@ class NativeUnavailable(RuntimeError):  # noqa: N818 - it says what is the case,
         return f"the native kernels are unavailable: {self.reason}"
 
 
-_loading = threading.Lock()
+_building = threading.Lock()
+"""Held while a library is built or loaded; whoever needs one that is there does not wait for the build of another."""
 
 
 def load() -> None:
@@ -75,8 +76,7 @@ def load() -> None:
         NativeUnavailable: no C++ compiler, no ninja, a compiler that fails, a folder that cannot be written. The
             answer is remembered: nothing is tried twice in one process.
     """
-    with _loading:
-        reason = _load()
+    reason = _load()
     if reason is not None:
         raise NativeUnavailable(reason)
 
@@ -94,8 +94,7 @@ def load_field(header: str) -> str:
         NativeUnavailable: as `load`.
     """
     namespace = f"odernn_field_{hashlib.sha256(header.encode()).hexdigest()[:16]}"
-    with _loading:
-        reason = _load_field(namespace, header)
+    reason = _load_field(namespace, header)
     if reason is not None:
         raise NativeUnavailable(reason)
     return namespace
