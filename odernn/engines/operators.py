@@ -12,6 +12,7 @@ from torch.library import register_autocast, register_autograd, register_fake
 from solvers.extend import without_autocast
 
 from . import twice
+from .flops import register_formulas
 from .program import Operands, Program
 from .replay import Rate, replay
 from .written import counted
@@ -118,14 +119,25 @@ def register_rules(namespace: str, rate: Rate | None = None) -> None:
         rate: dy/dt of the kind "traced", where they know that one.
     """
     solve, pull_back = f"{namespace}::solve", f"{namespace}::pull_back"
-    register_fake(solve, _solve_shapes)
+    register_fake(solve, _shapes_of(namespace))
     register_fake(pull_back, _pull_back_shapes)
+    register_formulas(namespace)
     register_autograd(solve, _backward_of(namespace, rate), setup_context=_save)
     register_autograd(pull_back, _no_second_derivative)
     for device in DEVICES:
         if torch.amp.is_autocast_available(device):
             register_autocast(solve, device, torch.float32)
             register_autocast(pull_back, device, torch.float32)
+
+
+def _shapes_of(namespace: str) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """The rule for shapes of `solve`, which is asked where a program is traced: torch may count what stands in it."""
+
+    def shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+        register_formulas(namespace)
+        return _solve_shapes(*given)
+
+    return shapes
 
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
