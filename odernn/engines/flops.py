@@ -59,13 +59,13 @@ def _of_control(operands: Any) -> int:
     """The map of the input, for all samples at once."""
     if operands.input_weight is None:
         return 0
-    controls, inputs = operands.input_weight
+    *_, controls, inputs = operands.input_weight  # of several networks they come first
     return 2 * _samples(operands) * controls * inputs
 
 
 def _of_steps(operands: Any, program: Program) -> int:
     """y K^T in every stage; kicks and drifts take one quarter of K each."""
-    method, (preactivations, units) = program.method, operands.weight
+    method, (*_, preactivations, units) = program.method, operands.weight
     stages, parts, start = len(method.b), 1, 0
     if method.family == "shears":
         parts = 4

@@ -6,10 +6,9 @@ makes the recurrence again here, under autograd, and takes the derivatives of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,9 +16,9 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
-from ..control.hold import HOLDS, Hold
-from ..control.input_map import AffineControl
+from ..control.stacked_weights import times
 from ..fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
+from .intervals import Interval, intervals
 from .method import Method
 from .program import Operands, Program
 
@@ -33,7 +32,8 @@ def replay(operands: Operands, program: Program, rate: Rate | None = None) -> tu
     """What the operator `solve` gives with `save`: the states saved, the last, of the two-step method the last but one.
 
     Args:
-        operands: as the operator takes them; sequences of several lengths are among them.
+        operands: as the operator takes them: sequences of several lengths and the weights of several networks are
+            among them.
         program: likewise.
         rate: of the kind "traced"; of any other its own.
     """
@@ -42,7 +42,7 @@ def replay(operands: Operands, program: Program, rate: Rate | None = None) -> tu
         rate = lambda y, p, u: function(p, u)  # noqa: E731
     step = _STEPS[program.method.family](program.method, operands.weight, rate)
     run = _Run(operands.y0, operands.y_previous, operands.dt_previous)
-    for interval in _intervals(operands, program):
+    for interval in intervals(operands, program):
         run.leave(len(interval.u))
         for k in range(program.substeps):
             step(run, interval, k / program.substeps, program.substeps)
@@ -50,28 +50,6 @@ def replay(operands: Operands, program: Program, rate: Rate | None = None) -> tu
                 run.saved.append(run.y)
     last, last_but_one = run.ends()
     return _as_saved(run.saved, operands, program), last, last_but_one
-
-
-class _Interval(NamedTuple):
-    """What drives the rows that have a sample at a time.
-
-    Attributes:
-        u: the control of the sample.
-        earlier: that of the sample before.
-        dt: the length, of shape () or (rows, 1).
-        hold: how the control runs from one to the other.
-        matrices: of an exponential method (matrices, 2, 2, n / 2), or None.
-    """
-
-    u: Tensor
-    earlier: Tensor
-    dt: Tensor
-    hold: Hold
-    matrices: Tensor | None
-
-    def control(self, fraction: float) -> Tensor:
-        """The control at a fraction of the interval."""
-        return self.hold.between(self.earlier, self.u, fraction)
 
 
 @dataclass
@@ -110,34 +88,8 @@ class _Run:
         return last, torch.cat(before) if before else last.new_empty(0)
 
 
-_Step = Callable[[_Run, _Interval, float, int], None]
+_Step = Callable[[_Run, Interval, float, int], None]
 """(run, interval, the fraction where the step begins, steps in the interval): one solver step on."""
-
-
-def _intervals(operands: Operands, program: Program) -> Iterator[_Interval]:
-    samples, index, lengths = operands.samples, operands.index, operands.lengths
-    control = AffineControl(operands.input_weight, operands.bias, program.squash == "tanh")
-    hold, matrices = HOLDS[program.hold], operands.blocks
-    if index is None or lengths is None:
-        controls: Sequence[Tensor] = control(samples).unbind(0)
-        steps = _steps(operands.dt.to(operands.y0.dtype) if operands.dt.ndim else operands.dt, len(controls))
-    else:
-        counts = (torch.arange(int(lengths[0]), device=lengths.device).unsqueeze(1) < lengths).sum(1).tolist()
-        controls = control(samples[index]).split(counts)
-        dt = operands.dt
-        steps = dt.to(operands.y0.dtype).unsqueeze(1).split(counts) if dt.ndim else [dt] * len(counts)
-    earlier = controls[0] if operands.before is None else operands.before
-    for n, (u, dt) in enumerate(zip(controls, steps, strict=True)):
-        own = None if matrices is None else matrices[n if len(matrices) > 1 else 0]
-        yield _Interval(u, earlier[: len(u)], dt, hold, own)
-        earlier = u
-
-
-def _steps(dt: Tensor, length: int) -> Sequence[Tensor]:
-    """A step (), (time,) or (batch, time) as one an interval."""
-    if dt.ndim == 2:
-        return dt.T.unsqueeze(-1).unbind(0)
-    return dt.unbind(0) if dt.ndim else [dt] * length
 
 
 def _as_saved(states: Sequence[Tensor], operands: Operands, program: Program) -> Tensor:
@@ -156,12 +108,12 @@ def _tableau(method: Method, weight: Tensor, rate: Rate) -> _Step:
     """An explicit tableau, whose entries may be numbers or name matrices, and whose stages may move one half each."""
     entries = method.entries
 
-    def advance(run: _Run, interval: _Interval, begin: float, substeps: int) -> None:
+    def advance(run: _Run, interval: Interval, begin: float, substeps: int) -> None:
         y, dt = run.y, interval.dt / substeps
         slopes: list[Tensor] = []
         for i, row in enumerate(entries.a):
             state = _combined(interval, entries.flows[i], y, dt, row, slopes)
-            slope = rate(state, state @ weight.T, interval.control(begin + method.c[i] / substeps))
+            slope = rate(state, times(state, weight.mT), interval.control(begin + method.c[i] / substeps))
             slopes.append(_only_half(slope, method.moved[i]) if method.moved else slope)
         run.y = _combined(interval, entries.flows[-1], y, dt, entries.b, slopes)
 
@@ -169,22 +121,25 @@ def _tableau(method: Method, weight: Tensor, rate: Rate) -> _Step:
 
 
 def _combined(
-    interval: _Interval, flow: Entry, y: Tensor, dt: Tensor, row: Sequence[Entry], slopes: Sequence[Tensor]
+    interval: Interval, flow: Entry, y: Tensor, dt: Tensor, row: Sequence[Entry], slopes: Sequence[Tensor]
 ) -> Tensor:
     """The flow's matrix times y, and dt times the sum of the entries times the slopes."""
-    result = _times(interval, flow, y)
+    result = _applied(interval, flow, y)
     for entry, slope in zip(row, slopes, strict=True):
         if entry.coefficient:
-            result = result + dt * entry.coefficient * _times(interval, entry, slope)
+            result = result + dt * entry.coefficient * _applied(interval, entry, slope)
     return result
 
 
-def _times(interval: _Interval, entry: Entry, x: Float[Tensor, "rows n"]) -> Float[Tensor, "rows n"]:
+def _applied(interval: Interval, entry: Entry, x: Float[Tensor, "rows n"]) -> Float[Tensor, "rows n"]:
     """The matrix that an entry names times x; x itself where that is the identity."""
     if entry.place < 0:
         return x
     assert interval.matrices is not None
-    return torch.einsum("ijn,bjn->bin", interval.matrices[entry.place], x.unflatten(-1, (2, -1))).flatten(1)
+    matrix, halves = interval.matrices.select(-4, entry.place), x.unflatten(-1, (2, -1))
+    if matrix.ndim == 3:
+        return torch.einsum("ijn,bjn->bin", matrix, halves).flatten(1)
+    return torch.einsum("mijn,mbjn->mbin", matrix, halves.unflatten(0, (len(matrix), -1))).flatten(2).flatten(0, 1)
 
 
 def _only_half(slope: Tensor, half: int) -> Tensor:
@@ -196,14 +151,14 @@ def _only_half(slope: Tensor, half: int) -> Tensor:
 
 def _shears(method: Method, weight: Tensor, rate: Rate) -> _Step:
     """Kicks and drifts: each moves one half of the state along the other."""
-    n = weight.shape[1] // 2
-    weights = weight[:n, n:], weight[n:, :n]
+    n = weight.shape[-1] // 2
+    weights = weight[..., :n, n:].mT, weight[..., n:, :n].mT
 
-    def advance(run: _Run, interval: _Interval, begin: float, substeps: int) -> None:
+    def advance(run: _Run, interval: Interval, begin: float, substeps: int) -> None:
         halves, dt = list(run.y.chunk(2, dim=-1)), interval.dt / substeps
         for half, share, node in zip(method.moved, method.b, method.c, strict=True):
             u = interval.control(begin + node / substeps).unflatten(-1, (-1, 2, n))[..., half, :].flatten(-2)
-            slope = rate(halves[half], halves[1 - half] @ weights[half].T, u)
+            slope = rate(halves[half], times(halves[1 - half], weights[half]), u)
             halves[half] = halves[half] + dt * share * slope
         run.y = torch.cat(halves, dim=-1)
 
@@ -217,9 +172,9 @@ def _two_step(method: Method, weight: Tensor, rate: Rate) -> _Step:
     """
 
     def slope(y: Tensor, u: Tensor) -> Tensor:
-        return rate(y, y @ weight.T, u)
+        return rate(y, times(y, weight.mT), u)
 
-    def advance(run: _Run, interval: _Interval, begin: float, substeps: int) -> None:
+    def advance(run: _Run, interval: Interval, begin: float, substeps: int) -> None:
         y, dt = run.y, interval.dt / substeps
         first = slope(y, interval.control(begin))
         if run.previous is None:

@@ -154,6 +154,31 @@ def test_every_output_and_its_gradients_are_those_of_the_operator(
     )
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_weights_of_several_networks(method: str) -> None:
+    """A penalty on the gradients of networks that run at once under vmap is the sum of theirs."""
+    calls = [call_of(method) for _ in range(2)]
+    program, sources = calls[0].program.text, [[x for x in call.operands if x is not None] for call in calls]
+    places = [i for i, x in enumerate(calls[0].operands) if x is not None]
+
+    def run(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+        operands: list[Tensor | None] = [None] * len(calls[0].operands)
+        for place, x in zip(places, tensors, strict=True):
+            operands[place] = x
+        return torch.ops.odernn_torch.solve(*operands, program, True)[:2]
+
+    def penalty(outputs: tuple[Tensor, Tensor]) -> list[Tensor]:
+        leaves = [x for each in sources for x in each]
+        slopes = torch.autograd.grad(sum(x.sin().sum() for x in outputs), leaves, create_graph=True)
+        return list(torch.autograd.grad(sum(g.square().sum() for g in slopes), leaves))
+
+    stacked = [torch.stack(each) for each in zip(*sources, strict=True)]
+    apart = [run(*each) for each in sources]
+    together = torch.func.vmap(run)(*stacked)
+    wanted = penalty((torch.stack([saved for saved, _ in apart]), torch.stack([last for _, last in apart])))
+    torch.testing.assert_close(penalty(together), wanted, rtol=1e-10, atol=1e-11)
+
+
 def test_an_ordinary_backward_pass_makes_no_step_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*given: object) -> None:
         raise AssertionError
