@@ -19,7 +19,7 @@ from odernn import (
     RecurrentState,
     VectorField,
 )
-from solvers import Checkpointed, Continuous, LeapfrogMidpoint, TorchdiffeqSolver, make_adjoint
+from solvers import RK4, Checkpointed, Continuous, LeapfrogMidpoint, TorchdiffeqSolver, make_adjoint
 from tests.pairs import crossed
 
 DOUBLE = torch.float64
@@ -145,7 +145,7 @@ WRITTEN: dict[str, Change] = {
 
 
 def layer(field: VectorField, adjoint: object, name: str, hold: str = "zero-order") -> ODERNN:
-    solver = LeapfrogMidpoint() if name in ("reversible", "discrete", "auto") else FINE
+    solver = {"continuous": FINE, "checkpointed": RK4(), "every-2": RK4()}.get(name, LeapfrogMidpoint())
     return ODERNN(field, solver, dt=0.2, hold=hold, adjoint=adjoint)  # pyright: ignore[reportArgumentType]
 
 
@@ -210,9 +210,7 @@ def test_what_is_put_back_is_taken_away_again(field: str, name: str) -> None:
     assert all(parameter.grad is None for parameter in now)
 
 
-@pytest.mark.parametrize("hold", ["zero-order", "linear"])
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("field", FIELDS)
+@crossed({"field": list(FIELDS), "name": NAMES, "hold": ["zero-order", "linear"]})
 def test_functional_call(field: str, name: str, hold: str) -> None:
     def found(adjoint: object) -> list[Tensor]:
         torch.manual_seed(0)
@@ -284,9 +282,7 @@ PLACES: dict[str, Callable[[str, str], VectorField]] = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("where", PLACES)
-@pytest.mark.parametrize("part", PARTS)
+@crossed({"part": list(PARTS), "where": list(PLACES), "name": NAMES})
 def test_parts_that_draw_count_or_mix(part: str, where: str, name: str) -> None:
     """By default, checkpointed and discrete they train as under autograd; in a control, under every adjoint."""
 

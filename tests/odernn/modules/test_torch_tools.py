@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, VectorField
+from tests import children
 
 Network = ODERNN | AntisymmetricRNN
 # torch's own, while it traces: a context variable of its decomposition tables, and its first use of jit.
@@ -99,14 +100,13 @@ def test_an_exported_network_in_another_process(make: Callable[..., Network], tm
     other = torch.randn(9, 4, 2)
     torch.save((other, network(other)[0].detach()), tmp_path / "case.pt")
     script = (
-        "import sys, torch, odernn\n"
+        "import sys, torch, odernn, warnings\n"
+        "warnings.simplefilter('ignore')\n"
         "x, wanted = torch.load(sys.argv[2], weights_only=True)\n"
         "found = torch.export.load(sys.argv[1]).module()(x)[0]\n"
         "torch.testing.assert_close(found, wanted)\n"
     )
-    command = [sys.executable, "-W", "ignore", "-c", script, tmp_path / "network.pt2", tmp_path / "case.pt"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    children.run(script, tmp_path, str(tmp_path / "network.pt2"), str(tmp_path / "case.pt"))
 
 
 @pytest.mark.full

@@ -1,10 +1,14 @@
-"""Run the cases under Triton's interpreter, which must be asked for before Triton is imported: errors as JSON."""
+"""Run the cases under Triton's interpreter, which must be asked for before Triton is imported: errors as JSON.
+
+The argument is the file for them.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import traceback
+from pathlib import Path
 
 import torch
 
@@ -50,4 +54,5 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {str(case): measured(case) for case in cases()}
     found["operators"] = of_the_operators()
-    json.dump(found | {name: of_network(name) for name in networks()}, sys.stdout)
+    found |= {name: of_network(name) for name in networks()}
+    Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

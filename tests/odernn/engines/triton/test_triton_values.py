@@ -5,10 +5,6 @@ It computes in float32 what a device rounds to TF32 or bfloat16, so that roundin
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,31 +12,35 @@ import torch
 from odernn.engines.formulas import FORMULAS
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
+from tests import children
 from tests.odernn.engines.triton.cases import Case, cases
 from tests.odernn.engines.triton.networks import networks
+from tests.once import once
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 
 
+PROGRAM = """
+import runpy
+runpy.run_module("tests.odernn.engines.triton.interpreted", run_name="__main__")
+"""
+
+
 @pytest.fixture(scope="module")
-def errors(repository: Path) -> dict[str, float | str]:
+def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
     """By case."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.odernn.engines.triton.interpreted"],
-        cwd=repository,
-        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+
+    def found() -> dict[str, float | str]:
+        folder = tmp_path_factory.mktemp("interpreted")
+        children.run(PROGRAM, folder, str(folder / "errors"), TRITON_INTERPRET="1")
+        return json.loads((folder / "errors").read_text())
+
+    return once(tmp_path_factory, "interpreted", found)
 
 
 @needs_triton
 @pytest.mark.parametrize("case", cases(), ids=str)
-@pytest.mark.xdist_group("triton")
 def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> None:
     found = errors[str(case)]
     assert isinstance(found, float), found
@@ -49,7 +49,6 @@ def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> Non
 
 @needs_triton
 @pytest.mark.parametrize("network", networks())
-@pytest.mark.xdist_group("triton")
 def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> None:
     found = errors[network]
     assert isinstance(found, float), found
@@ -57,7 +56,6 @@ def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> Non
 
 
 @needs_triton
-@pytest.mark.xdist_group("triton")
 def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str]) -> None:
     found = errors["operators"]
     assert isinstance(found, float), found
