@@ -63,7 +63,9 @@ def crossed(
         full: more levels of some factors, for the full product only.
     """
     every = {**factors, **(full or {})}
-    whole = [row for row in product(*map(enumerate, every.values())) if where is None or where(*(v for _, v in row))]
+    whole = [
+        row for row in product(*map(enumerate, every.values())) if where is None or where(*(_plain(v) for _, v in row))
+    ]
     levels = {tuple(i for i, _ in row): tuple(level for _, level in row) for row in whole}
     known = [set(map(str, factor)) for factor in factors.values()]
     common = [key for key, row in levels.items() if all(str(v) in k for v, k in zip(row, known, strict=True))]
@@ -87,6 +89,13 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("crossed"):
         names, rows, rest = mark.args
         metafunc.parametrize(names, rows if left_out else rows + rest())
+
+
+def _plain(level: Any) -> Any:
+    """A level without its marks."""
+    if not isinstance(level, _Marked):
+        return level
+    return level.values[0] if len(level.values) == 1 else level.values
 
 
 def _row(levels: Sequence[Any], *marks: Any) -> Any:

@@ -87,6 +87,13 @@ def test_the_rest_is_made_where_it_may_be_asked_for(expression: str | None, whol
     assert any(row.marks for row in made) == whole
 
 
+def test_a_row_is_ruled_out_by_levels_without_their_marks() -> None:
+    seen: list[Any] = []
+    twins = pytest.param(1, 2, marks=pytest.mark.kernels)
+    crossed({"engine": [MARKED], "a, b": [twins]}, where=lambda *row: not seen.append(row))
+    assert seen == [("native", (1, 2))]
+
+
 def test_a_level_keeps_its_marks() -> None:
     rows = rows_of({"engine": ["torch", MARKED], "hold": "xy"})
     assert rows == {("torch", "x"): [], ("torch", "y"): [], ("native", "x"): ["kernels"], ("native", "y"): ["kernels"]}
