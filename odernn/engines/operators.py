@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
+from .program import Operands, Program
 from .written import counted
 
-TENSORS = 10
-"""The tensors of which there is a gradient; they come first among the common arguments."""
-FACTS = 10
-"""The numbers and names that follow them; after these come `LENGTHS` common arguments that say where samples lie."""
-LENGTHS = 3
+DIFFERENTIABLE = 10
+"""The operands of which there is a gradient; they come first."""
 
-COMMON = (
+OPERANDS = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-    "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, "
-    "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "
-    "bool packed"
+    "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, Tensor? index, Tensor? lengths"
 )
-SOLVE = f"({COMMON}, bool save) -> (Tensor, Tensor, Tensor)"
+SOLVE = f"({OPERANDS}, str program, bool save) -> (Tensor, Tensor, Tensor)"
 PULL_BACK = (
-    f"(Tensor saved, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_last_but_one, {COMMON}, bool want_samples, "
-    f"bool want_dt) -> ({', '.join(['Tensor'] * TENSORS)})"
+    f"(Tensor saved, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_last_but_one, {OPERANDS}, str program, "
+    f"bool want_samples, bool want_dt) -> ({', '.join(['Tensor'] * DIFFERENTIABLE)})"
 )
 
 TORCH, NATIVE, TRITON = "odernn_torch", "odernn_native", "odernn_triton"
@@ -34,43 +30,80 @@ DEVICES = ("cpu", "cuda")
 """Where autocast is told of the operators; they work in float32 inside it. torch before 2.12 refuses any other name."""
 
 
-def register_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
-    """Define an engine's two operators in torch.ops, with their rules.
+class Cotangents(NamedTuple):
+    """What `pull_back` takes beside the call.
 
-    Args:
-        namespace: of the operators.
-        solve: takes what the schema says up to `substeps`, and what comes after `packed`: sequences of one length.
-        pull_back: likewise.
+    Attributes:
+        saved: the states that `solve` saved.
+        of_saved: the loss's gradient by them.
+        of_last: by the last state, beside what `of_saved` says of it.
+        of_last_but_one: two-step method: by the state one solver step before the last, likewise.
     """
-    define_engine(namespace, of_one_length(namespace, solve, 1), of_one_length(namespace, pull_back, 2))
+
+    saved: Tensor
+    of_saved: Tensor | None
+    of_last: Tensor | None
+    of_last_but_one: Tensor | None
+
+
+class Wants(NamedTuple):
+    """Which gradients `pull_back` makes beside those by y0 and the weights."""
+
+    samples: bool
+    dt: bool
+
+
+Solve = Callable[[Operands, Program, bool], tuple[Tensor, Tensor, Tensor]]
+"""(operands, program, save) -> the states saved, the last, of the two-step method the last but one; empty if absent."""
+PullBack = Callable[[Operands, Program, Cotangents, Wants], tuple[Tensor, ...]]
+"""The gradients by the differentiable operands, empty if absent: by y0, K, V, b, the samples, the control before,
+dt (time, batch), the state before, its step, the blocks."""
+
+
+def register_engine(namespace: str, solve: Solve, pull_back: PullBack) -> None:
+    """Define an engine's two operators in torch.ops, with their rules; the engine takes sequences of one length."""
+    define_engine(namespace, flat_solve(namespace, solve), flat_pull_back(namespace, pull_back))
 
 
 def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
-    """The same of functions that take all that the schemas say."""
+    """The same of functions that take what the schemas say."""
     for name, schema, function in (("solve", SOLVE, solve), ("pull_back", PULL_BACK, pull_back)):
         torch.library.define(f"{namespace}::{name}", schema)
         torch.library.impl(f"{namespace}::{name}", "CompositeExplicitAutograd", function)
     register_rules(namespace)
 
 
-def of_one_length(namespace: str, function: Callable[..., Any], after: int) -> Callable[..., Any]:
-    """A function that takes no lengths, as one that refuses them; so many arguments come after them."""
+def flat_solve(namespace: str, solve: Solve) -> Callable[..., Any]:
+    """An engine's `solve` with the arguments of the schema, for sequences of one length."""
 
-    def call(*given: Any) -> Any:
-        refuse_lengths(namespace, given[-after - 2])
-        return function(*given[: -after - LENGTHS], *given[-after:])
+    def call(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+        *operands, program, save = given
+        return solve(_of_one_length(namespace, operands), Program.read(program), save)
 
     return call
 
 
-def refuse_lengths(namespace: str, lengths: Tensor | None) -> None:
-    """Only the native kernels take sequences of several lengths in one call; a layer runs them in pieces elsewhere.
+def flat_pull_back(namespace: str, pull_back: PullBack) -> Callable[..., Any]:
+    """An engine's `pull_back` with the arguments of the schema, for sequences of one length."""
+
+    def call(*given: Any) -> tuple[Tensor, ...]:
+        *operands, program, want_samples, want_dt = given[4:]
+        wants = Wants(want_samples, want_dt)
+        return pull_back(_of_one_length(namespace, operands), Program.read(program), Cotangents(*given[:4]), wants)
+
+    return call
+
+
+def _of_one_length(namespace: str, given: Sequence[Any]) -> Operands:
+    """The operands of an engine other than the native one; a layer runs several lengths in pieces there.
 
     Raises:
         NotImplementedError: there are lengths.
     """
-    if lengths is not None:
+    operands = Operands(*given)
+    if operands.lengths is not None:
         raise NotImplementedError(f"the operators of {namespace} take no `lengths`; run sequences of one length")
+    return operands
 
 
 def register_rules(namespace: str) -> None:
@@ -88,10 +121,12 @@ def register_rules(namespace: str) -> None:
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
     _check_devices(given)
-    y0, samples, family, substeps, save = given[0], given[2], given[13], given[19], given[-1]
-    two_step = family == "two-step"
-    index, _, packed = given[TENSORS + FACTS : -1]
-    count = (index if packed else samples).shape[0] * (substeps if two_step else 1)
+    *tensors, text, save = given
+    operands, program = Operands(*tensors), Program.read(text)
+    y0, samples = operands.y0, operands.samples
+    two_step = program.method.family == "two-step"
+    rows = operands.index if program.packed and operands.index is not None else samples
+    count = rows.shape[0] * (program.substeps if two_step else 1)
     shape = (count, *samples.shape[1:-1], y0.shape[-1]) if save else (0,)
     return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
 
@@ -109,42 +144,42 @@ def _check_devices(given: Sequence[Any]) -> None:
 
 
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
-    y0, weight, samples, input_weight, bias, before, _, y_previous, dt_previous, blocks = given[4 : 4 + TENSORS]
     _check_devices(given)
-    *_, index, _, _, want_samples, want_dt = given
+    *tensors, _, want_samples, want_dt = given[4:]
+    given = Operands(*tensors)
+    y0, samples = given.y0, given.samples
     nothing = y0.new_empty(0)
-    steps = (samples.shape[0], y0.shape[0]) if index is None else index.shape
+    steps = (samples.shape[0], y0.shape[0]) if given.index is None else given.index.shape
     grad_dt = y0.new_empty(steps) if want_dt else nothing
-    like = (input_weight, bias, samples if want_samples else None, before)
-    found = (y0, weight, *like, grad_dt, y_previous, dt_previous, blocks)
+    like = (given.input_weight, given.bias, samples if want_samples else None, given.before)
+    found = (y0, given.weight, *like, grad_dt, given.y_previous, given.dt_previous, given.blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 
 def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]) -> None:
-    *common, save = inputs
+    *operands, ctx.program, save = inputs
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
-    ctx.facts, (index, lengths, ctx.packed) = common[TENSORS : TENSORS + FACTS], common[TENSORS + FACTS :]
     ctx.set_materialize_grads(False)
     saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*common[:TENSORS], index, lengths, saved)
+    ctx.save_for_backward(*operands, saved)
 
 
 def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *tensors, index, lengths, saved = ctx.saved_tensors
-        given = (*tensors, *ctx.facts, index, lengths, ctx.packed)
+        *operands, saved = ctx.saved_tensors
+        given = (*operands, ctx.program)
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, *_ = getattr(torch.ops, namespace).solve(*given, True)
-        asked = ctx.needs_input_grad[:TENSORS]
+        asked = ctx.needs_input_grad[:DIFFERENTIABLE]
         grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
         wants = (asked[2], asked[6] or asked[8])
         found = getattr(torch.ops, namespace).pull_back(saved, *grad_outputs, *given, *wants)
         y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
-        grad_dt = _by_dt(dt, tensors[6]) if asked[6] else None
+        grad_dt = _by_dt(dt, operands[6]) if asked[6] else None
         every = (y0, weight, samples, input_weight, bias, before, grad_dt, y_previous, dt_previous, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
-        return (*wanted, *(None for _ in given[TENSORS:]), None)
+        return (*wanted, *(None for _ in given[DIFFERENTIABLE:]), None)
 
     return backward
 

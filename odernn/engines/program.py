@@ -1,9 +1,11 @@
-"""What an operator integrates, as a value."""
+"""What an operator integrates, as values: a program without a tensor, and the tensors."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +16,73 @@ from .method import Method
 Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
 Squash = Literal["identity", "tanh"]
 Hold = Literal["zero-order", "linear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What an operator runs, without a tensor; the attributes are those of `Call`."""
+
+    method: Method
+    kind: Kind | Literal["traced"] = "tanh"
+    squash: Squash = "identity"
+    hold: Hold = "zero-order"
+    substeps: int = 1
+    packed: bool = False
+
+    @property
+    def text(self) -> str:
+        """The program as JSON, which is what the operators take; `read` makes it a program again."""
+        method = self.method
+        return _text_of(
+            *(method.family, method.a, method.b, method.c, method.moved, method.places),
+            *(self.kind, self.squash, self.hold, self.substeps, self.packed),
+        )
+
+    @staticmethod
+    def read(text: str) -> Program:
+        """The program of a text."""
+        return _read(text)
+
+
+_NAMES = ("family", "a", "b", "c", "moved", "places", "kind", "squash", "hold", "substeps", "packed")
+
+
+def _text_of(*facts: object) -> str:
+    """The facts in the order of `_NAMES` as JSON."""
+    return _written(facts)
+
+
+# What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
+_text_of._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+
+
+@cache
+def _written(facts: tuple[object, ...]) -> str:
+    return json.dumps(dict(zip(_NAMES, facts, strict=True)))
+
+
+@cache
+def _read(text: str) -> Program:
+    facts = json.loads(text)
+    method = Method(facts.pop("family"), *(tuple(facts.pop(name)) for name in ("a", "b", "c", "moved", "places")))
+    return Program(method, **facts)
+
+
+class Operands(NamedTuple):
+    """The tensors of a call, in the operators' order; the attributes are those of `Call`."""
+
+    y0: Tensor
+    weight: Tensor
+    samples: Tensor
+    input_weight: Tensor | None
+    bias: Tensor | None
+    before: Tensor | None
+    dt: Tensor
+    y_previous: Tensor | None = None
+    dt_previous: Tensor | None = None
+    blocks: Tensor | None = None
+    index: Tensor | None = None  # pyright: ignore[reportIncompatibleMethodOverride] - a tuple's method gives way
+    lengths: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +136,22 @@ class Call:
     lengths: Int[Tensor, " batch"] | None = None
     packed: bool = False
 
+    @property
+    def program(self) -> Program:
+        """All of it but the tensors."""
+        return Program(self.method, self.kind, self.squash, self.hold, self.substeps, self.packed)
+
+    @property
+    def operands(self) -> Operands:
+        """The tensors."""
+        return Operands(
+            *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before, as_step(self.dt)),
+            *(self.y_previous, self.dt_previous, self.blocks, self.index, self.lengths),
+        )
+
     def arguments(self) -> tuple[Any, ...]:
         """What both operators take, in their order."""
-        method = self.method
-        return (
-            *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before),
-            *(as_step(self.dt), self.y_previous, self.dt_previous, self.blocks),
-            *(self.kind, self.squash, self.hold),
-            *(method.family, method.a, method.b, method.c, method.moved, method.places, self.substeps),
-            *(self.index, self.lengths, self.packed),
-        )
+        return (*self.operands, self.program.text)
 
 
 def step_of_rows(dt: float | Tensor, y: Float[Tensor, "batch state"]) -> Float[Tensor, " batch"]:

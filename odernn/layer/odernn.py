@@ -197,18 +197,22 @@ class ODERNN(RecurrentModule[RecurrentState]):
         state = RecurrentState(initial_state(None, samples, samples.shape[1], self.field, x.ndim == 3))
         return self.integrator().choice(samples, state)
 
-    def compile_kernels(self) -> None:
-        """Build native kernels of a field of one's own, at once: half a minute or so, the first time on a machine.
+    def compile_kernels(self, *, wait: bool = True) -> None:
+        """Build native kernels of a field of one's own: half a minute or so, the first time on a machine.
 
         From then on the native engine runs this field, in any layer, as it runs a registered one: forward and back in
         C++, under explicit Runge-Kutta methods. It does so as long as nothing but the values of parameters and buffers
         changes in the field; a copy of it is without. A registered field has its kernels already.
 
+        Args:
+            wait: build at once. False: a thread builds while the layer goes on in torch; the first call after that
+                takes the kernels, or warns that there are none.
+
         Raises:
             ValueError: the field's `pointwise` has no kernels; the message says which operator, or what else.
             NativeUnavailable: there is no compiler, or it fails.
         """
-        compile_kernels(self.field)
+        compile_kernels(self.field, wait=wait)
 
     def with_solver(
         self, solver: Solver | str, *, substeps: int | None = None, hold: Hold | str | None = None

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from odernn import ODERNN, AntisymmetricField
-from odernn.engines.operators import TORCH, TRITON
+from odernn.engines.operators import TORCH, TRITON, Cotangents, Wants
+from odernn.engines.program import Operands
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import _played, pull_back_in_blocks, solve_in_blocks
-from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers, of_one_length
+from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
 from tests.odernn.engines.triton.networks import networks, trained
 
 # Of the largest entry, through ten steps: three TF32 products are as good as float32; TF32 keeps 10 bits of an operand
@@ -41,11 +42,14 @@ def test_fields_of_ones_own(network: str) -> None:
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_graphs_play_what_they_were_made_for_again(case: Case) -> None:
     """The torch engine's graphs, with a block of two intervals; each is played twice, on other numbers."""
-    given = of_one_length(call(case, torch.float64, "cuda"))
-    other = tuple(each * 0.9 if isinstance(each, torch.Tensor) and each.ndim else each for each in given)
-    for arguments in (given, other, given):
-        want, have = operators.solve(*arguments, True), solve_in_blocks(_played(operators.solve), 2, *arguments, True)
-        back = (want[0], *(torch.ones_like(each) if each.numel() else None for each in want), *arguments, True, True)
+    made = call(case, torch.float64, "cuda")
+    given, program = made.operands, made.program
+    other = Operands(*(each if each is None or not each.ndim else each * 0.9 for each in given))
+    for operands in (given, other, given):
+        want = operators.solve(operands, program, True)
+        have = solve_in_blocks(_played(operators.solve), 2, operands, program, True)
+        ones = Cotangents(want[0], *(torch.ones_like(each) if each.numel() else None for each in want))
+        back = (operands, program, ones, Wants(True, True))
         wanted = operators.pull_back(*back)
         found = pull_back_in_blocks(_played(operators.pull_back), 2, *back)
         for one, same in zip((*have, *found), (*want, *wanted), strict=True):

@@ -24,13 +24,23 @@ _SOURCES = (
     "solve.cpp",
     "pull_back.cpp",
     "recursion.cpp",
+    "program.cpp",
     "arguments.cpp",
     "results.cpp",
     "operators.cpp",
     "stream.cpp",
     "recursion_operator.cpp",
 )
-_OF_A_FIELD = ("arena.cpp", "matmul.cpp", "solve.cpp", "pull_back.cpp", "arguments.cpp", "results.cpp", "operators.cpp")
+_OF_A_FIELD = (
+    "arena.cpp",
+    "matmul.cpp",
+    "solve.cpp",
+    "pull_back.cpp",
+    "program.cpp",
+    "arguments.cpp",
+    "results.cpp",
+    "operators.cpp",
+)
 """The sources that are compiled with the elementwise part of a field: its `solve` and `pull_back`."""
 _FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)
@@ -52,7 +62,8 @@ class NativeUnavailable(RuntimeError):  # noqa: N818 - it says what is the case,
         return f"the native kernels are unavailable: {self.reason}"
 
 
-_loading = threading.Lock()
+_building = threading.Lock()
+"""Held while a library is built or loaded; whoever needs one that is there does not wait for the build of another."""
 
 
 def load() -> None:
@@ -65,8 +76,7 @@ def load() -> None:
         NativeUnavailable: no C++ compiler, no ninja, a compiler that fails, a folder that cannot be written. The
             answer is remembered: nothing is tried twice in one process.
     """
-    with _loading:
-        reason = _load()
+    reason = _load()
     if reason is not None:
         raise NativeUnavailable(reason)
 
@@ -84,8 +94,7 @@ def load_field(header: str) -> str:
         NativeUnavailable: as `load`.
     """
     namespace = f"odernn_field_{hashlib.sha256(header.encode()).hexdigest()[:16]}"
-    with _loading:
-        reason = _load_field(namespace, header)
+    reason = _load_field(namespace, header)
     if reason is not None:
         raise NativeUnavailable(reason)
     return namespace

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..operators import NATIVE, define_engine, of_one_length
+from ..operators import NATIVE, define_engine, flat_pull_back, flat_solve
 from ..torch import operators as by_torch
 from ..warning import EngineWarning
 from .build import NativeUnavailable, load
@@ -41,6 +41,6 @@ def register() -> None:
     """Define the operators in torch.ops."""
     define_engine(
         NATIVE,
-        _built_at_first_call("solve", of_one_length(NATIVE, by_torch.solve, 1)),
-        _built_at_first_call("pull_back", of_one_length(NATIVE, by_torch.pull_back, 2)),
+        _built_at_first_call("solve", flat_solve(NATIVE, by_torch.solve)),
+        _built_at_first_call("pull_back", flat_pull_back(NATIVE, by_torch.pull_back)),
     )

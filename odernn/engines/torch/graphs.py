@@ -11,13 +11,16 @@ import gc
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from ..operators import Cotangents, Wants
+from ..program import Operands, Program
 from . import operators
 from .input_gradients import InputGradients
 from .operators import Arguments
@@ -32,26 +35,29 @@ _graphs: OrderedDict[tuple[Any, ...], _Graph] = OrderedDict()
 _lock = Lock()
 
 
-def solve(*given: Any) -> tuple[Tensor, ...]:
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As the operator without graphs, which runs where there is no CUDA device."""
-    return solve_in_blocks(_played(operators.solve), INTERVALS, *given) if _serves(given) else operators.solve(*given)
+    if not _serves(operands):
+        return operators.solve(operands, program, save)
+    return solve_in_blocks(_played(operators.solve), INTERVALS, operands, program, save)
 
 
-def pull_back(*given: Any) -> tuple[Tensor, ...]:
+def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
     """The same of the gradients."""
-    if not _serves(given[4:-1]):
-        return operators.pull_back(*given)
-    return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, *given)
+    if not _serves(operands):
+        return operators.pull_back(operands, program, given, wants)
+    return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, operands, program, given, wants)
 
 
-def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
+def solve_in_blocks(
+    solve: Operator, intervals: int, operands: Operands, program: Program, save: bool
+) -> tuple[Tensor, Tensor, Tensor]:
     """The operator `solve` in blocks of so many intervals."""
-    *common, save = given
-    whole = Arguments(*common)
+    whole = Arguments(operands, program)
     saved: list[Tensor] = []
-    y, z = whole.y0, whole.y_previous
-    for block in _blocks(whole, whole.control(whole.samples), intervals):
-        found, last, other = solve(*_values(replace(block.part, y0=y, y_previous=z)), save)
+    y, z = operands.y0, operands.y_previous
+    for block in _blocks(whole, whole.control(operands.samples), intervals):
+        found, last, other = solve(block.operands._replace(y0=y, y_previous=z), block.program, save)
         if save:
             saved.append(found.clone())
         y, z = last.clone(), other.clone() if other.numel() else None
@@ -59,22 +65,27 @@ def solve_in_blocks(solve: Operator, intervals: int, *given: Any) -> tuple[Tenso
     return torch.cat(saved) if save else nothing, y, nothing if z is None else z
 
 
-def pull_back_in_blocks(pull_back: Operator, intervals: int, *given: Any) -> tuple[Tensor, ...]:
+def pull_back_in_blocks(
+    pull_back: Operator, intervals: int, operands: Operands, program: Program, given: Cotangents, wants: Wants
+) -> tuple[Tensor, ...]:
     """The operator `pull_back` in blocks of so many intervals, the last first."""
-    saved, grad_saved, by_last, by_other, *common, want_samples, want_dt = given
-    whole = Arguments(*common)
-    each = whole.substeps if whole.family == "two-step" else 1
-    u = whole.control(whole.samples)
-    sums = _Sums(whole, u, bool(want_samples), bool(want_dt))
+    whole, saved = Arguments(operands, program), given.saved
+    two_step = program.method.family == "two-step"
+    each = program.substeps if two_step else 1
+    u = whole.control(operands.samples)
+    sums = _Sums(whole, u, wants)
+    by_last, by_other = given.of_last, given.of_last_but_one
     for block in reversed(list(_blocks(whole, u, intervals))):
-        first, stop = block.start * each, (block.start + len(block.part.samples)) * each
-        part = block.part
+        first, stop = block.start * each, (block.start + len(block.operands.samples)) * each
+        part = block.operands
         if first:
-            before = (whole.y0 if first == 1 else saved[first - 2]) if whole.family == "two-step" else None
-            part = replace(part, y0=saved[first - 1], y_previous=before)
-        later = None if grad_saved is None else grad_saved[first:stop]
-        found = pull_back(saved[first:stop], later, by_last, by_other, *_values(part), True, want_dt)
+            before = (operands.y0 if first == 1 else saved[first - 2]) if two_step else None
+            part = part._replace(y0=saved[first - 1], y_previous=before)
+        later = None if given.of_saved is None else given.of_saved[first:stop]
+        cotangents = Cotangents(saved[first:stop], later, by_last, by_other)
+        found = pull_back(part, block.program, cotangents, Wants(True, wants.dt))
         by_last, by_other = sums.add(block, found)
+    assert by_last is not None
     return sums.found(by_last, by_other)
 
 
@@ -84,55 +95,58 @@ class _Block:
 
     Attributes:
         start: the number of its first interval.
-        part: what the operators take, but the states that it starts from.
+        operands: what the operators take, but the states that it starts from.
+        program: of a control that is given.
     """
 
     start: int
-    part: Arguments
+    operands: Operands
+    program: Program
 
 
 def _blocks(whole: Arguments, u: Tensor, intervals: int) -> Iterator[_Block]:
     """The blocks in order; `u` is the control of the samples."""
-    length = len(u)
-    dt = whole.dt.expand(length) if whole.dt.ndim == 0 and whole.dt.device.type != "cpu" else whole.dt
+    operands, program, length = whole.operands, replace(whole.program, squash="identity"), len(u)
+    dt, matrices = operands.dt, operands.blocks
+    if dt.ndim == 0 and dt.device.type != "cpu":
+        dt = dt.expand(length)
     for start in range(0, length, intervals):
         stop = min(start + intervals, length)
-        before = whole.before if start == 0 else u[start - 1]
-        matrices = whole.blocks
-        part = replace(
-            whole,
+        before = operands.before if start == 0 else u[start - 1]
+        part = operands._replace(
             samples=u[start:stop],
             input_weight=None,
             bias=None,
-            squash="identity",
-            before=before if whole.hold == "linear" else None,
+            before=before if program.hold == "linear" else None,
             dt=dt if dt.ndim == 0 else dt[..., start:stop].contiguous(),
             dt_previous=_step_before(whole, dt, start),
             blocks=matrices if matrices is None or len(matrices) == 1 else matrices[start:stop],
         )
-        yield _Block(start, part)
+        yield _Block(start, part, program)
 
 
 def _step_before(whole: Arguments, dt: Tensor, start: int) -> Tensor | None:
     """The solver step before a block (batch,), of the two-step method."""
-    if whole.family != "two-step" or start == 0:
-        return whole.dt_previous
-    step = (dt if dt.ndim == 0 else dt[..., start - 1]) / whole.substeps
-    return step.to(whole.y0).expand(len(whole.y0)).contiguous()
+    operands, program = whole.operands, whole.program
+    if program.method.family != "two-step" or start == 0:
+        return operands.dt_previous
+    step = (dt if dt.ndim == 0 else dt[..., start - 1]) / program.substeps
+    return step.to(operands.y0).expand(len(operands.y0)).contiguous()
 
 
 class _Sums:
     """The gradients of a sequence, from those of its blocks."""
 
-    def __init__(self, whole: Arguments, u: Tensor, want_samples: bool, want_dt: bool) -> None:
-        self.whole = whole
-        self.inputs = InputGradients(whole.control, whole.samples, want_samples)
+    def __init__(self, whole: Arguments, u: Tensor, wants: Wants) -> None:
+        operands = whole.operands
+        self.substeps = whole.program.substeps
+        self.inputs = InputGradients(whole.control, operands.samples, wants.samples)
         self.u = u
         self.by_u = torch.zeros_like(self.u)
-        self.weight = torch.zeros_like(whole.weight)
-        self.dt = whole.y0.new_zeros(len(self.u), len(whole.y0)) if want_dt else None
-        self.blocks = None if whole.blocks is None else torch.zeros_like(whole.blocks)
-        self.before = self.dt_previous = whole.y0.new_empty(0)
+        self.weight = torch.zeros_like(operands.weight)
+        self.dt = operands.y0.new_zeros(len(self.u), len(operands.y0)) if wants.dt else None
+        self.blocks = None if operands.blocks is None else torch.zeros_like(operands.blocks)
+        self.before = self.dt_previous = operands.y0.new_empty(0)
 
     def add(self, block: _Block, found: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
         """Add what a block has, and give dL by its first state and, two-step method, by the one before that."""
@@ -150,7 +164,7 @@ class _Sums:
             if before.numel():
                 self.by_u[start - 1] += before
             if self.dt is not None and dt_previous.numel():
-                self.dt[start - 1] += dt_previous / self.whole.substeps
+                self.dt[start - 1] += dt_previous / self.substeps
         return y0.clone(), y_previous.clone() if y_previous.numel() else None
 
     def found(self, y0: Tensor, y_previous: Tensor | None) -> tuple[Tensor, ...]:
@@ -164,17 +178,12 @@ class _Sums:
         return tuple(nothing if one is None else one for one in every)
 
 
-def _values(part: Arguments) -> tuple[Any, ...]:
-    return tuple(getattr(part, each.name) for each in fields(part))
-
-
-def _serves(common: Sequence[Any]) -> bool:
+def _serves(operands: Operands) -> bool:
     """Whether graphs are of use: on a CUDA device, for more than a block, and not within another's graph."""
-    y0, samples = common[0], common[2]
     return (
-        y0.is_cuda
-        and y0.numel() > 0
-        and len(samples) > INTERVALS
+        operands.y0.is_cuda
+        and operands.y0.numel() > 0
+        and len(operands.samples) > INTERVALS
         and not torch.compiler.is_compiling()
         and not torch.cuda.is_current_stream_capturing()
     )
@@ -183,16 +192,17 @@ def _serves(common: Sequence[Any]) -> bool:
 class _Graph:
     """An operator on tensors of its own."""
 
-    def __init__(self, operator: Operator, given: Sequence[Any]) -> None:
+    def __init__(self, operator: Operator, given: Sequence[Any], structure: TreeSpec) -> None:
         self._own = [each.clone() if _is_moved(each) else each for each in given]
-        stream, device = torch.cuda.Stream(), next(each for each in given if isinstance(each, Tensor)).device
+        own = tree_unflatten(self._own, structure)
+        stream, device = torch.cuda.Stream(), _device(given)
         stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(stream):
-            operator(*self._own)  # whatever is made at a first call is made outside of the graph
+            operator(*own)  # whatever is made at a first call is made outside of the graph
         torch.cuda.current_stream(device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         with _no_collection(), torch.cuda.graph(self._graph):
-            self._found = operator(*self._own)
+            self._found = operator(*own)
 
     def play(self, given: Sequence[Any]) -> tuple[Tensor, ...]:
         """What the operator gives, in memory that the next call overwrites."""
@@ -219,19 +229,23 @@ def _played(operator: Operator) -> Operator:
     """The operator by graphs of its own, one a kind of call."""
 
     def play(*given: Any) -> tuple[Tensor, ...]:
-        key = (operator, *map(_kind, given))
+        flat, structure = tree_flatten(given)
+        key = (operator, *map(_kind, flat))
         with _lock:
             graph = _graphs.get(key)
             if graph is None:
-                device = next(each for each in given if isinstance(each, Tensor)).device
-                with torch.cuda.device(device):
-                    graph = _graphs[key] = _Graph(operator, given)
+                with torch.cuda.device(_device(flat)):
+                    graph = _graphs[key] = _Graph(operator, flat, structure)
             _graphs.move_to_end(key)
             if len(_graphs) > KEPT:
                 _graphs.popitem(last=False)
-            return graph.play(given)
+            return graph.play(flat)
 
     return play
+
+
+def _device(given: Sequence[Any]) -> torch.device:
+    return next(each.device for each in given if isinstance(each, Tensor))
 
 
 def _is_moved(value: Any) -> bool:
@@ -243,4 +257,4 @@ def _kind(value: Any) -> Any:
     """What two calls of one graph have in common."""
     if isinstance(value, Tensor):
         return (tuple(value.shape), value.dtype, value.device) if _is_moved(value) else float(value)
-    return tuple(value) if isinstance(value, list) else value
+    return value

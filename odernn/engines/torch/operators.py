@@ -13,7 +13,8 @@ from solvers import Shear
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
 from ..formulas import FORMULAS
-from ..method import Method
+from ..operators import Cotangents, Wants
+from ..program import Operands, Program
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
 from .exponential import BlockScheme, ExponentialStepper
@@ -38,120 +39,93 @@ class _Tableau:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What both operators have in common, as they come; see `Call`."""
+    """A call's tensors and its program, as this engine and the Triton one read them."""
 
-    y0: Tensor
-    weight: Tensor
-    samples: Tensor
-    input_weight: Tensor | None
-    bias: Tensor | None
-    before: Tensor | None
-    dt: Tensor
-    y_previous: Tensor | None
-    dt_previous: Tensor | None
-    blocks: Tensor | None
-    kind: str
-    squash: str
-    hold: str
-    family: str
-    a: Sequence[float]
-    b: Sequence[float]
-    c: Sequence[float]
-    moved: Sequence[int]
-    places: Sequence[int]
-    substeps: int
+    operands: Operands
+    program: Program
 
     @property
     def control(self) -> AffineControl:
         """The map of the input."""
-        return AffineControl(self.input_weight, self.bias, self.squash == "tanh")
-
-    @property
-    def method(self) -> Method:
-        """The discretisation."""
-        return Method(
-            self.family,  # pyright: ignore[reportArgumentType]
-            *(tuple(each) for each in (self.a, self.b, self.c)),
-            moved=tuple(self.moved),
-            places=tuple(self.places),
-        )
+        return AffineControl(self.operands.input_weight, self.operands.bias, self.program.squash == "tanh")
 
     def recurrence(self) -> Recurrence:
         """The problem in tensors."""
-        rate = FORMULAS[self.kind].rate
-        hold = HOLDS[self.hold]
-        scheme = Scheme(
-            lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=self.family == "shears"
-        )
-        return Recurrence(scheme, self.weight, self.samples, self.before, self._steps())
+        rate = FORMULAS[self.program.kind].rate
+        hold = HOLDS[self.program.hold]
+        partitioned = self.program.method.family == "shears"
+        scheme = Scheme(lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=partitioned)
+        operands = self.operands
+        return Recurrence(scheme, operands.weight, operands.samples, operands.before, self._steps())
 
     def stepper(self, recurrence: Recurrence) -> Stepper:
         """The method."""
-        if self.family == "runge-kutta":
-            s = len(self.b)
-            rows = tuple(self.a[i * s : (i + 1) * s] for i in range(s))
-            return RungeKuttaStepper(_Tableau(rows, self.b, self.c), recurrence, self.substeps, self.y0)
-        if self.family == "exponential":
-            assert self.blocks is not None
-            scheme = BlockScheme(self.method.entries, tuple(self.c), self.blocks)
-            return ExponentialStepper(scheme, recurrence, self.substeps, self.y0)
-        if self.family == "shears":
-            shears = [Shear(half == 1, *move) for half, *move in zip(self.moved, self.b, self.c, strict=True)]
-            return SplittingStepper(shears, recurrence, self.substeps, self.y0)
-        dt = None if self.dt_previous is None else self.dt_previous.unsqueeze(-1)
-        return TwoStepStepper(recurrence, self.substeps, self.y0, self.y_previous, dt)
+        method, substeps, operands = self.program.method, self.program.substeps, self.operands
+        if method.family == "runge-kutta":
+            s = len(method.b)
+            rows = tuple(method.a[i * s : (i + 1) * s] for i in range(s))
+            return RungeKuttaStepper(_Tableau(rows, method.b, method.c), recurrence, substeps, operands.y0)
+        if method.family == "exponential":
+            assert operands.blocks is not None
+            scheme = BlockScheme(method.entries, method.c, operands.blocks)
+            return ExponentialStepper(scheme, recurrence, substeps, operands.y0)
+        if method.family == "shears":
+            shears = [Shear(half == 1, *move) for half, *move in zip(method.moved, method.b, method.c, strict=True)]
+            return SplittingStepper(shears, recurrence, substeps, operands.y0)
+        dt = None if operands.dt_previous is None else operands.dt_previous.unsqueeze(-1)
+        return TwoStepStepper(recurrence, substeps, operands.y0, operands.y_previous, dt)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
-        if self.dt.ndim == 0 and self.dt.device.type == "cpu":
-            return float(self.dt)  # read from the host's own memory, before the loop
-        dt = self.dt.to(self.y0.dtype)
-        return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(self.samples)).reshape(-1, 1, 1)
+        dt, samples = self.operands.dt, self.operands.samples
+        if dt.ndim == 0 and dt.device.type == "cpu":
+            return float(dt)  # read from the host's own memory, before the loop
+        dt = dt.to(self.operands.y0.dtype)
+        return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(samples)).reshape(-1, 1, 1)
 
 
-def solve(*given: object) -> tuple[Tensor, Tensor, Tensor]:
-    """(saved states or nothing, the last, the last but one of the two-step scheme); arguments as the schema says."""
-    *common, save = given
-    arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """As `Solve` has it."""
+    arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
-    y0 = arguments.y0
-    saved = y0.new_empty(len(arguments.samples) * stepper.saved_per_interval, *y0.shape) if save else None
-    last = forward(recurrence, stepper, arguments.substeps, y0, saved)
+    y0 = operands.y0
+    saved = y0.new_empty(len(operands.samples) * stepper.saved_per_interval, *y0.shape) if save else None
+    last = forward(recurrence, stepper, program.substeps, y0, saved)
     two_step = isinstance(stepper, TwoStepStepper)
     other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
     return y0.new_empty(0) if saved is None else saved, last.clone(), other
 
 
-def pull_back(*given: object) -> tuple[Tensor, ...]:
-    """The gradients by y0, K, V, b, x, the control before, dt (time, batch), the state before, its step, the blocks."""
-    return pull_back_with(one_by_one, *given)
+def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
+    """As `PullBack` has it."""
+    return pull_back_with(one_by_one, operands, program, given, wants)
 
 
-def pull_back_with(recursion: Recursion, *given: object) -> tuple[Tensor, ...]:
+def pull_back_with(
+    recursion: Recursion, operands: Operands, program: Program, given: Cotangents, wants: Wants
+) -> tuple[Tensor, ...]:
     """The same with another recursion."""
-    saved, grad_saved, grad_last, grad_last_but_one, *common, want_samples, want_dt = given
-    arguments = Arguments(*common)  # pyright: ignore[reportArgumentType]
+    arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
-    y0 = arguments.y0
-    sums = InputGradients(arguments.control, arguments.samples, bool(want_samples))
-    derivatives = ClosedFormDerivatives(recurrence, arguments.substeps, FORMULAS[arguments.kind], sums)
-    assert isinstance(saved, Tensor)
+    y0 = operands.y0
+    sums = InputGradients(arguments.control, operands.samples, wants.samples)
+    derivatives = ClosedFormDerivatives(recurrence, program.substeps, FORMULAS[program.kind], sums)
     swept = backward(
         recurrence,
         stepper,
-        SavedStates(y0, saved, arguments.y_previous),
+        SavedStates(y0, given.saved, operands.y_previous),
         derivatives,
-        [g.clone() if isinstance(g, Tensor) else torch.zeros_like(y0) for g in (grad_last, grad_last_but_one)],
-        grad_saved if isinstance(grad_saved, Tensor) else None,
-        Wanted(weight=True, step=bool(want_dt)),
+        [torch.zeros_like(y0) if g is None else g.clone() for g in (given.of_last, given.of_last_but_one)],
+        given.of_saved,
+        Wanted(weight=True, step=wants.dt),
         recursion,
     )
-    continues = arguments.y_previous is not None
+    continues = operands.y_previous is not None
     found = (
         *(swept.adjoint[0], swept.weight, sums.weight, sums.bias, sums.samples, derivatives.before),
-        None if swept.step is None else swept.step / arguments.substeps,
+        None if swept.step is None else swept.step / program.substeps,
         swept.adjoint[1] if continues else None,
         _or_zero(stepper.previous_step_gradient, y0) if continues else None,
         stepper.gradient if isinstance(stepper, ExponentialStepper) else None,

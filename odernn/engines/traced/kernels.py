@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,12 +16,14 @@ from ...fields.contract import broken_promise, halves_agree, undisturbed
 from ...fields.field import KERNELS, AffinePointwiseField, VectorField
 from ...fields.overrides import is_affine, why_called
 from ..method import EULER
-from ..native.build import load_field
+from ..native.build import NativeUnavailable, load_field
 from ..operators import PULL_BACK, SOLVE, register_rules
 from ..program import Call
+from ..warning import EngineWarning
 from .emit import emit
 from .facts import facts_of, same_facts, sizes_of
-from .trace import UntraceableError, state_of, trace
+from .pending import Build
+from .trace import Trace, UntraceableError, state_of, trace
 
 
 @final
@@ -49,12 +52,74 @@ class FieldKernels:
         return None if self.numbers is None else self.numbers(*state_of(field).values())
 
 
-def compile_kernels(field: VectorField) -> None:
+@final
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What kernels are made of: a field's elementwise part, and the facts that `FieldKernels` has too."""
+
+    trace: Trace
+    preactivations: int
+    controls: int
+    halves: bool
+    facts: list[object]
+    like: Tensor
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Kernels that a thread builds."""
+
+    traced: Traced
+    build: Build
+
+
+def compile_kernels(field: VectorField, *, wait: bool = True) -> None:
     """Build the native kernels of a field from its `pointwise`, and remember them with it.
+
+    Args:
+        field: the field.
+        wait: build now; else a thread builds, and the first use after that takes the kernels.
 
     Raises:
         ValueError: why it has none, in a sentence.
         NativeUnavailable: the compiler fails, or there is none.
+    """
+    traced = traced_of(field)
+    if wait:
+        vars(field)[KERNELS] = _made(field, traced, load_field(emit(traced.trace)))
+    else:
+        vars(field)[KERNELS] = Pending(traced, Build(emit(traced.trace)))
+
+
+def kernels_of(field: VectorField) -> FieldKernels | None:
+    """The kernels that were compiled for the field, or None where there are none or the field has changed."""
+    kernels = vars(field).get(KERNELS)
+    if isinstance(kernels, Pending):
+        kernels = _taken(field, kernels)
+    if not isinstance(kernels, FieldKernels) or any(why_called(each) is not None for each in field.modules()):
+        return None
+    return kernels if same_facts(facts_of(field), kernels.facts) else None
+
+
+def _taken(field: VectorField, pending: Pending) -> FieldKernels | None:
+    """The kernels of a build that is done, from now on the field's; None while it runs, or where it failed."""
+    if not pending.build.is_done or not same_facts(facts_of(field), pending.traced.facts):
+        return None
+    del vars(field)[KERNELS]
+    try:
+        kernels = vars(field)[KERNELS] = _made(field, pending.traced, pending.build.namespace())
+    except (ValueError, NativeUnavailable) as error:
+        warnings.warn(f"{type(field).__name__} goes on in torch: {error}", EngineWarning, stacklevel=2)
+        return None
+    return kernels
+
+
+def traced_of(field: VectorField) -> Traced:
+    """The field's elementwise part.
+
+    Raises:
+        ValueError: there can be no kernels of it.
     """
     name = type(field).__name__
     if not isinstance(field, AffinePointwiseField) or not is_affine(field):
@@ -67,26 +132,28 @@ def compile_kernels(field: VectorField) -> None:
         raise ValueError(f"{name} has no kernels: {broken}")
     groups = preactivations // field.hidden_size, controls // field.hidden_size
     try:
-        traced = trace(field, *groups, like)
+        found = trace(field, *groups, like)
     except UntraceableError as error:
         raise ValueError(f"{name} has no kernels: {error.reason}") from error
-    namespace = load_field(emit(traced))
+    return Traced(found, *groups, halves_agree(field, like), facts_of(field), like)
+
+
+def _made(field: VectorField, traced: Traced, namespace: str) -> FieldKernels:
+    """The kernels in a namespace, checked against the field.
+
+    Raises:
+        ValueError: they have other values.
+    """
+    assert isinstance(field, AffinePointwiseField)
     _register(namespace)
-    kernels = FieldKernels(namespace, traced.numbers, *groups, halves_agree(field, like), facts_of(field))
-    if not _agree(field, kernels, like):
+    sizes = traced.preactivations, traced.controls
+    kernels = FieldKernels(namespace, traced.trace.numbers, *sizes, traced.halves, traced.facts)
+    if not _agree(field, kernels, traced.like):
         raise ValueError(
-            f"{name} has no kernels: its `pointwise` has other values or gradients than the operators in it, as with "
-            "`detach`, `no_grad` or a torch.autograd.Function of its own"
+            f"{type(field).__name__} has no kernels: its `pointwise` has other values or gradients than the operators "
+            "in it, as with `detach`, `no_grad` or a torch.autograd.Function of its own"
         )
-    vars(field)[KERNELS] = kernels
-
-
-def kernels_of(field: VectorField) -> FieldKernels | None:
-    """The kernels that were compiled for the field, or None where there are none or the field has changed."""
-    kernels = vars(field).get(KERNELS)
-    if not isinstance(kernels, FieldKernels) or any(why_called(each) is not None for each in field.modules()):
-        return None
-    return kernels if same_facts(facts_of(field), kernels.facts) else None
+    return kernels
 
 
 def _agree(field: AffinePointwiseField, kernels: FieldKernels, like: Tensor) -> bool:

@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from odernn import FIELDS, ODERNN, DiscreteAdjoint
 from odernn.engines.formulas import FORMULAS
 from odernn.engines.method import exponential, runge_kutta, splitting, two_step
-from odernn.engines.operators import NATIVE, TORCH
-from odernn.engines.program import Call
+from odernn.engines.operators import NATIVE, TORCH, Cotangents, Wants
+from odernn.engines.program import Call, Operands
 from odernn.engines.torch import operators as torch_solver
 from odernn.fields.activation import (
     GATED_TANH,
@@ -171,11 +171,12 @@ class Watch(TorchDispatchMode):
 @pytest.mark.parametrize("method", METHODS)
 def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
     """On tensors of a device of their own a read-back would stall it; a dt that came as a number is the host's."""
-    arguments = [each.detach() if isinstance(each, Tensor) else each for each in call(method).arguments()]
-    *arguments, _, _, _ = arguments  # this engine's functions take no lengths
+    made = call(method)
+    operands = Operands(*(each if each is None else each.detach() for each in made.operands))
     with Watch() as watch:
-        saved, last, _ = torch_solver.solve(*arguments, True)
-        torch_solver.pull_back(saved, torch.ones_like(saved), last, None, *arguments, True, True)
+        saved, last, _ = torch_solver.solve(operands, made.program, True)
+        given = Cotangents(saved, torch.ones_like(saved), last, None)
+        torch_solver.pull_back(operands, made.program, given, Wants(True, True))
     assert watch.count > 50
 
 

@@ -26,56 +26,57 @@ bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
 }
 
 void check_names(const Arguments& x) {
-  TORCH_CHECK_VALUE(one_of(x.squash, {"identity", "tanh"}), "`squash` is '", x.squash, "'; give 'identity' or 'tanh'");
-  TORCH_CHECK_VALUE(one_of(x.hold, {"zero-order", "linear"}), "`hold` is '", x.hold,
+  TORCH_CHECK_VALUE(one_of(x.program.squash, {"identity", "tanh"}), "`squash` is '", x.program.squash,
+                    "'; give 'identity' or 'tanh'");
+  TORCH_CHECK_VALUE(one_of(x.program.hold, {"zero-order", "linear"}), "`hold` is '", x.program.hold,
                     "'; give 'zero-order' or 'linear'");
-  TORCH_CHECK_VALUE(one_of(x.family, {"runge-kutta", "exponential", "shears", "two-step"}), "`family` is '", x.family,
-                    "'; give 'runge-kutta', 'exponential', 'shears' or 'two-step'");
-  TORCH_CHECK_VALUE(x.substeps >= 1, "`substeps` is ", x.substeps, "; give at least 1");
+  TORCH_CHECK_VALUE(one_of(x.program.family, {"runge-kutta", "exponential", "shears", "two-step"}), "`family` is '",
+                    x.program.family, "'; give 'runge-kutta', 'exponential', 'shears' or 'two-step'");
+  TORCH_CHECK_VALUE(x.program.substeps >= 1, "`substeps` is ", x.program.substeps, "; give at least 1");
 }
 
 void check_moved(const Arguments& x, int64_t columns) {
-  const size_t stages = x.b.size();
-  TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
-                    "; give as many");
-  for (const int64_t half : x.moved)
+  const size_t stages = x.program.b.size();
+  TORCH_CHECK_VALUE(x.program.moved.size() == stages, "`moved` has ", x.program.moved.size(), " entries and `b` ",
+                    stages, "; give as many");
+  for (const int64_t half : x.program.moved)
     TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half,
                       "; 0 moves the first half of the state, 1 the second");
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; partitioned methods need an even number");
 }
 
 void check_scheme(const Arguments& x, int64_t columns) {
-  const size_t stages = x.b.size();
-  TORCH_CHECK_VALUE(!kIsTraced || x.family == "runge-kutta", "`family` is '", x.family,
+  const size_t stages = x.program.b.size();
+  TORCH_CHECK_VALUE(!kIsTraced || x.program.family == "runge-kutta", "`family` is '", x.program.family,
                     "'; a traced field takes 'runge-kutta'");
-  if (x.family == "two-step") return;
-  TORCH_CHECK_VALUE(stages >= 1 && x.c.size() == stages, "`b` has ", stages, " entries and `c` ", x.c.size(),
-                    "; give as many of each, at least one");
-  if (x.family == "runge-kutta" || x.family == "exponential") {
+  if (x.program.family == "two-step") return;
+  TORCH_CHECK_VALUE(stages >= 1 && x.program.c.size() == stages, "`b` has ", stages, " entries and `c` ",
+                    x.program.c.size(), "; give as many of each, at least one");
+  if (x.program.family == "runge-kutta" || x.program.family == "exponential") {
     TORCH_CHECK_VALUE(stages < kMostTerms, "a tableau of ", stages, " stages; at most ", kMostTerms - 1);
-    TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages,
-                      " stages has ", stages * stages);
+    TORCH_CHECK_VALUE(x.program.a.size() == stages * stages, "`a` has ", x.program.a.size(), " entries; a tableau of ",
+                      stages, " stages has ", stages * stages);
     for (size_t i = 0; i < stages; ++i)
       for (size_t j = i; j < stages; ++j)
-        TORCH_CHECK_VALUE(x.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
+        TORCH_CHECK_VALUE(x.program.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
                           "); give an explicit tableau");
-    if (kIsTraced && !x.moved.empty()) check_moved(x, columns);
+    if (kIsTraced && !x.program.moved.empty()) check_moved(x, columns);
     return;
   }
   check_moved(x, columns);
-  TORCH_CHECK_VALUE(x.kind == "tanh", "`kind` is '", x.kind, "'; partitioned methods take 'tanh'");
+  TORCH_CHECK_VALUE(x.program.kind == "tanh", "`kind` is '", x.program.kind, "'; partitioned methods take 'tanh'");
 }
 
 void check_blocks(const Arguments& x, int64_t columns) {
-  if (x.family != "exponential") {
-    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.family,
+  if (x.program.family != "exponential") {
+    TORCH_CHECK_VALUE(!x.blocks.has_value(), "`blocks` is given and `family` is '", x.program.family,
                       "'; only 'exponential' has matrices");
     return;
   }
-  const int64_t stages = static_cast<int64_t>(x.b.size()), entries = stages * stages + 2 * stages + 1,
+  const int64_t stages = static_cast<int64_t>(x.program.b.size()), entries = stages * stages + 2 * stages + 1,
                 times = x.times();
   TORCH_CHECK_VALUE(columns % 2 == 0, "`y0` has ", columns, " columns; 2 x 2 blocks need an even number");
-  TORCH_CHECK_VALUE(x.kind != "linear-plus-tanh",
+  TORCH_CHECK_VALUE(x.program.kind != "linear-plus-tanh",
                     "`kind` is 'linear-plus-tanh'; an exponential method takes the remainder's: give 'tanh'");
   TORCH_CHECK_VALUE(x.blocks.has_value(), "`blocks` is missing; an exponential method needs its matrices");
   const Tensor& blocks = *x.blocks;
@@ -83,9 +84,9 @@ void check_blocks(const Arguments& x, int64_t columns) {
   TORCH_CHECK_VALUE(fits, "`blocks` has shape ", blocks.sizes(), "; wanted (1 or ", times, ", matrices, 2, 2, ",
                     columns / 2, ")");
   check_tensor("blocks", blocks, {blocks.size(0), blocks.size(1), 2, 2, columns / 2}, x.y0);
-  TORCH_CHECK_VALUE(static_cast<int64_t>(x.places.size()) == entries, "`places` has ", x.places.size(),
+  TORCH_CHECK_VALUE(static_cast<int64_t>(x.program.places.size()) == entries, "`places` has ", x.program.places.size(),
                     " entries; a tableau of ", stages, " stages has ", entries);
-  for (const int64_t place : x.places)
+  for (const int64_t place : x.program.places)
     TORCH_CHECK_VALUE(place >= -1 && place < blocks.size(1), "`places` has the entry ", place, " and `blocks` ",
                       blocks.size(1), " matrices; give the number of one, or -1");
 }
@@ -100,7 +101,7 @@ void check_whole_numbers(const char* name, const Tensor& tensor, bool fits, cons
 
 void check_lengths(const Arguments& x, int64_t batch) {
   TORCH_CHECK_VALUE(x.index.has_value() == x.lengths.has_value(), "give both `index` and `lengths`, or neither");
-  TORCH_CHECK_VALUE(x.ragged() || !x.packed, "`packed` is true and there are no `lengths`; give false");
+  TORCH_CHECK_VALUE(x.ragged() || !x.program.packed, "`packed` is true and there are no `lengths`; give false");
   if (!x.ragged()) return;
   check_whole_numbers("index", *x.index, x.index->dim() == 1, "(samples)");
   check_whole_numbers("lengths", *x.lengths, x.lengths->dim() == 1 && x.lengths->size(0) == batch, "(batch)");
@@ -138,7 +139,7 @@ void check_control(const Arguments& x, int64_t batch, int64_t controls) {
   } else {
     TORCH_CHECK_VALUE(inputs == controls, "`samples` has ", inputs,
                       " features; without `input_weight` it is the control, which has ", controls);
-    TORCH_CHECK_VALUE(x.squash == "identity", "`squash` is '", x.squash,
+    TORCH_CHECK_VALUE(x.program.squash == "identity", "`squash` is '", x.program.squash,
                       "' and there is no `input_weight`; a control that is given is taken as it is: give 'identity'");
   }
   if (x.before.has_value()) check_tensor("before", *x.before, {batch, controls}, x.y0);
@@ -178,12 +179,12 @@ Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, 
 template <class T>
 std::vector<Shear<T>> sample_shears(const Arguments& x) {
   std::vector<Shear<T>> shears;
-  for (int64_t q = 0; q < x.substeps; ++q)
-    for (size_t i = 0; i < x.moved.size(); ++i) {
-      const double theta = (static_cast<double>(q) + x.c[i]) / static_cast<double>(x.substeps);
-      const Shear<T> shear{static_cast<int>(x.moved[i]), static_cast<T>(x.b[i]), static_cast<T>(theta)};
+  for (int64_t q = 0; q < x.program.substeps; ++q)
+    for (size_t i = 0; i < x.program.moved.size(); ++i) {
+      const double theta = (static_cast<double>(q) + x.program.c[i]) / static_cast<double>(x.program.substeps);
+      const Shear<T> shear{static_cast<int>(x.program.moved[i]), static_cast<T>(x.program.b[i]), static_cast<T>(theta)};
       const bool same = !shears.empty() && shears.back().coupling == shear.coupling &&
-                        (x.hold == "zero-order" || shears.back().theta == shear.theta);
+                        (x.program.hold == "zero-order" || shears.back().theta == shear.theta);
       if (same) {
         shears.back().coefficient += shear.coefficient;
       } else {
@@ -202,11 +203,11 @@ Family family_of(c10::string_view name) {
 // The entries of an exponential tableau, and its matrices in memory of the problem's own.
 template <class T>
 void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
-  const size_t stages = x.b.size();
-  const int64_t* place = x.places.data();
+  const size_t stages = x.program.b.size();
+  const int64_t* place = x.program.places.data();
   for (size_t i = 0; i < stages + 1; ++i) p.flows.push_back({T(1), *place++});
-  for (const double a : x.a) p.rows.push_back({static_cast<T>(a), *place++});
-  for (const double b : x.b) p.weights.push_back({static_cast<T>(b), *place++});
+  for (const double a : x.program.a) p.rows.push_back({static_cast<T>(a), *place++});
+  for (const double b : x.program.b) p.weights.push_back({static_cast<T>(b), *place++});
   const Tensor& blocks = *x.blocks;
   p.block_numbers = blocks.numel();
   p.blocks_time = blocks.size(0) == 1 ? 0 : blocks.numel() / blocks.size(0);
@@ -250,14 +251,14 @@ void check_arguments(const Arguments& x) {
   check_scheme(x, columns);
   check_tensor("y0", y0, {batch, columns}, y0);
   check_lengths(x, batch);
-  const KindFacts& kind = kind_facts(x.kind);
+  const KindFacts& kind = kind_facts(x.program.kind);
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
   TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(),
                     "give both `y_previous` and `dt_previous`, or neither");
   if (x.y_previous.has_value()) {
-    TORCH_CHECK_VALUE(x.family == "two-step", "`y_previous` is given and `family` is '", x.family,
+    TORCH_CHECK_VALUE(x.program.family == "two-step", "`y_previous` is given and `family` is '", x.program.family,
                       "'; only 'two-step' has a carry");
     check_tensor("y_previous", *x.y_previous, {batch, columns}, y0);
     check_tensor("dt_previous", *x.dt_previous, {batch}, y0);
@@ -300,10 +301,10 @@ Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t subst
 }
 
 Steps solver_steps(const Arguments& x) {
-  if (!x.ragged()) return solver_steps(x.dt, x.times(), x.y0.size(0), x.substeps, x.y0);
+  if (!x.ragged()) return solver_steps(x.dt, x.times(), x.y0.size(0), x.program.substeps, x.y0);
   TORCH_CHECK_VALUE(x.dt.dim() < 2, "`dt` has shape ", x.dt.sizes(), "; with `lengths` wanted [] or [",
                     x.index->size(0), "]");
-  return solver_steps(x.dt, x.index->size(0), x.y0.size(0), x.substeps, x.y0);
+  return solver_steps(x.dt, x.index->size(0), x.y0.size(0), x.program.substeps, x.y0);
 }
 
 template <class T>
@@ -313,23 +314,23 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.times = x.times();
   p.batch = x.y0.size(0);
   p.inputs = x.inputs();
-  const KindFacts& kind = kind_facts(x.kind);
+  const KindFacts& kind = kind_facts(x.program.kind);
   p.kind = kind.kind;
-  p.family = family_of(x.family);
+  p.family = family_of(x.program.family);
   const int64_t halves = p.family == Family::kShears ? 2 : 1;
   p.state = Layout::of<T>(halves, columns);
   p.control = Layout::of<T>(halves * kind.controls, columns * kind.controls);
   p.preactivation = {kind.preactivations, p.state.width, p.state.padded};
-  p.linear_hold = x.hold == "linear";
+  p.linear_hold = x.program.hold == "linear";
 
   p.y0 = x.y0.const_data_ptr<T>();
   p.samples = x.samples.const_data_ptr<T>();
   p.index = data_or_null<int64_t>(x.index);
   p.lengths = data_or_null<int64_t>(x.lengths);
-  p.packed = x.packed;
+  p.packed = x.program.packed;
   p.earlier = x.ragged() ? samples_before(p, allocator) : nullptr;
   p.affine = x.input_weight.has_value();
-  p.squash = x.squash == "tanh";
+  p.squash = x.program.squash == "tanh";
   if (p.affine) {
     const T* v = padded_rows(p.control, x.input_weight->const_data_ptr<T>(), p.inputs, allocator);
     p.input = pack(v, int64_t(1), p.inputs, p.inputs, p.control.stride(), allocator);
@@ -341,15 +342,15 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.dt = steps.values.const_data_ptr<T>();
   p.dt_time = steps.time;
   p.dt_row = steps.row;
-  p.substeps = x.substeps;
+  p.substeps = x.program.substeps;
 
   if (p.family == Family::kExponential) add_exponential(x, p, allocator);
   if (p.family == Family::kRungeKutta || p.family == Family::kExponential) {
-    p.stages = static_cast<int64_t>(x.b.size());
-    p.a.assign(x.a.begin(), x.a.end());
-    p.b.assign(x.b.begin(), x.b.end());
-    p.c.assign(x.c.begin(), x.c.end());
-    if (kIsTraced) p.moved.assign(x.moved.begin(), x.moved.end());
+    p.stages = static_cast<int64_t>(x.program.b.size());
+    p.a.assign(x.program.a.begin(), x.program.a.end());
+    p.b.assign(x.program.b.begin(), x.program.b.end());
+    p.c.assign(x.program.c.begin(), x.program.c.end());
+    if (kIsTraced) p.moved.assign(x.program.moved.begin(), x.program.moved.end());
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);

@@ -5,10 +5,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "problem.h"
+#include "program.h"
 
 namespace odernn {
 
@@ -25,30 +25,24 @@ struct Arguments {
   const Tensor &y0, &weight, &samples;
   const MaybeTensor &input_weight, &bias, &before;
   const Tensor& dt;
-  const MaybeTensor &y_previous, &dt_previous, &blocks;
-  c10::string_view kind, squash, hold, family;
-  at::ArrayRef<double> a, b, c;
-  at::IntArrayRef moved, places;
-  int64_t substeps;
-  const MaybeTensor &index, &lengths;
-  bool packed;
+  const MaybeTensor &y_previous, &dt_previous, &blocks, &index, &lengths;
+  const Program program;
 
   bool ragged() const { return lengths.has_value(); }
   int64_t times() const { return ragged() ? *lengths->const_data_ptr<int64_t>() : samples.size(0); }
   int64_t inputs() const { return samples.size(-1); }
   // The states that are saved, but for their columns.
   std::vector<int64_t> saved_sizes(int64_t columns) const {
-    const int64_t count = (packed ? index->size(0) : samples.size(0)) * (family == "two-step" ? substeps : 1);
+    const int64_t count =
+        (program.packed ? index->size(0) : samples.size(0)) * (program.two_step() ? program.substeps : 1);
     return ragged() ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count, y0.size(0), columns};
   }
 };
 
-// The same in the operators' schemas, which odernn/engines/operators.py has too.
-#define ODERNN_ARGUMENTS                                                                                             \
-  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "        \
-  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, str kind, str squash, str hold, str family, float[] a, " \
-  "float[] b, float[] c, int[] moved, int[] places, int substeps, Tensor? index, Tensor? lengths, "                  \
-  "bool packed"
+// The tensors in the operators' schemas, which odernn/engines/operators.py has too.
+#define ODERNN_OPERANDS                                                                                       \
+  "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, " \
+  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, Tensor? index, Tensor? lengths"
 
 void check_arguments(const Arguments& arguments);
 

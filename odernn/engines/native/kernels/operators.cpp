@@ -37,21 +37,17 @@ std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight,
                                          const MaybeTensor& input_weight, const MaybeTensor& bias,
                                          const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous,
                                          const MaybeTensor& dt_previous, const MaybeTensor& blocks,
-                                         c10::string_view kind, c10::string_view squash, c10::string_view hold,
-                                         c10::string_view family, at::ArrayRef<double> a, at::ArrayRef<double> b,
-                                         at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-                                         int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
-                                         bool packed, bool save) {
-  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
-                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
-                            c,           moved,  places,  substeps,     index, lengths, packed};
+                                         const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program,
+                                         bool save) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, y_previous, dt_previous,
+                            blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(arguments);
-  const bool two_step = family == "two-step";
+  const bool two_step = arguments.program.two_step();
   Tensor saved = save ? result(arguments.saved_sizes(columns), y0) : nothing(y0);
-  if (!packed) fill_with_zeros(saved, empty, two_step ? substeps : 1);
+  if (!arguments.program.packed) fill_with_zeros(saved, empty, two_step ? arguments.program.substeps : 1);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor last_but_one = two_step ? at::empty({batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
@@ -139,13 +135,10 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
               const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
               const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
               const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
-              c10::string_view kind, c10::string_view squash, c10::string_view hold, c10::string_view family,
-              at::ArrayRef<double> a, at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved,
-              at::IntArrayRef places, int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths,
-              bool packed, bool want_samples, bool want_dt) {
-  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
-                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
-                            c,           moved,  places,  substeps,     index, lengths, packed};
+              const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program, bool want_samples,
+              bool want_dt) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, y_previous, dt_previous,
+                            blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
@@ -197,7 +190,7 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
     if (affine)
       copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
-  if (want_dt) g_dt.div_(static_cast<double>(substeps));
+  if (want_dt) g_dt.div_(static_cast<double>(arguments.program.substeps));
   return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
 }
 

@@ -131,13 +131,10 @@ Plans& plans() {
 // The arguments of `solve`, for a sequence of one sample, whose values do not matter.
 int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
                 const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous,
-                const MaybeTensor& dt_previous, const MaybeTensor& blocks, c10::string_view kind,
-                c10::string_view squash, c10::string_view hold, c10::string_view family, at::ArrayRef<double> a,
-                at::ArrayRef<double> b, at::ArrayRef<double> c, at::IntArrayRef moved, at::IntArrayRef places,
-                int64_t substeps, const MaybeTensor& index, const MaybeTensor& lengths, bool packed) {
-  const Arguments arguments{y0,          weight, samples, input_weight, bias,  before,  dt,    y_previous,
-                            dt_previous, blocks, kind,    squash,       hold,  family,  a,     b,
-                            c,           moved,  places,  substeps,     index, lengths, packed};
+                const MaybeTensor& dt_previous, const MaybeTensor& blocks, const MaybeTensor& index,
+                const MaybeTensor& lengths, c10::string_view program) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, y_previous, dt_previous,
+                            blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   TORCH_CHECK_VALUE(samples.size(0) == 1 && !arguments.ragged(), "`samples` has shape ", samples.sizes(),
                     "; a stream is prepared with one sample");
@@ -160,7 +157,7 @@ void release(int64_t plan) {
 }  // namespace odernn
 
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
-  m.def("prepare(" ODERNN_ARGUMENTS ") -> int");
+  m.def("prepare(" ODERNN_OPERANDS ", str program) -> int");
   m.def(
       "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? y_previous, Tensor? dt_previous) -> (Tensor, "
       "Tensor, bool)");

@@ -1,6 +1,7 @@
 """Kernels of a field of one's own, compiled from its `pointwise`: autograd's numbers, or a reason."""
 
 import copy
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from odernn import ODERNN, AffinePointwiseField, LEMField
+from odernn.engines import native
 from odernn.engines.method import EULER
 from odernn.engines.program import Call
 from odernn.engines.traced.expressions import OPERATORS
-from odernn.engines.traced.kernels import kernels_of
+from odernn.engines.traced.kernels import Pending, kernels_of, traced_of
+from odernn.engines.traced.pending import Build
 from odernn.engines.traced.trace import trace
+from odernn.engines.warning import EngineWarning
+from odernn.fields.field import KERNELS
 
 N, INPUT, TIME, BATCH = 6, 2, 7, 3
 BOUNDS = {torch.float64: 1e-10, torch.float32: 2e-4}  # rounding, in sums over 21 rows of fourteen steps
@@ -247,3 +252,42 @@ def test_units_that_see_each_other_are_refused() -> None:
     rnn = layer(Own(lambda f, y, p, u: y.flip(-1)), "euler")
     with pytest.raises(ValueError, match="Own has no kernels: in its `pointwise` units see each other"):
         rnn.compile_kernels()
+
+
+def test_a_thread_builds_while_the_layer_goes_on(compiled: Every) -> None:
+    """The library is there already, so that it takes as long as loading it."""
+    x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
+    rnn = layer(Every(), "euler")
+    before, _ = rnn(x)
+    rnn.compile_kernels(wait=False)
+    while rnn.choice(x).reason != "the kernels that were compiled for the field take method and state":
+        between, _ = rnn(x)
+        torch.testing.assert_close(between, before)
+    after, _ = rnn(x)
+    torch.testing.assert_close(after, before)
+
+
+def test_a_field_that_changed_meanwhile_does_not_take_them(compiled: Every) -> None:
+    rnn = layer(Every(), "euler")
+    rnn.compile_kernels(wait=False)
+    rnn.field.pointwise = lambda y, p, u: p
+    finished(vars(rnn.field)[KERNELS].build)
+    assert kernels_of(rnn.field) is None
+
+
+def test_a_build_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    build = finished(Build("// a field of which there is no library yet"))
+    with pytest.raises(native.NativeUnavailable, match=r"no C\+\+ compiler was found"):
+        build.namespace()
+    field = Every()
+    vars(field)[KERNELS] = Pending(traced_of(field), build)
+    with pytest.warns(EngineWarning, match="Every goes on in torch: the native kernels are unavailable"):
+        assert kernels_of(field) is None
+    assert kernels_of(field) is None  # and it says so once
+
+
+def finished(build: Build) -> Build:
+    while not build.is_done:
+        time.sleep(0.01)
+    return build

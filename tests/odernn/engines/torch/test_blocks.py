@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from odernn.engines.operators import Cotangents, Wants
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import pull_back_in_blocks, solve_in_blocks
-from tests.odernn.engines.triton.cases import Case, call, cases, of_one_length
+from tests.odernn.engines.triton.cases import Case, call, cases
 
 BOUND = 1e-12  # float64; the same operations on fewer rows, and sums in another order
 
@@ -13,13 +14,14 @@ BOUND = 1e-12  # float64; the same operations on fewer rows, and sums in another
 @pytest.mark.parametrize("intervals", [1, 2])
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_blocks_are_the_whole(case: Case, intervals: int) -> None:
-    given = of_one_length(call(case, torch.float64, "cpu"))
+    made = call(case, torch.float64, "cpu")
+    given = (made.operands, made.program)
     whole = operators.solve(*given, True)
     assert_close(solve_in_blocks(operators.solve, intervals, *given, True), whole)
     assert_close(solve_in_blocks(operators.solve, intervals, *given, False)[1:], whole[1:])
     torch.manual_seed(0)
     weights = [torch.randn_like(each) if each.numel() else None for each in whole]
-    back = (whole[0], *weights, *given, True, True)
+    back = (*given, Cotangents(whole[0], *weights), Wants(True, True))
     assert_close(pull_back_in_blocks(operators.pull_back, intervals, *back), operators.pull_back(*back))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from math import sqrt
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,6 @@ from odernn.engines.method import (
     runge_kutta,
     two_step,
 )
-from odernn.engines.operators import LENGTHS
 from odernn.engines.program import Call, Kind
 from odernn.engines.triton.elementwise import KINDS
 from solvers.extend import Entry
@@ -121,11 +119,6 @@ def call(case: Case, dtype: torch.dtype, device: str) -> Call:
         dt_previous=steps(batch) if two else None,
         blocks=draw(1 if case.step == "number" else time, places, 2, 2, n // 2, scale=0.5) if places else None,
     )
-
-
-def of_one_length(made: Call) -> tuple[Any, ...]:
-    """The arguments of a call that an engine's own functions take, which know no lengths."""
-    return made.arguments()[:-LENGTHS]
 
 
 def _kind(name: str) -> Kind:

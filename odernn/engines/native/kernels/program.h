@@ -1,0 +1,25 @@
+// What a call integrates, without a tensor: the Program of odernn/engines/program.py, read from its text.
+#pragma once
+
+#include <c10/util/string_view.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace odernn {
+
+struct Program {
+  std::string family, kind, squash, hold;
+  std::vector<double> a, b, c;
+  std::vector<int64_t> moved, places;
+  int64_t substeps = 1;
+  bool packed = false;
+
+  bool two_step() const { return family == "two-step"; }
+};
+
+// The program of a text of JSON; an error says what is wrong with the text.
+Program read_program(c10::string_view text);
+
+}  // namespace odernn
