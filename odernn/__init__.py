@@ -31,6 +31,7 @@ from .layer.state import RecurrentState
 from .layer.stepping import Discretisation
 from .layer.stream import Stream
 from .modules.antisymmetric_rnn import AntisymmetricRNN
+from .modules.ensemble import Ensemble, EnsembleDivergenceError
 from .modules.sequence_network import ODERecurrence, SequenceNetwork
 from .modules.stacked import StackedODERNN
 from .modules.stacked_state import StackedState
@@ -59,6 +60,8 @@ __all__ = [
     "ElmanField",
     "ElmanRNN",
     "EngineWarning",
+    "Ensemble",
+    "EnsembleDivergenceError",
     "GRUField",
     "GatedAntisymmetricField",
     "GatedOscillatorField",

@@ -6,7 +6,7 @@ A user of the solvers needs none of it. `solvers.checks` has the checks of argum
 from .adjoints.adjoint import Save, Solved
 from .adjoints.closure import check_seen
 from .adjoints.snapshot import Snapshot, snapshot_of
-from .adjoints.transforms import transformed
+from .adjoints.transforms import mapped, transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import without_autocast
 from .divergence import POLICIES, OnDivergence, check_divergence
@@ -42,6 +42,7 @@ __all__ = [
     "check_slope",
     "check_solver",
     "functions_of",
+    "mapped",
     "refuse_second_derivative",
     "refuse_transforms",
     "snapshot_of",

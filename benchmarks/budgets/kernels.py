@@ -17,6 +17,7 @@ from solvers import RK4
 from solvers.extend import Entry
 
 Direction = Literal["forward", "backward"]
+Variant = Literal["", "many networks", "several lengths"]
 
 METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
     {
@@ -44,26 +45,33 @@ class Kernel:
         units: of the state.
         precision: of the products.
         direction: which of the two kernels.
+        variant: "many networks" for that of many at once, "several lengths" for rows that end early.
     """
 
     method: str
     units: int
     precision: Precision
     direction: Direction
+    variant: Variant = ""
 
     @property
     def layout(self) -> Layout:
         """Its sizes."""
         method, kind = METHODS[self.method]
-        return Layout(method, self.units, len(KINDS[kind].p), self.precision)
+        return Layout(method, self.units, len(KINDS[kind].p), self.precision, self.variant == "many networks")
 
     @property
     def plan(self) -> Advance | Recur:
         """What it is written for: one input, zero-order hold, one step a sample, states stored, as in training."""
         layout, trace = self.layout, KINDS[METHODS[self.method][1]]
+        lengths = self.variant == "several lengths"
         if self.direction == "backward":
-            return Recur(layout, 1, by_state=False, later=False, kappas=len(trace.u) > 1, blocks_vary=False)
-        return Advance(layout, trace, 1, "zero-order", False, "number", 1, save=True, blocks_vary=False)
+            return Recur(
+                layout, 1, by_state=False, later=False, kappas=len(trace.u) > 1, blocks_vary=False, lengths=lengths
+            )
+        return Advance(
+            layout, trace, 1, "zero-order", False, "number", 1, save=True, blocks_vary=False, lengths=lengths
+        )
 
     @property
     def compiled(self) -> Any:
@@ -90,13 +98,17 @@ class Kernel:
 
 
 def all_kernels() -> Iterator[Kernel]:
-    """Every one."""
+    """Every one; of the variants, which differ in a few addresses and masks, only Euler's method."""
     for method in METHODS:
         for units, precision in SIZES:
             for direction in ("forward", "backward"):
                 yield Kernel(method, units, precision, direction)
+    for variant in ("many networks", "several lengths"):
+        for units, precision in SIZES:
+            for direction in ("forward", "backward"):
+                yield Kernel("euler", units, precision, direction, variant)
 
 
 def architectures(kernel: Kernel) -> list[int]:
-    """Those that the kernel is compiled for: all of them for Euler's method, the two server cards for every one."""
-    return list(ARCHITECTURES) if kernel.method == "euler" else [80, 90]
+    """Those that the kernel is compiled for: all of them for Euler's method, the two server cards for every other."""
+    return list(ARCHITECTURES) if kernel.method == "euler" and not kernel.variant else [80, 90]

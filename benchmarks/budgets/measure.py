@@ -66,10 +66,10 @@ def _compile(kernel: Kernel, architecture: int) -> tuple[bytes, int]:
     function, absent = kernel.compiled, kernel.absent()
     signature: dict[str, str] = {}
     for name in function.arg_names:
-        numbers = {"length": "i32", "batch": "i32", "intervals": "i32", "dt": "fp32"}
+        numbers = {"length": "i32", "batch": "i32", "intervals": "i32", "each": "i32", "dt": "fp32", "lengths": "*i32"}
         signature[name] = "constexpr" if name in absent else numbers.get(name, "*fp32")
     aligned: dict[Any, Any] = {
-        (place,): [["tt.divisibility", 16]] for place, name in enumerate(signature) if signature[name] == "*fp32"
+        (place,): [["tt.divisibility", 16]] for place, name in enumerate(signature) if signature[name][0] == "*"
     }
     made = triton.compile(
         ASTSource(function, signature, dict.fromkeys(absent), aligned),

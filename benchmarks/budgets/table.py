@@ -39,7 +39,12 @@ def to_markdown(budgets: Sequence[Budget]) -> str:
         rows.setdefault(each.kernel, {})[each.architecture] = each
     head = ["method", "units", "products", "kernel", *(f"sm_{each}" for each in ARCHITECTURES)]
     lines = [
-        [kernel.method, str(kernel.units), kernel.precision, kernel.direction]
+        [
+            ", ".join(filter(None, (kernel.method, kernel.variant))),
+            str(kernel.units),
+            kernel.precision,
+            kernel.direction,
+        ]
         + [_cell(found.get(each), ARCHITECTURES[each]) for each in ARCHITECTURES]
         for kernel, found in rows.items()
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -32,6 +33,10 @@ on where it was when the same command is given again. Given twice or more, on on
 same folder, the commands share the runs among them. `table1` and `table2`
 are the tables of the paper.
 """
+TOGETHER_HELP = """
+seeds of a row that are trained at once, as an ensemble, where that comes to the same (default: all with an accelerator,
+else 1)
+"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
         spec.folder.check(spec.settings)
     _prepare(requests)
     jobs = args.jobs or default_jobs(len(requests), args.devices)
-    results = run_all(requests, jobs)
+    results = run_all(requests, jobs, args.together or default_together())
     write_report(results, tasks_of(args.tasks), out_of(args))
     return OK if all(result.status == "finished" for result in results) else FAILED
 
@@ -67,6 +72,11 @@ def default_jobs(runs: int, devices: int) -> int:
     Networks of this size keep one core busy and gain little from a second.
     """
     return 1 if torch.accelerator.is_available() else max(1, min((os.cpu_count() or 1) // devices, runs))
+
+
+def default_together() -> int:
+    """How many seeds of a row are trained at once: as many as there are with an accelerator."""
+    return sys.maxsize if torch.accelerator.is_available() else 1
 
 
 def _request(name: RunName, seed: int, args: argparse.Namespace, count: Callable[[str], int]) -> RunSpec:
@@ -118,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR", help="folder with the data files of the tasks")
     add("--out", type=Path, metavar="DIR", help="folder above the run folders (default runs, or runs/BUDGET)")
     add("--jobs", type=_count, metavar="N", help="runs at once (default: one with an accelerator, else one a core)")
+    add("--together", type=_count, metavar="N", help=TOGETHER_HELP)
     add("--devices", type=_count, default=1, metavar="N", help=f"{DEVICES_HELP} (default 1)")
     add("--takeover", type=positive, default=TAKEOVER, metavar="S", help=f"{TAKEOVER_HELP} (default {TAKEOVER:g})")
     add("--loggers", default="", metavar="NAMES", help=LOGGERS_HELP)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import Any, final
 
-import lightning as L
 import torch
 from jaxtyping import Float
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
-from benchmarks.models.averaging import make_average
 from benchmarks.models.chunks import ChunkRunner
 from benchmarks.models.clipping import clip_gradients
-from benchmarks.models.means import RunningMeans, masked_mean
-from benchmarks.models.optimizers import make_optimizer
-from benchmarks.models.schedule import Plateaus, rate_function
+from benchmarks.models.scorer import Scorer
 from benchmarks.models.together import diverging_together, processes, sum_over_processes
+from benchmarks.models.trainee import Trainee
 from benchmarks.objectives import Batch, Objective
 from benchmarks.settings.types import Settings
 from benchmarks.support.errors import NonFiniteError
 from odernn import SequenceNetwork
 
 
-class Learner(L.LightningModule):
+@final
+class Learner(Trainee[SequenceNetwork]):
     """A network that learns an objective.
 
     Args:
@@ -38,25 +34,16 @@ class Learner(L.LightningModule):
             which is written after an epoch, needs no state of the network.
 
     Attributes:
-        average: of the weights; None if none is wanted.
-        metrics: by "train", "val" and "test", the means of the loss and of the objective's metrics over the last
-            such part of an epoch.
+        scorer: of the network.
     """
 
     def __init__(
         self, network: SequenceNetwork, objective: Objective, settings: Settings, *, carries_state: bool = False
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.average = make_average(network, settings.average)
-        self.objective = objective
-        self.settings = settings
-        self.metrics: dict[str, dict[str, float]] = {}
-        self.plateaus = Plateaus(settings.schedule.plateau_factor)
-        self._means = {stage: RunningMeans() for stage in ("train", "val", "test")}
+        super().__init__(network, network, objective, settings)
+        self.scorer = Scorer(objective)
         self._runners = {stage: ChunkRunner(carries_state=carries_state) for stage in ("train", "val", "test")}
         self._loss = torch.zeros(())
-        self._steps = 0
         self._steps_of_epoch = 0
 
     def forward(self, x: Float[Tensor, "batch time input"]) -> Float[Tensor, "batch *time output"]:
@@ -64,11 +51,14 @@ class Learner(L.LightningModule):
         return self.network(x)
 
     @property
-    def evaluated(self) -> SequenceNetwork:
-        """The network that is evaluated and kept: the average where there is one and it has begun."""
-        if self.average is None or not int(self.average.n_averaged):
-            return self.network
-        return cast(SequenceNetwork, self.average.module)
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Those of the scorer."""
+        return self.scorer.metrics
+
+    @property
+    def validation(self) -> dict[str, float]:
+        """The loss and the metrics on validation data."""
+        return self.metrics["val"]
 
     def keep_only(self, weights: dict[str, Tensor]) -> None:
         """Makes `weights`, of which no average is taken any more, what is evaluated."""
@@ -98,10 +88,6 @@ class Learner(L.LightningModule):
         torch.manual_seed(self.settings.seed * 1_000_003 + self.current_epoch)
         self._steps_of_epoch = 0
 
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        if self.average is not None and self.global_step > self.settings.average.start * self._steps:
-            self.average.update_parameters(self.network)
-
     def on_train_epoch_end(self) -> None:
         self._close("train")
 
@@ -113,12 +99,6 @@ class Learner(L.LightningModule):
 
     def on_test_epoch_end(self) -> None:
         self._close("test")
-
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = make_optimizer(self.settings.optimizer, self.network)
-        self._steps = int(self.trainer.estimated_stepping_batches)
-        schedule = LambdaLR(optimizer, rate_function(self.settings.schedule, self._steps, self.plateaus))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["plateaus"] = self.plateaus.state_dict()
@@ -144,15 +124,11 @@ class Learner(L.LightningModule):
         """The mean loss of a batch, and the number of items that it is the mean of."""
         network = self.network if stage == "train" else self.evaluated
         output = self._runners[stage](network, batch.x, begins=index == 0)
-        scores = self.objective.score(output, batch.target)
-        self._means[stage].add(scores, batch.mask)
-        loss = scores["loss"]
-        return masked_mean(loss, batch.mask), loss.numel() if batch.mask is None else int(batch.mask.sum())
+        return self.scorer.add(stage, output, batch)
 
     def _close(self, stage: str) -> None:
-        means = self.objective.summarise(self._means[stage].close())
+        means = self.scorer.close(stage)
         self._check(f"the {stage} loss", means["loss"])
-        self.metrics[stage] = means
         if stage != "test":
             self.log_dict({f"{stage}_{name}": value for name, value in means.items()}, prog_bar=True)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
+from benchmarks.objectives import Objective
 from benchmarks.report.result import RunResult, Scores, write_result
 from benchmarks.run.describe import describe_diverged, describe_finished
+from benchmarks.run.history import RunHistory
 from benchmarks.run.lease import Lease
 from benchmarks.run.lightning_compat import interruptible, quiet
 from benchmarks.run.prepare import PreparedRun, prepare
@@ -58,12 +60,12 @@ def _test(prepared: PreparedRun) -> tuple[dict[str, Scores], float]:
     began = time.monotonic()
     with interruptible():
         prepared.trainer.test(prepared.module, datamodule=prepared.task, verbose=False)
-    return _scores(prepared), time.monotonic() - began
+    metrics = scores_of(prepared.record, prepared.task.objective, prepared.module.metrics["test"])
+    return metrics, time.monotonic() - began
 
 
-def _scores(prepared: PreparedRun) -> dict[str, Scores]:
-    record = prepared.record
+def scores_of(record: RunHistory, objective: Objective, test: dict[str, float]) -> dict[str, Scores]:
+    """The metrics of a run that has been trained and tested."""
     train, val = record.history[-1].train, record.history[record.best_epoch - 1].val
-    test = prepared.module.metrics["test"]
-    names = [metric.name for metric in prepared.task.objective.metrics]
+    names = [metric.name for metric in objective.metrics]
     return {name: Scores(train[name], val[name], test[name]) for name in names}

@@ -6,21 +6,20 @@ import datetime
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.models.network import count_parameters
 from benchmarks.report.result import DataFile, RunResult, Scores, Seconds
-from benchmarks.run.prepare import PreparedRun
+from benchmarks.run.prepare import Prepared
 from benchmarks.settings.types import ODESettings, Settings
 from benchmarks.support.provenance import find_commit, find_machine, find_versions
 
 ODE_FIELDS = ("field", "solver", "adjoint", "engine", "hold", "dt", "substeps")
 
 
-def describe_finished(prepared: PreparedRun, metrics: dict[str, Scores], test_seconds: float) -> RunResult:
+def describe_finished(prepared: Prepared, metrics: dict[str, Scores], test_seconds: float) -> RunResult:
     """The result of a run that was trained and tested."""
     return _describe(prepared, metrics, None, test_seconds)
 
 
-def describe_diverged(prepared: PreparedRun, error: ArithmeticError) -> RunResult:
+def describe_diverged(prepared: Prepared, error: ArithmeticError) -> RunResult:
     """The result of a run that was stopped by a number that is not finite."""
     where = f"in epoch {prepared.trainer.current_epoch + 1}: "
     said = str(error)
@@ -28,7 +27,7 @@ def describe_diverged(prepared: PreparedRun, error: ArithmeticError) -> RunResul
 
 
 def _describe(
-    prepared: PreparedRun, metrics: dict[str, Scores] | None, failure: str | None, test_seconds: float
+    prepared: Prepared, metrics: dict[str, Scores] | None, failure: str | None, test_seconds: float
 ) -> RunResult:
     spec, history = prepared.spec, prepared.record.history
     training = sum(row.seconds for row in history)
@@ -43,7 +42,7 @@ def _describe(
         metrics=metrics,
         best_epoch=prepared.record.best_epoch if metrics else None,
         epochs=spec.settings.epochs,
-        parameters=count_parameters(prepared.module.network),
+        parameters=prepared.parameters,
         **_ode_fields(spec.settings),
         seconds=Seconds(training, training / max(len(history), 1), test_seconds),
         commit=find_commit(),

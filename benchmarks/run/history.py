@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from benchmarks.models.learner import Learner
+from benchmarks.models.scorer import Scorer
 from benchmarks.report.result import EpochMetrics
 from benchmarks.run.folder import RunFolder
 from benchmarks.run.lease import Lease
@@ -53,7 +54,7 @@ class RunHistory(Checkpoint):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self.history and trainer.is_global_zero:
-            self._write_log()
+            self.write_log()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._began = time.monotonic()
@@ -65,22 +66,26 @@ class RunHistory(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, Learner)
-        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
-        seconds = time.monotonic() - self._began
-        metrics, merit = pl_module.metrics, pl_module.objective.merit
-        row = EpochMetrics(len(self.history) + 1, metrics["train"], metrics["val"], lr, seconds)
-        self.history.append(row)
-        if self.best_epoch == 0 or merit(row.val) > merit(self.history[self.best_epoch - 1].val):
-            state = pl_module.evaluated.state_dict()
-            self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
-            self.best_epoch = row.epoch
+        state = pl_module.evaluated.state_dict()
+        self.add(trainer, pl_module.scorer, time.monotonic() - self._began, state)
         if trainer.is_global_zero:
             self.lease.check()
         trainer.save_checkpoint(self.folder.checkpoint)  # written by the first of several processes; all meet here
         if trainer.is_global_zero:
-            self._write_log()
+            self.write_log()
 
-    def _write_log(self) -> None:
+    def add(self, trainer: L.Trainer, scorer: Scorer, seconds: float, state: Mapping[str, Tensor]) -> None:
+        """Adds an epoch that has ended, and keeps its weights if they are the best."""
+        lr = float(trainer.optimizers[0].param_groups[0]["lr"])
+        metrics, merit = scorer.metrics, scorer.objective.merit
+        row = EpochMetrics(len(self.history) + 1, metrics["train"], metrics["val"], lr, seconds)
+        self.history.append(row)
+        if self.best_epoch == 0 or merit(row.val) > merit(self.history[self.best_epoch - 1].val):
+            self.best = {name: value.detach().cpu().clone() for name, value in state.items()}
+            self.best_epoch = row.epoch
+
+    def write_log(self) -> None:
+        """Writes the log of all epochs."""
         write_text(self.folder.metrics, to_csv(self.history))
 
 

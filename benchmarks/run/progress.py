@@ -8,7 +8,7 @@ from typing import Literal
 import lightning as L
 from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 
-from benchmarks.models.learner import Learner
+from benchmarks.models.trainee import Trainee
 
 Progress = Literal["bar", "lines", "none"]
 SECONDS = 60.0
@@ -26,8 +26,8 @@ class EpochLines(Callback):
         if now - self._last < SECONDS:
             return
         self._last = now
-        assert isinstance(pl_module, Learner)
-        val, metric = pl_module.metrics["val"], pl_module.objective.selector()
+        assert isinstance(pl_module, Trainee)
+        val, metric = pl_module.validation, pl_module.objective.selector()
         shown = f"validation {metric.text(val[metric.name])}, loss {val['loss']:.4f}"
         print(f"{self.name}: epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {shown}", flush=True)
 

@@ -42,7 +42,7 @@ class Case:
 
     Attributes:
         shape: its size.
-        field: a name of `odernn.FIELDS`.
+        field: a name of `odernn.FIELDS`, or that of the field of a user's own.
         solver: a name of `solvers.SOLVERS`, one step a sample.
         output: only the last state, or the states after all samples.
         work: what is timed.

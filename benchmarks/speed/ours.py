@@ -14,6 +14,7 @@ from benchmarks.speed.contender import Contender, Model, Runner, UnavailableErro
 from benchmarks.speed.problem import DT, Problem
 from odernn import ODERNN, DiscreteAdjoint, EngineWarning
 from odernn.engines.choice import Engine
+from odernn.engines.native import NativeUnavailable
 from solvers import SOLVERS, Adjoint, Checkpointed
 
 
@@ -24,10 +25,13 @@ class Execution:
     engine: Engine
     adjoint: Adjoint | str
     devices: tuple[str, ...] = ("cpu", "cuda")
+    compiles: bool = False
+    """Whether the kernels are built from the field's `pointwise`."""
 
 
 EXECUTIONS: dict[str, Execution] = {
     "native": Execution("native", "auto", ("cpu",)),
+    "compiled": Execution("native", "auto", ("cpu",), compiles=True),
     "triton": Execution("triton", "auto", ("cuda",)),
     "torch": Execution("torch", "auto"),
     "autograd": Execution("torch", "autograd"),
@@ -60,10 +64,20 @@ def _maker(execution: Execution) -> Callable[[Problem], Runner]:
         case, field = problem.case, problem.copy_of_field()
         solver = SOLVERS[case.solver]()
         rnn = ODERNN(field, solver, dt=DT, engine=execution.engine, adjoint=execution.adjoint)
+        if execution.compiles:
+            _compile(rnn)
         _refuse_a_substitute(rnn, problem)
         return torch_runner(Model(_whole(rnn, problem), dict(field.named_parameters())), problem)
 
     return make
+
+
+def _compile(rnn: ODERNN) -> None:
+    """Raises UnavailableError where the field has no kernels of its own."""
+    try:
+        rnn.compile_kernels()
+    except (ValueError, NativeUnavailable) as error:
+        raise UnavailableError(str(error)) from error
 
 
 def _refuse_a_substitute(rnn: ODERNN, problem: Problem) -> None:

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from benchmarks.speed.case import Case
+from benchmarks.speed.own_field import OwnCoRNN
 from odernn import FIELDS, AntisymmetricField, SkewSymmetric, VectorField
 from odernn.fields.field import AffinePointwiseField
 from solvers import SOLVERS
@@ -21,6 +22,8 @@ DAMPING = 0.1
 is not amplified, and float32 can be compared at any length."""
 
 SEED = 0
+OWN = "own-cornn"
+"""The name of the field that is not the registry's."""
 BIAS = 0.3  # not zero, or a bias left out would go unseen
 
 
@@ -95,7 +98,7 @@ def flops(problem: Problem) -> int:
 
 
 def _field(case: Case) -> VectorField:
-    make = FIELDS[case.field]
+    make = OwnCoRNN if case.field == OWN else FIELDS[case.field]
     damping = {"damping": DAMPING} if "damping" in inspect.signature(make).parameters else {}
     field = make(case.shape.inputs, case.shape.units, **damping)
     bias = dict(field.named_parameters())["input_map.bias"]

@@ -79,6 +79,10 @@ FEW = (*OURS, "naive", "naive-graph", "nn.RNN", "matmul")
 FIELDS = ("antisymmetric", "gated-antisymmetric", "lipschitz", "linear-antisymmetric")
 SOLVERS = ("euler", "midpoint", "heun", "kutta3", "rk4", "leapfrog-midpoint")
 OF_A_PARTITION = ("symplectic-euler", "leapfrog")
+EXPONENTIAL = ("linearly-exact-euler", "exponential-euler", "lawson-euler", "strang", "etdrk2")
+MULTI_STEP = ("adams-bashforth2", "adams-bashforth3", "reversible-heun", "asynchronous-leapfrog", "leapfrog-midpoint")
+# Each by its paper's scheme, with the engine that runs it: a field of the registry, or one of a user's own.
+NEIGHBOURS = (("cornn", "native"), ("own-cornn", "compiled"), ("lem", "compiled"), ("unicornn", "native"))
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,29 @@ def _solvers(sizes: Sizes) -> Sequence[Group]:
     cases = [Case(sizes.reference[0], solver=solver) for solver in SOLVERS]
     cases += [Case(sizes.reference[0], field="hamiltonian", solver=solver) for solver in OF_A_PARTITION]
     return [[entry for case in cases for entry in _each(case, OURS)]]
+
+
+def neighbours_shape(sizes: Sizes) -> Shape:
+    """The shape of the suites `schemes` and `neighbours`: the first one with a quarter of its rows."""
+    return replace(sizes.reference[0], batch=max(1, sizes.reference[0].batch // 4))
+
+
+def _schemes(sizes: Sizes) -> Sequence[Group]:
+    shape = neighbours_shape(sizes)
+    cases = [Case(shape), *(Case(shape, solver=solver) for solver in MULTI_STEP)]
+    cases += [Case(shape, field="oscillator", solver=solver) for solver in EXPONENTIAL]
+    return [[entry for case in cases for entry in _each(case, OURS)]]
+
+
+def _neighbours(sizes: Sizes) -> Sequence[Group]:
+    shape = neighbours_shape(sizes)
+    halves = replace(shape, units=2 * shape.units)  # as many oscillators as the others have units
+    alone = [Case(shape, field=field) for field in FIELDS]
+    entries = [Entry(case, contender) for case in alone for contender in OURS]
+    entries += [Entry(alone[0], contender) for contender in ("naive", "nn.RNN")]
+    for field, engine in NEIGHBOURS:
+        entries += _each(Case(halves, field=field, solver="symplectic-euler"), (engine, "torch", "by-hand"))
+    return [entries]
 
 
 def _length(sizes: Sizes) -> Sequence[Group]:
@@ -147,6 +174,8 @@ SUITES: Mapping[str, Suite] = MappingProxyType(
         "reference": Suite("five shapes, every peer, forward + backward and forward alone", _reference),
         "fields": Suite("the fields, on the first of these shapes", _fields),
         "solvers": Suite("the solvers, on the same", _solvers),
+        "schemes": Suite("multi-step and exponential methods, a quarter of the rows", _schemes),
+        "neighbours": Suite("fields of other papers and of one's own, beside loops by hand, likewise", _neighbours),
         "length": Suite("T from 256 to 16,384", _length),
         "batch": Suite("batch from 1 to 1,024", _batch),
         "units": Suite("units from 16 to 1,024", _units),

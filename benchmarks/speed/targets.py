@@ -8,7 +8,8 @@ from typing import Literal
 
 from benchmarks.speed.case import FLOAT_BYTES, Case, Shape, Work
 from benchmarks.speed.measurement import Measurement, Point
-from benchmarks.speed.suites import FULL
+from benchmarks.speed.suites import EXPONENTIAL, FULL, MULTI_STEP, neighbours_shape
+from solvers import SOLVERS
 
 TRAJECTORY = "trajectory and weights"
 """A contender that nobody measures: the bytes of the states after all samples, and of the parameters."""
@@ -81,10 +82,36 @@ def _of_fields_and_solvers() -> list[Target]:
     rk4, gated = replace(euler, solver="rk4"), replace(euler, field="gated-antisymmetric")
     leapfrog = replace(euler, field="hamiltonian", solver="leapfrog")
     return [
-        _within("fields", "native: the gated field against the plain one", gated, euler, 1.35),
+        _within("fields", "native: the gated field against the plain one", gated, euler, 1.15),
         _within("solvers", "native: RK4 against Euler", rk4, euler, 4.2),
         _within("fields", "native: Leapfrog on the Hamiltonian field against Euler", leapfrog, euler, 1.0),
     ]
+
+
+def _of_schemes() -> list[Target]:
+    """At most a method's evaluations times Euler's time, and a fifth; oscillators have their linear part besides."""
+    euler = Case(neighbours_shape(FULL))
+    each = [(replace(euler, solver=solver), 1.2) for solver in MULTI_STEP]
+    each += [(replace(euler, field="oscillator", solver=solver), 1.3) for solver in EXPONENTIAL[1:]]
+    first = replace(euler, field="oscillator", solver=EXPONENTIAL[0])
+    return [
+        _within("schemes", f"native: {case.field} by {case.solver} against Euler", case, euler, evaluations * at_most)
+        for case, at_most in ((first, 1.15), *each)
+        for evaluations in (SOLVERS[case.solver]().stages,)
+    ]
+
+
+def _of_neighbours() -> list[Target]:
+    """By the dense products of a step, each as large as the antisymmetric field's; and beside the loop by hand."""
+    shape = neighbours_shape(FULL)
+    euler, found = Point("neighbours", Case(shape), "native"), []
+    for field, engine, products in (("cornn", "native", 2), ("own-cornn", "compiled", 2), ("lem", "compiled", 4)):
+        case = Case(replace(shape, units=2 * shape.units), field=field, solver="symplectic-euler")
+        ours, by_hand = (Point("neighbours", case, name) for name in (engine, "by-hand"))
+        claim = f"{engine}: {field}, {products} products a step, against Euler's one"
+        found.append(Target(claim, [ours], [euler], 1.5 * products))
+        found.append(Target(f"{engine}: {field} against the loop by hand", [ours], [by_hand], 1 / 3))
+    return found
 
 
 def _of_length() -> Target:
@@ -122,6 +149,8 @@ TARGETS: Sequence[Target] = (
     _against("native", "torchdiffeq", 1 / 3),
     _against("native", "torchdiffeq-whole", 1 / 100),
     *_of_fields_and_solvers(),
+    *_of_schemes(),
+    *_of_neighbours(),
     _of_length(),
     *_of_memory(),
     _of_streaming(),

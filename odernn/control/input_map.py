@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.nn.functional import linear
+
+from .stacked_weights import affine
 
 
 class AffineControl(NamedTuple):
     """The control's map of the input.
 
     Attributes:
-        weight: V (U, m), or None for samples that are the control.
-        bias: b (U,), or None with V.
+        weight: V (U, m), or None for samples that are the control; or (models, U, m), as `stacked_weights` has them.
+        bias: b (U,), or None with V; or (models, U).
         squashed: whether the tanh of it is taken.
     """
 
@@ -25,7 +26,7 @@ class AffineControl(NamedTuple):
         """The control (..., U) of the samples (..., m)."""
         if self.weight is None:
             return x
-        u = linear(x, self.weight, self.bias)
+        u = affine(x, self.weight, self.bias)
         return u.tanh_() if self.squashed else u
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from solvers import Adjoint
+from solvers.checks import unwrapped
 from solvers.extend import Problem, Save, Solved
 
 from .lowering import lower
@@ -61,7 +62,7 @@ class Operator(Adjoint):
 
 def needs_gradient(arguments: tuple[object, ...]) -> bool:
     """Whether a gradient may be asked for of what the operator returns."""
-    tensors = [each for each in arguments if isinstance(each, Tensor)]
+    tensors = [unwrapped(each) for each in arguments if isinstance(each, Tensor)]
     return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import solvers
 from solvers import Adjoint, Autograd, Checkpointed
-from solvers.extend import Problem, Save, Solved, refuse_transforms, transformed
+from solvers.extend import Problem, Save, Solved, mapped, refuse_transforms, transformed
 
 from ..fields.field import AffinePointwiseField
 from . import native, triton
@@ -22,7 +22,7 @@ from .adjoint import Operator
 from .lowering import misfit, unsupported
 from .native.chunk_recursion import run_backward
 from .operators import NATIVE, TORCH, TRITON
-from .problem import RecurrentProblem
+from .problem import RecurrentProblem, Storage
 from .scheme import outline
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
 from .torch.sweep import forward, one_by_one
@@ -38,6 +38,9 @@ Measured, forward and backward against the torch engine on two cores: 0.72, 0.60
 and a batch of 1, 16, 128 and 512; 1.07, 0.68, 0.85 and 0.84 at 1,024; 1.5, 1.1 and 1.3 at 2,048 and a batch of 1, 16
 and 128, where the weights lie in no cache that a core has to itself.
 """
+
+LARGEST_RECTANGLE = 4
+"""Times as many places as samples, that sequences of several lengths may take of the memory of a GPU."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,10 +60,15 @@ class Choice:
     adjoint: Adjoint
     reason: str
 
-    @property
-    def takes_lengths(self) -> bool:
-        """Whether sequences of several lengths go in one call."""
-        return self.engine == "native" and isinstance(self.adjoint, Operator | FieldOperator)
+    def takes(self, storage: Storage) -> bool:
+        """Whether these sequences of several lengths go in one call.
+
+        The Triton kernels run them in a rectangle, which must not be much larger than what is in it.
+        """
+        if self.engine == "torch" or not isinstance(self.adjoint, Operator | FieldOperator):
+            return False
+        rectangle = 1 if self.engine == "native" else int(storage.lengths[0]) * len(storage.lengths)
+        return rectangle <= LARGEST_RECTANGLE * len(storage.index)
 
 
 @final
@@ -121,7 +129,7 @@ class OnEngine(Adjoint):
         if isinstance(self.adjoint, DiscreteAdjoint):
             refuse_transforms("discrete", problem)
         elif transformed(problem):
-            return Choice("torch", Autograd(), "a transform of torch.func or forward-mode differentiation is at work")
+            return self._of_stacked_weights(problem) or Choice("torch", Autograd(), _TRANSFORMED)
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
@@ -138,6 +146,20 @@ class OnEngine(Adjoint):
             return Choice("torch", _ON_TORCH, _with_control(problem, reason))
         adjoint = _ON_TRITON if kernels == "triton" else _ON_NATIVE
         return Choice(kernels, adjoint, _with_control(problem, "the kernels take field, method and state"))
+
+    def _of_stacked_weights(self, problem: Problem) -> Choice | None:
+        """The kernels, where nothing but vmap over the weights is at work: networks of one architecture at once."""
+        if not isinstance(problem, RecurrentProblem) or not problem.y0.numel() or problem.length == 1:
+            return None
+        weight = problem.inputs[0]
+        if weight is None or not mapped(weight) or problem.called is not None:
+            return None
+        if unsupported(problem.field, problem.hold, problem.solver, problem.step) is not None:
+            return None
+        kernels, _ = self._kernels(problem)
+        if kernels is None:
+            return None
+        return Choice(kernels, _ON_TRITON if kernels == "triton" else _ON_NATIVE, "vmap maps over the weights")
 
     def _without_parallel(self) -> Adjoint:
         """What runs a problem that has no parallel form, or one that the compiler traces."""
@@ -199,6 +221,7 @@ def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: st
     return Choice("triton", replace(picked, forward=forward), "the kernels are made of the field's `pointwise`")
 
 
+_TRANSFORMED = "a transform of torch.func or forward-mode differentiation is at work"
 _ON_TORCH, _ON_NATIVE, _ON_TRITON, _OF_FIELD = Operator(TORCH), Operator(NATIVE), Operator(TRITON), FieldOperator()
 
 

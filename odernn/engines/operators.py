@@ -62,7 +62,7 @@ dt (time, batch), the state before, its step, the blocks."""
 
 def register_engine(namespace: str, solve: Solve, pull_back: PullBack) -> None:
     """Define an engine's two operators in torch.ops, with their rules; the engine takes sequences of one length."""
-    define_engine(namespace, flat_solve(namespace, solve), flat_pull_back(namespace, pull_back))
+    define_engine(namespace, flat_solve(solve, namespace), flat_pull_back(pull_back, namespace))
 
 
 def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:
@@ -73,34 +73,39 @@ def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable
     register_rules(namespace)
 
 
-def flat_solve(namespace: str, solve: Solve) -> Callable[..., Any]:
-    """An engine's `solve` with the arguments of the schema, for sequences of one length."""
+def flat_solve(solve: Solve, of_one_length_only: str | None = None) -> Callable[..., Any]:
+    """An engine's `solve` with the arguments of the schema; the engine that is named refuses lengths."""
 
     def call(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
         *operands, program, save = given
-        return solve(_of_one_length(namespace, operands), Program.read(program), save)
+        return solve(_operands(operands, of_one_length_only), Program.read(program), save)
 
     return call
 
 
-def flat_pull_back(namespace: str, pull_back: PullBack) -> Callable[..., Any]:
-    """An engine's `pull_back` with the arguments of the schema, for sequences of one length."""
+def flat_pull_back(pull_back: PullBack, of_one_length_only: str | None = None) -> Callable[..., Any]:
+    """An engine's `pull_back` likewise."""
 
     def call(*given: Any) -> tuple[Tensor, ...]:
         *operands, program, want_samples, want_dt = given[4:]
         wants = Wants(want_samples, want_dt)
-        return pull_back(_of_one_length(namespace, operands), Program.read(program), Cotangents(*given[:4]), wants)
+        cotangents = Cotangents(*given[:4])
+        return pull_back(_operands(operands, of_one_length_only), Program.read(program), cotangents, wants)
 
     return call
 
 
-def _of_one_length(namespace: str, given: Sequence[Any]) -> Operands:
-    """The operands of an engine other than the native one; a layer runs several lengths in pieces there.
+def _operands(given: Sequence[Any], of_one_length_only: str | None) -> Operands:
+    operands = Operands(*given)
+    return operands if of_one_length_only is None else of_one_length(of_one_length_only, operands)
+
+
+def of_one_length(namespace: str, operands: Operands) -> Operands:
+    """The operands of an engine that knows no lengths; a layer runs several in pieces there.
 
     Raises:
         NotImplementedError: there are lengths.
     """
-    operands = Operands(*given)
     if operands.lengths is not None:
         raise NotImplementedError(f"the operators of {namespace} take no `lengths`; run sequences of one length")
     return operands

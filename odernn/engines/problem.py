@@ -102,7 +102,7 @@ class RecurrentProblem(Problem):
         called: why the field's own `control` has been called, or None where `control` is read off its parameters.
         pointwise: puts what looks at its first value around the field's `pointwise`.
         dt: the common length of the intervals, or None if the inputs have it.
-        storage: of sequences of several lengths, which only `Choice.takes_lengths` runs.
+        storage: of sequences of several lengths, which only what `Choice.takes` them runs.
     """
 
     field: VectorField

@@ -111,7 +111,7 @@ class Integrator:
                 *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage),
             )
             choice = choice_of(on_engine(self.adjoint, self.engine), problem)
-            if not choice.takes_lengths:
+            if not choice.takes(storage):
                 return None
             solved = choice.adjoint.solve(problem, save)
             control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
@@ -150,7 +150,7 @@ class Integrator:
     @property
     def may_run_together(self) -> bool:
         """Whether sequences of several lengths may go together: not where the field itself computes the control."""
-        kernels = self.engine in ("auto", "native") and isinstance(self.adjoint, Auto | DiscreteAdjoint)
+        kernels = self.engine != "torch" and isinstance(self.adjoint, Auto | DiscreteAdjoint)
         return kernels and affine_control_of(self.field)[0] is not None
 
     @property

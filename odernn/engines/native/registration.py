@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..mapping import map_in_turn
 from ..operators import NATIVE, define_engine, flat_pull_back, flat_solve
 from ..torch import operators as by_torch
 from ..warning import EngineWarning
@@ -41,6 +42,7 @@ def register() -> None:
     """Define the operators in torch.ops."""
     define_engine(
         NATIVE,
-        _built_at_first_call("solve", flat_solve(NATIVE, by_torch.solve)),
-        _built_at_first_call("pull_back", flat_pull_back(NATIVE, by_torch.pull_back)),
+        _built_at_first_call("solve", flat_solve(by_torch.solve, NATIVE)),
+        _built_at_first_call("pull_back", flat_pull_back(by_torch.pull_back, NATIVE)),
     )
+    map_in_turn(NATIVE)

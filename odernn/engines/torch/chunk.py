@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ...control.stacked_weights import times
 from ..formulas import Linearised
 from .control_path import ControlPath
 from .stage import EVERY, Stage
@@ -42,7 +43,7 @@ class Chunk:
 
     Attributes:
         start: the number of its first interval.
-        weight: K (P, n), without a graph.
+        weight: K (P, n), without a graph; or (models, P, n), as `stacked_weights` has them.
         path: control and steps.
         derivatives: where the derivatives come from.
         preactivations: a buffer for the derivatives by the preactivation of every evaluation (time, evaluations, batch,
@@ -109,8 +110,8 @@ class Chunk:
             rows, columns, control = self._part(half, fraction)
             control = control[:count]
         step = self.path.step_of_first(count)
-        weight = self.weight[rows, columns]
-        found = self.derivatives.linearise(state, torch.matmul(source, weight.T), control)
+        weight = self.weight[..., rows, columns]
+        found = self.derivatives.linearise(state, times(source, weight.mT), control)
         torch.mul(found.by_preactivation, step, out=preactivation)
         by_state = None if found.by_state is None else found.by_state * step
         return Stage(source, weight, rows, columns, found, preactivation, by_state, kappa, fraction)

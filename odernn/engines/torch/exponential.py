@@ -18,6 +18,7 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
+from ...control.stacked_weights import of_models, times
 from ..method import Entries
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
@@ -45,7 +46,9 @@ class Matrix(NamedTuple):
         return Matrix(flat[..., ::3, :].flatten(-2), flat[..., 1:3, :].flatten(-2))
 
     def times(self, x: Tensor) -> Tensor:
-        """M x."""
+        """M x; of several networks x has rows (..., models * batch, n) and the matrix (..., models, 1, n)."""
+        if self.own.ndim == x.ndim + 1:
+            return self.times(x.unflatten(-2, (self.own.shape[-3], -1))).flatten(-3, -2)
         return torch.mul(x, self.own).addcmul_(_swapped(x), self.other)
 
     def transposed(self) -> Matrix:
@@ -61,7 +64,7 @@ class BlockScheme:
         entries: of the tableau.
         c: the nodes.
         blocks: the matrices that the entries name (steps, matrices, 2, 2, n / 2), one set for all intervals or one
-            each.
+            each; of several networks (steps, models, matrices, 2, 2, n / 2).
     """
 
     entries: Entries
@@ -76,13 +79,13 @@ class BlockScheme:
     def matrices(self, start: int, stop: int) -> list[Matrix]:
         """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
         blocks = self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]
-        return [Matrix.of_blocks(matrix.unsqueeze(1)) for matrix in blocks.unbind(1)]
+        return _matrices(blocks)
 
     def matrices_of_each(self, start: int, stop: int) -> list[list[Matrix]]:
         """Those of each interval, for states (batch, n)."""
         if len(self.blocks) == 1:
-            return [[Matrix.of_blocks(matrix) for matrix in self.blocks[0].unbind(0)]] * (stop - start)
-        return [[Matrix.of_blocks(matrix) for matrix in step.unbind(0)] for step in self.blocks[start:stop].unbind(0)]
+            return [_matrices(self.blocks[0])] * (stop - start)
+        return [_matrices(step) for step in self.blocks[start:stop].unbind(0)]
 
 
 class _Substep(NamedTuple):
@@ -125,10 +128,10 @@ class ExponentialStepper:
         self.scheme = scheme
         self.substeps = substeps
         self.evaluations = substeps * scheme.stages
-        self.preactivations, self.units = recurrence.weight.shape
+        self.preactivations, self.units = recurrence.weight.shape[-2:]
         self.gradient = torch.zeros_like(scheme.blocks)
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.T
+        self._weight = recurrence.weight.mT
         self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(scheme.stages)]
         self.ends = like.new_empty(0)
         self.mus: Tensor | None = None
@@ -203,7 +206,7 @@ class ExponentialStepper:
             self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._buffer, strict=True
         ):
             state = _combined(_applied(flow, matrices, y), dt, row, matrices, slopes)
-            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), u))
+            slopes.append(self._pointwise(state, times(state, self._weight, buffer), u))
         flow = _applied(self.scheme.entries.flows[-1], matrices, y)
         found = _combined(flow, dt, self.scheme.entries.b, matrices, slopes, out)
         return found if found is out else out.copy_(found)
@@ -247,12 +250,19 @@ class ExponentialStepper:
             return
         shared = len(self.gradient) == 1
         result = result * chunk.path.step if with_step else result
-        dimensions = (0, 1) if shared else (1,)
+        if chunk.weight.ndim == 3:
+            result, source = (of_models(each, chunk.weight) for each in (result, source))
+        dimensions = (0, -2) if shared else (-2,)
         own, other = ((result * each).sum(dimensions) for each in (source, _swapped(source)))
         total = self.gradient[0] if shared else self.gradient[chunk.start : chunk.start + chunk.path.length]
         blocks = total[..., entry.place, :, :, :].flatten(-3, -2)
         blocks[..., ::3, :] += own.unflatten(-1, (2, -1))
         blocks[..., 1:3, :] += other.unflatten(-1, (2, -1))
+
+
+def _matrices(blocks: Tensor) -> list[Matrix]:
+    """Those of blocks (..., matrices, 2, 2, n / 2), for all rows."""
+    return [Matrix.of_blocks(matrix.unsqueeze(-4)) for matrix in blocks.unbind(-4)]
 
 
 def _swapped(x: Tensor) -> Tensor:

@@ -179,9 +179,10 @@ class _Sums:
 
 
 def _serves(operands: Operands) -> bool:
-    """Whether graphs are of use: on a CUDA device, for more than a block, and not within another's graph."""
+    """Whether graphs are of use: for one network on a CUDA device, for more than a block, not in another's graph."""
     return (
         operands.y0.is_cuda
+        and operands.weight.ndim == 2
         and operands.y0.numel() > 0
         and len(operands.samples) > INTERVALS
         and not torch.compiler.is_compiling()

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ...control.input_map import AffineControl
+from ...control.stacked_weights import add_outer, add_rows, times
 from ..formulas import one_minus_square
 
 
@@ -29,10 +30,9 @@ class InputGradients:
         """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives; `u` is their control."""
         if self.control.squashed and self.control.weight is not None:
             gradient = gradient * one_minus_square(u)
-        flat = gradient.reshape(-1, gradient.shape[-1])
         if self.weight is not None and self.bias is not None:
-            self.weight.addmm_(flat.T, self.input[start:stop].reshape(len(flat), -1))
-            self.bias.addmv_(flat.T, flat.new_ones(len(flat)))  # faster than a sum over a long dimension
+            add_outer(self.weight, gradient, self.input[start:stop])
+            add_rows(self.bias, gradient)
         if self.samples is not None:
             V = self.control.weight
-            self.samples[start:stop] = (flat if V is None else flat @ V).view(self.samples[start:stop].shape)
+            self.samples[start:stop] = gradient if V is None else times(gradient, V)

@@ -67,7 +67,8 @@ class Arguments:
             return RungeKuttaStepper(_Tableau(rows, method.b, method.c), recurrence, substeps, operands.y0)
         if method.family == "exponential":
             assert operands.blocks is not None
-            scheme = BlockScheme(method.entries, method.c, operands.blocks)
+            blocks = operands.blocks.movedim(0, 1) if operands.weight.ndim == 3 else operands.blocks
+            scheme = BlockScheme(method.entries, method.c, blocks)
             return ExponentialStepper(scheme, recurrence, substeps, operands.y0)
         if method.family == "shears":
             shears = [Shear(half == 1, *move) for half, *move in zip(method.moved, method.b, method.c, strict=True)]
@@ -128,9 +129,14 @@ def pull_back_with(
         None if swept.step is None else swept.step / program.substeps,
         swept.adjoint[1] if continues else None,
         _or_zero(stepper.previous_step_gradient, y0) if continues else None,
-        stepper.gradient if isinstance(stepper, ExponentialStepper) else None,
+        _by_blocks(stepper, operands) if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
+
+
+def _by_blocks(stepper: ExponentialStepper, operands: Operands) -> Tensor:
+    """The gradient by the blocks, in their order."""
+    return stepper.gradient.movedim(1, 0).contiguous() if operands.weight.ndim == 3 else stepper.gradient
 
 
 def _or_zero(gradient: Tensor | None, y0: Tensor) -> Tensor:

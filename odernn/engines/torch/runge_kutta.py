@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ...control.stacked_weights import times
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
@@ -47,9 +48,9 @@ class RungeKuttaStepper:
         self.tableau = tableau
         self.substeps = substeps
         self.evaluations = substeps * tableau.stages
-        self.preactivations, self.units = recurrence.weight.shape
+        self.preactivations, self.units = recurrence.weight.shape[-2:]
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.T
+        self._weight = recurrence.weight.mT
         self._places = [(k, i) for k in range(substeps) for i in range(tableau.stages)]
         self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(tableau.stages)]
         self._stages = [torch.empty_like(like) for _ in range(tableau.stages)]
@@ -102,7 +103,7 @@ class RungeKuttaStepper:
         slopes: list[Tensor] = []
         for row, u, out, buffer in zip(self.tableau.a, controls, self._stages, self._buffer, strict=True):
             state = combine_into(out, y, dt, row, slopes)
-            slopes.append(self._pointwise(state, torch.mm(state, self._weight, out=buffer), u))
+            slopes.append(self._pointwise(state, times(state, self._weight, buffer), u))
         return slopes
 
     def _step_back(self, stages: Sequence[Stage], n: int, gradient: Tensor) -> None:

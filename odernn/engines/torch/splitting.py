@@ -9,6 +9,7 @@ from torch import Tensor
 
 from solvers import Shear
 
+from ...control.stacked_weights import times
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
@@ -28,10 +29,10 @@ class SplittingStepper:
         self.half = like.shape[-1] // 2
         self.moves = [(k, shear) for k in range(substeps) for shear in shears]
         self.evaluations = len(self.moves)
-        self.preactivations, self.units = len(recurrence.weight) // 2, self.half
+        self.preactivations, self.units = recurrence.weight.shape[-2] // 2, self.half
         self._pointwise = recurrence.scheme.pointwise
         n = self.half
-        self._weights = [recurrence.weight[:n, n:].T, recurrence.weight[n:, :n].T]
+        self._weights = [recurrence.weight[..., :n, n:].mT, recurrence.weight[..., n:, :n].mT]
         self._buffer = like.new_empty(*like.shape[:-1], self.preactivations)
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
@@ -41,7 +42,7 @@ class SplittingStepper:
             halves = target.copy_(y).split(self.half, dim=-1)
             for (_, shear), control in zip(self.moves, controls, strict=True):
                 half = _half(shear)
-                preactivation = torch.mm(halves[1 - half], self._weights[half], out=self._buffer)
+                preactivation = times(halves[1 - half], self._weights[half], self._buffer)
                 slope = self._pointwise(halves[half], preactivation, control[n])
                 combine_into(halves[half], halves[half], dt, (shear.share,), (slope,))
             y = target

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
+from ...control.stacked_weights import add_times, times
 from ..formulas import Linearised
 
 EVERY = slice(None)
@@ -18,7 +18,7 @@ class Stage:
 
     Attributes:
         source: the states that the preactivation was made of (time, batch, sources).
-        weight: the part of K that made the preactivation (preactivations, sources).
+        weight: the part of K that made the preactivation (preactivations, sources), or that of each network.
         rows: the rows of K that it is.
         columns: the columns of K that it is.
         linearised: the slope and its derivatives.
@@ -41,7 +41,7 @@ class Stage:
 
     def pull_back(self, n: int, kappa: Tensor) -> Tensor:
         """dL/dsource (batch, sources) of interval `n`, from dL / d(step slope) there."""
-        back = torch.mm(self._to_preactivation(n, kappa), self.weight)
+        back = times(self._to_preactivation(n, kappa), self.weight)
         return back if self.state is None else back.addcmul_(self.state[n], kappa)
 
     def pull_back_onto(self, n: int, kappa: Tensor, total: Tensor) -> None:
@@ -49,7 +49,7 @@ class Stage:
         preactivation = self._to_preactivation(n, kappa)
         if self.state is not None:
             total.add_(self.state[n] * kappa)
-        total.addmm_(preactivation, self.weight)
+        add_times(total, preactivation, self.weight)
 
     def _to_preactivation(self, n: int, kappa: Tensor) -> Tensor:
         if self.kappa is not None:

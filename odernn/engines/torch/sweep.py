@@ -10,6 +10,7 @@ from torch import Tensor
 
 from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
 
+from ...control.stacked_weights import add_outer
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
 from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
@@ -188,7 +189,7 @@ class _Buffers:
 def _add_weight(chunk: Chunk, total: Tensor) -> None:
     """dL/dK: one product an evaluation, over all times."""
     for stage in chunk.every_stage():
-        total[stage.rows, stage.columns].addmm_(stage.preactivation.flatten(0, 1).T, stage.source.flatten(0, 1))
+        add_outer(total[..., stage.rows, stage.columns], stage.preactivation, stage.source)
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from solvers import Midpoint
 
+from ...control.stacked_weights import times
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
@@ -42,14 +43,14 @@ class TwoStepStepper:
         dt_previous: float | Tensor | None = None,
     ) -> None:
         self.substeps = self.saved_per_interval = self.evaluations = substeps
-        self.preactivations, self.units = recurrence.weight.shape
+        self.preactivations, self.units = recurrence.weight.shape[-2:]
         self.previous = previous
         self.dt_previous = dt_previous
         self.previous_step_gradient: Tensor | None = None
         self._steps = _steps(recurrence, substeps)
         self._starter = None if previous is not None else RungeKuttaStepper(Midpoint.tableau, recurrence, 1, like)
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.T
+        self._weight = recurrence.weight.mT
         self._buffer = like.new_empty(*like.shape[:-1], self.preactivations)
         self._before = previous
 
@@ -77,7 +78,7 @@ class TwoStepStepper:
             if self._before is None:
                 self._start(path, y, target)
             else:
-                slope = self._pointwise(y, torch.mm(y, self._weight, out=self._buffer), controls[k][n])
+                slope = self._pointwise(y, times(y, self._weight, self._buffer), controls[k][n])
                 _two_step(self._before, y, slope, steps[n], 1.0 if k else self.ratio(start + n), target)
             self._before, y = y, target
 

@@ -36,6 +36,7 @@ class Advance:
         substeps: solver steps a sample.
         save: whether the states are stored.
         blocks_vary: whether every sample has matrices of its own.
+        lengths: whether rows end early.
     """
 
     layout: Layout
@@ -47,6 +48,7 @@ class Advance:
     substeps: int
     save: bool
     blocks_vary: bool
+    lengths: bool = False
 
 
 @cache
@@ -64,16 +66,16 @@ class _Writer(Writer):
     """Writes the body."""
 
     def __init__(self, plan: Advance) -> None:
-        super().__init__(plan.layout, plan.substeps, plan.blocks_vary)
+        super().__init__(plan.layout, plan.substeps, plan.blocks_vary, plan.lengths)
         self.plan = plan
         self.controls = plan.trace.controls
         self.control_names = [(j, part) for j in range(self.controls) for part in self.parts]
 
     def write(self) -> None:
         plan, source, layout = self.plan, self.source, self.layout
-        layout.write_places(source)
+        self.write_places()
         layout.write_weight(source, transposed=True)
-        self.write_common_matrices()
+        self.write_common_matrices("length")
         if plan.inputs is not None:
             self._write_input_map()
         self._write_numbers()
@@ -84,7 +86,7 @@ class _Writer(Writer):
         self._write_loads("at", "")
         if plan.hold == "linear":
             self._write_before()
-        with source.block("for t in range(length):"):
+        with source.block(f"for t in range({'tl.minimum(length, tl.max(until))' if self.lengths else 'length'}):"):
             self._write_sample()
         self.store_states(self.named("y"), "last")
         if self.two_step:
@@ -98,21 +100,35 @@ class _Writer(Writer):
         self._write_control()
         self._write_step()
         self.write_own_matrices()
+        if self.lengths:
+            source("on = at < until")
         if plan.substeps == 1:
-            self.write_solver_step()
+            self._write_own_step()
         else:
             with source.block(f"for k in range({plan.substeps}):"):
-                self.write_solver_step()
+                self._write_own_step()
         if plan.save and not self.two_step:
             self.store_states(self.named("y"), "saved + at * state")
         if plan.hold == "linear":
             source(*(f"e_{j}_{part} = c_{j}_{part}" for j, part in self.control_names))
         source(*(f"{name} = {name}_next" for name in self._loaded()), "at += 1")
 
+    def _write_own_step(self) -> None:
+        """A solver step of the rows that have not ended."""
+        frozen = self.lengths and not self.two_step
+        if frozen:
+            self.source(*(f"o_{part} = y_{part}" for part in self.parts))
+        self.write_solver_step()
+        if frozen:
+            self.source(*(f"y_{part} = tl.where(on, y_{part}, o_{part})" for part in self.parts))
+
     def _write_input_map(self) -> None:
         """V and b in registers."""
         layout, source, m = self.layout, self.source, self.plan.inputs
         assert m is not None
+        if layout.models:
+            size = self.controls * layout.units
+            source(f"input_weight += model * {size * m}", f"bias += model * {size}")
         for j, part in self.control_names:
             row = f"({j * layout.units + part * layout.size} + units)"
             source(f"b_{j}_{part} = {layout.load(f'bias + {row}', 'unit_in')}[None, :]")
@@ -241,7 +257,11 @@ class _Writer(Writer):
         source = self.source
         self._write_slope("k_0", ["y_0"], 0, 0.0)
         source("r = ratio" if self.plan.substeps == 1 else "r = tl.where(k == 0, ratio, 1.0)")
-        source("n_0 = r * r * z_0 + (1 - r * r) * y_0 + h * (1 + r) * k_0", "z_0 = y_0", "y_0 = n_0")
+        source("n_0 = r * r * z_0 + (1 - r * r) * y_0 + h * (1 + r) * k_0")
+        if self.lengths:
+            source("z_0 = tl.where(on, y_0, z_0)", "y_0 = tl.where(on, n_0, y_0)")
+        else:
+            source("z_0 = y_0", "y_0 = n_0")
         if self.plan.save:
             index = "at" if self.plan.substeps == 1 else f"(at * {self.plan.substeps} + k)"
             self.store_states(self.named("y"), f"saved + {index} * state")

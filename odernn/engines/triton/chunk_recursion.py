@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -10,23 +12,32 @@ from ..torch.chunk import Chunk
 from ..torch.exponential import ExponentialStepper
 from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weights
 from ..torch.stepper import Stepper
+from ..torch.sweep import Recursion
 from ..torch.two_step import TwoStepStepper
 from .availability import precision_of
-from .launch import recur
+from .launch import models_first, recur
 from .layout import Layout
 
 
 def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """As the torch engine's `one_by_one`, in one launch."""
-    run_by(_by_kernel, stepper, chunk, adjoint, grad_saved)
+    run_by(partial(_by_kernel, None), stepper, chunk, adjoint, grad_saved)
+
+
+def backward_of_lengths(lengths: Tensor | None) -> Recursion:
+    """The same of rows that end early."""
+    return lambda *given: run_by(partial(_by_kernel, lengths), *given)
 
 
 def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
     units = chunk.weight.shape[-1]
-    return Layout(method_of(stepper), units, len(chunk.weight) // units, precision_of(chunk.weight.device))
+    groups, precision = chunk.weight.shape[-2] // units, precision_of(chunk.weight.device)
+    return Layout(method_of(stepper), units, groups, precision, models=chunk.weight.ndim == 3)
 
 
-def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int) -> None:
+def _by_kernel(
+    lengths: Tensor | None, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int
+) -> None:
     """From the end of the chunk to the start of its interval `first`."""
     layout = _layout(stepper, chunk)
     stages = layout.stages
@@ -42,11 +53,12 @@ def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Ten
         by_state=by_state(chunk, first, stages),
         later=later,
         weights=weights,
-        blocks=None if exponential is None else exponential.blocks_of(chunk),
+        blocks=None if exponential is None else models_first(exponential.blocks_of(chunk), layout),
         carried=None if weights is None else adjoint[1],
         kappas=kappas,
         ends=None if exponential is None else exponential.ends.flatten(0, 1),
         mus=None if exponential is None or exponential.mus is None else exponential.mus.flatten(0, 1),
+        lengths=None if lengths is None else (lengths - (chunk.start + first)) * stepper.saved_per_interval,
     )
     adjoint[0].copy_(went.gradient)
     if went.carried is not None:

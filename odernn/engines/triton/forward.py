@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor
 
@@ -33,7 +31,7 @@ def run_forward(
         y, previous = _start(driven, stepper, y0, saved)
         if whole.length == 1:
             return y, previous
-        driven = replace(driven, recurrence=whole.chunk(1, whole.length))
+        driven = driven.chunk(1, whole.length)
         saved = None if saved is None else saved[driven.substeps :]
     ratios = stepper.ratios(whole.length - driven.recurrence.length, whole.length, y0)
     return advance(layout, driven, y, saved, previous=previous, ratios=ratios)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -33,8 +33,10 @@ class Driven:
         bias: b (U,), with V.
         linear: whether the control runs in a straight line between the samples.
         substeps: solver steps a sample.
-        blocks: the matrices of an exponential method (1 or time, matrices, 2, 2, n / 2), or None.
+        blocks: the matrices of an exponential method (1 or time, matrices, 2, 2, n / 2), or None; of several networks
+            (1 or time, models, matrices, 2, 2, n / 2).
         numbers: the numbers of the units that `pointwise` reads (numbers, n), or None.
+        lengths: the samples of each row (batch,), or None if all have all.
     """
 
     recurrence: Recurrence
@@ -45,11 +47,17 @@ class Driven:
     substeps: int
     blocks: Tensor | None = None
     numbers: Tensor | None = None
+    lengths: Tensor | None = None
+
+    def chunk(self, start: int, stop: int) -> Driven:
+        """The samples from `start` to `stop`, without the matrices."""
+        lengths = None if self.lengths is None else self.lengths - start
+        return replace(self, recurrence=self.recurrence.chunk(start, stop), lengths=lengths)
 
     @property
     def made_inside(self) -> bool:
         """Whether the kernel makes the control."""
-        return self.input_weight is not None and self.input_weight.shape[1] <= INPUTS
+        return self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
 
 
 def advance(
@@ -82,21 +90,20 @@ def advance(
         blocks = driven.blocks
         if blocks is not None and len(blocks) > 1:
             blocks = blocks[start:stop]
-        y, z = _advance(layout, driven, whole.chunk(start, stop), y, part, z, ratio, blocks)
+        y, z = _advance(layout, driven.chunk(start, stop), y, part, z, ratio, blocks)
     return y, z
 
 
 def _advance(
     layout: Layout,
     driven: Driven,
-    chunk: Recurrence,
     y0: Tensor,
     saved: Tensor | None,
     previous: Tensor | None,
     ratios: Tensor | None,
     blocks: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    inside = driven.made_inside
+    inside, chunk = driven.made_inside, driven.recurrence
     samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
     kind, dt = _step(chunk.dt, len(y0))
     plan = Advance(
@@ -109,13 +116,16 @@ def _advance(
         substeps=driven.substeps,
         save=saved is not None,
         blocks_vary=blocks is not None and len(blocks) > 1,
+        lengths=driven.lengths is not None,
     )
     last = torch.empty_like(y0)
     other = torch.empty_like(y0) if previous is not None else None
+    matrices = None if blocks is None else models_first(blocks, layout)
+    grid, further = _grid(y0, chunk.weight, driven.lengths)
     with _on(y0):
-        advance_kernel(plan)[_grid(y0)](
+        advance_kernel(plan)[grid](
             *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
-            *(ratios, previous, blocks, driven.numbers, saved, last, other, chunk.length, len(y0)),
+            *(ratios, previous, matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
             **_options(layout),
         )
     return last, other
@@ -159,6 +169,7 @@ def recur(
     kappas: Tensor | None = None,
     ends: Tensor | None = None,
     mus: Tensor | None = None,
+    lengths: Tensor | None = None,
 ) -> Went:
     """Go back through a chunk.
 
@@ -172,11 +183,12 @@ def recur(
         by_state: the derivatives by the state itself times the step (steps, stages, batch, units), or None.
         later: dL by the states that were saved (steps / substeps, batch, n), or None.
         weights: two-step method: e, w and s of every step (steps, 3, batch).
-        blocks: exponential method: the matrices of the chunk's intervals, one set or one each.
+        blocks: exponential method: the matrices of the chunk's intervals, one set or one each; the models first.
         carried: two-step method: dL by the state before the last.
         kappas: a buffer for dL / d(step slope) like `by_state`, or None.
         ends: exponential method: a buffer for dL by the state after every step (steps, batch, n).
         mus: exponential method: a buffer for what comes back through every stage (steps, stages, batch, n).
+        lengths: the intervals of the chunk that each row has (batch,), or None if all have all.
     """
     plan = Recur(
         layout,
@@ -184,14 +196,16 @@ def recur(
         by_state=by_state is not None,
         later=later is not None,
         kappas=kappas is not None,
-        blocks_vary=blocks is not None and len(blocks) > 1,
+        blocks_vary=blocks is not None and blocks.shape[-5] > 1,
+        lengths=lengths is not None,
     )
+    grid, further = _grid(gradient, weight, lengths)
     found = torch.empty_like(gradient)
     before = torch.empty_like(gradient) if carried is not None else None
     with _on(gradient):
-        recur_kernel(plan)[_grid(gradient)](
+        recur_kernel(plan)[grid](
             *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
-            *(found, before, len(by_preactivation) // substeps, len(gradient)),
+            *(found, before, len(by_preactivation) // substeps, len(gradient), *further),
             **_options(layout),
         )
     return Went(found, before)
@@ -202,8 +216,18 @@ def _options(layout: Layout) -> dict[str, Any]:
     return {"num_warps": layout.warps, "num_stages": 1, "enable_fp_fusion": True}
 
 
-def _grid(y: Tensor) -> tuple[int]:
-    return (-(-len(y) // ROWS),)
+def models_first(blocks: Tensor, layout: Layout) -> Tensor:
+    """Matrices of intervals (intervals, models, ...) as the kernels take them; of one network as they are."""
+    return blocks.movedim(1, 0).contiguous() if layout.models else blocks
+
+
+def _grid(y: Tensor, weight: Tensor, lengths: Tensor | None) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
+    """The programs for the rows, and what a kernel takes besides: of several networks the rows of each, the lengths."""
+    further = () if lengths is None else (lengths,)
+    if weight.ndim == 2:
+        return (-(-len(y) // ROWS),), further
+    each = len(y) // len(weight)
+    return (-(-each // ROWS), len(weight)), (each, *further)
 
 
 def _on(y: Tensor) -> AbstractContextManager[Any]:

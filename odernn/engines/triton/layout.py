@@ -28,12 +28,15 @@ class Layout:
         units: of the state.
         groups: entries of a unit's preactivation.
         precision: of the products.
+        models: whether the rows are those of several networks, one after the other, each with weights of its own. The
+            kernels then take `each`, the rows of a network, and the grid has the networks as its second dimension.
     """
 
     method: Method
     units: int
     groups: int
     precision: Precision
+    models: bool = False
 
     @property
     def parts(self) -> int:
@@ -80,7 +83,12 @@ class Layout:
         source(
             f"rows = tl.program_id(0) * {ROWS} + tl.arange(0, {ROWS})",
             f"units = tl.arange(0, {self.padded})",
-            "row_in = rows < batch",
+            f"row_in = rows < {'each' if self.models else 'batch'}",
+        )
+        if self.models:
+            source("rows += tl.program_id(1) * each", "model = tl.program_id(1).to(tl.int64)")
+            source(f"weight += model * {self.groups * self.units**2}")
+        source(
             f"unit_in = units < {self.size}",
             "inside = row_in[:, None] & unit_in[None, :]",
             f"place = rows.to(tl.int64)[:, None] * {self.units} + units[None, :]",

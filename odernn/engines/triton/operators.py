@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..operators import TRITON, Cotangents, Wants, register_engine
+from ..mapping import map_as_rows
+from ..operators import TRITON, Cotangents, Wants, define_engine, flat_pull_back, flat_solve, of_one_length
 from ..program import Operands, Program
 from ..torch import operators as by_torch
 from ..torch.operators import Arguments
 from .availability import precision_of, why_not
-from .chunk_recursion import run_backward
+from .chunk_recursion import backward_of_lengths
 from .elementwise import KINDS
 from .forward import run_forward
 from .launch import Driven
 from .layout import Layout
+from .lengths import pull_back_any_length, solve_any_length
 
 
 def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
     """As `Solve` has it; the torch engine's runs in its place where the kernels cannot."""
     layout = _layout(operands, program)
     if why_not(operands.y0, layout.method, layout.groups) is not None:
-        return by_torch.solve(operands, program, save)
+        return by_torch.solve(of_one_length(TRITON, operands), program, save)
     arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
@@ -33,7 +35,8 @@ def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Ten
         operands.bias,
         linear=program.hold == "linear",
         substeps=program.substeps,
-        blocks=operands.blocks,
+        blocks=operands.blocks.movedim(0, 1) if layout.models and operands.blocks is not None else operands.blocks,
+        lengths=operands.lengths,
     )
     last, other = run_forward(layout, driven, stepper, y0, saved)
     nothing = y0.new_empty(0)
@@ -44,15 +47,17 @@ def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wa
     """As `PullBack` has it, the recursion by a kernel."""
     layout = _layout(operands, program)
     if why_not(operands.y0, layout.method, layout.groups) is not None:
-        return by_torch.pull_back(operands, program, given, wants)
-    return by_torch.pull_back_with(run_backward, operands, program, given, wants)
+        return by_torch.pull_back(of_one_length(TRITON, operands), program, given, wants)
+    return by_torch.pull_back_with(backward_of_lengths(operands.lengths), operands, program, given, wants)
 
 
 def _layout(operands: Operands, program: Program) -> Layout:
     units = operands.y0.shape[-1]
-    return Layout(program.method, units, len(operands.weight) // units, precision_of(operands.y0.device))
+    groups, precision = operands.weight.shape[-2] // units, precision_of(operands.y0.device)
+    return Layout(program.method, units, groups, precision, models=operands.weight.ndim == 3)
 
 
 def register() -> None:
     """Define the operators in torch.ops."""
-    register_engine(TRITON, solve, pull_back)
+    define_engine(TRITON, flat_solve(solve_any_length(solve)), flat_pull_back(pull_back_any_length(pull_back)))
+    map_as_rows(TRITON)

@@ -34,6 +34,7 @@ class Recur:
         later: whether there are gradients by the states that were saved.
         kappas: whether dL / d(step slope) is stored.
         blocks_vary: whether every interval has matrices of its own.
+        lengths: whether rows end early.
     """
 
     layout: Layout
@@ -42,6 +43,7 @@ class Recur:
     later: bool
     kappas: bool
     blocks_vary: bool
+    lengths: bool = False
 
 
 @cache
@@ -59,7 +61,7 @@ class _Writer(Writer):
     """Writes the body."""
 
     def __init__(self, plan: Recur) -> None:
-        super().__init__(plan.layout, plan.substeps, plan.blocks_vary)
+        super().__init__(plan.layout, plan.substeps, plan.blocks_vary, plan.lengths)
         self.plan = plan
         halves = self.layout.method.family == "shears"
         self.width = self.layout.size if halves else self.layout.units
@@ -72,14 +74,14 @@ class _Writer(Writer):
 
     def write(self) -> None:
         plan, source, layout = self.plan, self.source, self.layout
-        layout.write_places(source)
+        self.write_places()
         layout.write_weight(source, transposed=False)
         source(
             f"width = batch.to(tl.int64) * {self.width}",
             f"at_row = rows.to(tl.int64)[:, None] * {self.width} + units[None, :]",
             f"at_row_p = rows.to(tl.int64)[:, None] * {self.width * layout.groups} + units[None, :]",
         )
-        self.write_common_matrices()
+        self.write_common_matrices("intervals")
         self.load_states("g", "gradient")
         if self.two_step:
             self.load_states("z", "carried")
@@ -113,6 +115,8 @@ class _Writer(Writer):
             for part in self.parts:
                 source(f"g_{part} = g_{part} + {layout.load(layout.of_state('later + at * state', part))}")
         self.write_own_matrices()
+        if self.lengths:
+            source("on = at < until")
         if plan.substeps == 1:
             self._write_step()
         else:
@@ -127,10 +131,20 @@ class _Writer(Writer):
             self._write_loads("before", "_next")
         elif not self._one_by_one:
             self._write_loads("step", "")
-        self.write_solver_step()
+        self._write_own_step()
         if self._ahead:
             source(*(f"{name} = {name}_next" for name in self._loaded()))
         source("step -= 1")
+
+    def _write_own_step(self) -> None:
+        """A solver step of the rows that have not ended: of the others nothing comes back, and what is there waits."""
+        carried = [f"{tiles}_{part}" for tiles in ("g", "z")[: 1 + self.two_step] for part in self.parts]
+        if self.lengths:
+            self.source(*(f"o_{name} = {name}" for name in carried))
+            self.source(*(f"{name} = tl.where(on, {name}, 0.0)" for name in carried))
+        self.write_solver_step()
+        if self.lengths:
+            self.source(*(f"{name} = tl.where(on, {name}, o_{name})" for name in carried))
 
     def _loaded(self) -> list[str]:
         names = [f"d_{stage}_{group}_{part}" for stage, group, part in self.tiles]

@@ -17,10 +17,11 @@ class Writer(ABC):
         layout: sizes and method.
         substeps: solver steps an interval.
         blocks_vary: whether every interval has matrices of its own.
+        lengths: whether rows end early: from interval number `lengths` of a row on, nothing happens to it.
     """
 
-    def __init__(self, layout: Layout, substeps: int, blocks_vary: bool) -> None:
-        self.source, self.layout = Source(), layout
+    def __init__(self, layout: Layout, substeps: int, blocks_vary: bool, lengths: bool) -> None:
+        self.source, self.layout, self.lengths = Source(), layout, lengths
         self.substeps, self.blocks_vary = substeps, blocks_vary
         self.entries = layout.method.entries
         self.parts = range(layout.parts)
@@ -28,6 +29,10 @@ class Writer(ABC):
 
     def text(self, name: str, signature: str, unspecialised: Sequence[str]) -> str:
         """The whole kernel, which is not compiled anew for other values of the numbers `unspecialised`."""
+        if self.layout.models:
+            signature, unspecialised = f"{signature}, each", (*unspecialised, "each")
+        if self.lengths:
+            signature = f"{signature}, lengths"
         numbers = ", ".join(f'"{each}"' for each in unspecialised)
         self.source(f"@triton.jit(do_not_specialize=[{numbers}])")
         with self.source.block(f"def {name}({signature}):"):
@@ -74,13 +79,27 @@ class Writer(ABC):
         """The names of the parts of a state."""
         return [f"{tiles}_{part}" for part in self.parts]
 
-    def write_common_matrices(self) -> None:
-        """The matrices of all intervals, before the loop."""
-        if self.layout.method.places and not self.blocks_vary:
+    def write_places(self) -> None:
+        """The places of the layout, and where rows end."""
+        self.layout.write_places(self.source)
+        if self.lengths:
+            self.source(f"until = {self.layout.load('lengths + rows', 'row_in')}[:, None]")
+
+    def write_common_matrices(self, intervals: str) -> None:
+        """The matrices of all intervals, before the loop; `intervals` names how many there are."""
+        if not self.layout.method.places:
+            return
+        if self.layout.models:
+            self.source(f"blocks += model * {self._set}" + (f" * {intervals}" if self.blocks_vary else ""))
+        if not self.blocks_vary:
             write_matrices(self.source, self.layout, self.entries, "blocks")
 
     def write_own_matrices(self) -> None:
         """The matrices of the interval number `at`."""
         if self.layout.method.places and self.blocks_vary:
-            size = (max(self.layout.method.places) + 1) * 4 * self.layout.size
-            write_matrices(self.source, self.layout, self.entries, f"blocks + at * {size}")
+            write_matrices(self.source, self.layout, self.entries, f"blocks + at * {self._set}")
+
+    @property
+    def _set(self) -> int:
+        """Numbers in the matrices of an interval."""
+        return (max(self.layout.method.places) + 1) * 4 * self.layout.size

@@ -15,7 +15,7 @@ from benchmarks.speed import peak_rss
 from benchmarks.speed.case import Case, Shape
 from benchmarks.speed.contenders import all_contenders
 from benchmarks.speed.measurement import Measurement, Point
-from benchmarks.speed.problem import draw, flops
+from benchmarks.speed.problem import OWN, draw, flops
 from benchmarks.speed.roofline import measure_peak
 from benchmarks.speed.suites import FULL, QUICK, SUITES
 from benchmarks.speed.table import suite_tables, targets_table
@@ -109,7 +109,7 @@ def test_suites_name_what_there_is() -> None:
             entries = [entry for group in suite.groups(sizes) for entry in group]
             assert len(set(entries)) == len(entries)
             assert {entry.contender for entry in entries} <= names
-            assert {entry.case.field for entry in entries} <= set(FIELDS)
+            assert {entry.case.field for entry in entries} <= {*FIELDS, OWN}
             assert {entry.case.solver for entry in entries} <= set(SOLVERS)
 
 
@@ -124,7 +124,7 @@ def test_every_bar_is_about_something_that_is_measured() -> None:
 
 
 def test_bars_are_those_of_the_project() -> None:
-    assert len(TARGETS) == 19
+    assert len(TARGETS) == 35
     assert len({target.claim for target in TARGETS}) == len(TARGETS)
 
 
@@ -234,7 +234,7 @@ def test_numbers_are_written_group_by_group(tmp_path: Path, monkeypatch: pytest.
     ("arguments", "said"),
     [
         ("--suite reference,magic", "`--suite` names 'magic'; choose from reference, fields, "),
-        ("--contenders magic", "`--contenders` names 'magic'; choose from native, triton, torch, "),
+        ("--contenders magic", "`--contenders` names 'magic'; choose from native, compiled, triton, torch, "),
         ("--peers tensorflow", "`--peers` names 'tensorflow'; choose from jax"),
         pytest.param(
             "--device cuda",

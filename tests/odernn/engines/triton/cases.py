@@ -17,6 +17,7 @@ from odernn.engines.method import (
     runge_kutta,
     two_step,
 )
+from odernn.engines.operators import TORCH
 from odernn.engines.program import Call, Kind
 from odernn.engines.triton.elementwise import KINDS
 from solvers.extend import Entry
@@ -72,6 +73,15 @@ def cases() -> list[Case]:
     return [Case(*(factor[i] for factor, i in zip(factors, row, strict=True))) for row in few]
 
 
+def cases_of_networks() -> list[Case]:
+    """Of them one a method, for several networks at once, in turn with the control from within and from without."""
+    found = []
+    for place, method in enumerate(METHODS):
+        fit = (case for case in cases() if case.method == method and (case.control == "few inputs") == (place % 2 == 0))
+        found.append(next(fit))
+    return found
+
+
 _STRIDE = 13
 """Of the rows of the product, which are tens of thousands, one in so many is looked at when pairs are chosen."""
 
@@ -81,11 +91,11 @@ def _fits(method: str, kind: str, shape: str) -> bool:
     return not halves or kind == "tanh"
 
 
-def call(case: Case, dtype: torch.dtype, device: str) -> Call:
+def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
     """The call, with the same numbers in every dtype and on every device."""
     method, kind = METHODS[case.method], KINDS[case.kind]
     time, batch, n = SHAPES[case.shape]
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int, scale: float = 1.0) -> Tensor:
         return (scale * torch.randn(*shape, generator=generator, dtype=torch.float64)).to(device, dtype)
@@ -138,6 +148,32 @@ def numbers(namespace: str, made: Call) -> list[Tensor]:
     loss = sum((_weighted(each) for each in outcome), torch.zeros((), device=made.y0.device))
     found = torch.autograd.grad(loss, leaves, allow_unused=True)
     return [each.detach().double().cpu() for each in (*outcome, *found) if each is not None]
+
+
+def numbers_of_networks(namespace: str, calls: list[Call]) -> list[Tensor]:
+    """The same of several calls at once, under vmap: each stacked."""
+    rows = list(zip(*(made.arguments() for made in calls), strict=True))
+    like = calls[0].y0
+    stacked = [
+        torch.stack(row).requires_grad_()
+        if isinstance(row[0], Tensor) and row[0].ndim and row[0].dtype == like.dtype
+        else row[0]
+        for row in rows
+    ]
+    where = tuple(0 if isinstance(each, Tensor) and each.requires_grad else None for each in stacked)
+    solve = getattr(torch.ops, namespace).solve
+    two_step = calls[0].method.family == "two-step"
+    outcome = torch.func.vmap(lambda *given: solve(*given, True), where, (0, 0, 0 if two_step else None))(*stacked)
+    leaves = [each for each in stacked if isinstance(each, Tensor) and each.requires_grad]
+    losses = [_weighted(one) for each in outcome if each.numel() for one in each]
+    found = torch.autograd.grad(torch.stack(losses).sum(), leaves, allow_unused=True)
+    return [each.detach().double().cpu() for each in (*outcome, *found) if each is not None]
+
+
+def one_by_one(calls: list[Call]) -> list[Tensor]:
+    """What `numbers_of_networks` gives, from the torch engine's operator, call by call."""
+    apart = zip(*(numbers(TORCH, made) for made in calls), strict=True)
+    return [torch.stack(each) if each[0].numel() else each[0] for each in apart]
 
 
 def _weighted(y: Tensor) -> Tensor:

@@ -10,12 +10,25 @@ import sys
 import traceback
 from pathlib import Path
 
+import pytest
 import torch
 
-from odernn import ODERNN, AntisymmetricField
+from odernn import ODERNN, AntisymmetricField, Ensemble, ODERecurrence, SequenceNetwork
 from odernn.engines.operators import TORCH, TRITON
-from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
+from odernn.engines.torch import sweep
+from odernn.engines.triton import launch
+from tests.odernn.engines.triton.cases import (
+    Case,
+    call,
+    cases,
+    cases_of_networks,
+    error,
+    numbers,
+    numbers_of_networks,
+    one_by_one,
+)
 from tests.odernn.engines.triton.networks import networks, trained
+from tests.odernn.engines.triton.ragged import Ragged, ragged, run
 
 
 def measured(case: Case) -> float | str:
@@ -50,9 +63,64 @@ def of_network(name: str) -> float | str:
         return traceback.format_exc()[-1500:]
 
 
+def of_networks(case: Case) -> float | str:
+    """The error of two networks at once, of one case, against the torch engine's one by one."""
+    try:
+        have = numbers_of_networks(TRITON, [call(case, torch.float32, "cpu", seed) for seed in range(2)])
+        return error(have, one_by_one([call(case, torch.float64, "cpu", seed) for seed in range(2)]))
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
+def of_lengths(case: Ragged) -> float | str:
+    """The error of sequences of several lengths in one call against the torch engine's, which goes piece by piece."""
+    try:
+        with pytest.MonkeyPatch.context() as patched:  # several chunks of time, and half of the controls from outside
+            patched.setattr(sweep, "ENTRIES", 96)
+            patched.setattr(launch, "ENTRIES", 96)
+            patched.setattr(launch, "INPUTS", 1 if case.substeps == 2 else launch.INPUTS)
+            have, taken = run(case, "triton", torch.float32, "cpu")
+        if not taken or not all(taken):
+            return f"taken in one call: {taken}"
+        return error(have, run(case, "torch", torch.float64, "cpu")[0])
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
+def of_ensemble() -> float | str:
+    """The error of an ensemble of classifiers, or what went wrong."""
+    try:
+        torch.manual_seed(0)
+        ensemble = Ensemble([classifier() for _ in range(3)])
+        x = torch.randn(3, 2, 4, 1)
+        assert ensemble.runs_at_once
+        found = [made.double() for made in ensemble.unstack()]
+        for rnn in (module for network in found for module in network.modules() if isinstance(module, ODERNN)):
+            rnn.engine = "torch"
+        wanted = [network(part) for network, part in zip(found, x.double(), strict=True)]
+        output = ensemble(x)
+        output.square().sum().backward()
+        torch.stack(wanted).square().sum().backward()
+        by_name = [dict(network.named_parameters()) for network in found]
+        named = dict(ensemble.network.named_parameters())
+        have = [output.detach().double(), *(own.grad.double() for own in named.values() if own.grad is not None)]
+        gradients = (torch.stack([own[name].grad for own in by_name]) for name in named)  # pyright: ignore
+        return error(have, [torch.stack(wanted).detach(), *gradients])
+    except Exception:
+        return traceback.format_exc()[-1500:]
+
+
+def classifier() -> SequenceNetwork:
+    """Of two layers, whose state does not fill a block."""
+    below, above = (ODERNN(AntisymmetricField(m, 6), "heun", dt=0.3, batch_first=True, engine="triton") for m in (1, 6))
+    return SequenceNetwork(ODERecurrence(below, upper=[above]), 6, 3)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = {str(case): measured(case) for case in cases()}
-    found["operators"] = of_the_operators()
+    found |= {f"networks-{case}": of_networks(case) for case in cases_of_networks()}
+    found |= {str(case): of_lengths(case) for case in ragged()}
+    found["operators"], found["ensemble"] = of_the_operators(), of_ensemble()
     found |= {name: of_network(name) for name in networks()}
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

@@ -9,12 +9,17 @@ import json
 import pytest
 import torch
 
+from odernn.engines.adjoint import Operator
+from odernn.engines.choice import Choice
 from odernn.engines.formulas import FORMULAS
+from odernn.engines.operators import NATIVE, TORCH, TRITON
+from odernn.engines.problem import Storage
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
 from tests import children
-from tests.odernn.engines.triton.cases import Case, cases
+from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
 from tests.odernn.engines.triton.networks import networks
+from tests.odernn.engines.triton.ragged import Ragged, ragged
 from tests.once import once
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
@@ -56,6 +61,29 @@ def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> Non
 
 
 @needs_triton
+@pytest.mark.parametrize("case", cases_of_networks(), ids=str)
+def test_several_networks_at_once(case: Case, errors: dict[str, float | str]) -> None:
+    found = errors[f"networks-{case}"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.parametrize("case", ragged(), ids=str)
+def test_sequences_of_several_lengths(case: Ragged, errors: dict[str, float | str]) -> None:
+    found = errors[str(case)]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+def test_an_ensemble_in_one_launch(errors: dict[str, float | str]) -> None:
+    found = errors["ensemble"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
 def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str]) -> None:
     found = errors["operators"]
     assert isinstance(found, float), found
@@ -68,6 +96,16 @@ def test_every_operator_of_the_table_is_told() -> None:
 
 def test_every_registered_activation_has_a_trace() -> None:
     assert KINDS.keys() == FORMULAS.keys()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "fits"), [([3, 2, 1], True), ([8, 1, 1, 1], True), ([13, 1, 1, 1, 1, 1, 1, 1], False)]
+)
+def test_a_rectangle_that_is_nearly_empty_is_not_made(lengths: list[int], fits: bool) -> None:
+    storage = Storage(torch.arange(sum(lengths)), torch.tensor(lengths))
+    assert Choice("triton", Operator(TRITON), "").takes(storage) == fits
+    assert Choice("native", Operator(NATIVE), "").takes(storage)
+    assert not Choice("torch", Operator(TORCH), "").takes(storage)
 
 
 def test_no_gpu_is_a_reason_and_not_an_error() -> None:

@@ -1,0 +1,43 @@
+"""Whether networks of one architecture run in one launch, their weights stacked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from solvers import Adjoint, Solver
+
+from ..control.hold import Hold
+from ..fields.field import VectorField, activation_of
+from ..fields.overrides import affine_control_of
+from . import triton
+from .choice import Auto, Engine
+from .lowering import unsupported
+from .scheme import outline
+
+
+def one_launch_takes(
+    field: VectorField, solver: Solver, hold: Hold, dt: float | Tensor, adjoint: Adjoint, engine: Engine, like: Tensor
+) -> bool:
+    """Whether the Triton kernels run all networks at once, under vmap over the weights.
+
+    Args:
+        field: of the networks; its parameters may be stacked.
+        solver: likewise, as the others.
+        hold: of the control.
+        dt: between samples.
+        adjoint: of the layer.
+        engine: of the layer.
+        like: a tensor on the networks' device, of their dtype.
+    """
+    if not isinstance(adjoint, Auto) or isinstance(dt, Tensor):
+        return False
+    if engine not in ("auto", "triton") or (engine == "auto" and like.device.type != "cuda"):
+        return False
+    activation = activation_of(field)
+    if activation is None or unsupported(field, hold, solver, dt) is not None or affine_control_of(field)[0] is None:
+        return False
+    groups = 1 if activation.remainder is None else 2
+    method, groups = outline(field, solver, dt, groups * field.hidden_size)
+    state = torch.empty(1, field.hidden_size, dtype=like.dtype, device=like.device)
+    return triton.why_not(state, method, groups) is None
