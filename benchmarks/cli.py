@@ -51,9 +51,7 @@ def main(argv: Sequence[str]) -> int:
     """Runs a command; its exit code is 0, 1 where a run diverged, 2 for what cannot be done, 130 after Ctrl-C."""
     args = _parser().parse_args(argv[:1])
     try:
-        code = COMMANDS[args.command].main(argv[1:])
-        sys.stdout.flush()  # a pipe that nobody reads is told of here, and not by Python at its end
-        return code
+        return COMMANDS[args.command].main(argv[1:])
     except (UserError, argparse.ArgumentError) as error:
         print(f"error: {error}", file=sys.stderr)
         return MISUSED

@@ -5,6 +5,10 @@ It computes in float32 what a device rounds to TF32 or bfloat16, so that roundin
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +20,6 @@ from odernn.engines.operators import NATIVE, TORCH, TRITON
 from odernn.engines.problem import Storage
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
-from tests import children
 from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
 from tests.odernn.engines.triton.networks import networks
 from tests.odernn.engines.triton.ragged import Ragged, ragged
@@ -26,20 +29,22 @@ BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 
 
-PROGRAM = """
-import runpy
-runpy.run_module("tests.odernn.engines.triton.interpreted", run_name="__main__")
-"""
-
-
 @pytest.fixture(scope="module")
-def errors(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
+def errors(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
     """By case."""
 
     def found() -> dict[str, float | str]:
-        folder = tmp_path_factory.mktemp("interpreted")
-        children.run(PROGRAM, folder, str(folder / "errors"), TRITON_INTERPRET="1")
-        return json.loads((folder / "errors").read_text())
+        path = tmp_path_factory.mktemp("interpreted") / "errors"
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.odernn.engines.triton.interpreted", str(path)],
+            cwd=repository,
+            env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(path.read_text())
 
     return once(tmp_path_factory, "interpreted", found)
 
