@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, VectorField
+from tests import children
 
 Network = ODERNN | AntisymmetricRNN
 # torch's own, while it traces: a context variable of its decomposition tables, and its first use of jit.
@@ -102,7 +103,8 @@ class Everything(nn.Module):
 
 
 ELSEWHERE = """
-import sys, torch, odernn
+import sys, torch, odernn, warnings
+warnings.simplefilter("ignore")
 given, wanted = torch.load(sys.argv[1] + "/case.pt", weights_only=True)
 program = torch.export.load(sys.argv[1] + "/exported.pt2").module()
 package = torch._inductor.aoti_load_package(sys.argv[1] + "/packaged.pt2")
@@ -124,9 +126,7 @@ def test_an_exported_program_and_an_aot_inductor_package_in_another_process(tmp_
     torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "packaged.pt2"))
     other = (torch.randn(9, 4, 2), torch.randn(4, 4))
     torch.save((other, tuple(each.detach() for each in module(*other))), tmp_path / "case.pt")
-    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    children.run(ELSEWHERE, tmp_path, str(tmp_path))
 
 
 class Step(nn.Module):
