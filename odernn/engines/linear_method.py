@@ -7,7 +7,7 @@ length, and the entry's own number holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -124,6 +124,37 @@ def vectors_at_end(method: LinearMethod, given: int, steps: int) -> int:
     """How many vectors after the state there are at the end of so many solver steps, if some are given at first."""
     others = method.vectors - 1
     return others if given + 1 >= others else min(others, given + steps)  # one step always is
+
+
+def step_vectors(
+    step: LinearStep,
+    given: Tensor | None,
+    slope: Callable[[Tensor, float], Tensor],
+    dt: float | Tensor,
+    x: Sequence[Tensor],
+) -> list[Tensor]:
+    """The vectors after a step, under autograd.
+
+    Args:
+        step: the step.
+        given: the coefficients that are given (rows, numbers), or None.
+        slope: (state, node) -> the right-hand side.
+        dt: the length of the step.
+        x: the vectors before it.
+    """
+
+    def total(row: Sequence[Entry], vectors: Sequence[Tensor]) -> Tensor:
+        weights = (e.coefficient if given is None or e.place < 0 else given[:, e.place, None] for e in row)
+        terms = [w * v for w, v in zip(weights, vectors, strict=True) if isinstance(w, Tensor) or w != 0]
+        return sum(terms[1:], start=terms[0]) if terms else torch.zeros_like(x[0])
+
+    slopes: list[Tensor] = []
+    for u, a, c in zip(step.u, step.a, step.c, strict=True):
+        state = total(u, x)
+        for weight, k in zip(a, slopes, strict=True):
+            state = state + dt * weight * k
+        slopes.append(slope(state, c))
+    return [total(v, x) + dt * total(b, slopes) for v, b in zip(step.v, step.b, strict=True)]
 
 
 def coefficients_of(schemes: Schemes, ratios: Sequence[Tensor]) -> Tensor:

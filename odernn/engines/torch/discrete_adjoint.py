@@ -16,7 +16,6 @@ from solvers.extend import (
     Save,
     Snapshot,
     Solved,
-    refuse_second_derivative,
     refuse_transforms,
     snapshot_of,
     without_autocast,
@@ -32,6 +31,7 @@ from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .operators import adjoints, by_vectors, solve_with
 from .scheme_stepper import SchemeStepper
+from .stepped import differentiable
 from .stepper import Stepper
 from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
 
@@ -48,8 +48,8 @@ class DiscreteAdjoint(Adjoint):
     It takes affine-pointwise fields with every explicit method that states its `schemes`. Of a method that carries more
     than the state it keeps the states at the substeps too, and of the other vectors those that a stage reads.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
-    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and the
-    compiler chooses what is saved.
+    again, one after the other. A backward pass with `create_graph=True` makes the steps again under autograd. Under
+    torch.compile it is `Autograd`, and the compiler chooses what is saved.
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
@@ -187,11 +187,21 @@ class _Discrete(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        refuse_second_derivative("discrete")
         tensors = ctx.saved_tensors  # once: checkpointing around it hands them out a single time
         snapshot = ctx.plan.snapshot
         with without_autocast(tensors[0]), nullcontext() if snapshot is None else snapshot.restored():
+            if torch.is_grad_enabled():
+                return _Discrete._pull_back_with_graph(ctx, tensors, gradients)
             return _Discrete._pull_back(ctx, tensors, gradients)
+
+    @staticmethod
+    def _pull_back_with_graph(
+        ctx: Any, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
+    ) -> tuple[Tensor | None, ...]:
+        plan: _Plan = ctx.plan
+        _, *asked = ctx.needs_input_grad
+        given = (plan.problem, plan.method, plan.save, tensors[:7], ctx.parameters)
+        return None, *differentiable(*given, gradients, asked)
 
     @staticmethod
     def _pull_back(

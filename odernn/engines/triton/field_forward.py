@@ -13,7 +13,8 @@ from ...fields.field import AffinePointwiseField
 from ..recurrence import Recurrence
 from ..torch.stepper import Stepper
 from ..traced.of_field import trace_of
-from ..traced.trace import Trace, state_of
+from ..traced.trace import Trace
+from ..traced.tracing import state_of
 from .availability import precision_of
 from .elementwise import untold
 from .forward import run_forward
