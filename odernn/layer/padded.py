@@ -57,9 +57,9 @@ class Padded:
         if layer.on_divergence == "raise":
             rule = "the state stopped being finite"
             check_entries(end.isfinite(), rule, lambda at: rule)
-        return self._stored(
-            output, places.masked_fill(~inside, self.data.shape[0])
-        ) if self.save == "trajectory" else None, RecurrentState(end)
+        if self.save == "end":
+            return None, RecurrentState(end)
+        return self._stored(output, places.masked_fill(~inside, self.data.shape[0])), RecurrentState(end)
 
     def _end(self, output: Tensor, y0: Tensor) -> Float[Tensor, "batch hidden"]:
         """The state after the last sample of each sequence; `y0` of one that has none."""
