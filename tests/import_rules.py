@@ -36,6 +36,7 @@ OPTIONAL = {
     "torchdiffeq": "a requirement, but it brings scipy: half a second that only its wrapper's users should pay",
     "torchsde": "a requirement, but it brings scipy, as torchdiffeq does",
     "torch.utils.cpp_extension": "costs more than all of odernn, and only those who build the kernels need it",
+    "torch.utils.flop_counter": "imports triton, half a second that only those who count should pay",
     "torch.fx.experimental.proxy_tensor": "costs seconds, and only those who compile kernels of a field need it",
     "triton": "an extra, that only CUDA devices and its interpreter need; half a second",
     "fcntl": "of the standard library, but not on Windows, where nothing is built",

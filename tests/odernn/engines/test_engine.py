@@ -239,19 +239,6 @@ def test_gradcheck(solver: str, engine: Engine) -> None:
     assert torch.autograd.gradcheck(outputs, (*inputs, *values), fast_mode=True)
 
 
-@each_engine
-@pytest.mark.parametrize("linear", [True, False])
-def test_a_second_derivative_is_an_error_that_says_what_to_do(engine: Engine, linear: bool) -> None:
-    """Of a linear loss too, whose gradient needs no second one of the loss itself."""
-    rnn = layer("antisymmetric", "rk4", "linear", DOUBLE, "auto", engine)
-    output, _ = rnn(torch.randn(3, 4, 2, dtype=DOUBLE))
-    loss = output.sum() if linear else output.square().sum()
-    for parameter in rnn.parameters():
-        (gradient,) = torch.autograd.grad(loss, parameter, create_graph=True)
-        with pytest.raises(RuntimeError, match="adjoint='autograd'"):
-            torch.autograd.grad(gradient.square().sum(), list(rnn.parameters()), allow_unused=True)
-
-
 def test_what_the_kernels_do_not_take_gets_a_warning_and_the_torch_engine() -> None:
     rnn = ODERNN(FIELDS["lipschitz"](2, 4), make_solver("etdrk2"), dt=0.1, engine="native")
     x = torch.randn(5, 3, 2)

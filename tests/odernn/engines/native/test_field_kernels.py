@@ -16,7 +16,7 @@ from odernn.engines.program import Call
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.traced.kernels import Pending, kernels_of, traced_of
 from odernn.engines.traced.pending import Build
-from odernn.engines.traced.trace import trace
+from odernn.engines.traced.tracing import trace
 from odernn.engines.warning import EngineWarning
 from odernn.fields.field import KERNELS
 
@@ -117,6 +117,19 @@ def test_they_are_autograd(compiled: Every, solver: str, hold: str, dtype: torch
     for one, other in zip(gradients(ours, x, y0, dt), wanted, strict=True):
         error = (one.double() - other).abs().max() / (1 + other.abs().max())
         assert error < BOUNDS[dtype]
+
+
+def test_a_second_derivative_is_autograds(compiled: Every) -> None:
+    field = Every().double()
+    layer(field, "rk4").compile_kernels()
+    x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
+
+    def penalty(rnn: ODERNN) -> tuple[Tensor, ...]:
+        (slope,) = torch.autograd.grad(rnn(x, lengths=[TIME, *[2] * (BATCH - 1)])[0].sin().sum(), x, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), [x, *field.parameters()])
+
+    ours, reference = (layer(field, "rk4", "linear", **facts) for facts in ({}, {"adjoint": "autograd"}))
+    torch.testing.assert_close(penalty(ours), penalty(reference), rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.full  # another build
