@@ -53,6 +53,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor&
   const int64_t each = arguments.program.is_general_linear() ? arguments.program.substeps : 1;
   if (!arguments.program.packed) fill_with_zeros(saved, empty, each);
   Tensor kept = save && counts.kept > 0 ? result(kept_sizes, y0) : nothing(y0);
+  for (int64_t l = 0; l < counts.kept && save && !arguments.program.packed; ++l)
+    fill_with_zeros(kept.select(0, l), empty, each);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor at_end = counts.at_end > 0 ? at::empty({counts.at_end, batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {

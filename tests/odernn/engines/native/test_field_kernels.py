@@ -105,6 +105,10 @@ def gradients(rnn: ODERNN, x: Tensor, y0: Tensor, dt: Tensor) -> list[Tensor]:
         ("ralston", "linear", torch.float64, "time"),
         ("symplectic-euler", "linear", torch.float64, "both"),
         ("symplectic-euler", "zero-order", torch.float32, "time"),
+        ("leapfrog-midpoint", "linear", torch.float64, "both"),
+        ("adams-bashforth3", "linear", torch.float64, "both"),
+        ("reversible-heun", "zero-order", torch.float32, "time"),
+        ("asynchronous-leapfrog", "linear", torch.float64, "time"),
     ],
 )
 def test_they_are_autograd(compiled: Every, solver: str, hold: str, dtype: torch.dtype, steps: str) -> None:
