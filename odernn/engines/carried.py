@@ -99,7 +99,7 @@ def _by_time(dt: float | Tensor, length: int, storage: Storage | None, y0: Tenso
     if storage is None:
         return dt.reshape(len(dt), -1)
     number, row = packed_samples(storage.lengths)
-    return dt.new_ones(length, len(y0)).index_put((number, row), dt.flatten())
+    return dt.new_ones(int(storage.lengths[0]), len(y0)).index_put((number, row), dt.flatten())
 
 
 def _column(step: Time, like: Tensor) -> Tensor:

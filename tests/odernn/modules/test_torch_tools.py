@@ -140,21 +140,63 @@ class Step(nn.Module):
         return self.network.step(x, y)[0]
 
 
-@pytest.mark.full
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("whole", [False, True])
-def test_onnx_gives_the_same_numbers(whole: bool, tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript", reason="the ONNX exporter needs onnxscript")
-    runtime = pytest.importorskip("onnxruntime", reason="nothing else runs the file")
+class WithLengths(nn.Module):
+    """A network that takes the samples of each sequence as a tensor."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network(x, lengths=lengths)  # pyright: ignore[reportReturnType]
+
+
+def a_step() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
     layer = a_layer()
     assert isinstance(layer, ODERNN)
-    network: nn.Module = layer if whole else Step(layer)
-    given = (x(),) if whole else (torch.randn(3, 2), torch.randn(3, 4))
-    torch.onnx.export(network.eval(), given, str(tmp_path / "network.onnx"), dynamo=True, verbose=False)
-    session = runtime.InferenceSession(str(tmp_path / "network.onnx"))
-    named = {each.name: value.numpy() for each, value in zip(session.get_inputs(), given, strict=True)}
-    found, wanted = torch.as_tensor(session.run(None, named)[0]), network(*given)
-    torch.testing.assert_close(found, wanted[0] if whole else wanted, rtol=1e-5, atol=1e-6)
+    return Step(layer), [torch.randn(3, 2), torch.randn(3, 4)], [torch.randn(4, 2), torch.randn(4, 4)]
+
+
+def a_whole_network() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
+    other = [torch.randn(5, 4, 2), torch.tensor([1, 5, 3, 2])]
+    return WithLengths(a_stack()), [x(), torch.tensor([5, 2, 4])], other
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [a_step, a_whole_network])
+def test_onnx_gives_the_same_numbers(
+    make: Callable[[], tuple[nn.Module, list[Tensor], list[Tensor]]], tmp_path: Path
+) -> None:
+    """Of any batch, and of sequences of any lengths up to that of the export."""
+    pytest.importorskip("onnxscript", reason="the ONNX exporter needs onnxscript")
+    runtime = pytest.importorskip("onnxruntime", reason="nothing else runs the file")
+    module, given, other = make()
+    batch = torch.export.Dim("batch", min=2)
+    shapes = [{each.ndim - 2 if each.ndim > 1 else 0: batch} for each in given]
+    file = str(tmp_path / "network.onnx")
+    torch.onnx.export(module.eval(), tuple(given), file, dynamo=True, verbose=False, dynamic_shapes=shapes)
+    session = runtime.InferenceSession(file)
+    named = {each.name: value.numpy() for each, value in zip(session.get_inputs(), other, strict=True)}
+    found, wanted = [torch.as_tensor(each) for each in session.run(None, named)], module(*other)
+    wanted = [wanted] if isinstance(wanted, Tensor) else list(wanted)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_module_of_tensordicts() -> None:
+    """What torchrl's policies are made of: a whole sequence, and a step whose state goes on."""
+    tensordict = pytest.importorskip("tensordict", reason="torchrl's dictionaries are not installed")
+    modules = pytest.importorskip("tensordict.nn", reason="torchrl's dictionaries are not installed")
+    layer, given = a_layer(batch_first=True), torch.randn(3, 5, 2)
+    assert isinstance(layer, ODERNN)
+    whole = modules.TensorDictModule(layer, in_keys=["observation"], out_keys=["features", "_"])
+    found = whole(tensordict.TensorDict({"observation": given}, [3]))["features"]
+    assert torch.equal(found, layer(given)[0])
+    step = modules.TensorDictModule(Step(layer), in_keys=["observation", "state"], out_keys=[("next", "state")])
+    now = tensordict.TensorDict({"observation": given[:, 0], "state": torch.zeros(3, 4)}, [3])
+    torch.testing.assert_close(step(now)["next", "state"], found[:, 0])
+    assert len(list(step.parameters())) == len(list(layer.parameters()))
 
 
 @both
