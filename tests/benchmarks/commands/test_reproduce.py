@@ -1,11 +1,11 @@
 """`python -m benchmarks reproduce` and `report`, on real runs of one epoch."""
 
+import multiprocessing
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +19,8 @@ from benchmarks.support.errors import FAILED, MISUSED, OK
 from benchmarks.support.process import is_gone
 from tests.benchmarks.synthetic import make_result
 
-ROOT = Path(__file__).parents[3]
+METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+CONTEXT: Any = multiprocessing.get_context(METHOD)
 PNG = b"\x89PNG\r\n"
 ROWS = ("antisymmetric", "rnn", "hamiltonian-leapfrog", "lstm")
 SOME = ("--rows", ",".join(ROWS), "--epochs", "1")
@@ -151,12 +152,13 @@ def test_diverged_run_does_not_end_the_others(
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 def test_no_run_outlives_a_killed_reproduce(tmp_path: Path) -> None:
     options = ["--rows", "antisymmetric,rnn", "--seeds", "1", "--epochs", "500", "--jobs", "2", "--out", str(tmp_path)]
-    process = subprocess.Popen([sys.executable, "-m", "benchmarks", "reproduce", "digits", *options], cwd=ROOT)
+    process = CONTEXT.Process(target=main, args=(["reproduce", "digits", *options],))
+    process.start()
     try:
         wait_for(lambda: len(list(tmp_path.rglob("metrics.csv"))) == 2)
     finally:
         process.kill()
-        process.wait()
+        process.join()
     folders = [path.parent for path in tmp_path.rglob("metrics.csv")]
     wait_for(lambda: all(is_gone(look(folder).owner) for folder in folders))
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib.image
@@ -45,19 +46,21 @@ def draw(folder: Path, names: Sequence[str], *options: str) -> None:
     assert main(["--small", "--only", ",".join(names), "--out", str(folder), *options]) == OK
 
 
+# The layout takes most of the time; the figures that the command draws below have theirs.
+@pytest.mark.parametrize("layout", ["none", pytest.param("constrained", marks=pytest.mark.full)])
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_drawn(name: str, tmp_path: Path, small: Callable[[str], Picture]) -> None:
-    write_picture(tmp_path, name, small(name))
+def test_every_figure_is_drawn(name: str, layout: Any, tmp_path: Path, small: Callable[[str], Picture]) -> None:
+    picture = small(name)
+    picture.figure.set_layout_engine(layout)
+    write_picture(tmp_path, name, picture)
     check_files(tmp_path, name)
     assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg", ".csv"}
 
 
 def test_the_command_says_what_it_has_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    draw(tmp_path / "new", ["figure1", "figure2"])
-    lines = capsys.readouterr().out.splitlines()
-    for name, line in zip(("figure1", "figure2"), lines, strict=True):
-        check_files(tmp_path / "new", name)
-        assert line == f"written to {tmp_path / 'new' / name}.png, with .svg and .csv beside it"
+    draw(tmp_path / "new", ["figure2"])
+    check_files(tmp_path / "new", "figure2")
+    assert capsys.readouterr().out == f"written to {tmp_path / 'new' / 'figure2'}.png, with .svg and .csv beside it\n"
 
 
 TITLE = "AntisymmetricRNN, digits/antisymmetric"

@@ -1,12 +1,16 @@
 """The resume law: a run killed at any moment and started again ends as one that was never killed, to the last bit."""
 
 import signal
-import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import Tensor
 
+from benchmarks.cli import main
+from benchmarks.models.learner import Learner
 from tests.benchmarks.run.killed_runs import (
     ARGS,
     EPOCHS,
@@ -26,7 +30,6 @@ from tests.benchmarks.run.killed_runs import (
 )
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -79,31 +82,28 @@ def test_finished_run_is_not_trained_again(run: Starter, reference: Path) -> Non
     assert (folder(reference) / "last.ckpt").stat().st_mtime_ns == before
 
 
-# The command in a process that says when it is in the middle of its third epoch, and waits there.
-COMMAND = """
-import sys
-from benchmarks.models.learner import Learner
-from benchmarks.cli import main
-training_step = Learner.training_step
-def patched(self, batch, batch_idx):
-    if (self.current_epoch + 1, batch_idx + 1) == (3, 2):
-        print("in the third epoch", flush=True)
-        sys.stdin.read()
-    return training_step(self, batch, batch_idx)
-Learner.training_step = patched
-sys.exit(main(sys.argv[1:]))
-"""
+def wait_in_the_third_epoch(out: Path, reached: Any) -> None:
+    """What a child does: the command, which says when it is in the middle of its third epoch and waits there."""
+    training_step = Learner.training_step
+
+    def patched(self: Learner, batch: Any, batch_idx: int) -> Tensor:
+        if (self.current_epoch + 1, batch_idx + 1) == (3, 2):
+            reached.set()
+            time.sleep(600)  # until it is killed
+        return training_step(self, batch, batch_idx)
+
+    Learner.training_step = patched
+    sys.exit(main(["train", *ARGS, "--epochs", str(EPOCHS), "--out", str(out)]))
 
 
 def test_command_killed_from_outside_goes_on(run: Starter, tmp_path: Path) -> None:
-    out, reference = tmp_path / "killed", tmp_path / "reference"
-    command = [sys.executable, "-c", COMMAND, "train", *ARGS, "--epochs", str(EPOCHS), "--out", str(out)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        process.kill()
-    assert said == "in the third epoch\n"
-    assert process.returncode == KILLED
+    out, reference, reached = tmp_path / "killed", tmp_path / "reference", run.context.Event()
+    process = run.context.Process(target=wait_in_the_third_epoch, args=(out, reached))
+    process.start()
+    assert reached.wait(240)
+    process.kill()
+    process.join()
+    assert process.exitcode == KILLED
     assert [row["epoch"] for row in log(out)] == ["1", "2"]
     assert run(out, in_peace) == 0
     assert run(reference, in_peace) == 0

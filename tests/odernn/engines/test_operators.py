@@ -27,7 +27,7 @@ from odernn.fields.activation import (
 from odernn.fields.field import ActivatedField
 from solvers import ETDRK2, make_solver
 from tests.fields import unregistered
-from tests.odernn.engines.native.test_native_kernels import others_of
+from tests.odernn.engines.native.calls import others_of
 from tests.pairs import crossed
 from tests.reference import LINEAR_METHODS
 

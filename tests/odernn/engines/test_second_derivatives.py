@@ -17,7 +17,7 @@ from odernn.engines.program import Call
 from odernn.engines.replay import replay
 from solvers import ETDRK2
 from tests.fields import unregistered
-from tests.odernn.engines.native.test_native_kernels import others_of
+from tests.odernn.engines.native.calls import others_of
 from tests.pairs import crossed
 from tests.reference import LINEAR_METHODS
 

@@ -13,6 +13,7 @@ from torch.func import functional_call, jacfwd, jacrev, stack_module_state, vmap
 from odernn import ADJOINTS, FIELDS, HOLDS, ODERNN, AffinePointwiseField, AntisymmetricField, VectorField
 from odernn.engines.native import is_available
 from solvers import SOLVERS, Checkpointed, DivergenceError, Euler, ImplicitMidpoint, make_adjoint, make_solver
+from tests.pairs import crossed
 
 DOUBLE = torch.float64
 X = torch.randn(6, 3, 2, dtype=DOUBLE)
@@ -109,11 +110,15 @@ def test_a_compiled_call_refuses_what_the_eager_one_refuses(wrong: str) -> None:
         compiled(**given)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("adjoint", ["auto", "autograd", "checkpointed", Checkpointed(within=ADJOINTS["discrete"]())])
-@pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
-@pytest.mark.parametrize("own", [False, True])
+@crossed(
+    {
+        "own": [False, True],
+        "solver": ["rk4", "leapfrog-midpoint"],
+        "adjoint": ["auto", "autograd", "checkpointed", Checkpointed(within=ADJOINTS["discrete"]())],
+        "batch_first": [False, True],
+        "engine": ENGINES,
+    }
+)
 def test_an_output_may_be_written_into(own: bool, solver: str, adjoint: object, batch_first: bool, engine: str) -> None:
     torch.manual_seed(1)
     field = Own() if own else AntisymmetricField(2, 4, dtype=DOUBLE)

@@ -17,7 +17,7 @@ from odernn.engines.problem import Storage, packed_samples
 from odernn.engines.program import Call, Hold, Kind
 from odernn.layer.segments import PIECE
 from solvers import ETDRK2
-from tests.odernn.engines.native.test_native_kernels import BOUND, METHODS, make_call
+from tests.odernn.engines.native.calls import BOUND, METHODS, make_call
 from tests.pairs import crossed
 
 pytestmark = pytest.mark.kernels

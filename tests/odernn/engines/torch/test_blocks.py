@@ -7,7 +7,7 @@ from odernn.engines.operators import Cotangents, Wants
 from odernn.engines.program import Call
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import pull_back_in_blocks, solve_in_blocks
-from tests.odernn.engines.native.test_native_kernels import make_call
+from tests.odernn.engines.native.calls import make_call
 from tests.odernn.engines.triton.cases import Case, call, cases
 from tests.pairs import crossed
 from tests.reference import LINEAR_METHODS
