@@ -14,6 +14,7 @@ from solvers.checks import unwrapped
 from solvers.extend import Problem, Save, Solved
 
 from .lowering import lower
+from .operators import TRITON
 from .problem import RecurrentProblem
 from .program import step_of_rows
 from .torch.discrete_adjoint import at_samples, final_carry, previous_step
@@ -49,6 +50,7 @@ class Operator(Adjoint):
             dt_previous=dt_previous,
             storage=problem.storage,
             packed=problem.storage is not None and save == "end",
+            products=problem.products if self.namespace == TRITON else "float32",
         )
         arguments = call.arguments()
         saved, last, last_but_one = getattr(torch.ops, self.namespace).solve(

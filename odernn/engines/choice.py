@@ -204,7 +204,7 @@ class OnEngine(Adjoint):
         weight = problem.inputs[0]
         assert weight is not None
         method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
-        return triton.why_not(problem.y0, method, groups)
+        return triton.why_not(problem.y0, method, groups, problem.products)
 
     def _of_field(self, problem: RecurrentProblem) -> str | None:
         """Why the kernels that were compiled for the field do not run the problem, or None."""

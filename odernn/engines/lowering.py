@@ -13,7 +13,7 @@ from ..control.input_map import AffineControl
 from ..fields.field import VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .problem import Storage
-from .program import Call
+from .program import Call, Products
 from .scheme import scheme_of, unsupported_scheme
 
 
@@ -46,6 +46,7 @@ def lower(
     dt_previous: Tensor | None = None,
     storage: Storage | None = None,
     packed: bool = False,
+    products: Products = "float32",
 ) -> Call:
     """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it.
 
@@ -77,6 +78,7 @@ def lower(
         index=None if storage is None else storage.index,
         lengths=None if storage is None else storage.lengths,
         packed=packed,
+        products=products,
     )
 
 

@@ -13,6 +13,7 @@ from ..fields.overrides import affine_control_of
 from . import triton
 from .choice import Auto, Engine
 from .lowering import unsupported
+from .program import products_around
 from .scheme import outline
 
 
@@ -40,4 +41,4 @@ def one_launch_takes(
     groups = 1 if activation.remainder is None else 2
     method, groups = outline(field, solver, dt, groups * field.hidden_size)
     state = torch.empty(1, field.hidden_size, dtype=like.dtype, device=like.device)
-    return triton.why_not(state, method, groups) is None
+    return triton.why_not(state, method, groups, products_around(like)) is None
