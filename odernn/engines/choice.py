@@ -126,10 +126,11 @@ class OnEngine(Adjoint):
 
     def choose(self, problem: Problem) -> Choice:
         """What runs the problem."""
-        if isinstance(self.adjoint, DiscreteAdjoint):
-            refuse_transforms("discrete", problem)
-        elif transformed(problem):
-            return self._of_stacked_weights(problem) or Choice("torch", Autograd(), _TRANSFORMED)
+        if transformed(problem):
+            stacked = self._of_stacked_weights(problem)
+            if stacked is None and isinstance(self.adjoint, DiscreteAdjoint):
+                refuse_transforms("discrete", problem)
+            return stacked or Choice("torch", Autograd(), _TRANSFORMED)
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:

@@ -14,7 +14,7 @@ from solvers import DivergenceError
 from solvers.extend import Save
 
 from ..control.time_grid import Step
-from ..engines.stacked import one_launch_takes
+from ..engines.stacked import run_at_once
 from ..layer.layouts import Lengths
 from ..layer.odernn import ODERNN
 from ..layer.recurrent import RecurrentModule
@@ -146,11 +146,11 @@ class Ensemble(nn.Module):
 
     @property
     def runs_at_once(self) -> bool:
-        """Whether a launch of the Triton kernels runs a layer of all networks; else they run one after the other."""
+        """Whether a layer of all networks runs at once, on a CUDA device; else they run one after the other."""
         layers = [module for module in self.network.modules() if isinstance(module, ODERNN)]
         like = next(self.network.parameters())
         return all(
-            one_launch_takes(rnn.field, rnn.solver, rnn.hold, rnn.dt, rnn.adjoint, rnn.engine, like) for rnn in layers
+            run_at_once(rnn.field, rnn.solver, rnn.hold, rnn.dt, rnn.adjoint, rnn.engine, like) for rnn in layers
         )
 
     def _check_input(self, x: Tensor) -> None:
