@@ -2,6 +2,7 @@
 
 from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
 from .engines.choice import ADJOINTS, ENGINES, Auto, Choice
+from .engines.flops import register_flop_formulas
 from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .engines.warning import EngineWarning
 from .fields import (
@@ -94,4 +95,5 @@ __all__ = [
     "from_torch",
     "list_pretrained",
     "pretrained",
+    "register_flop_formulas",
 ]

@@ -65,9 +65,12 @@ def is_proxied() -> bool:
 
 def is_readable(x: Tensor) -> bool:
     """Whether the values of `x` can be looked at: not on the meta device, while tracing, or under vmap."""
-    if torch.compiler.is_compiling() or is_proxied() or x.is_meta or isinstance(x, FakeTensor):
-        return False
-    return not torch._C._are_functorch_transforms_active()
+    return not is_traced(x) and not torch._C._are_functorch_transforms_active()
+
+
+def is_traced(x: Tensor) -> bool:
+    """Whether the operations on `x` are recorded, or only their shapes worked out, and there are no values yet."""
+    return torch.compiler.is_compiling() or is_proxied() or x.is_meta or isinstance(x, FakeTensor)
 
 
 def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], str]) -> None:

@@ -11,7 +11,7 @@ from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
 from .autocast import autocast_dtype, without_autocast
 from .divergence import POLICIES, OnDivergence, check_divergence
 from .linear_part import LinearPart, apply_matrix
-from .loop import Inputs, Interval, Problem
+from .loop import Inputs, Interval, Problem, steps
 from .methods.exponential_rk import functions_of
 from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
@@ -47,6 +47,7 @@ __all__ = [
     "refuse_second_derivative",
     "refuse_transforms",
     "snapshot_of",
+    "steps",
     "time_tensor",
     "transformed",
     "without_autocast",

@@ -1,6 +1,6 @@
 """Few rows in place of a product: any two levels that meet in the product meet in one of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from heapq import heapify, heappop, heapreplace
 from itertools import combinations, product
 from typing import Any
@@ -10,13 +10,15 @@ import pytest
 Factors = Mapping[str, Sequence[Any]]
 
 
-def cover(rows: Sequence[tuple[int, ...]], strength: int = 2) -> list[tuple[int, ...]]:
+def cover(
+    rows: Sequence[tuple[int, ...]], strength: int = 2, once: Collection[tuple[int, int]] = ()
+) -> list[tuple[int, ...]]:
     """Some of the rows, in which every two entries of two columns meet that meet in any; the same ones every time.
 
     Greedy: each next row is the first of those with the most pairs that are missing still. With strength 1 every entry
-    of a column is in one of the rows.
+    of a column is in one of the rows; so is each that `once` has, by its column and itself, which meets no other.
     """
-    pairs = [set(combinations(enumerate(row), strength)) for row in rows]
+    pairs = [_meetings(row, strength, once) for row in rows]
     missing = set().union(*pairs)
     # What a row adds only falls as others are chosen, so a row that keeps its place at the top is the best one.
     ranked = [(-len(each), k) for k, each in enumerate(pairs)]
@@ -34,8 +36,20 @@ def cover(rows: Sequence[tuple[int, ...]], strength: int = 2) -> list[tuple[int,
     return chosen
 
 
+def _meetings(row: tuple[int, ...], strength: int, once: Collection[tuple[int, int]]) -> set[tuple[Any, ...]]:
+    """What a row shows: the pairs of its entries that need one, and where some do not, each of its entries."""
+    entries = list(enumerate(row))
+    pairs = set(combinations((each for each in entries if each not in once), strength))
+    return pairs | {(each,) for each in entries} if once else pairs
+
+
 def crossed(
-    factors: Factors, *, strength: int = 2, where: Callable[..., bool] | None = None, full: Factors | None = None
+    factors: Factors,
+    *,
+    strength: int = 2,
+    where: Callable[..., bool] | None = None,
+    once: Factors | None = None,
+    full: Factors | None = None,
 ) -> pytest.MarkDecorator:
     """Parametrise a test by pairs of the factors' levels; what the product has besides carries the marker `full`.
 
@@ -44,14 +58,20 @@ def crossed(
             with marks of its own.
         strength: 2 for pairs; 1 for every level once.
         where: which rows there are, of one level a factor; None: all.
+        once: levels of some factors that need be in one row only, whatever they meet there: as fields under an adjoint,
+            which asks each for the same things.
         full: more levels of some factors, for the full product only.
     """
     every = {**factors, **(full or {})}
-    whole = [row for row in product(*map(enumerate, every.values())) if where is None or where(*(v for _, v in row))]
+    whole = [
+        row for row in product(*map(enumerate, every.values())) if where is None or where(*(_plain(v) for _, v in row))
+    ]
     levels = {tuple(i for i, _ in row): tuple(level for _, level in row) for row in whole}
     known = [set(map(str, factor)) for factor in factors.values()]
     common = [key for key, row in levels.items() if all(str(v) in k for v, k in zip(row, known, strict=True))]
-    few = cover(common, strength)
+    alone = [set(map(str, (once or {}).get(name, ()))) for name in every]
+    single = {(c, k) for c, factor in enumerate(every.values()) for k, v in enumerate(factor) if str(v) in alone[c]}
+    few = cover(common, min(strength, len(every)), single)
     rest = levels.keys() - set(few)
     return pytest.mark.crossed(
         ", ".join(factors),
@@ -69,6 +89,13 @@ def parametrise(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("crossed"):
         names, rows, rest = mark.args
         metafunc.parametrize(names, rows if left_out else rows + rest())
+
+
+def _plain(level: Any) -> Any:
+    """A level without its marks."""
+    if not isinstance(level, _Marked):
+        return level
+    return level.values[0] if len(level.values) == 1 else level.values
 
 
 def _row(levels: Sequence[Any], *marks: Any) -> Any:

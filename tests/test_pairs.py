@@ -28,6 +28,18 @@ def test_with_strength_one_every_level_is_there() -> None:
     assert [{row[k] for row in rows} for k in range(3)] == [set(range(3)), set(range(5)), set(range(2))]
 
 
+def test_what_is_wanted_once_needs_no_pair() -> None:
+    rows = cover(list(product(range(13), range(3), range(2))), once={(0, k) for k in range(1, 13)})
+    assert {row[0] for row in rows} == set(range(13))
+    assert {row[1:] for row in rows} == set(product(range(3), range(2)))
+    assert {row[1] for row in rows if row[0] == 0} == set(range(3))
+    assert len(rows) <= 15  # twelve that are wanted once, and three with the one that is to meet every other
+
+
+def test_one_factor_has_all_its_levels() -> None:
+    assert [row.values for row in crossed({"solver": "xyz"}).args[1]] == [("x",), ("y",), ("z",)]
+
+
 def rows_of(*arguments: Any, **options: Any) -> dict[tuple[Any, ...], list[str]]:
     """The rows of `crossed` with the names of their marks."""
     _, few, rest = crossed(*arguments, **options).args
@@ -54,6 +66,15 @@ def test_the_full_product_may_have_more_levels() -> None:
     assert {row for row, marks in rows.items() if marks} == {("z", "u"), ("z", "v")}
 
 
+def test_levels_that_are_wanted_once_are_told_by_their_factor() -> None:
+    rows = rows_of({"field": "abcdef", "solver": "xyz"}, once={"field": "abcdef"})
+    few = [row for row, marks in rows.items() if not marks]
+    assert len(few) == 6
+    assert {field for field, _ in few} == set("abcdef")
+    assert {solver for _, solver in few} == set("xyz")
+    assert len(rows) == 18
+
+
 @pytest.mark.parametrize(("expression", "whole"), [("not full", False), ("full", True), ("", True), (None, True)])
 def test_the_rest_is_made_where_it_may_be_asked_for(expression: str | None, whole: bool) -> None:
     made: list[Any] = []
@@ -64,6 +85,13 @@ def test_the_rest_is_made_where_it_may_be_asked_for(expression: str | None, whol
     parametrise(metafunc)
     assert (len(made) == 12) == whole
     assert any(row.marks for row in made) == whole
+
+
+def test_a_row_is_ruled_out_by_levels_without_their_marks() -> None:
+    seen: list[Any] = []
+    twins = pytest.param(1, 2, marks=pytest.mark.kernels)
+    crossed({"engine": [MARKED], "a, b": [twins]}, where=lambda *row: not seen.append(row))
+    assert seen == [("native", (1, 2))]
 
 
 def test_a_level_keeps_its_marks() -> None:

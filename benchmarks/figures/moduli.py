@@ -127,7 +127,7 @@ def _along_training(trained: TrainedNetwork) -> list[Line]:
 
 def _network(request: Request) -> Driven:
     if request.trained is not None:
-        return trained_driven(request.trained, sequences=1, samples=MOST)
+        return trained_driven(request.trained, sequences=1, samples=MOST // 4 if request.small else MOST)
     units, time = (8, 24) if request.small else (24, 200)
     torch.manual_seed(0)
     field = AntisymmetricField(INPUTS, units, damping=0.01, sigma_w=SIGMA_W, dtype=DOUBLE)

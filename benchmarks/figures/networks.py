@@ -22,7 +22,7 @@ class Request:
 
     Attributes:
         trained: a run's network, or None for an untrained one.
-        small: fewer units, samples and points: for a quick look.
+        small: fewer units, samples and points: for a quick look; of a run's network, fewer samples.
     """
 
     trained: TrainedNetwork | None = None

@@ -43,6 +43,8 @@ def draw_panels(solvers: Mapping[str, Solver], z: Complex[Tensor, " modes"], tit
     lines = ceil(len(solvers) / COLUMNS_A_ROW)
     figure = new_figure((2.0 * COLUMNS_A_ROW, 2.35 * lines + 0.5))
     grid = figure.subplots(lines, COLUMNS_A_ROW, sharex=True, sharey=True, squeeze=False)
+    reach = max(3.6, 1.15 * float(z.abs().max()))
+    grid.flat[0].set(xlim=(-reach, 0.45 * reach), ylim=(-reach, reach))  # of all; none then looks for its own
     rows: list[tuple[Cell, ...]] = []
     for axes, (name, solver) in zip(grid.flat, solvers.items(), strict=False):
         rows += _draw_panel(axes, name, solver, z, points)
@@ -66,9 +68,7 @@ def draw_panels(solvers: Mapping[str, Solver], z: Complex[Tensor, " modes"], tit
 def _draw_panel(
     axes: Axes, name: str, solver: Solver, z: Complex[Tensor, " modes"], points: int
 ) -> list[tuple[Cell, ...]]:
-    reach = max(3.6, 1.15 * float(z.abs().max()))
-    real = torch.linspace(-reach, 0.45 * reach, points, dtype=DOUBLE)
-    imaginary = torch.linspace(-reach, reach, points, dtype=DOUBLE)
+    real, imaginary = (torch.linspace(*limits, points, dtype=DOUBLE) for limits in (axes.get_xlim(), axes.get_ylim()))
     _shade(axes, real, imaginary, solver)
     _draw_neutral(axes, solver, float(imaginary.max()))
     axes.axhline(0, color="0.5", linewidth=0.5)

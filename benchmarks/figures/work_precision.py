@@ -164,7 +164,7 @@ def _shown(request: Request) -> tuple[int, ...]:
 
 def _networks(request: Request) -> list[Driven]:
     if request.trained is not None:
-        return [trained_driven(request.trained, samples=MOST)]
+        return [trained_driven(request.trained, samples=MOST // 5 if request.small else MOST)]
     units, samples = (4, 3) if request.small else (32, 20)
     torch.manual_seed(0)
     partitioned = HamiltonianField(2, units, dtype=DOUBLE).requires_grad_(False)

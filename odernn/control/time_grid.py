@@ -114,7 +114,7 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
     if not isinstance(dt, Tensor) and not (isinstance(start, Tensor) and (start.ndim or start.requires_grad)):
         return TimeGrid(start, float(dt))
     steps = dt if isinstance(dt, Tensor) else y.new_tensor(dt)
-    check_step_shape(steps, length, len(y))
+    check_step_shape(steps, length, y.shape[0])
     check_same_device("dt", steps, y)
     lengths = _columns(steps, length)
     if isinstance(start, Tensor) and start.ndim > lengths.ndim - 1:
@@ -158,10 +158,11 @@ def check_timestamps(timestamps: object, length: int, y: Float[Tensor, "batch hi
     assert isinstance(timestamps, Tensor)
     if not timestamps.is_floating_point():
         raise TypeError(f"`timestamps` has dtype {timestamps.dtype}; give a floating tensor")
-    if tuple(timestamps.shape) not in ((length,), (len(y), length)):
+    batch = y.shape[0]
+    if tuple(timestamps.shape) not in ((length,), (batch, length)):
         raise ValueError(
-            f"`timestamps` has shape {tuple(timestamps.shape)} and the input {length} samples in a batch of {len(y)}; "
-            f"give (time,) or (batch, time): ({length},) or ({len(y)}, {length})"
+            f"`timestamps` has shape {tuple(timestamps.shape)} and the input {length} samples in a batch of {batch}; "
+            f"give (time,) or (batch, time): ({length},) or ({batch}, {length})"
         )
     check_same_device("timestamps", timestamps, y)
 

@@ -26,8 +26,8 @@ class Operator(Adjoint):
     """The exact discrete adjoint as a registered operator of one engine.
 
     It takes the fields made of a registered activation and an affine control, the explicit Runge-Kutta methods, the
-    compositions of kicks and drifts and the two-step midpoint rule, and the two registered holds. It can be
-    differentiated once. Inside autocast it works in float32.
+    compositions of kicks and drifts and the two-step midpoint rule, and the two registered holds. A backward pass with
+    `create_graph=True` makes the steps again under autograd. Inside autocast it works in float32.
 
     Args:
         namespace: the engine's operators in torch.ops.
@@ -84,5 +84,5 @@ def steps_of(dt: float | Tensor) -> float | Tensor:
         return dt
     if dt.ndim == 2:
         return dt.flatten()
-    flat = dt.reshape(len(dt), -1)
+    flat = dt.reshape(dt.shape[0], -1)
     return (flat[:, 0] if flat.shape[1] == 1 else flat.T).contiguous()

@@ -133,6 +133,8 @@ class OnEngine(Adjoint):
             return stacked or Choice("torch", Autograd(), _TRANSFORMED)
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
+        if torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export():
+            return Choice("torch", Autograd(), "ONNX knows torch's own operators only")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):

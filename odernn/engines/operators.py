@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
+from solvers.extend import without_autocast
+
+from . import twice
+from .flops import register_formulas
 from .program import Operands, Program
+from .replay import Rate, replay
 from .written import counted
 
 DIFFERENTIABLE = 10
@@ -111,17 +116,33 @@ def of_one_length(namespace: str, operands: Operands) -> Operands:
     return operands
 
 
-def register_rules(namespace: str) -> None:
-    """Tell torch the shapes, the gradients and the autocast rule of a namespace's operators."""
+def register_rules(namespace: str, rate: Rate | None = None) -> None:
+    """Tell torch the shapes, the gradients and the autocast rule of a namespace's operators.
+
+    Args:
+        namespace: of the operators.
+        rate: dy/dt of the kind "traced", where they know that one.
+    """
     solve, pull_back = f"{namespace}::solve", f"{namespace}::pull_back"
-    register_fake(solve, _solve_shapes)
+    register_fake(solve, _shapes_of(namespace))
     register_fake(pull_back, _pull_back_shapes)
-    register_autograd(solve, _backward_of(namespace), setup_context=_save)
+    register_formulas(namespace)
+    register_autograd(solve, _backward_of(namespace, rate), setup_context=_save)
     register_autograd(pull_back, _no_second_derivative)
     for device in DEVICES:
         if torch.amp.is_autocast_available(device):
             register_autocast(solve, device, torch.float32)
             register_autocast(pull_back, device, torch.float32)
+
+
+def _shapes_of(namespace: str) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+    """The rule for shapes of `solve`, which is asked where a program is traced: torch may count what stands in it."""
+
+    def shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+        register_formulas(namespace)
+        return _solve_shapes(*given)
+
+    return shapes
 
 
 def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -170,10 +191,13 @@ def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]
     ctx.save_for_backward(*operands, saved)
 
 
-def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
+def _backward_of(namespace: str, rate: Rate | None) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         *operands, saved = ctx.saved_tensors
         given = (*operands, ctx.program)
+        if torch.is_grad_enabled():
+            found = _differentiable(operands, Program.read(ctx.program), rate, gradients, ctx.needs_input_grad[:-2])
+            return (*found, None, None)
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, *_ = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:DIFFERENTIABLE]
@@ -189,6 +213,24 @@ def _backward_of(namespace: str) -> Callable[..., tuple[Tensor | None, ...]]:
     return backward
 
 
+def _differentiable(
+    operands: Sequence[Tensor | None],
+    program: Program,
+    rate: Rate | None,
+    gradients: Sequence[Tensor | None],
+    asked: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients by the operands with a graph, for `create_graph=True`: by autograd, step by step.
+
+    They are taken by other views of the operands, so that none comes by way of another that was made of it.
+    """
+    views = [x.view_as(x) if x is not None and each else x for x, each in zip(operands, asked, strict=True)]
+    given = Operands(*views)  # pyright: ignore[reportArgumentType]
+    with without_autocast(given.y0):
+        outputs = replay(given, program, rate)
+    return twice.gradients(outputs, gradients, views, asked)
+
+
 def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
     """A gradient (time, batch), of several lengths (samples,), as one by `dt`."""
     if dt.ndim == 2:
@@ -200,6 +242,6 @@ def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
 
 def _no_second_derivative(ctx: Any, *gradients: Tensor) -> None:
     raise RuntimeError(
-        "the fast engines can be differentiated once and not twice (once_differentiable); for a second derivative make "
-        "the layer with adjoint='autograd'"
+        "the operator `pull_back` has no derivative; for a second one of the recurrence differentiate `solve` with "
+        "create_graph=True"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import chain
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from solvers.checks import check_entries, check_tensor
+from solvers.checks import check_entries, check_tensor, is_traced
 
 from ..control.time_grid import check_same_device
 from ..fields.field import VectorField
@@ -69,8 +69,8 @@ def storage(data: object, field: VectorField) -> Float[Tensor, "places input"]:
     return _features("x", data, field)
 
 
-def lengths_of(lengths: object, time: int, batch: int) -> list[int]:
-    """`lengths` as whole numbers, one for each sequence, from 1 to the length of the storage.
+def lengths_of(lengths: object, time: int, samples: Float[Tensor, "time batch input"]) -> list[int] | Tensor:
+    """`lengths` as whole numbers, one for each sequence, from 1 to the length of the storage; a tensor under a tracer.
 
     Raises:
         TypeError: not a tensor or a sequence of whole numbers.
@@ -79,18 +79,35 @@ def lengths_of(lengths: object, time: int, batch: int) -> list[int]:
     if isinstance(lengths, Tensor):
         if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
             raise TypeError(f"`lengths` has dtype {lengths.dtype}; give whole numbers, as torch.int64")
+        if is_traced(lengths) or is_traced(samples):
+            return _lengths_without_values(lengths, time, samples)
         lengths = lengths.tolist()
     if not isinstance(lengths, list | tuple) or not all(type(each) is int for each in lengths):
         raise TypeError(f"`lengths` is {lengths!r}; give a tensor (batch,) of whole numbers, or a list of them")
-    if len(lengths) != batch:
-        raise ValueError(f"`lengths` has {len(lengths)} entries and `x` a batch of {batch}; give one for each sequence")
+    _check_count(len(lengths), samples.shape[1])
     for b, each in enumerate(lengths):
         if not 1 <= each <= time:
             raise ValueError(
                 f"`lengths` at {b} is {each} and `x` has {time} samples in time; give whole numbers from 1 to {time}"
                 + ("; a sequence without a sample is left out of the batch" if each == 0 else "")
             )
-    return list(lengths)
+    return torch.tensor(lengths, device=samples.device) if is_traced(samples) else list(lengths)
+
+
+def _lengths_without_values(lengths: Tensor, time: int, samples: Tensor) -> Int[Tensor, " batch"]:
+    """A tensor of lengths, of which the traced program checks the range."""
+    if lengths.ndim != 1:
+        raise ValueError(f"`lengths` has shape {tuple(lengths.shape)}; give (batch,)")
+    _check_count(lengths.shape[0], samples.shape[1])
+    lengths = lengths.to(samples.device)
+    rule = "`lengths` are whole numbers from 1 to the samples in time"
+    check_entries((lengths >= 1) & (lengths <= time), rule, lambda at: rule)
+    return lengths
+
+
+def _check_count(count: int, batch: int) -> None:
+    if count != batch:
+        raise ValueError(f"`lengths` has {count} entries and `x` a batch of {batch}; give one for each sequence")
 
 
 def flags_of(

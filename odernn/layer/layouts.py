@@ -83,7 +83,9 @@ def _dense(x: Tensor, field: VectorField, batch_first: bool, lengths: Lengths | 
     if lengths is not None and mask is not None:
         raise ValueError("`lengths` and `mask` are both given; give one of them")
     if lengths is not None:
-        return _in_storage(found, rows_of_lengths(inputs.lengths_of(lengths, time, batch), samples.device))
+        counts = inputs.lengths_of(lengths, time, samples)
+        longest = time if isinstance(counts, Tensor) else max(counts)
+        return _in_storage(found, rows_of_lengths(counts, samples.device, longest))
     flags = inputs.flags_of("mask", mask, time, batch, samples, batched=batched, batch_first=batch_first)
     return replace(_in_storage(found, rows_of_mask(flags)), mask=flags)
 
@@ -91,7 +93,7 @@ def _dense(x: Tensor, field: VectorField, batch_first: bool, lengths: Lengths | 
 def _with_rows(found: Sequences) -> Sequences:
     if found.rows is not None:
         return found
-    return _in_storage(found, rows_of_lengths([found.time] * found.batch, found.samples.device))
+    return _in_storage(found, rows_of_lengths([found.time] * found.batch, found.samples.device, found.time))
 
 
 def _in_storage(found: Sequences, rows: Rows) -> Sequences:
@@ -119,13 +121,14 @@ def _nested(x: Tensor, field: VectorField) -> Sequences:
     x = x.contiguous()
     samples, offsets = inputs.storage(x.values(), field), x.offsets()  # pyright: ignore[reportAttributeAccessIssue]
     rows = rows_of_nested(offsets)
-    if not all(rows.lengths):
-        raise ValueError(f"`x` has the lengths {rows.lengths}; leave sequences without a sample out of the batch")
+    lengths = rows.read()
+    if not all(lengths):
+        raise ValueError(f"`x` has the lengths {lengths}; leave sequences without a sample out of the batch")
 
     def give(output: Tensor) -> Tensor:
         return torch.nested.nested_tensor_from_jagged(output, offsets)
 
-    return Sequences(samples, max(rows.lengths), rows.batch, True, give, rows)
+    return Sequences(samples, max(lengths), rows.batch, True, give, rows)
 
 
 def _check_finite(found: Sequences) -> None:

@@ -43,7 +43,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
         hold: the control between samples, "zero-order" (the paper's), "linear" or a Hold.
         batch_first: input and output are (batch, time, feature) instead of (time, batch, feature).
         adjoint: how gradients flow, an Adjoint or its name; "auto" is the exact discrete adjoint where it is parallel
-            in time, which is differentiated once, and "autograd" elsewhere.
+            in time, and "autograd" elsewhere.
         engine: what executes the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them): "torch"
             on any device; "native", C++ kernels on the CPU, built at first use; "triton", kernels on a CUDA device; or
             "auto", which picks by device, dtype and size, as `choice` says.
@@ -105,6 +105,11 @@ class ODERNN(RecurrentModule[RecurrentState]):
             store_step(self, value)
         else:
             super().__setattr__(name, value)
+
+    @property
+    def made_by(self) -> str:
+        """What the layer's states say that they are made by, the representation of the solver."""
+        return self._made_by
 
     @property
     def input_field(self) -> VectorField:

@@ -128,9 +128,8 @@ class Ragged:
     def _run(self, advance: Advance, state: RecurrentState, policy: OnDivergence, *, exactly: bool) -> Run:
         run, plain = Run(state), self._is_plain(state)
         for number, groups in enumerate(segments_of(self.rows, self.truncate, together=plain and not self.truncate)):
-            if number:
-                run.state = run.state.detach()
-            ends = [self._run_group(advance, run, group, policy, exactly=exactly) for group in groups]
+            before = run.state.detach() if number else run.state
+            ends = [self._run_group(advance, run, group, before, policy, exactly=exactly) for group in groups]
             run.state = _last_of_each(run.state if self._carries else RecurrentState(run.state.y), groups, ends)
         return run
 
@@ -160,10 +159,17 @@ class Ragged:
         return run
 
     def _run_group(
-        self, advance: Advance, run: Run, group: Segments, policy: OnDivergence, *, exactly: bool
+        self,
+        advance: Advance,
+        run: Run,
+        group: Segments,
+        before: RecurrentState,
+        policy: OnDivergence,
+        *,
+        exactly: bool,
     ) -> RecurrentState:
-        """Run segments that are independent; their states at the end, in their order."""
-        state, ends, first = self._start(run.state, group), [], 0
+        """Run segments that are independent, from the states before them; those at the end, in their order."""
+        state, ends, first = self._start(before, group), [], 0
         for last in cuts(group.lengths, everywhere=exactly):
             piece, first = Piece(group, first, last, len(state.y)), last
             stands = self.still and self.save == "end" and not piece.is_full

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
+
+from solvers.checks import is_traced
 
 
 @dataclass(frozen=True)
@@ -18,19 +19,19 @@ class Rows:
     Attributes:
         places: of the n-th sample of each sequence; beyond a sequence's length that of its last sample.
         times: its number before samples were left out, likewise.
-        lengths: samples of each sequence.
+        lengths: samples of each sequence; a tensor while torch traces, which has no values then.
         resets: whether the state starts afresh before a sample, or None if it never does.
     """
 
     places: Int[Tensor, "time batch"]
     times: Int[Tensor, "time batch"]
-    lengths: list[int]
+    lengths: list[int] | Int[Tensor, " batch"]
     resets: Bool[Tensor, "time batch"] | None = None
 
     @property
     def batch(self) -> int:
         """The number of sequences."""
-        return len(self.lengths)
+        return self.places.shape[1]
 
     def inside(self, first: int = 0) -> Bool[Tensor, "time batch"]:
         """Where there is a sample, from the sample `first` on."""
@@ -55,27 +56,37 @@ class Rows:
         return replace(self, places=self.places.gather(0, index), times=self.times.gather(0, index), resets=resets)
 
     def _numbers(self) -> Int[Tensor, "time 1"]:
-        return torch.arange(len(self.places), device=self.places.device).unsqueeze(1)
+        return torch.arange(self.places.shape[0], device=self.places.device).unsqueeze(1)
 
     def _lengths(self) -> Int[Tensor, " batch"]:
-        return torch.tensor(self.lengths, device=self.places.device)
+        return torch.as_tensor(self.lengths, device=self.places.device)
+
+    def read(self) -> list[int]:
+        """The lengths as numbers."""
+        return self.lengths.tolist() if isinstance(self.lengths, Tensor) else self.lengths
 
 
-def rows_of_lengths(lengths: Sequence[int], device: torch.device) -> Rows:
-    """Of a padded storage (time, batch), the rest of each sequence being padding."""
-    batch = len(lengths)
-    last = torch.tensor(lengths, device=device).clamp_(min=1) - 1
-    longest = max([1, *lengths])
+def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.device, longest: int) -> Rows:
+    """Of a padded storage (time, batch), the rest of each sequence being padding.
+
+    Args:
+        lengths: samples of each sequence, numbers if they can be read.
+        device: of the storage.
+        longest: samples of the longest sequence, or more, but not zero.
+    """
+    batch = lengths.shape[0] if isinstance(lengths, Tensor) else len(lengths)
+    last = torch.as_tensor(lengths, device=device).clamp(min=1) - 1
     times = torch.minimum(torch.arange(longest, device=device).unsqueeze(1), last)
-    return Rows(torch.arange(batch, device=device).add(times, alpha=batch), times, list(lengths))
+    return Rows(torch.arange(batch, device=device).add(times, alpha=batch), times, lengths)
 
 
 def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
     """Of a padded storage (time, batch) with samples left out wherever the mask is False."""
-    batch = mask.shape[1]
-    lengths: list[int] = mask.sum(0).tolist()
+    time, batch = mask.shape
+    lengths = mask.sum(0) if is_traced(mask) else mask.sum(0).tolist()
+    longest = max([1, *lengths]) if isinstance(lengths, list) else time
     order = torch.argsort((~mask).byte(), dim=0, stable=True)
-    within = rows_of_lengths(lengths, mask.device).times
+    within = rows_of_lengths(lengths, mask.device, longest).times
     times = order.gather(0, within)
     return Rows(times * batch + torch.arange(batch, device=mask.device), times, lengths)
 
@@ -86,7 +97,7 @@ def rows_of_packed(x: PackedSequence) -> Rows:
     batch = int(sizes[0])
     lengths = (sizes.unsqueeze(1) > torch.arange(batch)).sum(0)
     starts = (sizes.cumsum(0) - sizes).to(device)
-    within = rows_of_lengths(lengths.tolist(), device).times
+    within = rows_of_lengths(lengths.tolist(), device, len(sizes)).times
     places = starts[within] + torch.arange(batch, device=device)
     if x.unsorted_indices is None:
         return Rows(places, within, lengths.tolist())
@@ -96,5 +107,6 @@ def rows_of_packed(x: PackedSequence) -> Rows:
 
 def rows_of_nested(offsets: Int[Tensor, " batch_and_one"]) -> Rows:
     """Of a storage in which one sequence stands after the other."""
-    within = rows_of_lengths(offsets.diff().tolist(), offsets.device).times
-    return Rows(within + offsets[:-1], within, offsets.diff().tolist())
+    lengths: list[int] = offsets.diff().tolist()
+    within = rows_of_lengths(lengths, offsets.device, max([1, *lengths])).times
+    return Rows(within + offsets[:-1], within, lengths)

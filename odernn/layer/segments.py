@@ -66,8 +66,8 @@ def segments_of(rows: Rows, truncate: int | None, *, together: bool) -> Iterator
     """
     device = rows.places.device
     if rows.resets is None and truncate is None:
-        row = [b for b, length in enumerate(rows.lengths) if length]
-        yield [_longest_first([(b, 0, rows.lengths[b], False) for b in row], device)] if row else []
+        parts = [(b, 0, length, False) for b, length in enumerate(rows.read()) if length]
+        yield [_longest_first(parts, device)] if parts else []
         return
     table = _table(rows, truncate)
     chunks = [0 if truncate is None else start // truncate for _, start, _, _ in table]
@@ -157,15 +157,14 @@ class Piece:
 def _table(rows: Rows, truncate: int | None) -> list[_Part]:
     """The parts of every sequence, in the order of sequence and time."""
     numbers = torch.arange(len(rows.places), device=rows.places.device).unsqueeze(1)
-    lengths = torch.tensor(rows.lengths, device=rows.places.device)
+    samples = rows.read()
+    lengths = torch.tensor(samples, device=rows.places.device)
     resets = rows.resets if rows.resets is not None else torch.zeros_like(rows.places, dtype=torch.bool)
     begins = (resets | (numbers % (truncate or len(numbers)) == 0)) & (numbers < lengths)
     row, start = begins.T.nonzero(as_tuple=True)
     starts: list[tuple[int, int]] = torch.stack((row, start), dim=1).tolist()
     nexts = [*starts[1:], (-1, 0)]
-    ends = [
-        after if following == b else rows.lengths[b] for (b, _), (following, after) in zip(starts, nexts, strict=True)
-    ]
+    ends = [after if following == b else samples[b] for (b, _), (following, after) in zip(starts, nexts, strict=True)]
     fresh: list[bool] = resets[start, row].tolist()
     return [(b, n, end - n, new) for (b, n), end, new in zip(starts, ends, fresh, strict=True)]
 

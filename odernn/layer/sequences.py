@@ -14,8 +14,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from solvers.extend import Save
 
-from ..control.time_grid import Step
 from .integrator import Integrator
+from .padded import Padded, advanced
 from .ragged import Ragged
 from .rows import Rows
 from .state import RecurrentState
@@ -84,6 +84,10 @@ class Sequences:
             return self._run_dense(layer, samples, state, options, backward=backward)
         rows = self.rows.backward() if backward else self.rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
+        if isinstance(rows.lengths, Tensor) and rows.resets is None and not options.continues:
+            padded = Padded(samples, rows, found.step, options.save, options.truncate)
+            output, state = padded.run(layer, start)
+            return None if output is None else self._held(output, start.y, backward=backward), state
         ragged = Ragged(
             *(samples, rows, found),
             whole=options.continues,
@@ -111,24 +115,8 @@ class Sequences:
             timing, samples = timing.backward(), samples.flip(0)
             own = own.flip(-1) if isinstance(own, Tensor) and own.ndim else own
         state, step = steps(own, timing, self.time, state, options.continues, layer.on_divergence)
-        if options.truncate is None:
-            output, state = layer.advance(samples, state, step, options.save, layer.on_divergence)
-        else:
-            output, state = self._run_truncated(layer, samples, state, step, options.truncate, options.save)
+        output, state = advanced(layer, samples, state, step, options.save, layer.on_divergence, options.truncate)
         return output.flip(0) if backward and output is not None else output, state
-
-    def _run_truncated(
-        self, layer: Integrator, samples: Tensor, state: RecurrentState, step: Step, truncate: int, save: Save
-    ) -> tuple[Tensor | None, RecurrentState]:
-        parts: list[Tensor] = []
-        for first in range(0, self.time, truncate):
-            some = slice(first, first + truncate)
-            step_now = step[..., some] if isinstance(step, Tensor) and step.ndim else step
-            state = state.detach() if first else state
-            part, state = layer.advance(samples[some], state, step_now, save, layer.on_divergence)
-            if part is not None:
-                parts.append(part)
-        return torch.cat(parts) if parts else None, state
 
     def _held(self, storage: Tensor, y0: Tensor, *, backward: bool) -> Tensor:
         """The output with that of the sample before at the places that are left out; before the first sample y0."""

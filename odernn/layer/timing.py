@@ -73,7 +73,7 @@ def steps(
         if timing.dt is not None or (isinstance(own, nn.Parameter) and on_divergence != "ignore"):
             check_step(step)
         if isinstance(step, Tensor):
-            check_step_shape(step, time, len(state.y))
+            check_step_shape(step, time, state.y.shape[0])
         return state, step
     check_timestamps(timing.timestamps, time, state.y)
     if not continues:

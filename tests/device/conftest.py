@@ -6,6 +6,11 @@ import pytest
 import torch
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Spare the other tests the collection of these, where there is no device and nobody has asked for them."""
+    return True if not (torch.cuda.is_available() or "cuda" in str(config.getoption("markexpr"))) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:

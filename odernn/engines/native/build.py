@@ -19,28 +19,14 @@ from pathlib import Path
 import torch
 
 _SOURCES = (
-    "arena.cpp",
-    "matmul.cpp",
-    "solve.cpp",
+    "bindings.cpp",  # the longest first
     "pull_back.cpp",
+    "solve.cpp",
     "recursion.cpp",
-    "program.cpp",
-    "arguments.cpp",
-    "results.cpp",
-    "operators.cpp",
-    "stream.cpp",
-    "recursion_operator.cpp",
-)
-_OF_A_FIELD = (
-    "arena.cpp",
     "matmul.cpp",
-    "solve.cpp",
-    "pull_back.cpp",
-    "program.cpp",
-    "arguments.cpp",
-    "results.cpp",
-    "operators.cpp",
+    "arena.cpp",
 )
+_OF_A_FIELD = tuple(source for source in _SOURCES if source != "recursion.cpp")
 """The sources that are compiled with the elementwise part of a field: its `solve` and `pull_back`."""
 _FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)

@@ -17,7 +17,6 @@ from solvers.extend import (
     Save,
     Snapshot,
     Solved,
-    refuse_second_derivative,
     refuse_transforms,
     snapshot_of,
     without_autocast,
@@ -27,6 +26,7 @@ from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
+from .stepped import differentiable
 from .stepper import Stepper
 from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
 from .two_step import TwoStepStepper
@@ -44,8 +44,8 @@ class DiscreteAdjoint(Adjoint):
     It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
     the two-step midpoint rule, of which it keeps the states at the substeps too.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
-    again, one after the other. It can be differentiated once. Under torch.compile it is `Autograd`, and the
-    compiler chooses what is saved.
+    again, one after the other. A backward pass with `create_graph=True` makes the steps again under autograd. Under
+    torch.compile it is `Autograd`, and the compiler chooses what is saved.
 
     Args:
         recursion: what does the sequential part of a chunk: torch, or an engine's own.
@@ -210,11 +210,21 @@ class _Discrete(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
-        refuse_second_derivative("discrete")
         tensors = ctx.saved_tensors  # once: checkpointing around it hands them out a single time
         snapshot = ctx.plan.snapshot
         with without_autocast(tensors[0]), nullcontext() if snapshot is None else snapshot.restored():
+            if torch.is_grad_enabled():
+                return _Discrete._pull_back_with_graph(ctx, tensors, gradients)
             return _Discrete._pull_back(ctx, tensors, gradients)
+
+    @staticmethod
+    def _pull_back_with_graph(
+        ctx: Any, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
+    ) -> tuple[Tensor | None, ...]:
+        plan: _Plan = ctx.plan
+        _, *asked = ctx.needs_input_grad
+        given = (tensors[:7], ctx.parameters, plan.dt_previous)
+        return None, *differentiable(plan.problem, plan.save, *given, gradients, asked)
 
     @staticmethod
     def _pull_back(

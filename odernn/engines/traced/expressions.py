@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 Derivative = Callable[..., "tuple[Expression, ...]"]
 """(value, *arguments) -> the derivative of the value by each argument."""
@@ -17,7 +20,8 @@ class Operator:
     """An elementwise operator.
 
     Attributes:
-        code: its value in C++, with {0}, {1} for the arguments, which are vectors of T.
+        code: its value in C++, with {0}, {1} for the arguments, which are vectors of T. torch has it under the same
+            name, but for those that only derivatives are made of.
         derivative: by each argument.
     """
 
@@ -87,6 +91,17 @@ class Expressions:
         needed = sorted(self.needed([expression for _, expression in results]))
         lines = [f"const Vector<T> v{index} = {self._printed(index)};" for index in needed]
         return "\n".join((*lines, *(f"{place} = v{expression.index};" for place, expression in results)))
+
+    def value(self, result: Expression, leaves: Mapping[int, Tensor], like: Tensor) -> Tensor:
+        """The value of an expression of the leaves, by their numbers, under autograd; shaped as `like`."""
+        found = dict(leaves)
+        for index in sorted(self.needed([result])):
+            operator, arguments, value = self._nodes[index]
+            if operator == "number":
+                found[index] = like.new_tensor(value)
+            elif operator != "leaf":
+                found[index] = getattr(torch, operator)(*(found[each] for each in arguments))
+        return found[result.index].expand_as(like)
 
     def needed(self, results: Sequence[Expression]) -> set[int]:
         """The numbers of all expressions that make the results."""

@@ -23,7 +23,7 @@ from ..warning import EngineWarning
 from .emit import emit
 from .facts import facts_of, same_facts, sizes_of
 from .pending import Build
-from .trace import Trace, UntraceableError, state_of, trace
+from .trace import Trace, TracedRate, UntraceableError, state_of, trace
 
 
 @final
@@ -145,7 +145,7 @@ def _made(field: VectorField, traced: Traced, namespace: str) -> FieldKernels:
         ValueError: they have other values.
     """
     assert isinstance(field, AffinePointwiseField)
-    _register(namespace)
+    _register(TracedRate(namespace, traced.trace))
     sizes = traced.preactivations, traced.controls
     kernels = FieldKernels(namespace, traced.trace.numbers, *sizes, traced.halves, traced.facts)
     if not _agree(field, kernels, traced.like):
@@ -190,8 +190,8 @@ def _wave(like: Tensor, *shape: int) -> Tensor:
 
 
 @cache
-def _register(namespace: str) -> None:
+def _register(rate: TracedRate) -> None:
     """Tell torch the schemas, shapes and gradients of the operators."""
     for name, schema in (("solve", SOLVE), ("pull_back", PULL_BACK)):
-        torch.library.define(f"{namespace}::{name}", schema)
-    register_rules(namespace)
+        torch.library.define(f"{rate.namespace}::{name}", schema)
+    register_rules(rate.namespace, rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -44,6 +44,27 @@ class Trace:
     u: tuple[Expression, ...]
     numbers: Callable[..., Tensor] | None
     controls: int
+
+
+@dataclass(frozen=True, slots=True)
+class TracedRate:
+    """dy/dt of a trace in torch, as a second derivative wants it: (y, p, u) -> dy/dt, of rows.
+
+    Attributes:
+        namespace: of the operators that were made of the trace; equal ones have equal traces.
+        trace: the trace.
+    """
+
+    namespace: str
+    trace: Trace = field(compare=False)
+
+    def __call__(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
+        """The slope; the numbers of the units are the last entries of the control."""
+        trace, leaves = self.trace, {self.trace.y.index: y}
+        for entries, whole in ((trace.p, p), (trace.u, u)):
+            groups = whole.unflatten(-1, (len(entries), y.shape[-1])).unbind(-2) if entries else ()
+            leaves |= {entry.index: group for entry, group in zip(entries, groups, strict=True)}
+        return trace.slope.of.value(trace.slope, leaves, y)
 
 
 class _Pointwise(nn.Module):

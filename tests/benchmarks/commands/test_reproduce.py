@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.report.result import find_results, write_result
+from benchmarks.report.result import RunResult, find_results, write_result
 from benchmarks.run import budget, pool
 from benchmarks.run.lease import look
+from benchmarks.run.spec import RunSpec
 from benchmarks.settings.groups import rows_of
 from benchmarks.support.errors import FAILED, MISUSED, OK
 from benchmarks.support.process import is_gone
@@ -20,19 +21,21 @@ from tests.benchmarks.synthetic import make_result
 
 ROOT = Path(__file__).parents[3]
 PNG = b"\x89PNG\r\n"
+ROWS = ("antisymmetric", "rnn", "hamiltonian-leapfrog", "lstm")
+SOME = ("--rows", ",".join(ROWS), "--epochs", "1")
 
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every row of digits, one epoch, one seed, two runs at a time."""
+    """Some rows of digits, one epoch, one seed, two runs at a time."""
     out = tmp_path_factory.mktemp("reproduced")
-    assert main(["reproduce", "digits", "--epochs", "1", "--seeds", "1", "--jobs", "2", "--out", str(out)]) == OK
+    assert main(["reproduce", "digits", *SOME, "--seeds", "1", "--jobs", "2", "--out", str(out)]) == OK
     return out
 
 
-def test_every_row_is_trained_and_in_the_table(reproduced: Path) -> None:
+def test_every_row_that_is_asked_for_is_trained_and_in_the_table(reproduced: Path) -> None:
     results = find_results(reproduced)
-    assert {result.row for result in results} == {name.row for name in rows_of(["digits"], None)}
+    assert {result.row for result in results} == set(ROWS)
     assert all(len(result.history) == 1 for result in results)
     text = (reproduced / "report.md").read_text()
     for result in results:
@@ -47,7 +50,7 @@ def test_what_is_finished_is_taken_as_it_is(
     before = find_results(reproduced)
     report = (reproduced / "report.md").read_bytes()
     command = ["reproduce", "digits", "--epochs", "1", "--jobs", "1", "--out", str(reproduced)]
-    assert main([*command, "--seeds", "1"]) == OK
+    assert main([*command, "--seeds", "1", "--rows", ",".join(ROWS)]) == OK
     assert find_results(reproduced) == before
     assert (reproduced / "report.md").read_bytes() == report
     assert main([*command, "--seeds", "2", "--rows", "rnn"]) == OK
@@ -56,7 +59,8 @@ def test_what_is_finished_is_taken_as_it_is(
 
 
 def test_other_settings_are_refused_before_any_run(reproduced: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reproduce", "digits", "--epochs", "2", "--seeds", "1", "--out", str(reproduced)]) == MISUSED
+    other = ["--rows", ",".join(ROWS), "--epochs", "2"]
+    assert main(["reproduce", "digits", *other, "--seeds", "1", "--out", str(reproduced)]) == MISUSED
     assert "`epochs` is 1 there, 2 here" in capsys.readouterr().err
 
 
@@ -118,6 +122,18 @@ def test_malformed_result_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "result.json").write_text('{"task": "digits"}')
     assert main(["report", "--out", str(tmp_path)]) == MISUSED
     assert f"{tmp_path / 'result.json'} is no result of a run" in capsys.readouterr().err
+
+
+def test_without_rows_every_row_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def train(spec: RunSpec, succeeds: int) -> RunResult:
+        asked.append(spec.name.row)
+        return make_result(row=spec.name.row)
+
+    monkeypatch.setattr(pool, "train", train)
+    assert main(["reproduce", "digits", "--seeds", "1", "--jobs", "1", "--out", str(tmp_path)]) == OK
+    assert asked == [name.row for name in rows_of(["digits"], None)]
 
 
 def test_diverged_run_does_not_end_the_others(

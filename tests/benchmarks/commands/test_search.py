@@ -21,10 +21,11 @@ from benchmarks.models.learner import Learner
 from benchmarks.search.space import Choices, Range, read_space, spaces, suggest, to_arguments
 from benchmarks.search.study import SURPLUS, Trials, counted, open_study
 from benchmarks.settings.names import all_runs, find_run
-from benchmarks.settings.parser import make_parser, read_settings, to_settings
+from benchmarks.settings.parser import make_parser, to_settings
 from benchmarks.settings.types import differences
 from benchmarks.support.errors import MISUSED, OK
 from benchmarks.tasks.task import Task
+from tests.benchmarks.shipped import settings_of
 
 RUN = "digits/antisymmetric"
 SMALL = ("--model.hidden_size", "8", "--task.batch_size", "300", "--trainer.accelerator", "cpu")
@@ -55,7 +56,14 @@ def trials_in(out: Path) -> list[optuna.trial.FrozenTrial]:
 # --- spaces ---
 
 
-@pytest.mark.parametrize("run", [name for name in all_runs() if name.task in ("digits", "pmnist")], ids=str)
+@pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(name, id=str(name), marks=[] if name.task == "digits" else pytest.mark.full)
+        for name in all_runs()
+        if name.task in ("digits", "pmnist")  # which have the same rows
+    ],
+)
 def test_every_space_makes_settings_of_the_runs_it_is_for(run: Any) -> None:
     parser = make_parser(run)
     settings = to_settings(parser, run, parser.parse_args([]))
@@ -69,7 +77,7 @@ def test_every_space_makes_settings_of_the_runs_it_is_for(run: Any) -> None:
 
 
 def test_papers_grid_is_the_papers() -> None:
-    space = read_space("paper", read_settings(find_run("pmnist/antisymmetric")))
+    space = read_space("paper", settings_of(find_run("pmnist/antisymmetric")))
     assert space["model.dt"] == Choices((0.01, 0.1, 1.0))
     assert space["model.damping"] == Choices((0.001, 0.01, 0.1, 1.0))
     assert space["model.sigma_w"] == Choices((0.0, 1.0, 2.0, 4.0, 8.0, 16.0))
@@ -257,4 +265,4 @@ def test_chosen_entries_of_a_mapping_stand_in_the_file(tmp_path: Path) -> None:
     assert main([*asked, "--trials", "1", "--epochs", "1"]) == OK
     best = yaml.safe_load((tmp_path / "digits" / "cornn-64" / "study" / "best.yaml").read_text())
     assert best["model"]["options"] == {"gamma": 2.5, "epsilon": 0.25}
-    assert best["model"].keys() == read_settings(find_run("digits/cornn-64")).plain()["model"].keys()
+    assert best["model"].keys() == settings_of(find_run("digits/cornn-64")).plain()["model"].keys()

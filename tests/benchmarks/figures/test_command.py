@@ -2,7 +2,7 @@
 
 import csv
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 from benchmarks.commands.figures import SEQUENCES, main
 from benchmarks.figures.networks import Request
+from benchmarks.figures.picture import Picture, write_picture
 from benchmarks.figures.registry import FIGURES
 from benchmarks.figures.trained import read_trained
 from benchmarks.support.errors import OK, UserError
@@ -45,11 +46,18 @@ def draw(folder: Path, names: Sequence[str], *options: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_drawn(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    draw(tmp_path / "new", [name])
-    check_files(tmp_path / "new", name)
-    assert capsys.readouterr().out == f"written to {tmp_path / 'new' / name}.png, with .svg and .csv beside it\n"
-    assert {path.suffix for path in (tmp_path / "new").iterdir()} == {".png", ".svg", ".csv"}
+def test_every_figure_is_drawn(name: str, tmp_path: Path, small: Callable[[str], Picture]) -> None:
+    write_picture(tmp_path, name, small(name))
+    check_files(tmp_path, name)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".png", ".svg", ".csv"}
+
+
+def test_the_command_says_what_it_has_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw(tmp_path / "new", ["figure1", "figure2"])
+    lines = capsys.readouterr().out.splitlines()
+    for name, line in zip(("figure1", "figure2"), lines, strict=True):
+        check_files(tmp_path / "new", name)
+        assert line == f"written to {tmp_path / 'new' / name}.png, with .svg and .csv beside it"
 
 
 TITLE = "AntisymmetricRNN, digits/antisymmetric"

@@ -1,23 +1,22 @@
 """What the figures show in numbers, against what is known of it."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from math import log2
 
 import pytest
 import torch
 from torch import nn
 
-from benchmarks.figures.energies import Held, draw_energies, energies, flow_energies
+from benchmarks.figures.energies import Held, energies, flow_energies
 from benchmarks.figures.evaluations import evaluations_a_step
-from benchmarks.figures.moduli import draw_dampings, draw_solvers, jacobian
-from benchmarks.figures.networks import Request, all_solvers, random_drive, stepped_by
-from benchmarks.figures.regions import draw_regions
-from benchmarks.figures.work_precision import draw_work_precision
+from benchmarks.figures.moduli import jacobian
+from benchmarks.figures.networks import all_solvers, random_drive, stepped_by
+from benchmarks.figures.picture import Picture
 from odernn import ODERNN, AntisymmetricField, HamiltonianField, LipschitzField
 from solvers import RK4, SOLVERS, Euler, ImplicitMidpoint
 
 DOUBLE = torch.float64
-SMALL = Request(small=True)
 
 
 @pytest.mark.parametrize("make", [nn.RNN, nn.GRU, nn.LSTM])
@@ -36,22 +35,22 @@ def test_the_jacobian_of_torchs_layers_is_autograds(make: type[nn.RNN] | type[nn
     torch.testing.assert_close(found[1], expected)
 
 
-def test_an_lstm_forgets_and_a_large_damping_too() -> None:
-    rows = draw_dampings(SMALL).rows
+def test_an_lstm_forgets_and_a_large_damping_too(small: Callable[[str], Picture]) -> None:
+    rows = small("figure2").rows
     longest = {row[0]: float(row[2]) for row in rows if row[1] == 80}
     assert longest["LSTM, of the state (h, c)"] < 1e-4
     assert longest["AntisymmetricRNN, γ = 0"] == pytest.approx(1.0, abs=0.05)
     assert longest["AntisymmetricRNN, γ = 1"] < 0.7 < longest["AntisymmetricRNN, γ = 0.1"]
 
 
-def test_every_solver_of_the_field_has_its_row() -> None:
-    shown = {row[0] for row in draw_solvers(SMALL).rows}
+def test_every_solver_of_the_field_has_its_row(small: Callable[[str], Picture]) -> None:
+    shown = {row[0] for row in small("figure2-solvers").rows}
     assert {"euler", "rk4", "leapfrog-midpoint", "adams-bashforth3", "implicit-midpoint"} <= shown
     assert not shown & {"leapfrog", "exponential-euler", "euler-maruyama", "dopri5"}
 
 
-def test_regions_hold_what_is_known_of_the_solvers() -> None:
-    rows = draw_regions(SMALL).rows
+def test_regions_hold_what_is_known_of_the_solvers(small: Callable[[str], Picture]) -> None:
+    rows = small("stability-regions").rows
     stable: defaultdict[str, list[bool]] = defaultdict(list)
     for name, _, _, gain, inside in rows:
         stable[str(name)].append(bool(inside))
@@ -65,9 +64,9 @@ def test_regions_hold_what_is_known_of_the_solvers() -> None:
     assert stable["heun"] == stable["midpoint"] == stable["stochastic-heun"]
 
 
-def test_energy_is_kept_by_those_that_keep_it() -> None:
+def test_energy_is_kept_by_those_that_keep_it(small: Callable[[str], Picture]) -> None:
     changes: defaultdict[str, list[float]] = defaultdict(list)
-    for name, _, _, value, flow, change in draw_energies(SMALL).rows:
+    for name, _, _, value, flow, change in small("energy").rows:
         changes[str(name)].append(float(change))
         assert float(change) == pytest.approx(abs(float(value) - float(flow)) / float(flow), rel=1e-6, abs=1e-12)
     assert set(changes) == {name for name, make in SOLVERS.items() if make.family != "exponential"}
@@ -88,10 +87,10 @@ def test_a_damped_flow_loses_energy_and_a_good_solver_follows() -> None:
     assert float((by_rk4 - flow).abs().max()) < 0.01 * float((by_euler - flow).abs().max())
 
 
-def test_error_falls_with_the_work_at_the_order() -> None:
+def test_error_falls_with_the_work_at_the_order(small: Callable[[str], Picture]) -> None:
     errors: defaultdict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     work: dict[tuple[str, str, int], float] = {}
-    for network, name, _, substeps, _, evaluations, seconds, error in draw_work_precision(SMALL).rows:
+    for network, name, _, substeps, _, evaluations, seconds, error in small("work-precision").rows:
         key = str(network), str(name)
         errors[key][int(substeps)] = float(error)
         work[*key, int(substeps)] = float(evaluations)

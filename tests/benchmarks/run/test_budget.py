@@ -9,12 +9,13 @@ from benchmarks.report.verdict import verdict
 from benchmarks.run.budget import BUDGETS, budget_options, cost
 from benchmarks.settings.groups import GROUPS, SLOW_ROWS, UNASKED, rows_of, tasks_of
 from benchmarks.settings.names import RunName, all_runs, find_run
-from benchmarks.settings.parser import make_parser, read_settings, to_settings
+from benchmarks.settings.parser import make_parser, to_settings
 from benchmarks.support.errors import UserError
+from tests.benchmarks.shipped import settings_of
 
 
 def epochs(budget: str, name: RunName, samples: int = 55_000) -> int:
-    options = budget_options(budget, name.task, read_settings(name), lambda: samples)
+    options = budget_options(budget, name.task, settings_of(name), lambda: samples)
     return int(options[options.index("--epochs") + 1])
 
 
@@ -53,36 +54,44 @@ def test_what_there_is_not_is_named(tasks: list[str], rows: list[str] | None, sa
         rows_of(tasks_of(tasks), rows)
 
 
-@pytest.mark.parametrize("name", [name for name in all_runs() if name.task in tasks_of(list(GROUPS))], ids=str)
+ROWS = [name for name in all_runs() if name.task in tasks_of(list(GROUPS))]
+
+
+@pytest.mark.parametrize("name", ROWS, ids=str)
 def test_every_row_of_a_table_has_every_budget(name: RunName) -> None:
+    assert all(epochs(budget, name, 45_000) >= 1 for budget in BUDGETS)
+
+
+@pytest.mark.parametrize("task", tasks_of(list(GROUPS)))
+def test_a_run_takes_the_options_of_its_budget(task: str) -> None:
+    name = next(name for name in ROWS if name.task == task)
     parser = make_parser(name)
-    usual = to_settings(parser, name, parser.parse_args([]))
     for budget in BUDGETS:
-        options = budget_options(budget, name.task, usual, lambda: 45_000)
+        options = budget_options(budget, task, settings_of(name), lambda: 45_000)
         settings = to_settings(parser, name, parser.parse_args(options))
-        assert settings.epochs >= 1
+        assert settings.epochs == epochs(budget, name, 45_000)
         assert (settings.task["limit"] is not None) == (budget == "smoke")
 
 
 @pytest.mark.parametrize(("run", "iterations"), [("pmnist/gated", 50_000), ("noise-padded-cifar/gated", 10_000)])
 def test_the_budget_of_the_paper_is_its_iterations_in_whole_epochs(run: str, iterations: int) -> None:
     name = find_run(run)
-    steps = math.ceil(55_000 / read_settings(name).task["batch_size"])
+    steps = math.ceil(55_000 / settings_of(name).task["batch_size"])
     assert (epochs("paper", name) - 1) * steps < iterations <= epochs("paper", name) * steps
 
 
 def test_a_row_that_costs_more_has_fewer_epochs_in_an_hour() -> None:
     euler, rk4 = find_run("pmnist/antisymmetric"), find_run("pmnist/antisymmetric-rk4")
     assert epochs("short", euler) == 4 * epochs("short", rk4)
-    assert cost(read_settings(find_run("pmnist/antisymmetric-substeps-2"))) == 2
-    assert cost(read_settings(find_run("pmnist/lstm"))) > 2
+    assert cost(settings_of(find_run("pmnist/antisymmetric-substeps-2"))) == 2
+    assert cost(settings_of(find_run("pmnist/lstm"))) > 2
     assert epochs("short", find_run("pmnist/antisymmetric-implicit-midpoint")) == 1
 
 
 def test_data_are_read_for_the_budget_of_the_paper_only() -> None:
     name = find_run("pmnist/gated")
     for budget in ("smoke", "short"):
-        budget_options(budget, name.task, read_settings(name), lambda: pytest.fail("read"))
+        budget_options(budget, name.task, settings_of(name), lambda: pytest.fail("read"))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from benchmarks.models.learner import Learner
 from benchmarks.report.result import RunResult
 from benchmarks.run.train import train
 from benchmarks.support.errors import MISUSED
+from tests.pairs import crossed
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{DataChecksumWarning.__module__}.{DataChecksumWarning.__name__}")
 
@@ -42,8 +43,7 @@ def stop(self: Learner, batch: Any, batch_idx: int) -> None:
         raise InterruptedError("stopped")
 
 
-@pytest.mark.parametrize("row", ROWS)
-@pytest.mark.parametrize("task", OPTIONS)
+@crossed({"task": list(OPTIONS), "row": list(ROWS)}, strength=1)
 def test_a_stopped_run_ends_as_one_that_was_never_stopped(
     task: str, row: str, tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

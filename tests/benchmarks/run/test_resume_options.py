@@ -1,6 +1,5 @@
 """The resume law under all options at once: rows in which every two values of two options meet."""
 
-import itertools
 import signal
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import torch
 
 from tests.benchmarks.run.killed_runs import KILLED, Starter, assert_same_run, folder, in_step, load, never
+from tests.pairs import crossed
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 
@@ -39,31 +39,10 @@ OPTIONS: dict[str, dict[str, Option]] = {
     },
     "logger": {"none": (), "tensorboard": ("--loggers", "tensorboard")},
 }
-Row = tuple[str, ...]
 
 
-def pairs_of(row: Row) -> set[tuple[int, str, int, str]]:
-    places = list(enumerate(row))
-    return {(i, one, j, other) for (i, one), (j, other) in itertools.combinations(places, 2)}
-
-
-def pairwise() -> list[Row]:
-    """Rows that cover every pair of values of two options: at each turn the one with the most pairs not yet covered."""
-    rows = list(itertools.product(*OPTIONS.values()))
-    left = set().union(*map(pairs_of, rows))
-    chosen = []
-    while left:
-        best = max(rows, key=lambda row: len(pairs_of(row) & left))
-        chosen.append(best)
-        left -= pairs_of(best)
-    return chosen
-
-
-ROWS = pairwise()
-
-
-def options_of(row: Row) -> Option:
-    return sum((values[value] for values, value in zip(OPTIONS.values(), row, strict=True)), ())
+def options_of(**values: str) -> Option:
+    return sum((OPTIONS[name][value] for name, value in values.items()), ())
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +50,24 @@ def run() -> Starter:
     return Starter()
 
 
-@pytest.mark.parametrize("row", ROWS, ids="-".join)
-def test_run_killed_in_the_middle_ends_as_one_never_killed(run: Starter, tmp_path: Path, row: Row) -> None:
-    options = options_of(row)
+# An optimizer's state is kept as it is, and a logger keeps none: each needs one row only.
+@crossed(
+    {name: list(values) for name, values in OPTIONS.items()},
+    once={name: list(OPTIONS[name]) for name in ("optimizer", "logger")},
+)
+def test_run_killed_in_the_middle_ends_as_one_never_killed(
+    run: Starter,
+    tmp_path: Path,
+    optimizer: str,
+    average: str,
+    precision: str,
+    schedule: str,
+    rates: str,
+    clip: str,
+    logger: str,
+) -> None:
+    names = {"optimizer": optimizer, "average": average, "precision": precision, "schedule": schedule}
+    options = options_of(**names, rates=rates, clip=clip, logger=logger)
     reference, out = tmp_path / "reference", tmp_path / "killed"
     assert run(reference, never, epochs=2, options=options) == 0
     assert run(out, in_step, 2, 3, epochs=2, options=options) == KILLED
@@ -81,8 +75,8 @@ def test_run_killed_in_the_middle_ends_as_one_never_killed(run: Starter, tmp_pat
     assert_same_run(out, reference)
 
 
-def test_the_rows_hold_every_option_in_what_is_kept(run: Starter, tmp_path: Path) -> None:
-    options = options_of(next(row for row in ROWS if {"ema", "64-true"} <= set(row)))
+def test_what_is_kept_is_the_average_in_its_precision(run: Starter, tmp_path: Path) -> None:
+    options = options_of(average="ema", precision="64-true", rates="two")
     assert run(tmp_path, never, epochs=1, options=options) == 0
     state = load(tmp_path)
     best = state["callbacks"]["RunHistory"]["best"]

@@ -21,6 +21,7 @@ from benchmarks.settings.names import find_run
 from benchmarks.settings.parser import read_settings
 from benchmarks.support.errors import OK, UserError
 from benchmarks.tasks import PTBCharacters
+from tests.pairs import crossed
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{DataChecksumWarning.__module__}.{DataChecksumWarning.__name__}")
 
@@ -34,6 +35,7 @@ EVERYTHING = (
     *("--model.input_dropout", "0.1", "--model.output_dropout", "0.2"),
     *("--average.kind", "swa", "--average.start", "0.3"),
 )
+EXTRAS = {"dropout and average": EVERYTHING, "plain": ()}
 ROWS = ("antisymmetric", "gated", "oscillator", "lstm")
 
 
@@ -50,11 +52,11 @@ def stop(self: Learner, batch: Any, batch_idx: int) -> None:
         raise InterruptedError("stopped")
 
 
-@pytest.mark.parametrize("options", [(), EVERYTHING], ids=["plain", "dropout and average"])
-@pytest.mark.parametrize("row", ROWS)
+@crossed({"row": list(ROWS), "extras": list(EXTRAS)}, strength=1)
 def test_a_stopped_run_ends_as_one_that_was_never_stopped(
-    row: str, options: tuple[str, ...], tmp_path: Path, small_text_dir: Path, monkeypatch: pytest.MonkeyPatch
+    row: str, extras: str, tmp_path: Path, small_text_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    options = EXTRAS[extras]
     whole = run(row, tmp_path / "whole", small_text_dir, *options)
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "on_train_batch_start", stop)

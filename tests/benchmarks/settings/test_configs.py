@@ -12,6 +12,7 @@ from benchmarks.settings.names import RunName, all_runs, find_run, runs_of
 from benchmarks.settings.parser import make_parser, read_settings
 from benchmarks.settings.types import Settings, differences, flatten
 from benchmarks.tasks import TASKS
+from tests.benchmarks.shipped import settings_of
 
 # n(n-1)/2 of the antisymmetric matrix, (m+1)n of V and b (twice if gated), o(n+1) of the readout.
 PLAIN = ("antisymmetric", "antisymmetric-rk4", "antisymmetric-implicit-midpoint", "antisymmetric-substeps-2")
@@ -87,9 +88,9 @@ def test_every_task_has_its_rows() -> None:
 
 def test_own_rows_differ_from_the_paper_in_their_scheme_only() -> None:
     for task in ("smnist", "pmnist", "pixel-cifar", "noise-padded-cifar"):
-        paper = read_settings(RunName(task, "antisymmetric")).plain()
+        paper = settings_of(RunName(task, "antisymmetric")).plain()
         for row, changed in SCHEMES.items():
-            found = differences(paper, read_settings(RunName(task, row)).plain())
+            found = differences(paper, settings_of(RunName(task, row)).plain())
             assert {line.split("`")[1] for line in found} == changed
 
 
@@ -102,7 +103,7 @@ SCHEMES = {
 
 @pytest.mark.parametrize("name", all_runs(), ids=str)
 def test_file_is_complete_and_builds(name: RunName) -> None:
-    settings = read_settings(name)
+    settings = settings_of(name)
     check_optimizer(settings.optimizer)
     assert count_parameters(network_of(name, settings)) == PARAMETERS[name.task][name.row]
     # Nothing is left to a default of the code.
@@ -120,7 +121,7 @@ def test_every_number_of_the_network_and_its_training_has_a_comment(name: RunNam
 
 @pytest.mark.parametrize("task", [task for task in TASKS if "ablation" in PARAMETERS[task]])
 def test_ablation_differs_from_gated_in_its_field_alone(task: str) -> None:
-    one, other = (read_settings(RunName(task, row)).plain() for row in ("gated", "ablation"))
+    one, other = (settings_of(RunName(task, row)).plain() for row in ("gated", "ablation"))
     changed = {line.split("`")[1] for line in differences(one, other)}
     assert changed - {"model.hidden_size"} == {"model.field"}  # the paper's own has 196 units on CIFAR-10
 

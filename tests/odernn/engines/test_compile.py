@@ -53,9 +53,10 @@ CASES = [
 ]
 
 
-def on_its_engines(case: Any) -> list[Any]:
-    """A case on both engines; the first also on "auto", and a field that no operator knows only there."""
-    engines = {0: ["torch", NATIVE, "auto"], len(CASES) - 1: ["auto"]}.get(CASES.index(case), ["torch", NATIVE])
+def on_engines(case: Any) -> list[Any]:
+    """A case on an engine, one or the other in turn; the first on every one, a field of one's own where it runs."""
+    place = CASES.index(case)
+    engines = {0: ["torch", NATIVE, "auto"], len(CASES) - 1: ["auto"]}.get(place, [["torch", NATIVE][place % 2]])
     marks = [getattr(engine, "marks", ()) for engine in engines]
     names = [engine if isinstance(engine, str) else "native" for engine in engines]
     return [
@@ -64,7 +65,7 @@ def on_its_engines(case: Any) -> list[Any]:
     ]
 
 
-BOTH = [each for case in CASES for each in on_its_engines(case)]
+ROWS = [each for case in CASES for each in on_engines(case)]
 
 
 def gradients(call: torch.nn.Module, field: VectorField, x: Tensor) -> list[Tensor]:
@@ -74,7 +75,7 @@ def gradients(call: torch.nn.Module, field: VectorField, x: Tensor) -> list[Tens
     return [output, *torch.autograd.grad(output.square().sum() + y_n.sum(), [x, *field.parameters()])]
 
 
-@pytest.mark.parametrize(("field", "solver", "hold", "engine"), BOTH)
+@pytest.mark.parametrize(("field", "solver", "hold", "engine"), ROWS)
 @pytest.mark.filterwarnings("ignore:the torch engine runs:odernn.EngineWarning")  # of the call that is not traced
 def test_compile_without_a_graph_break(field: VectorField, solver: Solver, hold: str, engine: str) -> None:
     """Traced to the operators forward and backward; what the compiler makes of the rest is not our concern."""
@@ -85,7 +86,7 @@ def test_compile_without_a_graph_break(field: VectorField, solver: Solver, hold:
         torch.testing.assert_close(got, wanted)  # the same operators, so float32's own tolerance is wide
 
 
-@each_engine
+@pytest.mark.parametrize("engine", ["torch", NATIVE])
 def test_a_compiled_step_and_a_dt_that_needs_a_gradient(engine: str) -> None:
     torch.compiler.reset()
     rnn = ODERNN(AntisymmetricField(2, 4), RK4(), dt=0.1, engine=engine, batch_first=True)
@@ -95,7 +96,7 @@ def test_a_compiled_step_and_a_dt_that_needs_a_gradient(engine: str) -> None:
     torch.testing.assert_close(found[1], found[0])
 
 
-@pytest.mark.parametrize(("field", "solver", "hold", "engine"), BOTH[:-1])
+@pytest.mark.parametrize(("field", "solver", "hold", "engine"), ROWS[:-1])
 def test_export_with_any_length_and_batch(field: VectorField, solver: Solver, hold: str, engine: str) -> None:
     rnn = ODERNN(field, solver, dt=0.1, hold=hold, engine=engine, on_divergence="ignore")
     time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)

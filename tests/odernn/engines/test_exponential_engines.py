@@ -39,6 +39,7 @@ PAIRS = [
     *((field, "linearly-exact-euler") for field in DENSE),
 ]
 EACH = ["torch", pytest.param("native", marks=pytest.mark.kernels)]
+FULL = pytest.mark.full  # one of one stage and one of two stand for the others
 each_engine = pytest.mark.parametrize("engine", EACH)
 
 
@@ -102,15 +103,16 @@ def test_steps_that_differ_from_sample_to_sample(solver: str, hold: str, engine:
     agree(gradients(rnn, uneven=True), gradients(wanted, uneven=True))
 
 
-@each_engine
-@pytest.mark.parametrize("units", [2, 10, 34, 66])
-@pytest.mark.parametrize("solver", EXPONENTIAL)
+@crossed({"solver": EXPONENTIAL, "units": [2, 10, 34, 66], "engine": EACH})
 def test_halves_that_are_no_whole_vectors_and_a_batch_of_several_blocks(solver: str, units: int, engine: str) -> None:
     rnn, wanted = (layer("oscillator", solver, units=units, **f) for f in ({"engine": engine}, {"adjoint": "autograd"}))
     agree(gradients(rnn, batch=41), gradients(wanted, batch=41))
 
 
-@pytest.mark.parametrize("solver", EXPONENTIAL)
+@pytest.mark.parametrize(
+    "solver",
+    [name if name in ("exponential-euler", "etdrk2") else pytest.param(name, marks=FULL) for name in EXPONENTIAL],
+)
 def test_several_chunks_of_the_torch_engine(solver: str) -> None:
     """So many rows of six units that the evaluations in at most four intervals fill one."""
     rows = 1 << 15
@@ -136,9 +138,7 @@ def test_a_stream_gives_the_same(field: str, solver: str, hold: str, engine: str
     torch.testing.assert_close(found, rnn(x)[0].detach(), rtol=0, atol=1e-13)  # five steps of numbers of size one
 
 
-@each_engine
-@pytest.mark.parametrize("uneven", [False, True])
-@pytest.mark.parametrize("solver", [*EXPONENTIAL, "kutta3"])
+@crossed({"solver": [*EXPONENTIAL, "kutta3"], "uneven": [False, True], "engine": EACH})
 def test_gradcheck(solver: str, uneven: bool, engine: str) -> None:
     rnn = layer("oscillator", solver, units=4, hold="linear", engine=engine, substeps=2)
     x, y0 = (torch.randn(*shape, dtype=DOUBLE, requires_grad=True) for shape in ((3, 2, 2), (1, 2, 4)))
@@ -208,7 +208,8 @@ def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
         "solver": EXPONENTIAL,
         "steps": [1, 5],
         "namespace": [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)],
-    }
+    },
+    strength=1,
 )
 def test_opcheck(solver: str, steps: int, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them, with blocks of any kind."""
@@ -217,9 +218,13 @@ def test_opcheck(solver: str, steps: int, namespace: str) -> None:
     assert set(torch.library.opcheck(operator, arguments).values()) == {"SUCCESS"}
 
 
-@pytest.mark.parametrize("steps", [1, 5])
-@pytest.mark.parametrize("solver", EXPONENTIAL)
-@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)])
+@crossed(
+    {
+        "solver": EXPONENTIAL,
+        "steps": [1, 5],
+        "namespace": [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)],
+    }
+)
 def test_gradcheck_by_blocks_that_are_no_functions_of_one_matrix(solver: str, steps: int, namespace: str) -> None:
     """Blocks that are not rotations, and do not commute, tell an entry from its mirror image."""
     given = call(solver, steps=steps).arguments()

@@ -68,7 +68,7 @@ NAMESPACES = [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@crossed({"method": list(METHODS), "hold": ["zero-order", "linear"], "namespace": NAMESPACES})
+@crossed({"method": list(METHODS), "hold": ["zero-order", "linear"], "namespace": NAMESPACES}, strength=1)
 def test_opcheck(method: str, hold: str, namespace: str) -> None:
     """Schema, fake shapes, autograd and tracing, as torch checks them."""
     operator = getattr(torch.ops, namespace).solve.default

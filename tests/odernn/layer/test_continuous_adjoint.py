@@ -35,9 +35,9 @@ def gradients(field: VectorField, solver: Solver, substeps: int, adjoint: Adjoin
     """The gradient of losses along the trajectory with respect to x, y0, dt and the parameters, as one vector."""
     generator = torch.Generator().manual_seed(3)
     x, y0 = (
-        torch.randn(*shape, dtype=DOUBLE, generator=generator).requires_grad_() for shape in ((4, 3, 2), (1, 3, 4))
+        torch.randn(*shape, dtype=DOUBLE, generator=generator).requires_grad_() for shape in ((2, 3, 2), (1, 3, 4))
     )
-    dt = (0.3 + 0.2 * torch.rand(3, 4, dtype=DOUBLE, generator=generator)).requires_grad_()
+    dt = (0.3 + 0.2 * torch.rand(3, 2, dtype=DOUBLE, generator=generator)).requires_grad_()
     rnn = ODERNN(field, solver, dt=0.4, substeps=substeps, hold="linear", adjoint=adjoint)
     output, y_n = rnn(x, y0, dt=dt)
     loss = output.square().sum() + output[1].sin().sum() + y_n.cos().sum()

@@ -4,8 +4,27 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from odernn import ADJOINTS, ODERNN, AffinePointwiseField, AntisymmetricField, NoisyField, VectorField
-from solvers import RK4, EulerMaruyama, ImplicitMidpoint, LeapfrogMidpoint, Solver
+from odernn import (
+    ADJOINTS,
+    ODERNN,
+    AffinePointwiseField,
+    AntisymmetricField,
+    DiscreteAdjoint,
+    NoisyField,
+    VectorField,
+)
+from solvers import (
+    RK4,
+    Adjoint,
+    Checkpointed,
+    Continuous,
+    EulerMaruyama,
+    ImplicitMidpoint,
+    LeapfrogMidpoint,
+    Reversible,
+    Solver,
+    TorchdiffeqSolver,
+)
 from tests.pairs import crossed
 
 DOUBLE = torch.float64
@@ -61,12 +80,20 @@ class CountedRegistered(AntisymmetricField):  # pyright: ignore[reportGeneralTyp
 
 
 FIELDS = {cls.__name__: cls for cls in (Counted, CountedOwn, CountedRegistered)}
-LONG = 70  # longer than the parts of any adjoint: 64 intervals of the continuous one
+# In parts of two intervals, so that a short sequence has several.
+IN_PARTS: dict[str, Adjoint | str] = {
+    "discrete": DiscreteAdjoint(chunk=2),
+    "checkpointed": Checkpointed(every=2),
+    "reversible": Reversible(chunk=2),
+    "continuous": Continuous(TorchdiffeqSolver("rk4"), chunk=2),
+}
+LONG = 7
 
 
 def layer(field: VectorField, adjoint: str, hold: str, solver: Solver | None = None) -> ODERNN:
     suited = LeapfrogMidpoint() if adjoint == "reversible" else RK4()
-    return ODERNN(field, solver or suited, dt=0.1, hold=hold, adjoint=adjoint, substeps=2)
+    in_parts = IN_PARTS.get(adjoint, adjoint)
+    return ODERNN(field, solver or suited, dt=0.1, hold=hold, adjoint=in_parts, substeps=2)
 
 
 @crossed(

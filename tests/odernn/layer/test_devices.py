@@ -11,6 +11,7 @@ from odernn.engines.native import is_available
 from odernn.engines.program import Call
 from solvers import SOLVERS, Need, make_solver
 from tests.pairs import crossed
+from tests.problems import REPRESENTATIVES
 
 NEEDED = {None: "antisymmetric", Need.PARTITION: "hamiltonian", Need.LINEAR_PART: "lipschitz"}
 X = torch.randn(6, 3, 2)
@@ -74,10 +75,13 @@ def test_an_operator_refuses_a_tensor_without_values(namespace: str) -> None:
 
 @crossed(
     {
-        "solver": [name for name in SOLVERS if make_solver(name).needs is not Need.DIFFUSION],
+        "solver": REPRESENTATIVES,
         "hold": ["zero-order", "linear"],
         "adjoint": ["auto", "autograd"],
-    }
+    },
+    where=lambda solver, hold, adjoint: make_solver(solver).needs is not Need.DIFFUSION,
+    once={"solver": REPRESENTATIVES},
+    full={"solver": list(SOLVERS)},
 )
 def test_the_defaults_change_nothing(solver: str, hold: str, adjoint: str) -> None:
     rnn = layer(NEEDED[make_solver(solver).needs], hold=hold, adjoint=adjoint).with_solver(solver)

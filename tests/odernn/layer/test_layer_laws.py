@@ -28,6 +28,7 @@ DOUBLE = torch.float64
 NEEDED = {None: None, Need.PARTITION: PartitionedField, Need.LINEAR_PART: SemilinearField}
 
 
+@cache
 def compatible(field: str, solver: str) -> bool:
     """Whether the field declares what the solver needs."""
     needs = make_solver(solver).needs
@@ -68,28 +69,36 @@ def order(field: VectorField, solver: str, x: Tensor, hold: str, coarse: int) ->
 
 @cache
 def end(field: VectorField, name: str, substeps: int, hold: str, numbers: tuple[float, ...]) -> Tensor:
-    """The state after three samples of two sequences of two features."""
+    """The state after two samples of two sequences of two features."""
     # three nodes: a quadrature of order 6, and a quarter of the work
     method = AverageVectorField(nodes=3) if name == "average-vector-field" else make_solver(name)
     rnn = ODERNN(field, method, dt=0.5, substeps=substeps, hold=hold)
     draw = torch.Generator().manual_seed(0)
     y0 = torch.randn(1, 2, field.hidden_size, dtype=DOUBLE, generator=draw)
-    return rnn(torch.tensor(numbers, dtype=DOUBLE).reshape(3, 2, 2), y0, save="end")[1].detach()
+    return rnn(torch.tensor(numbers, dtype=DOUBLE).reshape(2, 2, 2), y0, save="end")[1].detach()
 
 
-@crossed({"solver": REPRESENTATIVES}, strength=1, where=stepped, full=EVERY)
+@crossed({"solver": [name for name in SOLVERS if stepped(name) and not one_step(name)]}, where=stepped, full=EVERY)
 def test_order_through_the_layer(solver: str, clocked_field: VectorField) -> None:
-    """Constant input: a multi-step method loses order where the control jumps, and says so; time drives the field."""
-    x = torch.tensor([0.3, -0.5], dtype=DOUBLE).expand(3, 2, 2)
+    """Constant input: a multi-step method loses order where the control jumps, and says so; time drives the field.
+
+    The others keep theirs under any input: see below.
+    """
+    x = torch.tensor([0.3, -0.5], dtype=DOUBLE).expand(2, 2, 2)
     wanted = make_solver(solver).order
     # the next term of the error
     assert order(clocked_field, solver, x, "zero-order", STEPS[wanted]) == pytest.approx(wanted, abs=0.2)
 
 
-@crossed({"solver": REPRESENTATIVES, "hold": list(HOLDS)}, where=lambda solver, hold: one_step(solver), full=EVERY)
+@crossed(
+    {"solver": REPRESENTATIVES, "hold": sorted(HOLDS)},  # a linear one first: it asks more
+    strength=1,
+    where=lambda solver, hold: one_step(solver),
+    full=EVERY,
+)
 def test_order_of_a_one_step_method_under_changing_input(solver: str, hold: str, clocked_field: VectorField) -> None:
     """The kinks and jumps of the control lie at the samples, where steps end: they cost nothing."""
-    x, wanted = torch.randn(3, 2, 2, dtype=DOUBLE), make_solver(solver).order
+    x, wanted = torch.randn(2, 2, 2, dtype=DOUBLE), make_solver(solver).order
     assert order(clocked_field, solver, x, hold, STEPS[wanted]) == pytest.approx(wanted, abs=0.2)
 
 
@@ -98,13 +107,14 @@ def test_order_of_a_one_step_method_under_changing_input(solver: str, hold: str,
 def test_order_of_a_multi_step_method_across_jumps_and_kinks(
     solver: str, hold: str, wanted: int, clocked_field: VectorField
 ) -> None:
-    x = torch.randn(3, 2, 2, dtype=DOUBLE)
+    x = torch.randn(2, 2, 2, dtype=DOUBLE)
     assert order(clocked_field, solver, x, hold, 48) == pytest.approx(wanted, abs=0.2)
 
 
 @crossed(
     {"field": list(FIELDS), "solver": REPRESENTATIVES, "hold": list(HOLDS), "steps": ["number", "each"]},
     where=lambda field, solver, hold, steps: compatible(field, solver),
+    once={"field": list(FIELDS)},
     full=EVERY,
 )
 def test_any_split_gives_the_same_output(field: str, solver: str, hold: str, steps: str) -> None:
@@ -134,10 +144,11 @@ def test_any_split_gives_the_same_output(field: str, solver: str, hold: str, ste
 def test_a_batch_of_one_gives_the_rows_of_a_batch_of_eight(field: str, solver: str) -> None:
     rnn, x = layer(field, solver), torch.randn(3, 8, 2, dtype=DOUBLE)
     together, _ = rnn(x)
-    alone = torch.cat([rnn(x[:, b : b + 1])[0] for b in range(8)], dim=1)
+    some = [0, 3, 7]
+    alone = torch.cat([rnn(x[:, b : b + 1])[0] for b in some], dim=1)
     # products of one row or eight are summed otherwise; the step control of an adaptive method sees the whole batch
     rounding = 1e-6 if issubclass(SOLVERS[solver], TorchdiffeqSolver) else 1e-13
-    torch.testing.assert_close(alone, together, rtol=0, atol=rounding)
+    torch.testing.assert_close(alone, together[:, some], rtol=0, atol=rounding)
     torch.testing.assert_close(rnn(x[:, 5])[0], together[:, 5], rtol=0, atol=rounding)  # unbatched
 
 

@@ -20,6 +20,7 @@ from solvers import (
     integrate,
 )
 from solvers.adjoints.reconstruction import Comparison, Sizes
+from tests.pairs import crossed
 
 DOUBLE = torch.float64
 ANY = Reversible(tolerance=float("inf"))
@@ -58,10 +59,7 @@ def measured_error(case: tuple, dtype: torch.dtype, **setup: float) -> float:
     return caught.value.error
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("drive", [1e-3, 1.0])
-@pytest.mark.parametrize("start", [0.0, 1.0])
-@pytest.mark.parametrize("case", CASES)
+@crossed({"case": list(CASES), "start": [0.0, 1.0], "drive": [1e-3, 1.0], "dtype": [torch.float64, torch.float32]})
 def test_the_measured_error_bounds_that_of_the_gradient(
     case: str, start: float, drive: float, dtype: torch.dtype
 ) -> None:
@@ -74,7 +72,7 @@ def test_the_measured_error_bounds_that_of_the_gradient(
     assert error > 0.1 or off <= 20 * (error + rounding)
 
 
-@pytest.mark.parametrize("solver", [LeapfrogMidpoint(), AsynchronousLeapfrog()])
+@pytest.mark.parametrize("solver", [pytest.param(LeapfrogMidpoint(), marks=pytest.mark.full), AsynchronousLeapfrog()])
 def test_a_long_sequence_of_small_steps_from_zero_is_accepted(solver: ReversibleSolver) -> None:
     """The first state is a 3000th of the last one, and rounding is relative to the states along the way.
 

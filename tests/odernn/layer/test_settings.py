@@ -1,10 +1,7 @@
 """Law: a setting that is changed afterwards is checked and converted as the constructor's argument is."""
 
 import copy
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +11,7 @@ from torch import Tensor, nn
 from odernn import HOLDS, ODERNN, AntisymmetricField, HamiltonianField
 from odernn.engines.native import build
 from solvers import RK4, Euler, Leapfrog, make_adjoint
+from tests import children
 
 X = torch.randn(5, 4, 3)
 
@@ -172,9 +170,7 @@ def test_a_program_that_was_exported_is_loaded_where_nothing_is_built(tmp_path: 
     rnn, path = layer(), tmp_path / "rnn.pt2"
     torch.export.save(torch.export.export(rnn, (X,)), path)
     run = f"torch.export.load({str(path)!r}).module()(torch.ones(5, 4, 3))[0].sum().item()"
-    code = f"import torch, odernn; print({run})"
-    environment = {**os.environ, "CXX": "no-such-compiler", "PYTHONPATH": str(Path(__file__).parents[3])}
-    command = [sys.executable, "-W", "ignore", "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    code = f"import torch, odernn, warnings; warnings.simplefilter('ignore'); print({run})"
+    done = children.run(code, tmp_path, CXX="no-such-compiler")
     wanted = float(rnn(torch.ones(5, 4, 3))[0].detach().sum())  # pyright: ignore[reportOptionalMemberAccess]
-    assert float(done.stdout) == pytest.approx(wanted, rel=1e-5)  # float32's sums
+    assert float(done) == pytest.approx(wanted, rel=1e-5)  # float32's sums

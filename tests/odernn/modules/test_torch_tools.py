@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
 from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, VectorField
+from tests import children
 
 Network = ODERNN | AntisymmetricRNN
 # torch's own, while it traces: a context variable of its decomposition tables, and its first use of jit.
@@ -62,9 +63,9 @@ def test_make_fx(make: Callable[..., Network]) -> None:
 
 
 @both
-def test_flops_are_counted_where_torch_does_the_products(make: Callable[..., Network]) -> None:
-    """Of the fast operators torch's counter knows nothing; the autograd adjoint is made of torch's own."""
-    network, given = make(adjoint="autograd"), x()
+def test_flops_are_counted(make: Callable[..., Network]) -> None:
+    """The counter hooks all modules, and a layer whose modules have hooks goes step by step."""
+    network, given = make(), x()
     with FlopCounterMode(display=False) as counter:
         network(given)
     cells = 1 if make is a_layer else 4
@@ -88,36 +89,44 @@ def test_a_compiled_network_is_not_compiled_for_every_length_and_batch(make: Cal
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
 
 
-@pytest.mark.full
-@both
-@tracing
-def test_an_exported_network_in_another_process(make: Callable[..., Network], tmp_path: Path) -> None:
-    network, given = make(), x()
-    time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)
-    program = torch.export.export(network, (given,), dynamic_shapes=({0: time, 1: batch},))
-    torch.export.save(program, tmp_path / "network.pt2")
-    other = torch.randn(9, 4, 2)
-    torch.save((other, network(other)[0].detach()), tmp_path / "case.pt")
-    script = (
-        "import sys, torch, odernn\n"
-        "x, wanted = torch.load(sys.argv[2], weights_only=True)\n"
-        "found = torch.export.load(sys.argv[1]).module()(x)[0]\n"
-        "torch.testing.assert_close(found, wanted)\n"
-    )
-    command = [sys.executable, "-W", "ignore", "-c", script, tmp_path / "network.pt2", tmp_path / "case.pt"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+class Everything(nn.Module):
+    """A layer, a stack and a step of the layer, in one program."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.stack = a_layer(), a_stack()
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        layer, stack = self.layer, self.stack
+        assert isinstance(layer, ODERNN)
+        return *layer(x), *stack(x), layer.step(x[0], y)[0]  # pyright: ignore[reportReturnType]
+
+
+ELSEWHERE = """
+import sys, torch, odernn, warnings
+warnings.simplefilter("ignore")
+given, wanted = torch.load(sys.argv[1] + "/case.pt", weights_only=True)
+program = torch.export.load(sys.argv[1] + "/exported.pt2").module()
+package = torch._inductor.aoti_load_package(sys.argv[1] + "/packaged.pt2")
+for load in (program, package):
+    torch.testing.assert_close(tuple(load(*given)), wanted)
+"""
 
 
 @pytest.mark.full
-@tracing
+@pytest.mark.kernels
 @pytest.mark.filterwarnings("ignore")
-def test_an_aot_inductor_package(tmp_path: Path) -> None:
-    """The autograd adjoint: the operators are not in a package of C++."""
-    network, given = a_layer(adjoint="autograd"), x()
-    program = torch.export.export(network, (given,))
-    package = torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "network.pt2"))
-    torch.testing.assert_close(torch._inductor.aoti_load_package(package)(given)[0], network(given)[0])
+def test_an_exported_program_and_an_aot_inductor_package_in_another_process(tmp_path: Path) -> None:
+    """Of any length and batch; operators that torch finds by their names, beside code that is made here."""
+    module = Everything()
+    time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)
+    shapes = ({0: time, 1: batch}, {0: batch})
+    program = torch.export.export(module, (x(), torch.randn(3, 4)), dynamic_shapes=shapes)
+    torch.export.save(program, tmp_path / "exported.pt2")
+    torch._inductor.aoti_compile_and_package(program, package_path=str(tmp_path / "packaged.pt2"))
+    other = (torch.randn(9, 4, 2), torch.randn(4, 4))
+    torch.save((other, tuple(each.detach() for each in module(*other))), tmp_path / "case.pt")
+    children.run(ELSEWHERE, tmp_path, str(tmp_path))
 
 
 class Step(nn.Module):
@@ -137,7 +146,7 @@ class Step(nn.Module):
 def test_onnx_gives_the_same_numbers(whole: bool, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="the ONNX exporter needs onnxscript")
     runtime = pytest.importorskip("onnxruntime", reason="nothing else runs the file")
-    layer = a_layer(adjoint="autograd")
+    layer = a_layer()
     assert isinstance(layer, ODERNN)
     network: nn.Module = layer if whole else Step(layer)
     given = (x(),) if whole else (torch.randn(3, 2), torch.randn(3, 4))
@@ -173,15 +182,16 @@ def test_an_ensemble_of_weights_and_a_jacobian(make: Callable[..., Network]) -> 
 
 
 @both
-def test_a_second_derivative_by_autograd_and_an_error_otherwise(make: Callable[..., Network]) -> None:
-    network, given = make(adjoint="autograd"), x().requires_grad_()
-    (penalty,) = torch.autograd.grad(network(given)[0].square().sum(), given, create_graph=True)
-    penalty.square().sum().backward()
-    assert given.grad is not None
-    output, _ = make()(given)
-    (first,) = torch.autograd.grad(output.square().sum(), given, create_graph=True)
-    with pytest.raises(RuntimeError, match="make the layer with adjoint='autograd'"):
-        first.square().sum().backward()
+def test_a_gradient_penalty(make: Callable[..., Network]) -> None:
+    network, given = make(), x().requires_grad_()
+
+    def penalised(adjoint: str) -> tuple[Tensor, ...]:
+        other = make(adjoint=adjoint)
+        other.load_state_dict(network.state_dict())
+        (slope,) = torch.autograd.grad(other(given)[0].square().sum(), given, create_graph=True)
+        return torch.autograd.grad((slope.norm() - 1).square(), list(other.parameters()))
+
+    torch.testing.assert_close(penalised("auto"), penalised("autograd"))
 
 
 @both
@@ -260,33 +270,33 @@ def test_a_sequence_that_is_not_finite_is_passed_on_alone(make: Callable[..., Ne
 
 
 PROCESS = """
-import os, sys, torch, torch.distributed as dist
+import sys, torch, torch.distributed as dist
+from copy import deepcopy
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 from odernn import AntisymmetricRNN
 
-rank, kind, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+rank, folder = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", rank=rank, world_size=2, init_method="file://" + folder + "/meet")
 torch.manual_seed(0)
 network = AntisymmetricRNN(2, 4, 2, bidirectional=True)
 x = torch.randn(5, 6, 2)
 wanted = torch.autograd.grad(network(x)[0].square().mean(), list(network.parameters()))
-if kind == "ddp":
-    wrapped = DistributedDataParallel(network)
-else:
-    wrapped = fully_shard(network, mesh=dist.device_mesh.init_device_mesh("cpu", (2,)))
-wrapped(x[:, rank::2])[0].square().mean().backward()
-for parameter, gradient in zip(wrapped.parameters(), wanted):
-    found = parameter.grad if kind == "ddp" else parameter.grad.full_tensor()
-    torch.testing.assert_close(found, gradient)
+replicated = DistributedDataParallel(deepcopy(network))
+sharded = fully_shard(network, mesh=dist.device_mesh.init_device_mesh("cpu", (2,)))
+for wrapped in (replicated, sharded):
+    wrapped(x[:, rank::2])[0].square().mean().backward()
+    for parameter, gradient in zip(wrapped.parameters(), wanted):
+        found = parameter.grad if wrapped is replicated else parameter.grad.full_tensor()
+        torch.testing.assert_close(found, gradient)
 dist.destroy_process_group()
 """
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
-def test_two_processes_have_the_gradients_of_one(kind: str, tmp_path: Path) -> None:
-    commands = [[sys.executable, "-W", "ignore", "-c", PROCESS, str(rank), kind, str(tmp_path)] for rank in range(2)]
+def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
+    """Replicated and sharded."""
+    commands = [[sys.executable, "-W", "ignore", "-c", PROCESS, str(rank), str(tmp_path)] for rank in range(2)]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
     for process in running:
         _, errors = process.communicate(timeout=120)

@@ -10,6 +10,7 @@ import torchdiffeq
 from torch import Tensor
 
 from solvers import odeint, odeint_adjoint, odeint_event
+from tests.pairs import crossed
 
 DOUBLE = torch.float64
 FIXED = ("euler", "midpoint", "heun2", "heun3", "rk4")
@@ -43,22 +44,20 @@ def test_a_ball_hits_the_ground() -> None:
         torch.testing.assert_close(of_speed, torch.stack((-9.81 / root, -v / root)), rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("sign", [1, -1], ids=["forward", "backward"])
-@pytest.mark.parametrize(
-    "further",
-    [
-        *({"method": name, "options": {"step_size": 0.07}, "atol": 1e-13} for name in FIXED),
-        {"method": "rk4", "options": {"step_size": 0.2, "interp": "cubic"}, "atol": 1e-13},
-        {"method": "rk4", "options": {"step_size": 0.2, "perturb": True}, "atol": 1e-13},
-        # 5: the default magnifies roundings
-        {"method": "explicit_adams", "options": {"step_size": 0.05, "max_order": 5}, "atol": 1e-13},
-        {"method": "implicit_adams", "options": {"step_size": 0.05}},
-        {"method": "dopri5"},
-        {"method": "bosh3", "rtol": 1e-4, "atol": 1e-6},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("tuples", [False, True], ids=["tensor", "tuple"])
+PLAIN: list[dict[str, Any]] = [{"method": name, "options": {"step_size": 0.07}, "atol": 1e-13} for name in FIXED]
+FURTHER: list[dict[str, Any]] = [
+    *PLAIN,
+    {"method": "rk4", "options": {"step_size": 0.2, "interp": "cubic"}, "atol": 1e-13},
+    {"method": "rk4", "options": {"step_size": 0.2, "perturb": True}, "atol": 1e-13},
+    # 5: the default magnifies roundings
+    {"method": "explicit_adams", "options": {"step_size": 0.05, "max_order": 5}, "atol": 1e-13},
+    {"method": "implicit_adams", "options": {"step_size": 0.05}},
+    {"method": "dopri5"},
+    {"method": "bosh3", "rtol": 1e-4, "atol": 1e-6},
+]
+
+
+@crossed({"further": FURTHER, "sign": [1, -1], "tuples": [False, True]}, once={"further": PLAIN})
 def test_events_are_those_of_torchdiffeq(further: dict[str, Any], sign: int, tuples: bool) -> None:
     """A pendulum that passes its lowest point, or is a second late: the event has two entries."""
     results = []

@@ -119,6 +119,19 @@ def test_they_are_autograd(compiled: Every, solver: str, hold: str, dtype: torch
         assert error < BOUNDS[dtype]
 
 
+def test_a_second_derivative_is_autograds(compiled: Every) -> None:
+    field = Every().double()
+    layer(field, "rk4").compile_kernels()
+    x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64, requires_grad=True)
+
+    def penalty(rnn: ODERNN) -> tuple[Tensor, ...]:
+        (slope,) = torch.autograd.grad(rnn(x, lengths=[TIME, *[2] * (BATCH - 1)])[0].sin().sum(), x, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), [x, *field.parameters()])
+
+    ours, reference = (layer(field, "rk4", "linear", **facts) for facts in ({}, {"adjoint": "autograd"}))
+    torch.testing.assert_close(penalty(ours), penalty(reference), rtol=1e-9, atol=1e-10)
+
+
 @pytest.mark.full  # another build
 def test_lem_with_its_own_scheme() -> None:
     field, x = LEMField(INPUT, N, dtype=torch.float64), torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)

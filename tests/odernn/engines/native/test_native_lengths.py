@@ -170,8 +170,7 @@ def close(found: Tensor, wanted: Tensor, bound: float) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("method", ["rk4", "leapfrog", "two-step", "exponential"])
+@crossed({"method": ["rk4", "leapfrog", "two-step", "exponential"], "packed": [False, True]}, strength=1)
 def test_opcheck(method: str, packed: bool) -> None:
     call = together(padded_call(EVERY[method], dt="batch", hold="linear", before=True), packed=packed)
     tensors = {

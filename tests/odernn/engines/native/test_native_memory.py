@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +10,11 @@ import torch
 from odernn.engines import method as methods
 from odernn.engines import native
 from odernn.engines.program import Call
+from tests import children
 
 pytestmark = pytest.mark.kernels
 
 PEAK = """
-import sys
 import torch
 from odernn.engines import method as methods, native
 from odernn.engines.program import Call
@@ -26,26 +23,22 @@ times, batch, units = 784, 128, 128
 x, y0, last = torch.randn(times, batch, 1), torch.zeros(batch, units), torch.randn(batch, units)
 weight, v, b = torch.randn(units, units) / units**0.5, torch.randn(units, 1), torch.zeros(units)
 call = Call(y0, weight, x, methods.EULER, 0.01, v, b)
-for _ in range(int(sys.argv[1])):
+def peak():
+    # the most kilobytes that this process had in memory
+    status = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+before = peak()
+for _ in range(2):
     native.pull_back(call, native.solve(call, save=True).saved, grad_last=last)
-status = open("/proc/self/status").read().splitlines()
-print(next(line for line in status if line.startswith("VmHWM")).split()[1])
+print(1024 * (peak() - before))
 """
 
 
-def resident_peak(calls: int) -> int:
-    """The most bytes that a process of its own had in memory, which made so many calls forward and backward."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])}
-    command = [sys.executable, "-c", PEAK, str(calls)]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return 1024 * int(result.stdout)
-
-
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say what a process used")
-def test_the_peak_is_little_more_than_the_trajectory():
+def test_the_peak_is_little_more_than_the_trajectory(tmp_path: Path):
     """At most 1.2 times the bytes of the trajectory, weights and tapes included; measured: 1.06, once and again."""
     trajectory = 784 * 128 * 128 * 4
-    used = resident_peak(2) - resident_peak(0)
+    used = int(children.run(PEAK, tmp_path))
     assert trajectory < used < 1.2 * trajectory
 
 

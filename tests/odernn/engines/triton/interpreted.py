@@ -1,10 +1,14 @@
-"""Run the cases under Triton's interpreter, which must be asked for before Triton is imported: errors as JSON."""
+"""Run the cases under Triton's interpreter, which must be asked for before Triton is imported: errors as JSON.
+
+The argument is the file for them.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import traceback
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,4 +122,5 @@ if __name__ == "__main__":
     found |= {f"networks-{case}": of_networks(case) for case in cases_of_networks()}
     found |= {str(case): of_lengths(case) for case in ragged()}
     found["operators"], found["ensemble"] = of_the_operators(), of_ensemble()
-    json.dump(found | {name: of_network(name) for name in networks()}, sys.stdout)
+    found |= {name: of_network(name) for name in networks()}
+    Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

@@ -23,29 +23,34 @@ from odernn.engines.triton.elementwise import KINDS, TEMPLATES
 from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
 from tests.odernn.engines.triton.networks import networks
 from tests.odernn.engines.triton.ragged import Ragged, ragged
+from tests.once import once
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 
 
 @pytest.fixture(scope="module")
-def errors(repository: Path) -> dict[str, float | str]:
+def errors(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
     """By case."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.odernn.engines.triton.interpreted"],
-        cwd=repository,
-        env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+
+    def found() -> dict[str, float | str]:
+        path = tmp_path_factory.mktemp("interpreted") / "errors"
+        ran = subprocess.run(
+            [sys.executable, "-m", "tests.odernn.engines.triton.interpreted", str(path)],
+            cwd=repository,
+            env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(path.read_text())
+
+    return once(tmp_path_factory, "interpreted", found)
 
 
 @needs_triton
 @pytest.mark.parametrize("case", cases(), ids=str)
-@pytest.mark.xdist_group("triton")
 def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> None:
     found = errors[str(case)]
     assert isinstance(found, float), found
@@ -54,7 +59,6 @@ def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> Non
 
 @needs_triton
 @pytest.mark.parametrize("network", networks())
-@pytest.mark.xdist_group("triton")
 def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> None:
     found = errors[network]
     assert isinstance(found, float), found
@@ -63,7 +67,6 @@ def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> Non
 
 @needs_triton
 @pytest.mark.parametrize("case", cases_of_networks(), ids=str)
-@pytest.mark.xdist_group("triton")
 def test_several_networks_at_once(case: Case, errors: dict[str, float | str]) -> None:
     found = errors[f"networks-{case}"]
     assert isinstance(found, float), found
@@ -72,7 +75,6 @@ def test_several_networks_at_once(case: Case, errors: dict[str, float | str]) ->
 
 @needs_triton
 @pytest.mark.parametrize("case", ragged(), ids=str)
-@pytest.mark.xdist_group("triton")
 def test_sequences_of_several_lengths(case: Ragged, errors: dict[str, float | str]) -> None:
     found = errors[str(case)]
     assert isinstance(found, float), found
@@ -80,7 +82,6 @@ def test_sequences_of_several_lengths(case: Ragged, errors: dict[str, float | st
 
 
 @needs_triton
-@pytest.mark.xdist_group("triton")
 def test_an_ensemble_in_one_launch(errors: dict[str, float | str]) -> None:
     found = errors["ensemble"]
     assert isinstance(found, float), found
@@ -88,7 +89,6 @@ def test_an_ensemble_in_one_launch(errors: dict[str, float | str]) -> None:
 
 
 @needs_triton
-@pytest.mark.xdist_group("triton")
 def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str]) -> None:
     found = errors["operators"]
     assert isinstance(found, float), found

@@ -3,7 +3,6 @@
 import copy
 import pickle
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor
 from odernn import ODERNN, AntisymmetricField, GatedAntisymmetricField
 from odernn.fields import TanhField
 from solvers import AverageVectorField, BackwardEuler, ConvergenceError, ImplicitMidpoint, ImplicitSolver, Trapezoidal
+from tests import children
 from tests.solvers.methods.implicit.formulas import DOUBLE, WAYS
 
 ALL = [BackwardEuler, ImplicitMidpoint, Trapezoidal, AverageVectorField]
@@ -100,7 +100,7 @@ def test_the_error_survives_pickle_and_copy() -> None:
 
 
 def test_the_error_comes_back_from_a_process_pool() -> None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=children.context()) as pool:
         error = pool.submit(fail).exception()  # it waits for ever if the error does not unpickle
     assert isinstance(error, ConvergenceError)
     assert error.time == 1.5

@@ -1,7 +1,6 @@
 """The law of the root: of all solutions of its equation a step takes the one that continues from its start."""
 
 from collections.abc import Callable
-from itertools import product
 from math import sqrt
 
 import pytest
@@ -18,6 +17,7 @@ from solvers import (
     Trapezoidal,
     integrate,
 )
+from tests.pairs import crossed
 from tests.solvers.methods.implicit.formulas import DOUBLE, METHODS, ROUNDING
 from tests.solvers.methods.implicit.reference import Stage, continued, plain_newton
 
@@ -101,17 +101,18 @@ def tanh_stage(method: type, dt: float, weight: Tensor, bias: Tensor, y: Tensor)
     return stage_of(method, lambda y: torch.tanh(weight @ y + bias), slope, dt, y)
 
 
-WILD = [(method, sigma, dt) for method in METHODS for sigma, dt in product((1.0, 3.0, 8.0), (1.0, 3.0))]
+BY_NAME = {method.__name__: method for method in METHODS}
 
 
 # One draw of each size, and more of them.
-@pytest.mark.parametrize("draws", [3, pytest.param(12, marks=pytest.mark.full)])
-@pytest.mark.parametrize(("method", "sigma", "dt"), WILD)
-@pytest.mark.parametrize("antisymmetric", [True, False])
+@crossed(
+    {"name": list(BY_NAME), "sigma": [1.0, 3.0, 8.0], "dt": [1.0, 3.0], "antisymmetric": [True, False], "draws": [3]},
+    full={"draws": [3, 12]},
+)
 def test_random_fields_take_the_root_of_short_steps(
-    method, sigma: float, dt: float, antisymmetric: bool, draws: int
+    name: str, sigma: float, dt: float, antisymmetric: bool, draws: int
 ) -> None:
-    compared = 0
+    method, compared = BY_NAME[name], 0
     for seed in range(draws):
         weight, bias, y = draw(seed, sigma, antisymmetric)
         stage = tanh_stage(method, dt, weight, bias, y)
@@ -170,7 +171,7 @@ def test_gradients_are_those_at_the_root(method) -> None:
     def step(y: Tensor, weight: Tensor) -> Tensor:
         return method().step(AffinePointwise(weight, lambda t, y, p: torch.tanh(p + bias)), 0.0, 1.0, y, ())[0]
 
-    assert torch.autograd.gradcheck(step, (y.requires_grad_(), weight.requires_grad_()))
+    assert torch.autograd.gradcheck(step, (y.requires_grad_(), weight.requires_grad_()), fast_mode=True)
 
 
 # A batch -------------------------------------------------------------------------------------------------------------

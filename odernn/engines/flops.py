@@ -1,0 +1,82 @@
+"""What torch.utils.flop_counter counts of the operators: the products of matrices in them.
+
+A layer that is called inside of the counter goes step by step in torch's own operators, as the counter hooks all
+modules. The operators themselves stand in programs that torch.export or torch.compile has traced.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+
+from .program import Operands, Program
+
+ENGINES = ("odernn_torch", "odernn_native", "odernn_triton")
+"""The namespaces of their operators."""
+
+
+def register_flop_formulas() -> None:
+    """Tell torch.utils.flop_counter of the operators.
+
+    It happens by itself if that module was imported before `odernn`, and where a layer is exported. A program that is
+    loaded in another process needs it, before the counter is made.
+    """
+    from torch.utils import flop_counter  # imports triton where that is installed, which takes half a second
+
+    for namespace in ENGINES:
+        _register(flop_counter, namespace)
+
+
+def register_formulas(namespace: str) -> None:
+    """The same of one namespace, if the counter's module is imported."""
+    if (counter := sys.modules.get("torch.utils.flop_counter")) is not None:
+        _register(counter, namespace)
+
+
+def _register(counter: Any, namespace: str) -> None:
+    operators = getattr(torch.ops, namespace)
+    for operator, formula in ((operators.solve, _of_solve), (operators.pull_back, _of_pull_back)):
+        if operator not in counter.flop_registry:
+            counter.register_flop_formula(operator)(formula)
+
+
+def _of_solve(*given: Any, out_shape: Any = None) -> int:
+    """The products of the forward pass; of the tensors come the shapes."""
+    *shapes, text, _ = given
+    return _of_control(Operands(*shapes)) + _of_steps(Operands(*shapes), Program.read(text))
+
+
+def _of_pull_back(*given: Any, out_shape: Any = None) -> int:
+    """Those of the forward pass again, and for each of them one by what it is applied to and one by its weight."""
+    *shapes, text, want_samples, _ = given[4:]
+    operands = Operands(*shapes)
+    return 3 * _of_steps(operands, Program.read(text)) + (3 if want_samples else 2) * _of_control(operands)
+
+
+def _of_control(operands: Any) -> int:
+    """The map of the input, for all samples at once."""
+    if operands.input_weight is None:
+        return 0
+    *_, controls, inputs = operands.input_weight  # of several networks they come first
+    return 2 * _samples(operands) * controls * inputs
+
+
+def _of_steps(operands: Any, program: Program) -> int:
+    """y K^T in every stage; kicks and drifts take one quarter of K each."""
+    method, (*_, preactivations, units) = program.method, operands.weight
+    stages, parts, start = len(method.b), 1, 0
+    if method.family == "shears":
+        parts = 4
+    if method.family == "two-step":
+        stages, start = 1, 0 if operands.y_previous is not None else operands.y0[0]
+    rows = _samples(operands) * program.substeps * stages + start
+    return 2 * rows * preactivations * units // parts
+
+
+def _samples(operands: Any) -> int:
+    """Of all sequences together."""
+    if operands.index is not None:
+        return operands.index[0]
+    return operands.samples[0] * operands.y0[0]
