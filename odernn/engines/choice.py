@@ -63,12 +63,14 @@ class Choice:
     def takes(self, storage: Storage) -> bool:
         """Whether these sequences of several lengths go in one call.
 
-        The Triton kernels run them in a rectangle, which must not be much larger than what is in it.
+        The Triton kernels run them in a rectangle, which must not be much larger than what is in it; while torch
+        traces, which knows no lengths, it may be.
         """
         if self.engine == "torch" or not isinstance(self.adjoint, Operator | FieldOperator):
             return False
-        rectangle = 1 if self.engine == "native" else int(storage.lengths[0]) * len(storage.lengths)
-        return rectangle <= LARGEST_RECTANGLE * len(storage.index)
+        if self.engine == "native" or torch.compiler.is_compiling():
+            return True
+        return int(storage.lengths[0]) * len(storage.lengths) <= LARGEST_RECTANGLE * len(storage.index)
 
 
 @final

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.commands import reproduce
 from benchmarks.models import network
 from benchmarks.report.result import RunResult, read_result
-from benchmarks.run import prepare, seeds
+from benchmarks.run import prepare, progress, seeds
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.pool import Queue
 from benchmarks.run.seeds import may_train_together, train_seeds
@@ -97,12 +97,19 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[RunS
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_every_file_is_that_of_the_run_by_itself(
-    options: str, alone: Callable[[str], list[RunSpec]], tmp_path: Path
+    options: str,
+    alone: Callable[[str], list[RunSpec]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    together = specs(tmp_path, *OPTIONS[options])
+    monkeypatch.setattr(progress, "SECONDS", -1.0)
+    together = [replace(spec, progress="lines") for spec in specs(tmp_path, *OPTIONS[options])]
     results = train_seeds(together, [None] * SEEDS)
     assert [result.seed for result in results] == list(range(SEEDS))
     assert_same_runs(together, alone(options))
+    mean = sum(result.history[-1].val["accuracy"] for result in results) / SEEDS
+    assert f"digits/antisymmetric: epoch 2 of 2: validation {100 * mean:.2f} %" in capsys.readouterr().out
 
 
 class Killed(BaseException):

@@ -238,6 +238,22 @@ def test_at_once_the_network_that_diverges_is_named_too(monkeypatch: pytest.Monk
         ensemble(x)
 
 
+class Lstm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(INPUTS, 6, batch_first=True, dtype=DOUBLE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x)[1][0][0]
+
+
+def test_other_recurrent_parts_run_in_turn() -> None:
+    networks = [SequenceNetwork(Lstm(), 6, 3).double() for _ in range(MODELS)]
+    ensemble, x = Ensemble(networks), samples(MODELS)
+    assert not ensemble.runs_at_once
+    torch.testing.assert_close(ensemble(x)[1], networks[1](x[1]), **EQUAL)
+
+
 def test_on_which_device_networks_run_at_once() -> None:
     networks = drawn("runge-kutta")
     assert not Ensemble(networks).runs_at_once
