@@ -223,4 +223,4 @@ OPERATORS = MappingProxyType(
         ),
     }
 )
-"""The table: a new operator is one line here, and one in `trace.py` if torch knows it by another name."""
+"""The table: a new operator is one line here, and one in `rules.py` if torch knows it by another name."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ...fields.contract import undisturbed
 from ...fields.field import KERNELS, REMEMBERED, TRACED, AffinePointwiseField, VectorField
-from .trace import state_of
+from .tracing import state_of
 
 _STORES = {REMEMBERED, KERNELS, TRACED, "_parameters", "_buffers", "_modules"}
 _PLAIN = (bool, int, float, str, tuple, type(None))

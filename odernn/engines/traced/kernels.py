@@ -23,7 +23,8 @@ from ..warning import EngineWarning
 from .emit import emit
 from .facts import facts_of, same_facts, sizes_of
 from .pending import Build
-from .trace import Trace, TracedRate, UntraceableError, state_of, trace
+from .trace import Trace, TracedRate, UntraceableError
+from .tracing import state_of, trace
 
 
 @final

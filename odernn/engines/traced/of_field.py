@@ -7,7 +7,8 @@ from typing import final
 from ...fields.field import TRACED, AffinePointwiseField
 from ...fields.overrides import why_called
 from .facts import facts_of, same_facts, sizes_of
-from .trace import Trace, UntraceableError, trace
+from .trace import Trace, UntraceableError
+from .tracing import trace
 
 
 @final

@@ -15,7 +15,8 @@ from ..stepper_method import method_of
 from ..torch.stepper import Stepper
 from ..torch.two_step import TwoStepStepper
 from ..traced.of_field import trace_of
-from ..traced.trace import Trace, state_of
+from ..traced.trace import Trace
+from ..traced.tracing import state_of
 from .availability import precision_of
 from .elementwise import untold
 from .forward import run_forward

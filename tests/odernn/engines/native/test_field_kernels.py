@@ -16,7 +16,7 @@ from odernn.engines.program import Call
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.traced.kernels import Pending, kernels_of, traced_of
 from odernn.engines.traced.pending import Build
-from odernn.engines.traced.trace import trace
+from odernn.engines.traced.tracing import trace
 from odernn.engines.warning import EngineWarning
 from odernn.fields.field import KERNELS
 
