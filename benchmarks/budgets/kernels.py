@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta, two_step
-from odernn.engines.triton.advance import Advance, advance_kernel, advance_text
+from odernn.engines.triton.advance import advance_kernel, advance_text
 from odernn.engines.triton.elementwise import KINDS
 from odernn.engines.triton.layout import Layout, Precision
-from odernn.engines.triton.recur import Recur, recur_kernel, recur_text
+from odernn.engines.triton.plans import Advance, Recur
+from odernn.engines.triton.recur import recur_kernel, recur_text
 from solvers import RK4
 from solvers.extend import Entry
 

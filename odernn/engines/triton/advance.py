@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from solvers.extend import Entry
 
-from ..traced.trace import Trace
 from .blocks import scaled, times
 from .elementwise import write_slope
-from .layout import Layout
+from .plans import Advance
 from .source import compiled
 from .writer import Writer
 
@@ -20,35 +18,6 @@ _SIGNATURE = (
     "y0, weight, samples, input_weight, bias, before, dt, ratios, previous, blocks, numbers, "
     "saved, last, other, length, batch"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """What a forward kernel is written for.
-
-    Attributes:
-        layout: sizes and method.
-        trace: the elementwise part of the field.
-        inputs: entries of the input, whose control the kernel makes itself; None where samples are the control.
-        hold: how the control runs between the samples.
-        before: whether the control before the first sample is given.
-        step: of `dt`: one number, one a sample, or one a sample and row (time, batch).
-        substeps: solver steps a sample.
-        save: whether the states are stored.
-        blocks_vary: whether every sample has matrices of its own.
-        lengths: whether rows end early.
-    """
-
-    layout: Layout
-    trace: Trace
-    inputs: int | None
-    hold: Literal["zero-order", "linear"]
-    before: bool
-    step: Literal["number", "time", "rows"]
-    substeps: int
-    save: bool
-    blocks_vary: bool
-    lengths: bool = False
 
 
 @cache
