@@ -8,8 +8,6 @@ from math import isinf
 
 from solvers import SOLVERS, Need, ReversibleSolver, Solver, TorchdiffeqSolver, imaginary_stability, make_solver
 
-from .engines.torch.sweep import is_parallel
-
 HEAD = """# Solvers
 
 Every solver of the registry. This page is made by `python -m odernn.catalogue`; a test fails when it is stale.
@@ -82,7 +80,7 @@ def _mark(fact: bool) -> str:
 
 def _adjoints(solver: Solver) -> list[str]:
     accepting = {
-        "discrete": is_parallel(solver),
+        "discrete": solver.schemes is not None,
         "reversible": isinstance(solver, ReversibleSolver),
         "continuous": solver.needs is not Need.DIFFUSION,
     }

@@ -17,12 +17,14 @@ from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time, time_tensor
+from .scheme import Coefficient, Scheme, Schemes
 from .solver import Carry, check_solver
 from .user_function import check_slope
 
 __all__ = [
     "POLICIES",
     "Carry",
+    "Coefficient",
     "Entry",
     "Inputs",
     "Interval",
@@ -31,6 +33,8 @@ __all__ = [
     "Problem",
     "RightHandSide",
     "Save",
+    "Scheme",
+    "Schemes",
     "Snapshot",
     "Solved",
     "Time",

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from .methods.exponential_tableau import ExponentialTableau
 from .right_hand_side import Need, RightHandSide, Time
-
-Carry = tuple[Tensor | float, ...]
-"""What a method carries from step to step besides y: () for a one-step method and before a multi-step one starts."""
+from .scheme import Carry, Schemes
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Solver(ABC):
         - order: the error at a fixed time falls as dt^order on a smooth nonlinear non-autonomous problem;
         - one step on y' = z y / dt multiplies a mode by a factor of modulus `amplification(z)`, in the long run for a
           method with a carry;
+        - `schemes`, if there are any, do what `step` does;
         - a step is a pure function: the same arguments give the same result, and nothing of them is changed.
     """
 
@@ -43,6 +43,10 @@ class Solver(ABC):
     """Whether a method for partitioned systems takes a kick(t, q, p) and a drift(t, q, p) that see their own half."""
     caution: ClassVar[str] = ""
     """What to know before taking the method, in one line for the tables; empty where there is nothing."""
+    schemes: ClassVar[Schemes | None] = None
+    """The same step as coefficients, of an explicit method whose coefficients are numbers and ratios of steps."""
+    exponential: ClassVar[ExponentialTableau | None] = None
+    """The same of an exponential method, whose coefficients are functions of the linear part."""
 
     @abstractmethod
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:

@@ -8,7 +8,8 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, Literal
 
-from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta, two_step
+from odernn.engines.linear_method import general_linear
+from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta
 from odernn.engines.triton.advance import advance_kernel, advance_text
 from odernn.engines.triton.elementwise import KINDS
 from odernn.engines.triton.layout import Layout, Precision
@@ -16,6 +17,7 @@ from odernn.engines.triton.plans import Advance, Recur
 from odernn.engines.triton.recur import recur_kernel, recur_text
 from solvers import RK4
 from solvers.extend import Entry
+from solvers.methods.leapfrog_midpoint import MIDPOINT_RULE
 
 Direction = Literal["forward", "backward"]
 Variant = Literal["", "many networks", "several lengths"]
@@ -27,7 +29,7 @@ METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
         "rk4": (runge_kutta(RK4.tableau.a, RK4.tableau.b, RK4.tableau.c), "tanh"),
         "leapfrog": (LEAPFROG, "tanh"),
         "exact flow and euler": (exponential([Entry(1.0, -1), Entry(1.0, 0)], [[]], [Entry(1.0, -1)], [0.0]), "tanh"),
-        "two-step midpoint": (two_step(), "tanh"),
+        "two-step midpoint": (general_linear(MIDPOINT_RULE), "tanh"),
     }
 )
 """By name, with the activation."""
@@ -90,9 +92,9 @@ class Kernel:
     def absent(self) -> set[str]:
         """Its arguments that are None."""
         family, plan = self.layout.method.family, self.plan
-        two, blocks = family == "two-step", family == "exponential"
+        two, blocks = family == "general-linear", family == "exponential"
         if isinstance(plan, Advance):
-            gone = {"before", "numbers"} | (set() if two else {"ratios", "previous", "other"})
+            gone = {"before", "numbers", "weights"} | (set() if two else {"previous", "other"})
             return gone | (set() if blocks else {"blocks"})
         gone = {"by_state", "later", "mus"} | (set() if two else {"carried", "weights", "carried_out"})
         return gone | (set() if blocks else {"blocks", "ends"}) | (set() if plan.kappas else {"kappas"})

@@ -15,8 +15,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from solvers import ButcherTableau, Shear
+from solvers import Shear
 from solvers.extend import Entry
+
+from .method import Tableau
 
 Polynomial = float | Tensor
 """A multiple of the identity, or blocks (..., 2, 2, n / 2)."""
@@ -38,7 +40,7 @@ class BlockEntries(NamedTuple):
     matrices: list[Tensor]
 
 
-def block_entries(tableau: ButcherTableau, scaled: Tensor) -> BlockEntries:
+def block_entries(tableau: Tableau, scaled: Tensor) -> BlockEntries:
     """The scheme of a tableau for the blocks `scaled` of dt A (..., 2, 2, n / 2)."""
     flows: list[Polynomial] = []
     rows: list[list[Polynomial]] = []

@@ -24,7 +24,8 @@ from .native.chunk_recursion import run_backward
 from .operators import NATIVE, TORCH, TRITON
 from .problem import RecurrentProblem, Storage
 from .scheme import outline
-from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
+from .torch.discrete_adjoint import DiscreteAdjoint, parallel_method, supports_parallel
+from .torch.recursion_operands import knows_recursion
 from .torch.sweep import forward, one_by_one
 from .traced.operator import FieldOperator, why_no_field_operator
 from .warning import EngineWarning
@@ -190,6 +191,8 @@ class OnEngine(Adjoint):
         kernels, reason = self._kernels(problem)
         if kernels is None:
             return Choice("torch", picked, f"{missing}, and {reason}")
+        if not knows_recursion(parallel_method(problem)):
+            return Choice("torch", picked, f"{missing}, and the kernels' backward recursion does not know the method")
         if kernels == "triton":
             return _with_triton(problem, picked, missing)
         picked = replace(picked, recursion=run_backward)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from .linear_method import linear_method
 from .program import Operands, Program
 
 ENGINES = ("odernn_torch", "odernn_native", "odernn_triton")
@@ -50,7 +51,7 @@ def _of_solve(*given: Any, out_shape: Any = None) -> int:
 
 def _of_pull_back(*given: Any, out_shape: Any = None) -> int:
     """Those of the forward pass again, and for each of them one by what it is applied to and one by its weight."""
-    *shapes, text, want_samples, _ = given[4:]
+    *shapes, text, want_samples, _ = given[5:]
     operands = Operands(*shapes)
     return 3 * _of_steps(operands, Program.read(text)) + (3 if want_samples else 2) * _of_control(operands)
 
@@ -69,8 +70,11 @@ def _of_steps(operands: Any, program: Program) -> int:
     stages, parts, start = len(method.b), 1, 0
     if method.family == "shears":
         parts = 4
-    if method.family == "two-step":
-        stages, start = 1, 0 if operands.y_previous is not None else operands.y0[0]
+    if method.family == "general-linear":
+        linear = linear_method(method)
+        given = 0 if operands.carried is None else operands.carried[0]
+        stages = linear.steady.stages
+        start = sum(step.stages - stages for step in linear.steps[given:-1]) * operands.y0[0]
     rows = _samples(operands) * program.substeps * stages + start
     return 2 * rows * preactivations * units // parts
 

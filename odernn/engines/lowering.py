@@ -12,9 +12,12 @@ from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
 from ..fields.field import VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
+from .carried import Carried
 from .problem import Storage
 from .program import Call, Products
 from .scheme import scheme_of, unsupported_scheme
+
+_NOTHING = Carried()
 
 
 def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tensor | None) -> str | None:
@@ -42,8 +45,7 @@ def lower(
     dt: float | Tensor,
     substeps: int,
     before: Tensor | None = None,
-    y_previous: Tensor | None = None,
-    dt_previous: Tensor | None = None,
+    carried: Carried = _NOTHING,
     storage: Storage | None = None,
     packed: bool = False,
     products: Products = "float32",
@@ -72,8 +74,8 @@ def lower(
         dt=dt,
         substeps=substeps,
         before=None if before is None else before.contiguous(),
-        y_previous=y_previous,
-        dt_previous=dt_previous,
+        carried=carried.vectors,
+        coefficients=carried.coefficients,
         blocks=None if lowered.blocks is None else lowered.blocks.contiguous(),
         index=None if storage is None else storage.index,
         lengths=None if storage is None else storage.lengths,

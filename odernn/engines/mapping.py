@@ -12,8 +12,8 @@ from torch.library import register_vmap
 from .program import Operands
 
 Dimensions = Sequence[int | None]
-Mapped = tuple[tuple[Tensor, Tensor, Tensor], tuple[int | None, int | None, int | None]]
-"""What `solve` returns, and where in each of the three the models stand."""
+Mapped = tuple[tuple[Tensor, ...], tuple[int | None, ...]]
+"""What `solve` returns, and where in each of the four the models stand."""
 
 
 def map_in_turn(namespace: str) -> None:
@@ -22,8 +22,8 @@ def map_in_turn(namespace: str) -> None:
     def rule(info: Any, where: Dimensions, *given: Any) -> Mapped:
         each = [_of_model(given, where, model) for model in range(info.batch_size)]
         outputs = list(zip(*(_solve(namespace)(*arguments) for arguments in each), strict=True))
-        saved, last, other = (torch.stack(found) if found[0].numel() else found[0] for found in outputs)
-        return (saved, last, other), (0 if given[-1] else None, 0, 0 if other.numel() else None)
+        found = tuple(torch.stack(each) if each[0].numel() else each[0] for each in outputs)
+        return found, tuple(0 if each[0].numel() else None for each in outputs)
 
     register_vmap(f"{namespace}::solve", rule)
 
@@ -38,18 +38,22 @@ def map_as_rows(namespace: str) -> None:
     def rule(info: Any, where: Dimensions, *given: Any) -> Mapped:
         *operands, program, save = given
         together = _as_rows(Operands(*operands), where, info.batch_size)
-        saved, last, other = _solve(namespace)(*together, program, save)
+        outputs = _solve(namespace)(*together, program, save)
+        places = tuple(place if each.numel() else None for each, place in zip(outputs, _ROWS, strict=True))
 
-        def apart(x: Tensor, dimension: int) -> Tensor:
-            return x.unflatten(dimension, (info.batch_size, -1))
+        def apart(x: Tensor, place: int | None) -> Tensor:
+            return x if place is None else x.unflatten(place, (info.batch_size, -1))
 
-        outputs = (apart(saved, 1) if save else saved, apart(last, 0), apart(other, 0) if other.numel() else other)
-        return outputs, (1 if save else None, 0, 0 if other.numel() else None)
+        return tuple(map(apart, outputs, places)), places
 
     register_vmap(f"{namespace}::solve", rule)
 
 
-def _solve(namespace: str) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+_ROWS = (1, 0, 1, 2)
+"""Where the rows stand in what `solve` returns."""
+
+
+def _solve(namespace: str) -> Callable[..., tuple[Tensor, ...]]:
     return getattr(torch.ops, namespace).solve
 
 
@@ -78,8 +82,8 @@ def _as_rows(operands: Operands, where: Dimensions, models: int) -> Operands:
         bias=_contiguous(of.bias),
         before=None if of.before is None else _rows(of.before),
         dt=_steps_as_rows(operands.dt, where[6], of),
-        y_previous=None if of.y_previous is None else _rows(of.y_previous),
-        dt_previous=None if of.dt_previous is None else _rows(of.dt_previous),
+        carried=None if of.carried is None else of.carried.transpose(0, 1).flatten(1, 2).contiguous(),
+        coefficients=_coefficients_as_rows(operands.coefficients, where[8], of),
         blocks=_contiguous(of.blocks),
     )
 
@@ -100,3 +104,12 @@ def _steps_as_rows(dt: Tensor, dimension: int | None, of: Operands) -> Tensor:
     models, time, batch = of.samples.shape[:3]
     steps = of.dt if of.dt.ndim == 3 else of.dt.reshape(models, 1, -1)
     return _rows(steps.expand(models, batch, time))
+
+
+def _coefficients_as_rows(coefficients: Tensor | None, dimension: int | None, of: Operands) -> Tensor | None:
+    """Given coefficients: as they are where all rows have the same, else of every row of every network."""
+    if coefficients is None or (dimension is None and coefficients.shape[2] == 1):
+        return coefficients
+    assert of.coefficients is not None
+    each = of.coefficients.expand(-1, -1, -1, of.samples.shape[2], -1)
+    return each.permute(1, 2, 0, 3, 4).flatten(2, 3).contiguous()

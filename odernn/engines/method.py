@@ -1,4 +1,4 @@
-"""A discretisation as the operators know it: a family, and its coefficients."""
+"""A discretisation as the operators know it: a family, and its coefficients. `linear_method` has the steps of one."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Literal, NamedTuple
 
+from torch import Tensor
+
 from solvers import Shear
 from solvers.extend import Entry
 
-Family = Literal["runge-kutta", "exponential", "shears", "two-step"]
+Family = Literal["runge-kutta", "exponential", "shears", "general-linear"]
 
 
 class Entries(NamedTuple):
@@ -31,9 +33,31 @@ class Entries(NamedTuple):
         return any(entry.place >= 0 for entry in (self.flows[stage], *self.a[stage]))
 
 
+class Tableau(NamedTuple):
+    """A tableau of numbers; `a` has the entries before the diagonal, one row a stage."""
+
+    a: tuple[tuple[float, ...], ...]
+    b: tuple[float, ...]
+    c: tuple[float, ...]
+
+    @property
+    def stages(self) -> int:
+        """Evaluations a step."""
+        return len(self.b)
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A discretisation, as the kernels know it. Made by the functions of this file."""
+    """A discretisation, as the kernels know it. Made by the functions of this file and of `linear_method`.
+
+    Attributes:
+        family: how the rest is read.
+        a: the coefficients before the diagonal; of a general linear method all of them, as `linear_method` has it.
+        b: the weights.
+        c: the nodes.
+        moved: which half of the state each stage moves; empty where it moves all of it.
+        places: which matrix, or which given coefficient, an entry is; as `exponential` and `linear_method` have it.
+    """
 
     family: Family
     a: tuple[float, ...] = ()
@@ -41,6 +65,17 @@ class Method:
     c: tuple[float, ...] = ()
     moved: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
+
+    @property
+    def tableau(self) -> Tableau:
+        """An explicit tableau without matrices, put together again."""
+        s = len(self.b)
+        return Tableau(tuple(self.a[i * s : i * s + i] for i in range(s)), self.b, self.c)
+
+    @property
+    def shears(self) -> tuple[Shear, ...]:
+        """The kicks and drifts of a partitioned method."""
+        return tuple(Shear(half == 1, *move) for half, *move in zip(self.moved, self.b, self.c, strict=True))
 
     @property
     def entries(self) -> Entries:
@@ -89,21 +124,15 @@ def splitting(moved: Sequence[int], coefficients: Sequence[float], nodes: Sequen
     return Method("shears", (), tuple(map(float, coefficients)), tuple(map(float, nodes)), tuple(moved))
 
 
-def moves(shears: Sequence[Shear]) -> Method:
+def moves(shears: Method) -> Method:
     """Kicks and drifts as a tableau whose stages move one half of the state each, along a rate of all of it."""
-    shares = [s.share for s in shears]
-    tableau = runge_kutta([shares[:i] for i in range(len(shares))], shares, [s.node for s in shears])
-    return replace(tableau, moved=tuple(int(s.kick) for s in shears))
+    tableau = runge_kutta([shears.b[:i] for i in range(len(shears.b))], shears.b, shears.c)
+    return replace(tableau, moved=shears.moved)
 
 
-def kicks_and_drifts(shears: Sequence[Shear]) -> Method:
-    """The `splitting` of a splitting method."""
-    return splitting([int(s.kick) for s in shears], [s.share for s in shears], [s.node for s in shears])
-
-
-def two_step() -> Method:
-    """The explicit two-step midpoint rule, started by the explicit midpoint method where no earlier state is given."""
-    return Method("two-step")
+def numbers_of(row: Sequence[float | Tensor]) -> tuple[float, ...]:
+    """A row of coefficients of which none depends on the steps."""
+    return tuple(map(float, row))
 
 
 EULER = runge_kutta([[]], [1.0], [0.0])

@@ -13,6 +13,7 @@ from solvers.extend import without_autocast
 
 from . import twice
 from .flops import register_formulas
+from .linear_method import linear_method, vectors_at_end
 from .program import Operands, Program
 from .replay import Rate, replay
 from .written import counted
@@ -22,12 +23,12 @@ DIFFERENTIABLE = 10
 
 OPERANDS = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
-    "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, Tensor? index, Tensor? lengths"
+    "Tensor? carried, Tensor? coefficients, Tensor? blocks, Tensor? index, Tensor? lengths"
 )
-SOLVE = f"({OPERANDS}, str program, bool save) -> (Tensor, Tensor, Tensor)"
+SOLVE = f"({OPERANDS}, str program, bool save) -> (Tensor, Tensor, Tensor, Tensor)"
 PULL_BACK = (
-    f"(Tensor saved, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_last_but_one, {OPERANDS}, str program, "
-    f"bool want_samples, bool want_dt) -> ({', '.join(['Tensor'] * DIFFERENTIABLE)})"
+    f"(Tensor saved, Tensor kept, Tensor? grad_saved, Tensor? grad_last, Tensor? grad_carried, {OPERANDS}, "
+    f"str program, bool want_samples, bool want_dt) -> ({', '.join(['Tensor'] * DIFFERENTIABLE)})"
 )
 
 TORCH, NATIVE, TRITON = "odernn_torch", "odernn_native", "odernn_triton"
@@ -40,15 +41,17 @@ class Cotangents(NamedTuple):
 
     Attributes:
         saved: the states that `solve` saved.
+        kept: what it kept of the other vectors of a general linear method; empty if there are none.
         of_saved: the loss's gradient by them.
         of_last: by the last state, beside what `of_saved` says of it.
-        of_last_but_one: two-step method: by the state one solver step before the last, likewise.
+        of_carried: general linear method: by the other vectors at the end, likewise.
     """
 
     saved: Tensor
+    kept: Tensor
     of_saved: Tensor | None
     of_last: Tensor | None
-    of_last_but_one: Tensor | None
+    of_carried: Tensor | None
 
 
 class Wants(NamedTuple):
@@ -58,11 +61,12 @@ class Wants(NamedTuple):
     dt: bool
 
 
-Solve = Callable[[Operands, Program, bool], tuple[Tensor, Tensor, Tensor]]
-"""(operands, program, save) -> the states saved, the last, of the two-step method the last but one; empty if absent."""
+Solve = Callable[[Operands, Program, bool], tuple[Tensor, ...]]
+"""(operands, program, save) -> the states saved, the last, and of a general linear method the other vectors at the end
+and what was kept of them; empty if absent."""
 PullBack = Callable[[Operands, Program, Cotangents, Wants], tuple[Tensor, ...]]
 """The gradients by the differentiable operands, empty if absent: by y0, K, V, b, the samples, the control before,
-dt (time, batch), the state before, its step, the blocks."""
+dt (time, batch), the other vectors, the coefficients, the blocks."""
 
 
 def register_engine(namespace: str, solve: Solve, pull_back: PullBack) -> None:
@@ -81,7 +85,7 @@ def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable
 def flat_solve(solve: Solve, of_one_length_only: str | None = None) -> Callable[..., Any]:
     """An engine's `solve` with the arguments of the schema; the engine that is named refuses lengths."""
 
-    def call(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def call(*given: Any) -> tuple[Tensor, ...]:
         *operands, program, save = given
         return solve(_operands(operands, of_one_length_only), Program.read(program), save)
 
@@ -92,9 +96,9 @@ def flat_pull_back(pull_back: PullBack, of_one_length_only: str | None = None) -
     """An engine's `pull_back` likewise."""
 
     def call(*given: Any) -> tuple[Tensor, ...]:
-        *operands, program, want_samples, want_dt = given[4:]
+        *operands, program, want_samples, want_dt = given[5:]
         wants = Wants(want_samples, want_dt)
-        cotangents = Cotangents(*given[:4])
+        cotangents = Cotangents(*given[:5])
         return pull_back(_operands(operands, of_one_length_only), Program.read(program), cotangents, wants)
 
     return call
@@ -135,26 +139,39 @@ def register_rules(namespace: str, rate: Rate | None = None) -> None:
             register_autocast(pull_back, device, torch.float32)
 
 
-def _shapes_of(namespace: str) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+def _shapes_of(namespace: str) -> Callable[..., tuple[Tensor, ...]]:
     """The rule for shapes of `solve`, which is asked where a program is traced: torch may count what stands in it."""
 
-    def shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def shapes(*given: Any) -> tuple[Tensor, ...]:
         register_formulas(namespace)
         return _solve_shapes(*given)
 
     return shapes
 
 
-def _solve_shapes(*given: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _solve_shapes(*given: Any) -> tuple[Tensor, ...]:
     _check_devices(given)
     *tensors, text, save = given
     operands, program = Operands(*tensors), Program.read(text)
     y0, samples = operands.y0, operands.samples
-    two_step = program.method.family == "two-step"
+    several = program.method.family == "general-linear"
     rows = operands.index if program.packed and operands.index is not None else samples
-    count = rows.shape[0] * (program.substeps if two_step else 1)
-    shape = (count, *samples.shape[1:-1], y0.shape[-1]) if save else (0,)
-    return y0.new_empty(shape), y0.new_empty(y0.shape), y0.new_empty(y0.shape if two_step else (0,))
+    shape = (rows.shape[0] * (program.substeps if several else 1), *samples.shape[1:-1], y0.shape[-1])
+    saved = y0.new_empty(shape if save else (0,))
+    carried, kept = _carried_shapes(operands, program, shape, save) if several else (y0.new_empty(0), y0.new_empty(0))
+    return saved, y0.new_empty(y0.shape), carried, kept
+
+
+def _carried_shapes(operands: Operands, program: Program, shape: tuple[int, ...], save: bool) -> tuple[Tensor, Tensor]:
+    """The vectors besides the state at the end, and what is kept of them."""
+    y0, method = operands.y0, linear_method(program.method)
+    given = 0 if operands.carried is None else operands.carried.shape[0]
+    at_end = vectors_at_end(method, given, operands.samples.shape[0] * program.substeps)
+    kept = method.kept(with_coefficients=operands.coefficients is not None) if save else ()
+    return (
+        y0.new_empty((at_end, *y0.shape) if at_end else (0,)),
+        y0.new_empty((len(kept), *shape) if kept else (0,)),
+    )
 
 
 def _check_devices(given: Sequence[Any]) -> None:
@@ -171,42 +188,43 @@ def _check_devices(given: Sequence[Any]) -> None:
 
 def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     _check_devices(given)
-    *tensors, _, want_samples, want_dt = given[4:]
+    *tensors, _, want_samples, want_dt = given[5:]
     given = Operands(*tensors)
     y0, samples = given.y0, given.samples
     nothing = y0.new_empty(0)
     steps = (samples.shape[0], y0.shape[0]) if given.index is None else given.index.shape
     grad_dt = y0.new_empty(steps) if want_dt else nothing
     like = (given.input_weight, given.bias, samples if want_samples else None, given.before)
-    found = (y0, given.weight, *like, grad_dt, given.y_previous, given.dt_previous, given.blocks)
+    found = (y0, given.weight, *like, grad_dt, given.carried, given.coefficients if want_dt else None, given.blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
 
 
-def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, Tensor, Tensor]) -> None:
+def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
     *operands, ctx.program, save = inputs
     if not save:
         raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
     ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[3])
     saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*operands, saved)
+    ctx.save_for_backward(*operands, saved, output[3])
 
 
 def _backward_of(namespace: str, rate: Rate | None) -> Callable[..., tuple[Tensor | None, ...]]:
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *operands, saved = ctx.saved_tensors
+        *operands, saved, kept = ctx.saved_tensors
         given = (*operands, ctx.program)
         if torch.is_grad_enabled():
-            found = _differentiable(operands, Program.read(ctx.program), rate, gradients, ctx.needs_input_grad[:-2])
+            found = _differentiable(operands, Program.read(ctx.program), rate, gradients[:3], ctx.needs_input_grad[:-2])
             return (*found, None, None)
         if ctx.writes is not None and ctx.writes.has_changed():
-            saved, *_ = getattr(torch.ops, namespace).solve(*given, True)
+            saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:DIFFERENTIABLE]
-        grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients]
+        grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients[:3]]
         wants = (asked[2], asked[6] or asked[8])
-        found = getattr(torch.ops, namespace).pull_back(saved, *grad_outputs, *given, *wants)
-        y0, weight, input_weight, bias, samples, before, dt, y_previous, dt_previous, blocks = found
+        found = getattr(torch.ops, namespace).pull_back(saved, kept, *grad_outputs, *given, *wants)
+        y0, weight, input_weight, bias, samples, before, dt, carried, coefficients, blocks = found
         grad_dt = _by_dt(dt, operands[6]) if asked[6] else None
-        every = (y0, weight, samples, input_weight, bias, before, grad_dt, y_previous, dt_previous, blocks)
+        every = (y0, weight, samples, input_weight, bias, before, grad_dt, carried, coefficients, blocks)
         wanted = (one if each else None for one, each in zip(every, asked, strict=True))
         return (*wanted, *(None for _ in given[DIFFERENTIABLE:]), None)
 

@@ -10,12 +10,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from solvers import SplittingMethod
 from solvers.extend import Problem
 
 from ..control.hold import Hold
 from ..control.input_map import AffineControl
-from ..fields.contract import broken_promise
+from ..fields.contract import broken_promise, moves_in_halves
 from ..fields.determinism import is_deterministic
 from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
 from ..fields.overrides import is_affine, why_slope_is_called
@@ -164,10 +163,20 @@ class RecurrentProblem(Problem):
             return f"{type(field).__name__} is not, or is not only, an affine-pointwise field"
         if not is_deterministic(field):
             return "the field draws, counts or is parametrised anew in each call"
-        if why_slope_is_called(field, in_parts=isinstance(self.solver, SplittingMethod)) is None:
+        if why_slope_is_called(field, in_parts=self.solver.needs is not None) is None:
             return None
+        return broken_promise(field, *self._layout)
+
+    def moves_in_halves(self) -> bool:
+        """Whether a method may move each half of the state along `pointwise` of all of it."""
+        field = self.field
+        return isinstance(field, AffinePointwiseField) and moves_in_halves(field, *self._layout)
+
+    @property
+    def _layout(self) -> tuple[Tensor, int, Tensor]:
+        """K, the entries of the control, and the state."""
         weight, samples = self.inputs[0], self.inputs[1]
         assert weight is not None
         assert samples is not None
         controls = samples.shape[-1] if self.control.weight is None else len(self.control.weight)
-        return broken_promise(field, weight, controls, self.y0)
+        return weight, controls, self.y0

@@ -85,8 +85,8 @@ class Operands(NamedTuple):
     bias: Tensor | None
     before: Tensor | None
     dt: Tensor
-    y_previous: Tensor | None = None
-    dt_previous: Tensor | None = None
+    carried: Tensor | None = None
+    coefficients: Tensor | None = None
     blocks: Tensor | None = None
     index: Tensor | None = None  # pyright: ignore[reportIncompatibleMethodOverride] - a tuple's method gives way
     lengths: Tensor | None = None
@@ -115,8 +115,9 @@ class Call:
         hold: "zero-order": the sample's control throughout; "linear": from the sample before to the sample.
         before: linear hold: the control, squashed, of the sample before the first; None: as the first sample's.
         substeps: solver steps a sample.
-        y_previous: two-step method: the state one solver step before y0; None to start the method.
-        dt_previous: two-step method: the length of that solver step.
+        carried: general linear method: the vectors besides y0 that are there; None to start the method.
+        coefficients: general linear method: those of its coefficients that are functions of the ratios of steps, of the
+            first substeps of each sample and of all rows or of each; None where all steps have one length.
         blocks: exponential method: the matrices that its entries name, one set for all intervals or one each.
         index: of sequences of several lengths: `samples` are rows (places, ...) in any order, and this says which of
             them each sample is, time after time, as a PackedSequence has them. Only the native kernels take it.
@@ -138,8 +139,8 @@ class Call:
     hold: Hold = "zero-order"
     before: Float[Tensor, "batch control"] | None = None
     substeps: int = 1
-    y_previous: Float[Tensor, "batch state"] | None = None
-    dt_previous: Float[Tensor, " batch"] | None = None
+    carried: Float[Tensor, "vectors batch state"] | None = None
+    coefficients: Float[Tensor, "time substeps rows numbers"] | None = None
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
     index: Int[Tensor, " samples"] | None = None
     lengths: Int[Tensor, " batch"] | None = None
@@ -156,7 +157,7 @@ class Call:
         """The tensors."""
         return Operands(
             *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before, as_step(self.dt)),
-            *(self.y_previous, self.dt_previous, self.blocks, self.index, self.lengths),
+            *(self.carried, self.coefficients, self.blocks, self.index, self.lengths),
         )
 
     def arguments(self) -> tuple[Any, ...]:
@@ -167,13 +168,6 @@ class Call:
 def products_around(y: Tensor) -> Products:
     """What an autocast around a call with the state `y` asks of products."""
     return "bfloat16" if autocast_dtype(y) == torch.bfloat16 else "float32"
-
-
-def step_of_rows(dt: float | Tensor, y: Float[Tensor, "batch state"]) -> Float[Tensor, " batch"]:
-    """A step, a number or a tensor of shape () or (batch, 1), as one number a row of `y` and of its dtype."""
-    if not isinstance(dt, Tensor):
-        return y.new_full((len(y),), dt)
-    return dt.to(y.dtype).reshape(-1).expand(len(y)).contiguous()
 
 
 def as_step(dt: float | Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from solvers.extend import Entry
 from ..control.stacked_weights import times
 from ..fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
 from .intervals import Interval, intervals
+from .linear_method import linear_method, step_vectors
 from .method import Method
 from .program import Operands, Program
 
@@ -29,7 +30,7 @@ RATES = MappingProxyType({one.name: one.function for one in (TANH, GATED_TANH, L
 
 
 def replay(operands: Operands, program: Program, rate: Rate | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """What the operator `solve` gives with `save`: the states saved, the last, of the two-step method the last but one.
+    """What the operator `solve` gives with `save`: the states saved, the last, the other vectors at the end.
 
     Args:
         operands: as the operator takes them: sequences of several lengths and the weights of several networks are
@@ -41,15 +42,15 @@ def replay(operands: Operands, program: Program, rate: Rate | None = None) -> tu
         function = RATES[program.kind]
         rate = lambda y, p, u: function(p, u)  # noqa: E731
     step = _STEPS[program.method.family](program.method, operands.weight, rate)
-    run = _Run(operands.y0, operands.y_previous, operands.dt_previous)
+    others = () if operands.carried is None else operands.carried.unbind(0)
+    run = _Run(operands.y0, list(others), operands.coefficients)
     for interval in intervals(operands, program):
         run.leave(len(interval.u))
         for k in range(program.substeps):
             step(run, interval, k / program.substeps, program.substeps)
-            if program.method.family == "two-step" or k + 1 == program.substeps:
+            if program.method.family == "general-linear" or k + 1 == program.substeps:
                 run.saved.append(run.y)
-    last, last_but_one = run.ends()
-    return _as_saved(run.saved, operands, program), last, last_but_one
+    return _as_saved(run.saved, operands, program), *run.ends()
 
 
 @dataclass
@@ -58,34 +59,40 @@ class _Run:
 
     Attributes:
         y: the state.
-        previous: of the two-step method the state one solver step before; None before its start.
-        dt_previous: the length of that step, (rows,) or (rows, 1), or None: as the next one.
-        ended: the last state and, two-step method, the last but one, of the rows that have ended, the last of them
-            first.
+        others: the vectors besides the state of a general linear method.
+        coefficients: those that are given, (time, substeps, 1 or rows, numbers), or None.
+        steps: solver steps made.
+        ended: the last state and the other vectors of the rows that have ended, the last of them first.
         saved: the states that the operator saves.
     """
 
     y: Tensor
-    previous: Tensor | None
-    dt_previous: Tensor | None
-    ended: list[tuple[Tensor, Tensor | None]] = field(default_factory=list)
+    others: list[Tensor]
+    coefficients: Tensor | None
+    steps: int = 0
+    ended: list[tuple[Tensor, list[Tensor]]] = field(default_factory=list)
     saved: list[Tensor] = field(default_factory=list)
 
     def leave(self, count: int) -> None:
         """Only the first `count` rows go on."""
         if count == len(self.y):
             return
-        previous, dt = self.previous, self.dt_previous
-        self.ended.insert(0, (self.y[count:], None if previous is None else previous[count:]))
-        self.y = self.y[:count]
-        self.previous = None if previous is None else previous[:count]
-        self.dt_previous = dt if dt is None or not dt.ndim else dt[:count]
+        self.ended.insert(0, (self.y[count:], [each[count:] for each in self.others]))
+        self.y, self.others = self.y[:count], [each[:count] for each in self.others]
+
+    def given(self, substeps: int) -> Tensor | None:
+        """The coefficients (rows, numbers) of the next step."""
+        n, k = divmod(self.steps, substeps)
+        if self.coefficients is None or k >= self.coefficients.shape[1]:
+            return None
+        return self.coefficients[n, k, : len(self.y)]
 
     def ends(self) -> tuple[Tensor, Tensor]:
-        """The last state of every row, and the last but one or nothing."""
-        every = [(self.y, self.previous), *self.ended]
-        last, before = torch.cat([y for y, _ in every]), [previous for _, previous in every if previous is not None]
-        return last, torch.cat(before) if before else last.new_empty(0)
+        """The last state of every row, and the other vectors or nothing."""
+        every = [(self.y, self.others), *self.ended]
+        last = torch.cat([y for y, _ in every])
+        others = [torch.cat(each) for each in zip(*(others for _, others in every), strict=True)]
+        return last, torch.stack(others) if others else last.new_empty(0)
 
 
 _Step = Callable[[_Run, Interval, float, int], None]
@@ -99,7 +106,7 @@ def _as_saved(states: Sequence[Tensor], operands: Operands, program: Program) ->
         return torch.stack(list(states))
     if program.packed:
         return torch.cat(list(states))
-    each = program.substeps if program.method.family == "two-step" else 1
+    each = program.substeps if program.method.family == "general-linear" else 1
     rows = torch.cat([torch.stack(list(states[n : n + each]), dim=1) for n in range(0, len(states), each)])
     return rows.new_zeros(samples.shape[0], *rows.shape[1:]).index_put((index,), rows).flatten(0, 1)
 
@@ -165,37 +172,24 @@ def _shears(method: Method, weight: Tensor, rate: Rate) -> _Step:
     return advance
 
 
-def _two_step(method: Method, weight: Tensor, rate: Rate) -> _Step:
-    """y_{j+1} = r^2 y_{j-1} + (1 - r^2) y_j + d (1 + r) f(y_j), r the ratio of the step d to the one before.
-
-    It is started by the explicit midpoint method.
-    """
-
-    def slope(y: Tensor, u: Tensor) -> Tensor:
-        return rate(y, times(y, weight.mT), u)
+def _vectors(method: Method, weight: Tensor, rate: Rate) -> _Step:
+    """A general linear method."""
+    linear = linear_method(method)
 
     def advance(run: _Run, interval: Interval, begin: float, substeps: int) -> None:
-        y, dt = run.y, interval.dt / substeps
-        first = slope(y, interval.control(begin))
-        if run.previous is None:
-            found = y + dt * slope(y + 0.5 * dt * first, interval.control(begin + 0.5 / substeps))
-        else:
-            before = dt if run.dt_previous is None else _column(run.dt_previous)
-            r = dt / before.to(dt.dtype)
-            found = r * r * run.previous + (1 - r * r) * y + dt * (1 + r) * first
-        run.y, run.previous, run.dt_previous = found, y, dt
+        def slope(y: Tensor, c: float) -> Tensor:
+            return rate(y, times(y, weight.mT), interval.control(begin + c / substeps))
+
+        step, dt = linear.steps[len(run.others)], interval.dt / substeps
+        run.y, *run.others = step_vectors(step, run.given(substeps), slope, dt, [run.y, *run.others])
+        run.steps += 1
 
     return advance
-
-
-def _column(dt: Tensor) -> Tensor:
-    """A step (rows,) as (rows, 1); one of another shape as it is."""
-    return dt.unsqueeze(1) if dt.ndim == 1 else dt
 
 
 _STEPS: dict[str, Callable[[Method, Tensor, Rate], _Step]] = {
     "runge-kutta": _tableau,
     "exponential": _tableau,
     "shears": _shears,
-    "two-step": _two_step,
+    "general-linear": _vectors,
 }

@@ -10,16 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import (
-    BlockDiagonal,
-    Euler,
-    ExplicitRungeKutta,
-    ExponentialRungeKutta,
-    LeapfrogMidpoint,
-    LinearlyExactEuler,
-    Solver,
-    SplittingMethod,
-)
+from solvers import BlockDiagonal, LinearlyExactEuler, Solver
 from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
@@ -32,7 +23,8 @@ from ..fields.field import (
 )
 from .block_tableau import BlockEntries, block_entries, scaled_entries, shear_entries
 from .formulas import FORMULAS
-from .method import Method, exponential, kicks_and_drifts, runge_kutta, two_step
+from .linear_method import general_linear
+from .method import EULER, Method, exponential, moves, numbers_of, runge_kutta, splitting
 
 MOST_STAGES = 15
 """Of a tableau that the kernels take."""
@@ -58,27 +50,27 @@ def unsupported_scheme(
     field: VectorField, activation: Activation, solver: Solver, dt: float | Tensor | None
 ) -> str | None:
     """Why a registered field and a solver have no such form, or None; `dt` is a number or has time first."""
-    if isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta) and solver.stages > MOST_STAGES:
+    if solver.stages > MOST_STAGES:
         return f"the operators take {MOST_STAGES} stages at most"
     name, on = type(solver).__name__, type(field).__name__
     if _as_blocks(field, solver, rows=False):
         rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
-        known = not rows or (isinstance(solver, ExplicitRungeKutta) and activation.name in FORMULAS)
+        known = not rows or (_is_tableau(solver) and activation.name in FORMULAS)
         return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
-    if isinstance(solver, ExponentialRungeKutta):
+    if solver.exponential is not None:
         return _why_not_euler(on, activation, solver, dt)
-    if activation.name not in FORMULAS or _method(solver) is None:
+    if activation.name not in FORMULAS or _registered(solver) is None:
         return f"there is no operator for {name} on {on}"
     return None
 
 
 def outline(field: VectorField, solver: Solver, dt: float | Tensor, preactivations: int) -> tuple[Method, int]:
-    """The family of the method that `scheme_of` finds, without numbers, and the entries of a unit's preactivation."""
+    """The method that `scheme_of` finds, of an exponential one without numbers, and the entries of a preactivation."""
     groups = preactivations // field.hidden_size
     if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.numel() != len(dt)):
         return Method("exponential"), groups - 1
-    method = _method(solver)
-    return Method("runge-kutta" if method is None else method.family), groups
+    method = _registered(solver)
+    return Method("runge-kutta") if method is None else method, groups
 
 
 def scheme_of(
@@ -101,21 +93,64 @@ def scheme_of(
         blocks = torch.stack(entries.matrices, dim=-4)
         blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
         return Lowered(method, activation.remainder.name, weight[n:], blocks)
-    if isinstance(solver, ExponentialRungeKutta):
+    if solver.exponential is not None:
         assert not isinstance(step, Tensor)
-        return Lowered(_runge_kutta(Euler()), activation.name, _as_euler(weight, step))
-    method = _method(solver)
+        return Lowered(EULER, activation.name, _as_euler(weight, step))
+    method = _registered(solver)
     assert method is not None
     return Lowered(method, activation.name, weight)
+
+
+def explicit_method(solver: Solver, *, apart: bool) -> Method | None:
+    """An explicit solver as the operators know it, by the structure of its schemes; None if it has no such form.
+
+    Args:
+        solver: the solver.
+        apart: whether each half of the state is driven by the other half only.
+    """
+    if torch.compiler.is_compiling():  # the compiler sees no cache
+        return _explicit_method(solver, apart)
+    return _EXPLICIT_METHODS(solver, apart)
+
+
+def _explicit_method(solver: Solver, apart: bool) -> Method | None:
+    schemes = solver.schemes
+    if schemes is None:
+        return None
+    scheme = schemes.steady([1.0] * schemes.ratios)
+    halves = [half for half in scheme.half if half is not None]
+    if schemes.vectors > 1:
+        return None if halves else general_linear(schemes)
+    if not halves:
+        return runge_kutta(scheme.a, numbers_of(scheme.b[0]), scheme.c)
+    if len(halves) < scheme.stages:
+        return None
+    shears = splitting(halves, numbers_of(scheme.b[0]), scheme.c)
+    return shears if apart else moves(shears)
+
+
+_EXPLICIT_METHODS = cache(_explicit_method)
+
+
+def _registered(solver: Solver) -> Method | None:
+    """A solver on a registered field without a linear part: whatever moves halves finds them apart."""
+    return explicit_method(solver, apart=True)
+
+
+def _is_tableau(solver: Solver) -> bool:
+    """Whether the solver is an explicit Runge-Kutta method."""
+    method = _registered(solver)
+    return method is not None and method.family == "runge-kutta"
 
 
 def _as_blocks(field: VectorField, solver: Solver, rows: bool) -> bool:
     """Whether the linear part goes into the matrices of the method; with a step a row there would be a set a row."""
     if rows or not is_block_linear(field):
         return False
-    if isinstance(solver, SplittingMethod):
+    method = _registered(solver)
+    if method is not None and method.family == "shears":
         return is_partitioned(field) or is_damped_partitioned(field)
-    return isinstance(solver, ExplicitRungeKutta | ExponentialRungeKutta)
+    return solver.exponential is not None or _is_tableau(solver)
 
 
 def _block_entries(
@@ -124,43 +159,22 @@ def _block_entries(
     """The scheme and its nodes; its matrices (2, 2, n / 2), or (time, 2, 2, n / 2) for a step that is (time,)."""
     if isinstance(step, Tensor):
         step = step.to(linear.blocks.dtype).reshape(-1, 1)
-    if isinstance(solver, ExponentialRungeKutta):
-        tableau = solver.tableau
+    tableau = solver.exponential
+    if tableau is not None:
         entries = (tableau.flow_entries, tableau.a_entries, tableau.b_entries)
         return BlockEntries(*entries, functions_of(tableau, linear, step)), tableau.c
     scaled = (step.unsqueeze(-1).unsqueeze(-1) if isinstance(step, Tensor) else step) * linear.blocks
-    if isinstance(solver, SplittingMethod):
-        return shear_entries(solver.shears, scaled), [shear.node for shear in solver.shears if shear.kick]
-    assert isinstance(solver, ExplicitRungeKutta)
-    return block_entries(solver.tableau, scaled), solver.tableau.c
+    method = _registered(solver)
+    assert method is not None
+    if method.family == "shears":
+        return shear_entries(method.shears, scaled), [shear.node for shear in method.shears if shear.kick]
+    return block_entries(method.tableau, scaled), method.c
 
 
-def _method(solver: Solver) -> Method | None:
-    """A solver that needs no linear part as the operators know it, or None; worked out once."""
-    return _lowered(solver) if torch.compiler.is_compiling() else _LOWERED(solver)  # the compiler sees no cache
-
-
-def _lowered(solver: Solver) -> Method | None:
-    if isinstance(solver, ExplicitRungeKutta):
-        return _runge_kutta(solver)
-    if isinstance(solver, SplittingMethod):
-        return kicks_and_drifts(solver.shears)
-    return two_step() if isinstance(solver, LeapfrogMidpoint) else None
-
-
-_LOWERED = cache(_lowered)
-
-
-def _runge_kutta(solver: ExplicitRungeKutta) -> Method:
-    return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
-
-
-def _why_not_euler(
-    field: str, activation: Activation, solver: ExponentialRungeKutta, dt: float | Tensor | None
-) -> str | None:
+def _why_not_euler(field: str, activation: Activation, solver: Solver, dt: float | Tensor | None) -> str | None:
     """Why an exponential method on a field with a dense linear part is not Euler's on another field, or None."""
     name = type(solver).__name__
-    if not isinstance(solver, LinearlyExactEuler) or activation not in (LINEAR, LINEAR_PLUS_TANH):
+    if solver.exponential != LinearlyExactEuler.tableau or activation not in (LINEAR, LINEAR_PLUS_TANH):
         return f"there is no operator for {name} on {field}, whose linear part is a dense matrix"
     if isinstance(dt, Tensor):
         return f"the operators take {name} on {field} with a `dt` that is a number"

@@ -14,9 +14,8 @@ from . import triton
 from .choice import Auto, Engine
 from .lowering import unsupported
 from .program import products_around
-from .scheme import outline
+from .scheme import explicit_method, outline
 from .torch.discrete_adjoint import DiscreteAdjoint
-from .torch.sweep import is_parallel
 
 
 def run_at_once(
@@ -38,7 +37,7 @@ def run_at_once(
     """
     on_cuda = like.device.type == "cuda"
     if isinstance(adjoint, Autograd):
-        return on_cuda and is_parallel(solver)
+        return on_cuda and explicit_method(solver, apart=False) is not None
     if not isinstance(adjoint, Auto | DiscreteAdjoint) or isinstance(dt, Tensor):
         return False
     if engine != "triton" and not (engine == "auto" and on_cuda):

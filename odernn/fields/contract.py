@@ -33,14 +33,16 @@ class _Answer:
         parts: the modules and attributes of the field.
         layout: the entries of the preactivation and of the control, the dtype and the device.
         broken: the promise that is broken, or None.
+        halves: whether drift and kick are the halves of dy/dt; None where nobody has tried.
     """
 
-    __slots__ = ("broken", "layout", "parts")
+    __slots__ = ("broken", "halves", "layout", "parts")
 
     def __init__(self, parts: list[object], layout: tuple[object, ...], broken: str | None) -> None:
         self.parts = parts
         self.layout = layout
         self.broken = broken
+        self.halves: bool | None = None
 
 
 def broken_promise(field: AffinePointwiseField, weight: Tensor, controls: int, like: Tensor) -> str | None:
@@ -66,6 +68,18 @@ def broken_promise(field: AffinePointwiseField, weight: Tensor, controls: int, l
     broken = _tried(field, len(weight), controls, like)
     vars(field)[REMEMBERED] = _Answer(parts, layout, broken)
     return broken
+
+
+def moves_in_halves(field: AffinePointwiseField, weight: Tensor, controls: int, like: Tensor) -> bool:
+    """Whether the field keeps its promises and `halves_agree`, which is tried as often as `broken_promise`."""
+    if broken_promise(field, weight, controls, like) is not None:
+        return False
+    known = vars(field).get(REMEMBERED)
+    if not isinstance(known, _Answer):
+        return False
+    if known.halves is None:
+        known.halves = halves_agree(field, like)
+    return known.halves
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Adjoint, Autograd, ExplicitRungeKutta, Solver
+from solvers import Adjoint, Autograd, Solver
 from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
 
 from ..control.hold import Hold
@@ -114,7 +114,7 @@ class Integrator:
                 *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage, products),
             )
             choice = choice_of(on_engine(self.adjoint, self.engine), problem)
-            if not choice.takes(storage):
+            if not choice.takes(storage) or self._starts_slowly:
                 return None
             solved = choice.adjoint.solve(problem, save)
             control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
@@ -162,7 +162,15 @@ class Integrator:
     @property
     def stands_still(self) -> bool:
         """Whether a step of the length zero leaves the state as it is, and hands nothing on."""
-        return isinstance(self.solver, ExplicitRungeKutta) and self.hold.jumps  # the linear one divides by the length
+        schemes = self.solver.schemes
+        one_step = schemes is not None and schemes.vectors == 1 and self.solver.needs is None
+        return one_step and self.hold.jumps  # the linear one divides by the length
+
+    @property
+    def _starts_slowly(self) -> bool:
+        """Whether a sequence of one sample may end before the solver's method has started."""
+        schemes = self.solver.schemes
+        return schemes is not None and schemes.vectors > 2
 
     def _built_weights(self) -> AbstractContextManager[None]:
         """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""

@@ -50,13 +50,16 @@ class Padded:
         if layer.stands_still:
             step = torch.where(inside, step, self.data.new_zeros(()))
         step = step.T if isinstance(step, Tensor) and step.ndim else step
-        output, _ = advanced(layer, self.data[self.rows.places], state, step, "trajectory", "ignore", self.truncate)
+        places = self.rows.places
+        output, _ = advanced(layer, self.data[places], state, step, "trajectory", "ignore", self.truncate)
         assert output is not None
         end = self._end(output, state.y)
         if layer.on_divergence == "raise":
             rule = "the state stopped being finite"
             check_entries(end.isfinite(), rule, lambda at: rule)
-        return self._stored(output, inside) if self.save == "trajectory" else None, RecurrentState(end)
+        if self.save == "end":
+            return None, RecurrentState(end)
+        return self._stored(output, places.masked_fill(~inside, self.data.shape[0])), RecurrentState(end)
 
     def _end(self, output: Tensor, y0: Tensor) -> Float[Tensor, "batch hidden"]:
         """The state after the last sample of each sequence; `y0` of one that has none."""
@@ -64,10 +67,9 @@ class Padded:
         last = output[(lengths - 1).clamp(min=0), torch.arange(y0.shape[0], device=output.device)]
         return torch.where((lengths > 0).unsqueeze(1), last, y0)
 
-    def _stored(self, output: Tensor, inside: Tensor) -> Float[Tensor, "places hidden"]:
-        """The output at the places of the samples; what lies beyond an end goes to one more place, which is dropped."""
+    def _stored(self, output: Tensor, places: Tensor) -> Float[Tensor, "places hidden"]:
+        """The output at its places; what lies beyond an end has one more place, which is dropped."""
         size = self.data.shape[0]
-        places = self.rows.places.masked_fill(~inside, size)
         storage = output.new_zeros(size + 1, output.shape[-1])
         return storage.index_put((places.flatten(),), output.flatten(0, 1))[:size]
 

@@ -145,7 +145,7 @@ class Ragged:
             for group in groups:
                 step = self.steps.step
                 tables = [step] if isinstance(step, Tensor) and step.ndim else []
-                index, *steps = group.packed([self.rows.places, *tables])
+                index, steps = group.packed(self.rows.place, tables)
                 storage = Storage(index, group.start.new_tensor(group.lengths))
                 start = self._start(run.state, group)
                 found = together(self.data, storage, start, steps[0] if steps else step, self.save)
@@ -193,7 +193,7 @@ class Ragged:
     ) -> tuple[Tensor | None, RecurrentState]:
         """Run a piece to its end, and keep its output if it is asked for."""
         at = piece.samples()
-        places = self.rows.places[at, piece.row]
+        places = self.rows.place(at, piece.row)
         samples = self.data.index_select(0, places.flatten()).unflatten(0, places.shape)
         step = self._step(at, piece.row)
         if stands:

@@ -12,7 +12,6 @@ from solvers import AffinePointwise, Partition, Semilinear, Solver, Structured
 from solvers.extend import RightHandSide, Time, time_tensor
 
 from ..control.hold import Control
-from ..engines.torch.sweep import is_parallel
 from ..fields.contract import broken_promise
 from ..fields.field import (
     AffinePointwiseField,
@@ -76,7 +75,7 @@ def is_elementwise(field: VectorField, solver: Solver, weight: Tensor | None, co
         weight: K of an affine-pointwise field, or None.
         controls: entries of the control.
     """
-    if weight is None or is_parallel(solver) or why_slope_is_called(field, in_parts=False) is None:
+    if weight is None or solver.schemes is not None or why_slope_is_called(field, in_parts=False) is None:
         return True
     assert isinstance(field, AffinePointwiseField)
     return broken_promise(field, weight, controls, weight) is None

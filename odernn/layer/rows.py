@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,27 +12,44 @@ from torch.nn.utils.rnn import PackedSequence
 
 from solvers.checks import is_traced
 
+Numbering = Callable[[Tensor, Tensor], Tensor]
+"""(the number of a sample in its sequence, the sequence) -> another number of it; of tensors that broadcast."""
+
 
 @dataclass(frozen=True)
 class Rows:
     """A batch of sequences of several lengths, as places in a storage (places, features).
 
     Attributes:
-        places: of the n-th sample of each sequence; beyond a sequence's length that of its last sample.
-        times: its number before samples were left out, likewise.
+        place: of a sample in the storage.
+        time: its number before samples were left out.
         lengths: samples of each sequence; a tensor while torch traces, which has no values then.
+        longest: samples of the longest sequence, or more, but not zero.
+        device: of the storage.
         resets: whether the state starts afresh before a sample, or None if it never does.
     """
 
-    places: Int[Tensor, "time batch"]
-    times: Int[Tensor, "time batch"]
+    place: Numbering
+    time: Numbering
     lengths: list[int] | Int[Tensor, " batch"]
+    longest: int
+    device: torch.device
     resets: Bool[Tensor, "time batch"] | None = None
 
     @property
     def batch(self) -> int:
         """The number of sequences."""
-        return self.places.shape[1]
+        return self.lengths.shape[0] if isinstance(self.lengths, Tensor) else len(self.lengths)
+
+    @property
+    def places(self) -> Int[Tensor, "time batch"]:
+        """Of the n-th sample of each sequence; beyond a sequence's length that of its last sample."""
+        return self.place(*self._samples())
+
+    @property
+    def times(self) -> Int[Tensor, "time batch"]:
+        """The numbers before samples were left out, likewise."""
+        return self.time(*self._samples())
 
     def inside(self, first: int = 0) -> Bool[Tensor, "time batch"]:
         """Where there is a sample, from the sample `first` on."""
@@ -48,22 +66,30 @@ class Rows:
     def backward(self) -> Rows:
         """The same sequences from their ends; the break that a reset makes lies between the same two samples."""
         lengths = self._lengths()
-        index = (lengths - 1 - self._numbers()).clamp_(min=0)
+        last = lengths.clamp(min=1) - 1
         resets = self.resets
         if resets is not None:
-            after = (lengths - self._numbers()).clamp_(min=0, max=len(self.places) - 1)
+            after = (lengths - self._numbers()).clamp_(min=0, max=self.longest - 1)
             resets = resets.gather(0, after) & self.inside(1)
-        return replace(self, places=self.places.gather(0, index), times=self.times.gather(0, index), resets=resets)
-
-    def _numbers(self) -> Int[Tensor, "time 1"]:
-        return torch.arange(self.places.shape[0], device=self.places.device).unsqueeze(1)
-
-    def _lengths(self) -> Int[Tensor, " batch"]:
-        return torch.as_tensor(self.lengths, device=self.places.device)
+        place, time = (
+            lambda number, row, forward=forward: forward(last[row] - number, row) for forward in (self.place, self.time)
+        )
+        return replace(self, place=place, time=time, resets=resets)
 
     def read(self) -> list[int]:
         """The lengths as numbers."""
         return self.lengths.tolist() if isinstance(self.lengths, Tensor) else self.lengths
+
+    def _samples(self) -> tuple[Int[Tensor, "time batch"], Int[Tensor, " batch"]]:
+        """The number of every sample, beyond the end of a sequence that of its last one; and the sequences."""
+        last = self._lengths().clamp(min=1) - 1
+        return torch.minimum(self._numbers(), last), torch.arange(self.batch, device=self.device)
+
+    def _numbers(self) -> Int[Tensor, "time 1"]:
+        return torch.arange(self.longest, device=self.device).unsqueeze(1)
+
+    def _lengths(self) -> Int[Tensor, " batch"]:
+        return torch.as_tensor(self.lengths, device=self.device)
 
 
 def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.device, longest: int) -> Rows:
@@ -75,9 +101,7 @@ def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.de
         longest: samples of the longest sequence, or more, but not zero.
     """
     batch = lengths.shape[0] if isinstance(lengths, Tensor) else len(lengths)
-    last = torch.as_tensor(lengths, device=device).clamp(min=1) - 1
-    times = torch.minimum(torch.arange(longest, device=device).unsqueeze(1), last)
-    return Rows(torch.arange(batch, device=device).add(times, alpha=batch), times, lengths)
+    return Rows(lambda number, row: row.add(number, alpha=batch), lambda number, row: number, lengths, longest, device)
 
 
 def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
@@ -86,27 +110,33 @@ def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
     lengths = mask.sum(0) if is_traced(mask) else mask.sum(0).tolist()
     longest = max([1, *lengths]) if isinstance(lengths, list) else time
     order = torch.argsort((~mask).byte(), dim=0, stable=True)
-    within = rows_of_lengths(lengths, mask.device, longest).times
-    times = order.gather(0, within)
-    return Rows(times * batch + torch.arange(batch, device=mask.device), times, lengths)
+    return Rows(
+        lambda number, row: row.add(order[number, row], alpha=batch),
+        lambda number, row: order[number, row],
+        *(lengths, longest, mask.device),
+    )
 
 
 def rows_of_packed(x: PackedSequence) -> Rows:
     """Of a packed storage, in which the sequences stand in order of length, longest first, sample by sample."""
     sizes, device = x.batch_sizes, x.data.device
-    batch = int(sizes[0])
+    batch, order = int(sizes[0]), x.unsorted_indices
     lengths = (sizes.unsqueeze(1) > torch.arange(batch)).sum(0)
     starts = (sizes.cumsum(0) - sizes).to(device)
-    within = rows_of_lengths(lengths.tolist(), device, len(sizes)).times
-    places = starts[within] + torch.arange(batch, device=device)
-    if x.unsorted_indices is None:
-        return Rows(places, within, lengths.tolist())
-    order = x.unsorted_indices
-    return Rows(places[:, order], within[:, order], lengths[order.cpu()].tolist())
+    if order is not None:
+        lengths = lengths[order.cpu()]
+    return Rows(
+        lambda number, row: starts[number] + (row if order is None else order[row]),
+        lambda number, row: number,
+        *(lengths.tolist(), len(sizes), device),
+    )
 
 
 def rows_of_nested(offsets: Int[Tensor, " batch_and_one"]) -> Rows:
     """Of a storage in which one sequence stands after the other."""
     lengths: list[int] = offsets.diff().tolist()
-    within = rows_of_lengths(lengths, offsets.device, max([1, *lengths])).times
-    return Rows(within + offsets[:-1], within, lengths)
+    return Rows(
+        lambda number, row: number + offsets[row],
+        lambda number, row: number,
+        *(lengths, max([1, *lengths]), offsets.device),
+    )

@@ -10,9 +10,10 @@ from itertools import pairwise
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from ..engines.problem import packed_samples
-from .rows import Rows
+from .rows import Numbering, Rows
 
 PIECE = 1024
 """What a piece more costs, as samples of a sequence that are computed in vain.
@@ -44,15 +45,16 @@ class Segments:
     lengths: list[int]
     fresh: list[bool]
 
-    def packed(self, tables: Sequence[Int[Tensor, "time batch"] | Float[Tensor, "time batch"]]) -> list[Tensor]:
-        """The entries of tables, for the first samples of all parts, then for the second ones, and so on."""
-        lengths = self.start.new_tensor(self.lengths)
-        if any(start for _, start in self.parts):
-            number, part = packed_samples(lengths)
-            at = (number + self.start[part], self.row[part])
-            return [table[at] for table in tables]
-        inside = torch.arange(self.lengths[0], device=lengths.device).unsqueeze(1) < lengths
-        return [table[: self.lengths[0]].index_select(1, self.row)[inside] for table in tables]
+    def packed(
+        self, place: Numbering, tables: Sequence[Float[Tensor, "time batch"]]
+    ) -> tuple[Int[Tensor, " samples"], list[Float[Tensor, " samples"]]]:
+        """The places of the first samples of all parts, then of the second ones, and so on; and entries of tables."""
+        if not tables and not any(start for _, start in self.parts):
+            numbers = torch.arange(self.lengths[0], device=self.row.device).unsqueeze(1)
+            return pack_padded_sequence(place(numbers, self.row), self.lengths).data, []  # in half the time
+        number, part = packed_samples(self.start.new_tensor(self.lengths))
+        number, row = number + self.start[part], self.row[part]
+        return place(number, row), [table[number, row] for table in tables]
 
 
 def segments_of(rows: Rows, truncate: int | None, *, together: bool) -> Iterator[list[Segments]]:
@@ -64,7 +66,7 @@ def segments_of(rows: Rows, truncate: int | None, *, together: bool) -> Iterator
         together: whether those that start afresh may be run with the others. Otherwise they come in a group of their
             own, after the others.
     """
-    device = rows.places.device
+    device = rows.device
     if rows.resets is None and truncate is None:
         parts = [(b, 0, length, False) for b, length in enumerate(rows.read()) if length]
         yield [_longest_first(parts, device)] if parts else []
@@ -156,10 +158,10 @@ class Piece:
 
 def _table(rows: Rows, truncate: int | None) -> list[_Part]:
     """The parts of every sequence, in the order of sequence and time."""
-    numbers = torch.arange(len(rows.places), device=rows.places.device).unsqueeze(1)
+    numbers = torch.arange(rows.longest, device=rows.device).unsqueeze(1)
     samples = rows.read()
-    lengths = torch.tensor(samples, device=rows.places.device)
-    resets = rows.resets if rows.resets is not None else torch.zeros_like(rows.places, dtype=torch.bool)
+    lengths = torch.tensor(samples, device=rows.device)
+    resets = torch.zeros_like(numbers < lengths) if rows.resets is None else rows.resets
     begins = (resets | (numbers % (truncate or len(numbers)) == 0)) & (numbers < lengths)
     row, start = begins.T.nonzero(as_tuple=True)
     starts: list[tuple[int, int]] = torch.stack((row, start), dim=1).tolist()

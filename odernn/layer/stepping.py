@@ -12,15 +12,14 @@ from torch import Tensor
 
 from solvers import Solver
 from solvers.checks import check_positive
-from solvers.extend import Carry, RightHandSide, Time, check_solver
+from solvers.extend import Carry, RightHandSide, Schemes, Time, check_solver
 
 from ..control.hold import Control, Hold, control_of
 from ..control.input_map import GIVEN
 from ..control.time_grid import TimeSpan
+from ..engines.carried import carried_by
 from ..engines.lowering import lower
 from ..engines.native.plan import Plan
-from ..engines.program import step_of_rows
-from ..engines.torch.sweep import is_parallel
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of, is_affine
 from .returned import check_control, looked_at
@@ -153,31 +152,34 @@ class NativeStepper:
         )
         self._advance = Plan(call).advance
         self._carries = not scheme.hold.jumps
-        self._two_step = call.method.family == "two-step"
-        self._dt = scheme.dt / scheme.substeps
+        self._schemes, self._substeps = scheme.solver.schemes, scheme.substeps
+        self._step = scheme.dt / scheme.substeps
 
     def __call__(self, x: Tensor, y: Tensor, t: Time, carry: Carry | None, before: Tensor | None) -> StepResult:
         """One sample on."""
         u = None if self._control is None else self._control(x).expand(self._shape).contiguous()
-        previous, dt_previous = self._before(carry) if carry and self._two_step else (None, None)
-        y, last_but_one, is_finite = self._advance(x if u is None else u, y, before, previous, dt_previous)
-        return StepResult(
-            y, (last_but_one, self._dt) if self._two_step else (), u if self._carries else None, is_finite
-        )
+        schemes, carry = self._schemes, carry or ()
+        carried = carried_by(schemes, carry, self._step, self._substeps, y)
+        y, vectors, is_finite = self._advance(x if u is None else u, y, before, *carried)
+        carry = () if schemes is None else self._carry(schemes, vectors, carry)
+        return StepResult(y, carry, u if self._carries else None, is_finite)
 
-    def _before(self, carry: Carry) -> tuple[Tensor, Tensor | None]:
-        """The state before and the step from it, where that is not the stream's own."""
-        previous, dt = carry
-        assert isinstance(previous, Tensor)
-        own = isinstance(dt, float) and dt == self._dt
-        return previous.contiguous(), None if own else step_of_rows(dt, previous)
+    def _carry(self, schemes: Schemes, vectors: Tensor, carry: Carry) -> Carry:
+        """What the solver carries on."""
+        count = len(vectors)
+        if not count:
+            return ()
+        steps: list[Time] = [self._step] * min(count, self._substeps)
+        if len(steps) < count:
+            steps += schemes.unpack(carry, self._step)[1]
+        return schemes.pack(vectors.unbind(0), steps[:count])
 
 
 def _maker(
     field: VectorField, solver: Solver, weight: Tensor | None, controls: int
 ) -> Callable[[Control], RightHandSide]:
     """From a control to the right-hand side, with no more structure than the solver asks for."""
-    if solver.needs is None and weight is not None and is_parallel(solver) and is_affine(field):
+    if solver.needs is None and weight is not None and solver.schemes is not None and is_affine(field):
         assert isinstance(field, AffinePointwiseField)
         return make_affine_right_hand_side(field, weight)
     elementwise = is_elementwise(field, solver, weight, controls)

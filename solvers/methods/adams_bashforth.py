@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -10,10 +11,33 @@ from torch import Tensor
 from ..arithmetic import advance, combine
 from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
+from ..scheme import Coefficient, Scheme, Schemes, whole
 from ..solver import Carry, Solver
 from .characteristic import largest_root, quadratic_radius
+from .explicit_rk import starting_scheme
 from .runge_kutta import Heun, Kutta3
 from .tableau import ButcherTableau
+
+
+def _steady2(ratios: Sequence[Coefficient]) -> Scheme:
+    (r,) = ratios
+    return Scheme(((1.0, 0.0),), ((),), ((1.0, -0.5 * r * r), (0.0, 0.0)), ((1 + 0.5 * r,), (1.0,)), (0.0,), whole(1))
+
+
+def _steady3(ratios: Sequence[Coefficient]) -> Scheme:
+    """With d = 1, so that d1 = 1 / r; the vectors have their own steps in them."""
+    r, earlier = ratios
+    bend = r * (2 * r + 3) * earlier / (6 * (1 + earlier))
+    first, second = -r * (0.5 * r + bend * (1 + earlier)), r * earlier * earlier * bend
+    v = ((1.0, first, second), (0.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+    return Scheme(((1.0, 0.0, 0.0),), ((),), v, ((1 + 0.5 * r + bend,), (1.0,), (0.0,)), (0.0,), whole(1))
+
+
+_START2 = starting_scheme(Heun.tableau, ((0.0,),), ((1.0, 0.0),))
+"""From y to (y_next, dt f)."""
+_FIRST3 = starting_scheme(Kutta3.tableau, ((0.0,),), ((1.0, 0.0, 0.0),))
+_SECOND3 = starting_scheme(Kutta3.tableau, ((0.0, 0.0), (0.0, 1.0)), ((1.0, 0.0, 0.0), (0.0, 0.0, 0.0)))
+"""From (y, dt_{n-1} f_{n-1}) to (y_next, dt_n f_n, dt_{n-1} f_{n-1})."""
 
 
 @final
@@ -35,6 +59,7 @@ class AdamsBashforth2(Solver):
     order = 2
     stages = 1
     num_evals = 1
+    schemes = Schemes(_steady2, (_START2,), ratios=1, slopes=True, remembers_steps=True)
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step starts the method."""
@@ -77,6 +102,7 @@ class AdamsBashforth3(Solver):
     order = 3
     stages = 1
     num_evals = 1
+    schemes = Schemes(_steady3, (_FIRST3, _SECOND3), ratios=2, slopes=True, remembers_steps=True)
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first two steps start the method."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..arithmetic import combine
 from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
+from ..scheme import Row, Scheme, one_step, whole
 from ..solver import Carry, Solver
 from .tableau import ButcherTableau
 
@@ -23,10 +24,11 @@ class ExplicitRungeKutta(Solver):
     tableau: ClassVar[ButcherTableau]
 
     def __init_subclass__(cls) -> None:
-        """Take order and stages from the tableau, so that they are written once."""
+        """Take order, stages and scheme from the tableau, so that they are written once."""
         cls.order = cls.tableau.order
         cls.stages = cls.tableau.stages
         cls.num_evals = cls.tableau.stages
+        cls.schemes = one_step(scheme_of_tableau(cls.tableau))
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing: a one-step method."""
@@ -44,3 +46,22 @@ class ExplicitRungeKutta(Solver):
         z = complex_numbers("z", z)
         one = torch.ones_like(z)
         return self.step(lambda t, y: z * y, 0.0, 1.0, one, ())[0].abs()
+
+
+def scheme_of_tableau(tableau: ButcherTableau) -> Scheme:
+    """A tableau as a scheme of a method that carries the state only."""
+    n = tableau.stages
+    return Scheme(((1.0,),) * n, tableau.a, ((1.0,),), (tableau.b,), tableau.c, whole(n))
+
+
+def starting_scheme(tableau: ButcherTableau, v: tuple[Row, ...], b: tuple[Row, ...]) -> Scheme:
+    """A tableau as the first steps of a method that carries more than the state: its scheme with further rows.
+
+    Args:
+        tableau: what moves the state.
+        v: the rows of the other vectors, as `Scheme` has them.
+        b: the same.
+    """
+    n, vectors = tableau.stages, len(v)
+    state = (1.0, *(0.0,) * (vectors - 1))
+    return Scheme((state,) * n, tableau.a, (state, *v), (tableau.b, *b), tableau.c, whole(n))

@@ -44,6 +44,7 @@ class ExponentialRungeKutta(Solver):
         cls.order = cls.tableau.order
         cls.stages = cls.tableau.stages
         cls.num_evals = cls.tableau.stages
+        cls.exponential = cls.tableau
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step makes the matrices."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -11,8 +12,23 @@ from torch import Tensor
 from ..arithmetic import advance
 from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
+from ..scheme import Coefficient, Scheme, Schemes, whole
 from ..solver import Carry, ReversibleSolver
 from .characteristic import WEAK_INSTABILITY, quadratic_radius
+from .explicit_rk import starting_scheme
+from .runge_kutta import Midpoint
+
+
+def _steady(ratios: Sequence[Coefficient]) -> Scheme:
+    (r,) = ratios
+    square = r * r
+    return Scheme(((1.0, 0.0),), ((),), ((1 - square, square), (1.0, 0.0)), ((1 + r,), (0.0,)), (0.0,), whole(1))
+
+
+_START = starting_scheme(Midpoint.tableau, ((1.0,),), ((0.0, 0.0),))
+"""From y to (y_next, y)."""
+MIDPOINT_RULE = Schemes(_steady, (_START,), ratios=1, remembers_steps=True)
+"""The rule on (y_n, y_{n-1})."""
 
 
 @final
@@ -42,6 +58,7 @@ class LeapfrogMidpoint(ReversibleSolver):
     stages = 1
     num_evals = 1
     caution = WEAK_INSTABILITY
+    schemes = MIDPOINT_RULE
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing yet: the first step starts the method."""

@@ -6,6 +6,7 @@ that it undoes. So what a method carries must not hold a slope that only the ste
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -15,8 +16,37 @@ from torch import Tensor
 from ..arithmetic import advance
 from ..checks import complex_numbers
 from ..right_hand_side import RightHandSide, Time
+from ..scheme import Coefficient, Scheme, Schemes, whole
 from ..solver import Carry, ReversibleSolver
 from .characteristic import WEAK_INSTABILITY, quadratic_radius
+
+
+def _heun(ratios: Sequence[Coefficient]) -> Scheme:
+    """On (y, s)."""
+    return Scheme(
+        u=((0.0, 1.0), (2.0, -1.0)),
+        a=((), (1.0,)),
+        v=((1.0, 0.0), (2.0, -1.0)),
+        b=((0.5, 0.5), (1.0, 0.0)),
+        c=(0.0, 1.0),
+        half=whole(2),
+    )
+
+
+_HEUN_START = Scheme(((1.0,), (1.0,)), ((), (1.0,)), ((1.0,), (1.0,)), ((0.5, 0.5), (1.0, 0.0)), (0.0, 1.0), whole(2))
+"""The same where s is y still."""
+
+
+def _leapfrog(ratios: Sequence[Coefficient]) -> Scheme:
+    """On (y, dt v), v times the step before."""
+    (r,) = ratios
+    return Scheme(((1.0, 0.5 * r),), ((),), ((1.0, 0.0), (0.0, -r)), ((1.0,), (2.0,)), (0.5,), whole(1))
+
+
+_LEAPFROG_START = Scheme(
+    ((1.0,), (1.0,)), ((), (0.5,)), ((1.0,), (0.0,)), ((0.0, 1.0), (-1.0, 2.0)), (0.0, 0.5), whole(2)
+)
+"""With v = f(t, y), evaluated here."""
 
 
 @final
@@ -48,6 +78,7 @@ class ReversibleHeun(ReversibleSolver):
     stages = 2
     num_evals = 2
     caution = WEAK_INSTABILITY
+    schemes = Schemes(_heun, (_HEUN_START,))
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The second state, which starts as the first."""
@@ -101,6 +132,7 @@ class AsynchronousLeapfrog(ReversibleSolver):
     stages = 1
     num_evals = 1
     caution = WEAK_INSTABILITY
+    schemes = Schemes(_leapfrog, (_LEAPFROG_START,), ratios=1, slopes=True)
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """The velocity f(t, y): one evaluation, once."""

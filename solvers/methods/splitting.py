@@ -12,6 +12,7 @@ from ..arithmetic import advance
 from ..checks import check_flag, check_number, complex_numbers
 from ..requirements import refuse_inverse, required_partition
 from ..right_hand_side import Need, RightHandSide, Time
+from ..scheme import Scheme, one_step
 from ..solver import Carry, ReversibleSolver
 from .characteristic import quadratic_radius
 
@@ -52,9 +53,10 @@ class SplittingMethod(ReversibleSolver):
     needs = Need.PARTITION
 
     def __init_subclass__(cls) -> None:
-        """Count stages and evaluations, so that they are written once."""
+        """Count stages and evaluations and make the scheme, so that they are written once."""
         cls.stages = sum(not shear.kick for shear in cls.shears)
         cls.num_evals = len(cls.shears) / 2
+        cls.schemes = one_step(scheme_of_shears(cls.shears))
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
         """Nothing: a one-step method."""
@@ -100,3 +102,16 @@ class SplittingMethod(ReversibleSolver):
             else:
                 q = advance(q, sign * shear.share * dt, partition.drift_of(time, q, p))
         return torch.cat((q, p), dim=-1)
+
+
+def scheme_of_shears(shears: tuple[Shear, ...]) -> Scheme:
+    """Kicks and drifts as a scheme: each sees what all those before it have moved."""
+    shares = tuple(shear.share for shear in shears)
+    return Scheme(
+        u=((1.0,),) * len(shears),
+        a=tuple(shares[:i] for i in range(len(shears))),
+        v=((1.0,),),
+        b=(shares,),
+        c=tuple(shear.node for shear in shears),
+        half=tuple(int(shear.kick) for shear in shears),
+    )

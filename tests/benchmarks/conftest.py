@@ -1,10 +1,12 @@
 """Data for the benchmarks' tests: the real MNIST where it is found, and small files in its format."""
 
+import gc
 import gzip
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +14,15 @@ from torch import Tensor
 
 from benchmarks.data import MissingDataError, cifar10, mnist
 from benchmarks.data.locate import ENVIRONMENT_VARIABLE
+from tests.benchmarks.pages.browser import started
 from tests.benchmarks.small_sets import write_har, write_ptb, write_speech
+
+
+@pytest.fixture(scope="module")
+def collected() -> None:
+    """Spare the garbage collector what the tests before have left, where a module's tests ask for it at each turn."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -125,6 +135,13 @@ def small_text_dir(tmp_path_factory) -> Path:
     write_ptb(folder)
     (folder / "text.txt").write_text("It was the best of times, it was the worst of times.\n" * 200, encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser without a window, for all pages one after the other; skips where there is none."""
+    with started(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,7 @@ def test_graphs_play_what_they_were_made_for_again(case: Case) -> None:
     for operands in (given, other, given):
         want = operators.solve(operands, program, True)
         have = solve_in_blocks(_played(operators.solve), 2, operands, program, True)
-        ones = Cotangents(want[0], *(torch.ones_like(each) if each.numel() else None for each in want))
+        ones = Cotangents(want[0], want[3], *(torch.ones_like(each) if each.numel() else None for each in want[:3]))
         back = (operands, program, ones, Wants(True, True))
         wanted = operators.pull_back(*back)
         found = pull_back_in_blocks(_played(operators.pull_back), 2, *back)

@@ -24,19 +24,21 @@ class Solution(NamedTuple):
 
     Attributes:
         saved: the states that the adjoint needs, None if they were not asked for. With one solver step a sample, and
-            for every method without a carry, this is the trajectory. The two-step method keeps the states between
-            samples too: its trajectory is `trajectory`.
+            for every method that carries the state only, this is the trajectory. A general linear method keeps the
+            states between samples too: its trajectory is `trajectory`.
         last: the state after the last sample.
-        last_but_one: two-step method: the state one solver step before `last`; else None.
+        carried: general linear method: the other vectors at the end; else None.
         trajectory: the states after the samples, a view of `saved`; None where that is packed.
+        kept: general linear method: the other vectors that the adjoint needs, each as `saved`; else None.
 
-    Of several lengths both are (places, state), and where `Call.packed` is true `saved` is in the order of the sweep.
+    Of several lengths all are (places, state), and where `Call.packed` is true `saved` is in the order of the sweep.
     """
 
     saved: Float[Tensor, "*steps state"] | None
     last: Float[Tensor, "batch state"]
-    last_but_one: Float[Tensor, "batch state"] | None
+    carried: Float[Tensor, "vectors batch state"] | None
     trajectory: Float[Tensor, "*time state"] | None
+    kept: Float[Tensor, "vectors *steps state"] | None
 
 
 class Gradients(NamedTuple):
@@ -49,8 +51,8 @@ class Gradients(NamedTuple):
     samples: Float[Tensor, "time batch input"] | None
     before: Float[Tensor, "batch control"] | None
     dt: Float[Tensor, "batch time"] | Float[Tensor, " samples"] | None
-    y_previous: Float[Tensor, "batch state"] | None
-    dt_previous: Float[Tensor, " batch"] | None
+    carried: Float[Tensor, "vectors batch state"] | None
+    coefficients: Float[Tensor, "time substeps rows numbers"] | None
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None
 
 
@@ -62,23 +64,25 @@ def solve(call: Call, *, save: bool) -> Solution:
         TypeError, ValueError: a tensor's dtype, shape or layout, or a method that is not explicit.
     """
     load()
-    saved, last, last_but_one = torch.ops.odernn_native.solve(*call.arguments(), save)
-    every = call.substeps if call.method.family == "two-step" else 1
+    saved, last, carried, kept = torch.ops.odernn_native.solve(*call.arguments(), save)
+    every = call.substeps if call.method.family == "general-linear" else 1
     return Solution(
         saved if save else None,
         last,
-        last_but_one if last_but_one.numel() else None,
+        carried if carried.numel() else None,
         saved[every - 1 :: every] if save and not call.packed else None,
+        kept if kept.numel() else None,
     )
 
 
 def pull_back(
     call: Call,
     saved: Float[Tensor, "*steps state"],
+    kept: Float[Tensor, "vectors *steps state"] | None = None,
     *,
     grad_saved: Float[Tensor, "*steps state"] | None = None,
     grad_last: Float[Tensor, "batch state"] | None = None,
-    grad_last_but_one: Float[Tensor, "batch state"] | None = None,
+    grad_carried: Float[Tensor, "vectors batch state"] | None = None,
     want_samples: bool = False,
     want_dt: bool = False,
 ) -> Gradients:
@@ -87,10 +91,11 @@ def pull_back(
     Args:
         call: what was integrated.
         saved: `solve(call, save=True).saved`.
-        grad_saved: the loss's gradient by every saved state. Where the two-step method keeps more than the
+        kept: the same solution's `kept`.
+        grad_saved: the loss's gradient by every saved state. Where a general linear method keeps more than the
             trajectory, the trajectory's gradient goes to the places [substeps - 1 :: substeps].
         grad_last: by the last state, beside what `grad_saved` says of it.
-        grad_last_but_one: two-step method: by the state one solver step before the last, likewise.
+        grad_carried: general linear method: by the other vectors at the end, likewise.
         want_samples: compute the gradient by `call.samples`.
         want_dt: compute the gradient by dt, entry by entry; whoever gave a number or (time,) sums it.
 
@@ -99,7 +104,11 @@ def pull_back(
     """
     load()
     gradients = torch.ops.odernn_native.pull_back(
-        *(saved, grad_saved, grad_last, grad_last_but_one, *call.arguments()), want_samples, want_dt
+        saved,
+        saved.new_empty(0) if kept is None else kept,
+        *(grad_saved, grad_last, grad_carried, *call.arguments()),
+        want_samples,
+        want_dt,
     )
     y0, weight, *optional = gradients
     present: list[Tensor | None] = [gradient if gradient.numel() else None for gradient in optional]
@@ -124,8 +133,8 @@ class Recursion(NamedTuple):
         preactivation: D_p^T kappa. dL/dK is the sum of its products with the states that the preactivations were
             made of.
         kappa: the gradient by every rate. dL/du is the sum of D_u^T kappa, dL/ddt that of kappa . rate / dt, and of
-            the two-step method kappa / s is the gradient by the state after the step.
-        carried: two-step method: the gradient by the state one solver step before the first step's, as far as it does
+            a general linear method kappa / s is the gradient by the state after the step.
+        carried: general linear method: the gradient by the state one solver step before the first, as far as it does
             not go by way of the state in between; else None.
     """
 
@@ -156,7 +165,8 @@ def recursion(
     - kicks and drifts: for the moves from the last, kappa = coefficient dt lambda_moved and
       lambda_other += (D_p kappa) K_moved,other. `moved` is the half (q or p) that the move adds to, the state being
       (q, p); the nodes do not matter here.
-    - two-step: kappa = s lambda; (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
+    - general linear, of two states and one slope: kappa = s lambda;
+      (lambda, carried) <- (carried + w lambda + D_y kappa + (D_p kappa) K, e lambda).
 
     K has g groups of `state` rows, `preactivations` = g state: dy_i/dt depends on the entries i, i + state, ... of
     y K^T. Every tensor is contiguous, on the CPU and of lambda's dtype; the schedules may be of another floating type.
@@ -166,14 +176,14 @@ def recursion(
         weight: K.
         preactivation_derivative: D_p of every stage (or move) of every step, group after group. A stage has
             `preactivation` = g state columns, a move those of the half that it moves: `preactivation` = g state / 2.
-            The two-step method has one stage.
-        dt: of every step: a number, (steps,) or (batch, steps). The two-step method takes its weights in its place.
-        method: an explicit tableau (of any number of stages), kicks and drifts, or the two-step method.
+            A general linear method has one stage.
+        dt: of every step: a number, (steps,) or (batch, steps). A general linear method takes its weights.
+        method: an explicit tableau (of any number of stages), kicks and drifts, or a general linear method.
         state_derivative: D_y, or None where the field does not see the state itself. Kicks and drifts have none.
         trajectory: the loss's gradient by the states after the last step and after every `substeps`-th before it, in
             the order of time: `outputs` = steps / substeps, rounded up.
         substeps: steps from one gradient in `trajectory` to the next.
-        carried: two-step method: the loss's gradient by the state before the last step; None is zero.
+        carried: general linear method: the loss's gradient by the state before the last step; None is zero.
 
     Raises:
         NativeUnavailable, TypeError, ValueError: as `solve`.

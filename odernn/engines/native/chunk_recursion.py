@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from ..stepper_method import method_of
 from ..torch.chunk import Chunk
-from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weights
+from ..torch.recursion_operands import by_state, by_step, run_by, two_state_weights
+from ..torch.scheme_stepper import SchemeStepper
 from ..torch.stepper import Stepper
-from ..torch.two_step import TwoStepStepper
 from .bindings import Recursion, TwoStepWeights, recursion
 
 
@@ -20,8 +18,8 @@ def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_sav
 
 def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None, first: int) -> None:
     """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
-    method = method_of(stepper)
-    weights = _weights(stepper, chunk, first) if isinstance(stepper, TwoStepStepper) else None
+    method = stepper.method
+    weights = _weights(stepper, chunk, first) if isinstance(stepper, SchemeStepper) else None
     a_step = len(method.b) or 1
     preactivations = chunk.preactivations[first:]
     found = recursion(
@@ -41,9 +39,10 @@ def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved
     _take(adjoint, found)
 
 
-def _weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> TwoStepWeights:
+def _weights(stepper: SchemeStepper, chunk: Chunk, first: int) -> TwoStepWeights:
     """Of every solver step (batch, steps)."""
-    return TwoStepWeights(*(each.T.contiguous() for each in two_step_weights(stepper, chunk, first, torch.float64)))
+    times, like = slice(chunk.start + first, chunk.start + chunk.path.length), chunk.preactivations[0, 0].double()
+    return TwoStepWeights(*(each.T.contiguous() for each in two_state_weights(stepper, times, like)))
 
 
 def _take(adjoint: list[Tensor], found: Recursion) -> None:

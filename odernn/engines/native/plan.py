@@ -36,8 +36,8 @@ class Plan:
         x: Float[Tensor, "batch input"],
         y: Float[Tensor, "batch state"],
         before: Float[Tensor, "batch control"] | None = None,
-        y_previous: Float[Tensor, "batch state"] | None = None,
-        dt_previous: Float[Tensor, " batch"] | None = None,
+        carried: Float[Tensor, "vectors batch state"] | None = None,
+        coefficients: Float[Tensor, "time substeps rows numbers"] | None = None,
     ) -> tuple[Tensor, Tensor, bool]:
         """One sample on from `y`.
 
@@ -45,17 +45,17 @@ class Plan:
             x: the sample: the input, or the control, as the call's `samples` were.
             y: the state before it.
             before: linear hold: the control of the sample before; None: as this one's.
-            y_previous: two-step method: the state one solver step before `y`; None to start the method.
-            dt_previous: the length of that step; None: as long as the plan's own.
+            carried: general linear method: the vectors besides `y` that are there; None to start the method.
+            coefficients: the coefficients that are functions of the ratios of steps; None where all have one length.
 
         Returns:
-            The state after the sample; of the two-step method the state one solver step before that, else nothing;
-            whether all of the state is finite.
+            The state after the sample; the other vectors of a general linear method, else nothing; whether all of the
+            state is finite.
 
         Raises:
             TypeError, ValueError: a tensor's dtype or shape.
         """
-        return self._advance(self._number, x, y, before, y_previous, dt_previous)
+        return self._advance(self._number, x, y, before, carried, coefficients)
 
     def __copy__(self) -> Self:
         return self

@@ -50,7 +50,7 @@ class Chunk:
             preactivations).
         kappas: a buffer for kappa of every evaluation (time, evaluations, batch, units), or None.
         stages: the evaluations made so far.
-        first_stages: those that are made only in the first interval.
+        early_stages: those that are made only in the first few intervals.
     """
 
     start: int
@@ -60,7 +60,7 @@ class Chunk:
     preactivations: Tensor
     kappas: Tensor | None
     stages: list[Stage] = field(default_factory=list)
-    first_stages: list[Stage] = field(default_factory=list)
+    early_stages: list[Stage] = field(default_factory=list)
 
     def evaluate(self, state: Tensor, source: Tensor, fraction: float, half: int | None = None) -> Stage:
         """Evaluate the right-hand side in every interval at once, and keep the stage for the recursion.
@@ -78,16 +78,16 @@ class Chunk:
         self.stages.append(stage)
         return stage
 
-    def evaluate_first(self, state: Tensor, fraction: float) -> Stage:
-        """The same only in the first interval, in memory of its own; of all units."""
-        preactivation = self.preactivations.new_empty(1, *self.preactivations.shape[2:])
-        stage = self._evaluate(state, state, fraction, None, preactivation, torch.empty_like(state))
-        self.first_stages.append(stage)
+    def evaluate_early(self, state: Tensor, source: Tensor, fraction: float) -> Stage:
+        """The same only in the first few intervals, as many as `state` has, in memory of its own; of all units."""
+        preactivation = self.preactivations.new_empty(len(state), *self.preactivations.shape[2:])
+        stage = self._evaluate(state, source, fraction, None, preactivation, torch.empty_like(state))
+        self.early_stages.append(stage)
         return stage
 
     def every_stage(self) -> list[Stage]:
-        """All evaluations, including those of only the first interval."""
-        return [*self.stages, *self.first_stages]
+        """All evaluations, including those of only the first few intervals."""
+        return [*self.stages, *self.early_stages]
 
     def add_slope_products(self, total: Tensor) -> None:
         """Add the sum over evaluations and units of kappa times the slope to `total` (time, batch)."""

@@ -9,10 +9,9 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from solvers import Adjoint, Autograd, Checkpointed, LeapfrogMidpoint, SplittingMethod
+from solvers import Adjoint, Autograd, Checkpointed
 from solvers.checks import check_count
 from solvers.extend import (
-    Carry,
     Problem,
     Save,
     Snapshot,
@@ -22,14 +21,19 @@ from solvers.extend import (
     without_autocast,
 )
 
+from ...fields.field import is_partitioned
+from ..carried import Carried, carried_of, carry_of
+from ..method import Method
 from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
+from ..scheme import explicit_method
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
+from .operators import adjoints, by_vectors, solve_with
+from .scheme_stepper import SchemeStepper
 from .stepped import differentiable
 from .stepper import Stepper
-from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, is_parallel, one_by_one, stepper_of
-from .two_step import TwoStepStepper
+from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
 
 
 @final
@@ -41,8 +45,8 @@ class DiscreteAdjoint(Adjoint):
     in a few large products; what stays sequential is linear in dL/dy, one small product a stage. The control's
     transform is made again chunk by chunk, so the control is never stored whole.
 
-    It takes affine-pointwise fields, with the explicit Runge-Kutta methods, the compositions of kicks and drifts, and
-    the two-step midpoint rule, of which it keeps the states at the substeps too.
+    It takes affine-pointwise fields with every explicit method that states its `schemes`. Of a method that carries more
+    than the state it keeps the states at the substeps too, and of the other vectors those that a stage reads.
     For another field or method it falls back to `Checkpointed(every=1)`, which keeps the states too and makes each step
     again, one after the other. A backward pass with `create_graph=True` makes the steps again under autograd. Under
     torch.compile it is `Autograd`, and the compiler chooses what is saved.
@@ -76,28 +80,26 @@ class DiscreteAdjoint(Adjoint):
         if not supports_parallel(problem):
             return Checkpointed(every=1).solve(problem, save)
         assert isinstance(problem, RecurrentProblem)
-        recurrence = problem.recurrence
         if not torch.is_grad_enabled():
-            return _infer(problem, recurrence, save, self)
-        return self._solve(problem, recurrence, save)
+            return _infer(problem, save, self)
+        return self._solve(problem, save)
 
-    def _solve(self, problem: RecurrentProblem, recurrence: Recurrence, save: Save) -> Solved:
-        previous, dt_previous = previous_step(problem)
+    def _solve(self, problem: RecurrentProblem, save: Save) -> Solved:
+        recurrence, carried = problem.recurrence, carried_of(problem)
         dt = recurrence.dt if isinstance(recurrence.dt, Tensor) else None
         snapshot = snapshot_of(problem, "discrete")
         outcome = _Discrete.apply(
-            _Plan(problem, recurrence, save, self, dt_previous, snapshot),
-            *(problem.y0, previous, dt_previous if isinstance(dt_previous, Tensor) else None),
+            _Plan(problem, parallel_method(problem), recurrence, save, self, snapshot),
+            *(problem.y0, *carried),
             *(recurrence.weight, recurrence.samples, recurrence.before, dt),
             *(problem.parameters() if problem.parameters is not None else ()),
         )
         if snapshot is not None:
             snapshot.settle()
         assert isinstance(outcome, tuple)
-        last, last_but_one, *saved = outcome
-        every = problem.substeps if isinstance(problem.solver, LeapfrogMidpoint) else 1
-        trajectory = at_samples(saved[0], every) if saved else None
-        return Solved(trajectory, last, final_carry(problem, last_but_one))
+        last, others, *saved = outcome
+        trajectory = at_samples(saved[0], len(saved[0]) // problem.length) if saved else None
+        return Solved(trajectory, last, carry_of(problem, others))
 
 
 def at_samples(saved: Tensor, every: int) -> Tensor:
@@ -105,81 +107,57 @@ def at_samples(saved: Tensor, every: int) -> Tensor:
     return saved if every == 1 else saved[every - 1 :: every]
 
 
-def _infer(problem: RecurrentProblem, recurrence: Recurrence, save: Save, adjoint: DiscreteAdjoint) -> Solved:
+def _infer(problem: RecurrentProblem, save: Save, adjoint: DiscreteAdjoint) -> Solved:
     """Without gradients nothing but the state is saved, and the trajectory if it is wanted."""
-    previous, dt_previous = previous_step(problem)
-    plan = _Plan(problem, recurrence, save, adjoint, dt_previous)
-    stepper = plan.stepper(recurrence, problem.y0, previous, None)
-    last, other, saved = _run(plan, recurrence, stepper, problem.y0, save=save == "trajectory")
-    trajectory = None if saved is None else at_samples(saved, stepper.saved_per_interval)
-    return Solved(trajectory, last, final_carry(problem, other))
+    recurrence = problem.recurrence
+    plan = _Plan(problem, parallel_method(problem), recurrence, save, adjoint)
+    stepper = plan.stepper(recurrence, problem.y0, carried_of(problem))
+    saved, last, others, _ = plan.run(recurrence, stepper, problem.y0, save=save == "trajectory")
+    trajectory = at_samples(saved, stepper.saved_per_interval) if save == "trajectory" else None
+    return Solved(trajectory, last, carry_of(problem, others))
 
 
 def supports_parallel(problem: Problem) -> bool:
     """Whether the parallel form takes the problem's field and method."""
-    if not isinstance(problem, RecurrentProblem) or not is_parallel(problem.solver):
+    if not isinstance(problem, RecurrentProblem) or problem.solver.schemes is None:
         return False
     if problem.why_not_parallel() is not None:
         return False
-    if not isinstance(problem.solver, SplittingMethod):
-        return True
-    recurrence = problem.recurrence  # each half of a partition has one preactivation, of the other half
-    return recurrence.scheme.partitioned and len(recurrence.weight) == problem.y0.shape[-1]
+    method = explicit_method(problem.solver, apart=_is_apart(problem))
+    if method is None or method.family == "shears" or not method.moved:
+        return method is not None
+    return problem.moves_in_halves()
 
 
-def previous_step(problem: Problem) -> tuple[Tensor | None, float | Tensor | None]:
-    """The state before the initial one and the step from it, of a two-step method that continues."""
-    if not isinstance(problem.solver, LeapfrogMidpoint) or not problem.carry:
-        return None, None
-    previous, dt = problem.carry
-    assert isinstance(previous, Tensor)
-    return previous, dt
+def _is_apart(problem: RecurrentProblem) -> bool:
+    """Whether each half of the state has one preactivation, of the other half."""
+    weight = problem.inputs[0]
+    return is_partitioned(problem.field) and weight is not None and len(weight) == problem.y0.shape[-1]
 
 
-def final_carry(problem: RecurrentProblem, last_but_one: Tensor) -> Carry:
-    """What the solver carries on: of the two-step rule the last state but one and the last step."""
-    if not isinstance(problem.solver, LeapfrogMidpoint):
-        return problem.carry or ()
-    dt, storage = problem.span.dt, problem.storage
-    last = dt[-1] if isinstance(dt, Tensor) else dt
-    if isinstance(dt, Tensor) and storage is not None:
-        last = dt[0, storage.ends].unsqueeze(1)
-    return last_but_one, last / problem.substeps
+def parallel_method(problem: RecurrentProblem) -> Method:
+    """The method of a problem that the parallel form takes."""
+    method = explicit_method(problem.solver, apart=_is_apart(problem))
+    assert method is not None
+    return method
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
     problem: RecurrentProblem
+    method: Method
     recurrence: Recurrence
     save: Save
     adjoint: DiscreteAdjoint
-    dt_previous: float | Tensor | None
     snapshot: Snapshot | None = None
 
-    def stepper(self, recurrence: Recurrence, y0: Tensor, previous: Tensor | None, dt: Tensor | None) -> Stepper:
-        """The method on a recurrence without a graph; the step before may be a number that is not a tensor."""
-        step = self.dt_previous if dt is None else dt
-        step = step.detach().reshape(-1, 1) if isinstance(step, Tensor) else step
-        before = None if previous is None or step is None else (previous, step)
-        return stepper_of(self.problem.solver, recurrence, self.problem.substeps, y0, before)
+    def stepper(self, recurrence: Recurrence, y0: Tensor, carried: Carried) -> Stepper:
+        """The method on a recurrence without a graph."""
+        return stepper_of(self.method, recurrence, self.problem.substeps, y0, carried)
 
-
-def _run(
-    plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """(the last state, of the two-step rule the one before, the saved states or None)."""
-    saved = y0.new_empty(recurrence.length * stepper.saved_per_interval, *y0.shape) if save else None
-    adjoint = plan.adjoint
-    last = adjoint.forward(recurrence, stepper, plan.problem.substeps, y0, saved, adjoint.chunk).clone()
-    other = stepper.last_but_one.clone() if isinstance(stepper, TwoStepStepper) else y0.new_empty(0)
-    return last, other, saved
-
-
-def _again(plan: _Plan, recurrence: Recurrence, stepper: Stepper, y0: Tensor) -> Tensor:
-    """The saved states, from a second forward pass."""
-    *_, saved = _run(plan, recurrence, stepper, y0, save=True)
-    assert saved is not None
-    return saved
+    def run(self, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool) -> tuple[Tensor, ...]:
+        """What an operator's `solve` gives."""
+        return solve_with(self.adjoint.forward, recurrence, stepper, y0, save=save, size=self.adjoint.chunk)
 
 
 class _Discrete(torch.autograd.Function):
@@ -190,8 +168,8 @@ class _Discrete(torch.autograd.Function):
         ctx: Any,
         plan: _Plan,
         y0: Tensor,
-        previous: Tensor | None,
-        dt_previous: Tensor | None,
+        vectors: Tensor | None,
+        coefficients: Tensor | None,
         weight: Tensor,
         samples: Tensor,
         before: Tensor | None,
@@ -199,14 +177,13 @@ class _Discrete(torch.autograd.Function):
         *parameters: Tensor,
     ) -> tuple[Tensor, ...]:
         recurrence = _recurrence(plan, weight, samples, before, dt)
-        stepper = plan.stepper(recurrence, y0, previous, dt_previous)
-        last, other, saved = _run(plan, recurrence, stepper, y0, save=True)
-        assert saved is not None
+        stepper = plan.stepper(recurrence, y0, Carried(vectors, coefficients))
+        saved, last, others, kept = plan.run(recurrence, stepper, y0, save=True)
         ctx.plan, ctx.parameters = plan, parameters  # saved too, for torch's check that nobody writes into them
         watched, ctx.writes = counted(saved)
-        ctx.save_for_backward(y0, previous, dt_previous, weight, samples, before, dt, watched, *parameters)
+        ctx.save_for_backward(y0, vectors, coefficients, weight, samples, before, dt, watched, kept, *parameters)
         ctx.set_materialize_grads(False)
-        return (last, other, saved) if plan.save == "trajectory" else (last, other)
+        return (last, others, saved) if plan.save == "trajectory" else (last, others)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore
@@ -223,54 +200,46 @@ class _Discrete(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         plan: _Plan = ctx.plan
         _, *asked = ctx.needs_input_grad
-        given = (tensors[:7], ctx.parameters, plan.dt_previous)
-        return None, *differentiable(plan.problem, plan.save, *given, gradients, asked)
+        given = (plan.problem, plan.method, plan.save, tensors[:7], ctx.parameters)
+        return None, *differentiable(*given, gradients, asked)
 
     @staticmethod
     def _pull_back(
         ctx: Any, tensors: tuple[Tensor, ...], gradients: tuple[Tensor | None, ...]
     ) -> tuple[Tensor | None, ...]:
-        y0, previous, dt_previous, weight, samples, before, dt, saved, *_ = tensors
+        y0, vectors, coefficients, weight, samples, before, dt, saved, kept, *_ = tensors
         plan, parameters = ctx.plan, ctx.parameters
-        _, _, _, by_dt_previous, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
+        _, _, _, by_coefficients, by_weight, by_samples, by_before, by_dt, *by_parameters = ctx.needs_input_grad
         recurrence = _recurrence(plan, weight, samples, before, dt)
-        stepper = plan.stepper(recurrence, y0, previous, dt_previous)
+        carried = Carried(vectors, coefficients)
+        stepper = plan.stepper(recurrence, y0, carried)
         if ctx.writes is not None and ctx.writes.has_changed():
-            saved = _again(plan, recurrence, plan.stepper(recurrence, y0, previous, dt_previous), y0)
+            saved, _, _, kept = plan.run(recurrence, plan.stepper(recurrence, y0, carried), y0, save=True)
+        if isinstance(stepper, SchemeStepper):
+            stepper.take(kept, wants_coefficients=by_coefficients)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
-        last, other, grad_saved = (*gradients, None)[:3]
+        last, others, grad_saved = (*gradients, None)[:3]
         swept = backward(
             recurrence,
             stepper,
-            SavedStates(y0, saved, previous),
+            SavedStates(y0, saved),
             derivatives,
-            [_buffer_of(g, y0) for g in (last, other)],
+            adjoints(stepper.vectors, last, others, y0),
             grad_saved,
-            Wanted(by_weight, by_dt or by_dt_previous),
+            Wanted(by_weight, by_dt),
             plan.adjoint.recursion,
             plan.adjoint.chunk,
         )
         grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
-        grad_dt_previous = stepper.previous_step_gradient
-        if grad_dt_previous is not None and dt_previous is not None:
-            grad_dt_previous = (
-                grad_dt_previous.unsqueeze(-1).sum_to_size(dt_previous.reshape(-1, 1).shape).view_as(dt_previous)
-            )
+        grad_coefficients = stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None
         found = iter(derivatives.parameters)
         return (
-            *(None, swept.adjoint[0], None if previous is None else swept.adjoint[1], grad_dt_previous),
+            *(None, swept.adjoint[0], by_vectors(swept.adjoint, vectors), grad_coefficients),
             *(swept.weight, derivatives.samples, derivatives.before, grad_dt),
             *(next(found) if asked else None for asked in by_parameters),
         )
-
-
-def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
-    """A contiguous copy of a gradient by a state, to be worked in; zeros if there is none."""
-    if gradient is None or not gradient.numel():
-        return y0.new_zeros(y0.shape)
-    return gradient.clone(memory_format=torch.contiguous_format)
 
 
 def _recurrence(plan: _Plan, weight: Tensor, samples: Tensor, before: Tensor | None, dt: Tensor | None) -> Recurrence:

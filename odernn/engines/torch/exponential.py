@@ -19,7 +19,7 @@ from torch import Tensor
 from solvers.extend import Entry
 
 from ...control.stacked_weights import of_models, times
-from ..method import Entries
+from ..method import Entries, Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
@@ -108,7 +108,8 @@ class ExponentialStepper:
     """A scheme of blocks as a Stepper.
 
     Args:
-        scheme: the method.
+        method: the method.
+        blocks: the matrices that its entries name (steps, matrices, 2, 2, n / 2).
         recurrence: the remainder.
         substeps: solver steps an interval.
         like: a tensor like the state.
@@ -121,11 +122,11 @@ class ExponentialStepper:
             (time, substeps, such stages, batch, n), or None if there is no such stage.
     """
 
-    saved_per_interval = 1
-    previous_step_gradient = None
+    saved_per_interval = vectors = 1
 
-    def __init__(self, scheme: BlockScheme, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
-        self.scheme = scheme
+    def __init__(self, method: Method, blocks: Tensor, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+        self.method = method
+        self.scheme = scheme = BlockScheme(method.entries, method.c, blocks)
         self.substeps = substeps
         self.evaluations = substeps * scheme.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]

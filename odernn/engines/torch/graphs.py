@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from ..linear_method import Role, linear_method
 from ..operators import Cotangents, Wants
 from ..program import Operands, Program
 from . import operators
@@ -35,7 +36,7 @@ _graphs: OrderedDict[tuple[Any, ...], _Graph] = OrderedDict()
 _lock = Lock()
 
 
-def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
     """As the operator without graphs, which runs where there is no CUDA device."""
     if not _serves(operands):
         return operators.solve(operands, program, save)
@@ -44,25 +45,26 @@ def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Ten
 
 def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
     """The same of the gradients."""
-    if not _serves(operands):
+    if not _serves(operands) or not _starts_anywhere(operands, program):
         return operators.pull_back(operands, program, given, wants)
     return pull_back_in_blocks(_played(operators.pull_back), INTERVALS, operands, program, given, wants)
 
 
 def solve_in_blocks(
     solve: Operator, intervals: int, operands: Operands, program: Program, save: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     """The operator `solve` in blocks of so many intervals."""
     whole = Arguments(operands, program)
     saved: list[Tensor] = []
-    y, z = operands.y0, operands.y_previous
+    kept: list[Tensor] = []
+    y, x = operands.y0, operands.carried
     for block in _blocks(whole, whole.control(operands.samples), intervals):
-        found, last, other = solve(block.operands._replace(y0=y, y_previous=z), block.program, save)
-        if save:
-            saved.append(found.clone())
-        y, z = last.clone(), other.clone() if other.numel() else None
-    nothing = y.new_empty(0)
-    return torch.cat(saved) if save else nothing, y, nothing if z is None else z
+        found, last, others, beside = solve(block.operands._replace(y0=y, carried=x), block.program, save)
+        saved.append(found.clone())
+        kept.append(beside.clone())
+        y, x = last.clone(), others.clone() if others.numel() else None
+    found = (torch.cat(saved) if save else None, y, x, torch.cat(kept, dim=1) if kept[0].numel() else None)
+    return tuple(y.new_empty(0) if one is None else one for one in found)
 
 
 def pull_back_in_blocks(
@@ -70,23 +72,43 @@ def pull_back_in_blocks(
 ) -> tuple[Tensor, ...]:
     """The operator `pull_back` in blocks of so many intervals, the last first."""
     whole, saved = Arguments(operands, program), given.saved
-    two_step = program.method.family == "two-step"
-    each = program.substeps if two_step else 1
+    each = program.substeps if program.method.family == "general-linear" else 1
     u = whole.control(operands.samples)
     sums = _Sums(whole, u, wants)
-    by_last, by_other = given.of_last, given.of_last_but_one
+    by_last, by_others = given.of_last, given.of_carried
     for block in reversed(list(_blocks(whole, u, intervals))):
         first, stop = block.start * each, (block.start + len(block.operands.samples)) * each
         part = block.operands
         if first:
-            before = (operands.y0 if first == 1 else saved[first - 2]) if two_step else None
-            part = part._replace(y0=saved[first - 1], y_previous=before)
+            part = part._replace(y0=saved[first - 1], carried=_carried_at(whole, given, first))
         later = None if given.of_saved is None else given.of_saved[first:stop]
-        cotangents = Cotangents(saved[first:stop], later, by_last, by_other)
+        kept = given.kept[:, first:stop].contiguous() if given.kept.numel() else given.kept
+        cotangents = Cotangents(saved[first:stop], kept, later, by_last, by_others)
         found = pull_back(part, block.program, cotangents, Wants(True, wants.dt))
-        by_last, by_other = sums.add(block, found)
+        by_last, by_others = sums.add(block, found)
     assert by_last is not None
-    return sums.found(by_last, by_other)
+    return sums.found(by_last, by_others)
+
+
+def _carried_at(whole: Arguments, given: Cotangents, first: int) -> Tensor | None:
+    """The vectors besides the state before solver step `first`, which is not the sequence's first."""
+    operands, method = whole.operands, whole.program.method
+    if method.family != "general-linear":
+        return None
+    linear = linear_method(method)
+    numbers = linear.kept(with_coefficients=operands.coefficients is not None)
+    before = operands.y0 if first == 1 else given.saved[first - 2]
+    others = range(1, linear.vectors)
+    return torch.stack([given.kept[numbers.index(i), first - 1] if i in numbers else before for i in others])
+
+
+def _starts_anywhere(operands: Operands, program: Program) -> bool:
+    """Whether every vector of a method that carries some is saved, or is the state before."""
+    if program.method.family != "general-linear":
+        return True
+    linear = linear_method(program.method)
+    numbers = linear.kept(with_coefficients=operands.coefficients is not None)
+    return all(role == Role.STATE_BEFORE or i in numbers for i, role in enumerate(linear.roles, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +141,10 @@ def _blocks(whole: Arguments, u: Tensor, intervals: int) -> Iterator[_Block]:
             bias=None,
             before=before if program.hold == "linear" else None,
             dt=dt if dt.ndim == 0 else dt[..., start:stop].contiguous(),
-            dt_previous=_step_before(whole, dt, start),
+            coefficients=None if operands.coefficients is None else operands.coefficients[start:stop].contiguous(),
             blocks=matrices if matrices is None or len(matrices) == 1 else matrices[start:stop],
         )
         yield _Block(start, part, program)
-
-
-def _step_before(whole: Arguments, dt: Tensor, start: int) -> Tensor | None:
-    """The solver step before a block (batch,), of the two-step method."""
-    operands, program = whole.operands, whole.program
-    if program.method.family != "two-step" or start == 0:
-        return operands.dt_previous
-    step = (dt if dt.ndim == 0 else dt[..., start - 1]) / program.substeps
-    return step.to(operands.y0).expand(len(operands.y0)).contiguous()
 
 
 class _Sums:
@@ -139,18 +152,19 @@ class _Sums:
 
     def __init__(self, whole: Arguments, u: Tensor, wants: Wants) -> None:
         operands = whole.operands
-        self.substeps = whole.program.substeps
         self.inputs = InputGradients(whole.control, operands.samples, wants.samples)
         self.u = u
         self.by_u = torch.zeros_like(self.u)
         self.weight = torch.zeros_like(operands.weight)
         self.dt = operands.y0.new_zeros(len(self.u), len(operands.y0)) if wants.dt else None
         self.blocks = None if operands.blocks is None else torch.zeros_like(operands.blocks)
-        self.before = self.dt_previous = operands.y0.new_empty(0)
+        given = operands.coefficients if wants.dt else None
+        self.coefficients = None if given is None else torch.zeros_like(given)
+        self.before = operands.y0.new_empty(0)
 
     def add(self, block: _Block, found: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Add what a block has, and give dL by its first state and, two-step method, by the one before that."""
-        y0, weight, _, _, by_u, before, dt, y_previous, dt_previous, blocks = found
+        """Add what a block has, and give dL by its first state and by the other vectors that it began with."""
+        y0, weight, _, _, by_u, before, dt, carried, coefficients, blocks = found
         start, stop = block.start, block.start + len(by_u)
         self.weight += weight
         self.by_u[start:stop] += by_u
@@ -158,22 +172,21 @@ class _Sums:
             self.dt[start:stop] += dt
         if self.blocks is not None:
             (self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]).add_(blocks)
+        if self.coefficients is not None:
+            self.coefficients[start:stop] = coefficients
         if start == 0:
-            self.before, self.dt_previous = before.clone(), dt_previous.clone()
-        else:
-            if before.numel():
-                self.by_u[start - 1] += before
-            if self.dt is not None and dt_previous.numel():
-                self.dt[start - 1] += dt_previous / self.substeps
-        return y0.clone(), y_previous.clone() if y_previous.numel() else None
+            self.before = before.clone()
+        elif before.numel():
+            self.by_u[start - 1] += before
+        return y0.clone(), carried.clone() if carried.numel() else None
 
-    def found(self, y0: Tensor, y_previous: Tensor | None) -> tuple[Tensor, ...]:
+    def found(self, y0: Tensor, carried: Tensor | None) -> tuple[Tensor, ...]:
         """What the operator gives for the whole."""
         inputs, nothing = self.inputs, y0.new_empty(0)
         inputs.add(0, len(self.u), self.u, self.by_u)
         every = (
             *(y0, self.weight, inputs.weight, inputs.bias, inputs.samples, self.before, self.dt),
-            *(y_previous, self.dt_previous, self.blocks),
+            *(carried, self.coefficients, self.blocks),
         )
         return tuple(nothing if one is None else one for one in every)
 

@@ -8,33 +8,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import Shear
-
 from ...control.hold import HOLDS
 from ...control.input_map import AffineControl
+from ..carried import Carried
 from ..formulas import FORMULAS
 from ..operators import Cotangents, Wants
 from ..program import Operands, Program
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
-from .exponential import BlockScheme, ExponentialStepper
+from .exponential import ExponentialStepper
 from .input_gradients import InputGradients
-from .runge_kutta import RungeKuttaStepper
-from .splitting import SplittingStepper
+from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
-from .sweep import Recursion, SavedStates, Wanted, backward, forward, one_by_one
-from .two_step import TwoStepStepper
-
-
-@dataclass(frozen=True, slots=True)
-class _Tableau:
-    a: tuple[Sequence[float], ...]
-    b: Sequence[float]
-    c: Sequence[float]
-
-    @property
-    def stages(self) -> int:
-        return len(self.b)
+from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +46,12 @@ class Arguments:
 
     def stepper(self, recurrence: Recurrence) -> Stepper:
         """The method."""
-        method, substeps, operands = self.program.method, self.program.substeps, self.operands
-        if method.family == "runge-kutta":
-            s = len(method.b)
-            rows = tuple(method.a[i * s : (i + 1) * s] for i in range(s))
-            return RungeKuttaStepper(_Tableau(rows, method.b, method.c), recurrence, substeps, operands.y0)
-        if method.family == "exponential":
-            assert operands.blocks is not None
-            blocks = operands.blocks.movedim(0, 1) if operands.weight.ndim == 3 else operands.blocks
-            scheme = BlockScheme(method.entries, method.c, blocks)
-            return ExponentialStepper(scheme, recurrence, substeps, operands.y0)
-        if method.family == "shears":
-            shears = [Shear(half == 1, *move) for half, *move in zip(method.moved, method.b, method.c, strict=True)]
-            return SplittingStepper(shears, recurrence, substeps, operands.y0)
-        dt = None if operands.dt_previous is None else operands.dt_previous.unsqueeze(-1)
-        return TwoStepStepper(recurrence, substeps, operands.y0, operands.y_previous, dt)
+        operands, program = self.operands, self.program
+        carried = Carried(operands.carried, operands.coefficients)
+        blocks = operands.blocks
+        if blocks is not None and operands.weight.ndim == 3:
+            blocks = blocks.movedim(0, 1)
+        return stepper_of(program.method, recurrence, program.substeps, operands.y0, carried, blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -85,17 +62,26 @@ class Arguments:
         return dt.T.unsqueeze(-1) if dt.ndim == 2 else dt.expand(len(samples)).reshape(-1, 1, 1)
 
 
-def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
     """As `Solve` has it."""
     arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
-    stepper = arguments.stepper(recurrence)
-    y0 = operands.y0
-    saved = y0.new_empty(len(operands.samples) * stepper.saved_per_interval, *y0.shape) if save else None
-    last = forward(recurrence, stepper, program.substeps, y0, saved)
-    two_step = isinstance(stepper, TwoStepStepper)
-    other = stepper.last_but_one.clone() if two_step else y0.new_empty(0)
-    return y0.new_empty(0) if saved is None else saved, last.clone(), other
+    return solve_with(forward, recurrence, arguments.stepper(recurrence), operands.y0, save=save)
+
+
+def solve_with(
+    sweep: Forward, recurrence: Recurrence, stepper: Stepper, y0: Tensor, *, save: bool, size: int | None = None
+) -> tuple[Tensor, ...]:
+    """The same by any forward sweep; `size` is that of a chunk."""
+    count = recurrence.length * stepper.saved_per_interval
+    saved = y0.new_empty(count, *y0.shape) if save else None
+    several = stepper if isinstance(stepper, SchemeStepper) else None
+    if several is not None and several.kept_vectors and save:
+        several.kept = y0.new_empty(len(several.kept_vectors), count, *y0.shape)
+    last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size).clone()
+    carried = torch.stack(several.carried) if several is not None and several.carried else None
+    found = (saved, last, carried, None if several is None else several.kept)
+    return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
 def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
@@ -113,31 +99,47 @@ def pull_back_with(
     y0 = operands.y0
     sums = InputGradients(arguments.control, operands.samples, wants.samples)
     derivatives = ClosedFormDerivatives(recurrence, program.substeps, FORMULAS[program.kind], sums)
+    if isinstance(stepper, SchemeStepper):
+        stepper.take(given.kept, wants_coefficients=wants.dt)
     swept = backward(
         recurrence,
         stepper,
-        SavedStates(y0, given.saved, operands.y_previous),
+        SavedStates(y0, given.saved),
         derivatives,
-        [torch.zeros_like(y0) if g is None else g.clone() for g in (given.of_last, given.of_last_but_one)],
+        adjoints(stepper.vectors, given.of_last, given.of_carried, y0),
         given.of_saved,
         Wanted(weight=True, step=wants.dt),
         recursion,
     )
-    continues = operands.y_previous is not None
     found = (
         *(swept.adjoint[0], swept.weight, sums.weight, sums.bias, sums.samples, derivatives.before),
         None if swept.step is None else swept.step / program.substeps,
-        swept.adjoint[1] if continues else None,
-        _or_zero(stepper.previous_step_gradient, y0) if continues else None,
+        by_vectors(swept.adjoint, operands.carried),
+        stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None,
         _by_blocks(stepper, operands) if isinstance(stepper, ExponentialStepper) else None,
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
+def adjoints(count: int, last: Tensor | None, others: Tensor | None, y0: Tensor) -> list[Tensor]:
+    """Buffers of dL by the vectors at the end, which the recursion works in; zeros where there is no gradient."""
+    given = [last, *(() if others is None or not others.numel() else others.unbind(0))]
+    given += [None] * (count - len(given))
+    return [_buffer_of(each, y0) for each in given]
+
+
+def by_vectors(adjoint: Sequence[Tensor], vectors: Tensor | None) -> Tensor | None:
+    """dL by the vectors after the state that the first step had, if it had any."""
+    return None if vectors is None else torch.stack(list(adjoint[1 : len(vectors) + 1]))
+
+
+def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
+    """A contiguous copy of a gradient by a state; zeros if there is none."""
+    if gradient is None or not gradient.numel():
+        return torch.zeros_like(y0, memory_format=torch.contiguous_format)
+    return gradient.clone(memory_format=torch.contiguous_format)
+
+
 def _by_blocks(stepper: ExponentialStepper, operands: Operands) -> Tensor:
     """The gradient by the blocks, in their order."""
     return stepper.gradient.movedim(1, 0).contiguous() if operands.weight.ndim == 3 else stepper.gradient
-
-
-def _or_zero(gradient: Tensor | None, y0: Tensor) -> Tensor:
-    return y0.new_zeros(len(y0)) if gradient is None else gradient.clone()

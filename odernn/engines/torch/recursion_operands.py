@@ -7,38 +7,62 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from solvers.extend import Entry
+
+from ..linear_method import linear_method
+from ..method import Method
 from .chunk import Chunk
+from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
-from .two_step import TwoStepStepper
+from .sweep import one_by_one
 
 Kernel = Callable[[Stepper, Chunk, list[Tensor], Tensor | None, int], None]
 """(stepper, recorded chunk, adjoint, dL by each saved state, first) goes back to the start of interval `first`."""
 
 
 def run_by(kernel: Kernel, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
-    """As `one_by_one`, by a kernel.
+    """As `one_by_one`, by a kernel where it knows the method.
 
-    The first interval of a two-step method that starts goes by torch: its first step is of another method.
+    The intervals in which a method that weighs two states starts go by torch: the steps there are of other methods.
     """
-    first = 1 if isinstance(stepper, TwoStepStepper) and stepper.cold and chunk.start == 0 else 0
+    if not knows_recursion(stepper.method):
+        one_by_one(stepper, chunk, adjoint, grad_saved)
+        return
+    first = stepper.starting_intervals(chunk.start, chunk.path.length) if isinstance(stepper, SchemeStepper) else 0
     each = stepper.saved_per_interval
     if chunk.path.length > first:
         later = None if grad_saved is None else grad_saved[first * each :].contiguous()
         kernel(stepper, chunk, adjoint, later, first)
-    if first:
-        stepper.reverse(chunk, 0, adjoint, None if grad_saved is None else grad_saved[:each].unbind(0))
+        if isinstance(stepper, SchemeStepper):
+            stepper.take_kappas(chunk, first)
+    for n in reversed(range(first)):
+        own = None if grad_saved is None else grad_saved[n * each : (n + 1) * each].unbind(0)
+        stepper.reverse(chunk, n, adjoint, own)
 
 
-def two_step_weights(
-    stepper: TwoStepStepper, chunk: Chunk, first: int, dtype: torch.dtype
-) -> tuple[Tensor, Tensor, Tensor]:
-    """r^2, 1 - r^2 and 1 + r of every solver step (steps, batch), r being 1 between the samples."""
-    like = chunk.preactivations.new_empty(chunk.preactivations.shape[2], dtype=dtype)
-    ratios = stepper.ratios(chunk.start + first, chunk.start + chunk.path.length, like)
-    r = ratios.new_ones(len(ratios), stepper.saved_per_interval, len(like))
-    r[:, 0] = ratios
-    r = r.flatten(0, 1)
-    return r * r, 1 - r * r, 1 + r
+def knows_recursion(method: Method) -> bool:
+    """Whether the kernels' recursion knows a method: of those that carry several vectors it does if they are states."""
+    if method.family == "general-linear":
+        return linear_method(method).weighs_two_states
+    return method.family == "shears" or not method.moved
+
+
+def two_state_weights(stepper: SchemeStepper, times: slice, like: Tensor) -> tuple[Tensor, ...]:
+    """The weights e, w and s of every solver step in some intervals: y_next = e y_before + w y + s dt f(t, y).
+
+    They are (steps, batch), of the dtype and device of `like` (batch, ...).
+    """
+    step = stepper.linear.steady
+    return tuple(_of_steps(stepper, entry, times, like) for entry in (step.v[0][1], step.v[0][0], step.b[0][0]))
+
+
+def _of_steps(stepper: SchemeStepper, entry: Entry, times: slice, like: Tensor) -> Tensor:
+    """A coefficient in every solver step of some intervals (steps, batch)."""
+    found = like.new_empty(times.stop - times.start, stepper.substeps, len(like))
+    for k in range(stepper.substeps):
+        value = stepper.coefficients.at(entry, k, times)
+        found[:, k] = value.squeeze(-1) if isinstance(value, Tensor) else value
+    return found.flatten(0, 1)
 
 
 def by_step(buffer: Tensor, evaluations: int) -> Tensor:

@@ -8,12 +8,12 @@ dL/dy_next, for i = s..1: kappa_i = b_i lambda + sum_{j>i} a_ji mu_j is dL / d(d
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ...control.stacked_weights import times
+from ..method import Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
@@ -22,33 +22,18 @@ from .stage import Stage
 from .stepper import States
 
 
-class Tableau(Protocol):
-    """What the stepper reads of a tableau; a row of `a` holds the entries before the diagonal, at least."""
-
-    @property
-    def a(self) -> Sequence[Sequence[float]]: ...
-
-    @property
-    def b(self) -> Sequence[float]: ...
-
-    @property
-    def c(self) -> Sequence[float]: ...
-
-    @property
-    def stages(self) -> int: ...
-
-
 class RungeKuttaStepper:
     """An explicit tableau as a Stepper."""
 
-    saved_per_interval = 1
-    previous_step_gradient = None
+    saved_per_interval = vectors = 1
 
-    def __init__(self, tableau: Tableau, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
-        self.tableau = tableau
+    def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+        self.method = method
+        self.tableau = tableau = method.tableau
         self.substeps = substeps
         self.evaluations = substeps * tableau.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]
+        self._masks = [half_mask(half, like) for half in method.moved]
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.mT
         self._places = [(k, i) for k in range(substeps) for i in range(tableau.stages)]
@@ -77,7 +62,8 @@ class RungeKuttaStepper:
             slopes: list[Tensor] = []
             for i, row in enumerate(self.tableau.a):
                 state = _combined(y, dt, row, slopes)
-                slopes.append(chunk.evaluate(state, state, self._fraction(k, i)).linearised.slope.detach())
+                stage = chunk.evaluate(state, state, self._fraction(k, i))
+                slopes.append(self._masked(i, stage.linearised.slope.detach()))
             if k + 1 < self.substeps:
                 y = _combined(y, dt, self.tableau.b, slopes)
 
@@ -96,14 +82,19 @@ class RungeKuttaStepper:
         """A slope enters multiplied by its share of dt, which kappa has."""
         chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
 
+    def _masked(self, i: int, slope: Tensor) -> Tensor:
+        """What stage i moves by of a slope; back, what comes to it of a gradient."""
+        return slope * self._masks[i] if self._masks else slope
+
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.tableau.c[i]) / self.substeps
 
     def _slopes(self, y: Tensor, dt: float | Tensor, controls: Sequence[Tensor]) -> list[Tensor]:
         slopes: list[Tensor] = []
-        for row, u, out, buffer in zip(self.tableau.a, controls, self._stages, self._buffer, strict=True):
+        each = zip(self.tableau.a, controls, self._stages, self._buffer, strict=True)
+        for i, (row, u, out, buffer) in enumerate(each):
             state = combine_into(out, y, dt, row, slopes)
-            slopes.append(self._pointwise(state, times(state, self._weight, buffer), u))
+            slopes.append(self._masked(i, self._pointwise(state, times(state, self._weight, buffer), u)))
         return slopes
 
     def _step_back(self, stages: Sequence[Stage], n: int, gradient: Tensor) -> None:
@@ -112,8 +103,8 @@ class RungeKuttaStepper:
         returned: dict[int, Tensor] = {}
         for i in reversed(range(1, tableau.stages)):
             kappa = self._kappa(i, gradient, returned)
-            returned[i] = stages[i].pull_back(n, kappa)
-        kappa = self._kappa(0, gradient, returned)
+            returned[i] = stages[i].pull_back(n, self._masked(i, kappa))
+        kappa = self._masked(0, self._kappa(0, gradient, returned))
         if kappa is gradient and returned:
             kappa = gradient.clone()
         for mu in returned.values():
@@ -127,6 +118,13 @@ class RungeKuttaStepper:
             if self.tableau.a[j][i] != 0:
                 kappa = torch.add(kappa, mu, alpha=self.tableau.a[j][i])
         return kappa
+
+
+def half_mask(half: int, like: Tensor) -> Tensor:
+    """Ones in one half of the units, zeros in the other."""
+    mask = like.new_zeros(2, like.shape[-1] // 2)
+    mask[half] = 1
+    return mask.flatten()
 
 
 def _combined(y: Tensor, dt: float | Tensor, weights: Sequence[float], slopes: Sequence[Tensor]) -> Tensor:

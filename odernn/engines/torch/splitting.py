@@ -10,6 +10,7 @@ from torch import Tensor
 from solvers import Shear
 
 from ...control.stacked_weights import times
+from ..method import Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
@@ -20,14 +21,13 @@ from .stepper import States
 class SplittingStepper:
     """A composition of kicks and drifts as a Stepper."""
 
-    saved_per_interval = 1
-    previous_step_gradient = None
+    saved_per_interval = vectors = 1
 
-    def __init__(self, shears: Sequence[Shear], recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+    def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
+        self.method = method
         self.substeps = substeps
-        self.shears = shears
         self.half = like.shape[-1] // 2
-        self.moves = [(k, shear) for k in range(substeps) for shear in shears]
+        self.moves = [(k, shear) for k in range(substeps) for shear in method.shears]
         self.evaluations = len(self.moves)
         self.preactivations, self.units = recurrence.weight.shape[-2] // 2, self.half
         self._pointwise = recurrence.scheme.pointwise

@@ -39,6 +39,12 @@ class Stage:
     kappa: Tensor | None
     fraction: float
 
+    def leave_out(self, count: int) -> None:
+        """Let the first intervals, which the recursion does not go through, have no part in any gradient."""
+        self.preactivation[:count] = 0
+        if self.kappa is not None:
+            self.kappa[:count] = 0
+
     def pull_back(self, n: int, kappa: Tensor) -> Tensor:
         """dL/dsource (batch, sources) of interval `n`, from dL / d(step slope) there."""
         back = times(self._to_preactivation(n, kappa), self.weight)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from ..method import Method
 from .chunk import Chunk
 from .control_path import ControlPath
 
@@ -23,21 +24,22 @@ class Stepper(Protocol):
     """A method with its recurrence's weight and functions. Its arithmetic is in place and builds no graph.
 
     Attributes:
+        method: the method.
+        substeps: solver steps an interval.
         saved_per_interval: states saved an interval, the last of which is the one at its end.
         evaluations: evaluations of the right-hand side an interval, in a chunk's buffers.
         units: units that an evaluation moves.
         preactivations: entries of the preactivation of an evaluation.
+        vectors: how many vectors a step hands on, the state among them; of each there is an adjoint.
     """
 
+    method: Method
+    substeps: int
     saved_per_interval: int
     evaluations: int
     units: int
     preactivations: int
-
-    @property
-    def previous_step_gradient(self) -> Tensor | None:
-        """The gradient by the step before the first (batch,), where `add_step_gradient` has found one."""
-        ...
+    vectors: int
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Step through the path's intervals, which begin with number `start`, from `y`.
@@ -57,8 +59,8 @@ class Stepper(Protocol):
         Args:
             chunk: the chunk, recorded.
             n: the interval, counted in the chunk.
-            adjoint: dL/dy at the end of the interval, then at its start, and dL by the state before that, which only a
-                two-step method has.
+            adjoint: dL/dy at the end of the interval, then at its start, and dL by the other vectors of a method that
+                has some; it has the length `vectors`.
             later: dL by each saved state of the interval itself, or None.
         """
         ...

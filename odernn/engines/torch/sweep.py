@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from solvers import ExplicitRungeKutta, LeapfrogMidpoint, Solver, SplittingMethod
-
 from ...control.stacked_weights import add_outer
+from ..carried import Carried
+from ..method import Method
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
 from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
+from .exponential import ExponentialStepper
 from .runge_kutta import RungeKuttaStepper
+from .scheme_stepper import SchemeStepper
 from .splitting import SplittingStepper
 from .stepper import Stepper
-from .two_step import TwoStepStepper
 
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 """(stepper, recorded chunk, adjoint, dL by each saved state of the chunk) goes back through the chunk, in place."""
@@ -25,40 +26,35 @@ Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
 Forward = Callable[[Recurrence, Stepper, int, Tensor, Tensor | None, int | None], Tensor]
 """What does the forward sweep: as `forward`, which it stands in for."""
 
-Before = tuple[Tensor, float | Tensor] | None
-"""The state one solver step before the initial one and the length of that step, a number or a tensor (rows, 1)."""
 
-
-def is_parallel(solver: Solver) -> bool:
-    """Whether there is a parallel form of the method."""
-    return isinstance(solver, ExplicitRungeKutta | SplittingMethod | LeapfrogMidpoint)
-
-
-def stepper_of(solver: Solver, recurrence: Recurrence, substeps: int, y0: Tensor, before: Before) -> Stepper:
-    """The stepper of a method; `before` is what a two-step method continues from."""
-    if isinstance(solver, ExplicitRungeKutta):
-        return RungeKuttaStepper(solver.tableau, recurrence, substeps, y0)
-    if isinstance(solver, SplittingMethod):
-        return SplittingStepper(solver.shears, recurrence, substeps, y0)
-    assert isinstance(solver, LeapfrogMidpoint)
-    previous, dt = (None, None) if before is None else before
-    return TwoStepStepper(recurrence, substeps, y0, previous, dt)
+def stepper_of(
+    method: Method, recurrence: Recurrence, substeps: int, y0: Tensor, carried: Carried, blocks: Tensor | None = None
+) -> Stepper:
+    """The stepper of a method; `blocks` are the matrices of an exponential one."""
+    match method.family:
+        case "runge-kutta":
+            return RungeKuttaStepper(method, recurrence, substeps, y0)
+        case "shears":
+            return SplittingStepper(method, recurrence, substeps, y0)
+        case "exponential":
+            assert blocks is not None
+            return ExponentialStepper(method, blocks, recurrence, substeps, y0)
+        case "general-linear":
+            return SchemeStepper(method, recurrence, substeps, y0, carried)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedStates:
-    """The states of a solution by number: 0 is the initial one, -1 the one before it, the others were saved."""
+    """The states of a solution by number: 0 is the initial one, the others were saved."""
 
     y0: Tensor
     saved: Tensor
-    previous: Tensor | None = None
 
     def window(self, first: int, stop: int) -> Tensor:
         """The states from number `first` to before `stop` (states, batch, n)."""
         if first > 0:
             return self.saved[first - 1 : stop - 1]
-        early = [self.y0] if first == 0 or self.previous is None else [self.previous, self.y0]
-        return torch.cat((torch.stack(early[: stop - first]), self.saved[: max(stop - 1, 0)]))
+        return torch.cat((self.y0.unsqueeze(0), self.saved[: stop - 1]))
 
 
 def forward(
@@ -80,12 +76,12 @@ def forward(
             but the state.
         size: intervals a chunk, as `chunk_bounds` takes it.
     """
-    rotation = [torch.empty_like(y0) for _ in range(2)] if saved is None else []
+    rotation = [torch.empty_like(y0) for _ in range(3)] if saved is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0, size):
         path = control_path(recurrence.chunk(start, stop), substeps)
         first, last = start * stepper.saved_per_interval, stop * stepper.saved_per_interval
-        targets = [rotation[j % 2] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
+        targets = [rotation[j % 3] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
         stepper.advance(path, start, y, targets)
         y = targets[-1]
     return y
@@ -104,7 +100,7 @@ class Swept:
     """What the backward sweep finds, besides what it gives to its derivatives.
 
     Attributes:
-        adjoint: dL/dy0, and for a two-step method dL by the state before.
+        adjoint: dL/dy0, and dL by the other vectors that the method goes on from, where there are some.
         weight: dL/dK, or None if not asked for.
         step: dL/d(step) of every interval (time, batch), or None if not asked for.
     """
@@ -132,7 +128,7 @@ def backward(
         stepper: the method on it.
         states: its states.
         derivatives: where derivatives come from, and where the gradients by control and parameters go.
-        adjoint: dL by the last state, and for a two-step method by the one before; overwritten.
+        adjoint: dL by the last state, and by the other vectors of a method that has some; overwritten.
         grad_saved: dL by each saved state, or None.
         wanted: which gradients to add up.
         recursion: what does the sequential part.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, pi, sqrt
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -100,7 +100,8 @@ class Expressions:
             if operator == "number":
                 found[index] = like.new_tensor(value)
             elif operator != "leaf":
-                found[index] = getattr(torch, operator)(*(found[each] for each in arguments))
+                function = _IN_TORCH.get(operator) or getattr(torch, operator)
+                found[index] = function(*(found[each] for each in arguments))
         return found[result.index].expand_as(like)
 
     def needed(self, results: Sequence[Expression]) -> set[int]:
@@ -185,6 +186,16 @@ def _one(value: Expression) -> Expression:
     return value.of.number(1.0)
 
 
+_IN_TORCH: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
+    {
+        "greater": lambda x, y: (x > y).to(x.dtype),
+        "softplus": torch.nn.functional.softplus,
+        "where": lambda c, x, y: torch.where(c > 0, x, y),
+    }
+)
+"""What torch has otherwise, or under another name."""
+
+
 def _lanewise(name: str) -> str:
     return f"lanewise<T>([](T x) {{{{ return std::{name}(x); }}}}, {{0}})"
 
@@ -208,10 +219,19 @@ OPERATORS = MappingProxyType(
         "sinh": Operator(_lanewise("sinh"), lambda v, x: (x.call("cosh"),)),
         "cosh": Operator(_lanewise("cosh"), lambda v, x: (x.call("sinh"),)),
         "atan": Operator(_lanewise("atan"), lambda v, x: (_one(v) / (x * x + 1.0),)),
+        "erf": Operator(_lanewise("erf"), lambda v, x: (v.of.number(2 / sqrt(pi)) * (-(x * x)).call("exp"),)),
+        "softplus": Operator(
+            "larger<T>({0}, splat<T>(0)) + lanewise<T>([](T x) {{ return std::log1p(std::exp(-std::abs(x))); }}, {0})",
+            lambda v, x: (x.call("sigmoid"),),
+        ),
         "abs": Operator(_lanewise("abs"), lambda v, x: (x.call("sign"),)),
         "relu": Operator("{0} < splat<T>(0) ? splat<T>(0) : {0}", lambda v, x: (x.call("positive"),)),
         "maximum": Operator("larger<T>({0}, {1})", lambda v, x, y: ((x - y).call("share"), (y - x).call("share"))),
         "minimum": Operator("-larger<T>(-{0}, -{1})", lambda v, x, y: ((y - x).call("share"), (x - y).call("share"))),
+        "greater": Operator(
+            "{0} > {1} ? splat<T>(1) : splat<T>(0)", lambda v, x, y: (v.of.number(0.0), v.of.number(0.0))
+        ),
+        "where": Operator("{0} > splat<T>(0) ? {1} : {2}", lambda v, c, x, y: (v.of.number(0.0), c, 1.0 - c)),
         "sign": Operator(
             "{0} > splat<T>(0) ? splat<T>(1) : {0} < splat<T>(0) ? splat<T>(-1) : splat<T>(0)",
             lambda v, x: (v.of.number(0.0),),

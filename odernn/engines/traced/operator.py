@@ -8,16 +8,16 @@ from typing import final
 import torch
 from torch import Tensor
 
-from solvers import Adjoint, ExplicitRungeKutta, Solver, SplittingMethod
+from solvers import Adjoint
 from solvers.extend import Problem, Save, Solved
 
 from ...fields.field import AffinePointwiseField
-from ..adjoint import needs_gradient, steps_of
+from ..adjoint import solved, steps_of
+from ..carried import carried_of
 from ..lowering import hold_name
-from ..method import Method, moves, runge_kutta
 from ..problem import RecurrentProblem
 from ..program import Call
-from ..scheme import MOST_STAGES
+from ..scheme import MOST_STAGES, explicit_method
 from .kernels import FieldKernels, kernels_of
 
 
@@ -26,9 +26,9 @@ def why_no_field_operator(problem: RecurrentProblem) -> str | None:
     field, kernels = problem.field, kernels_of(problem.field)
     if kernels is None:
         return f"`compile_kernels` has built none for this {type(field).__name__} as it is"
-    method = _method(problem.solver)
-    if method is None or len(method.b) > MOST_STAGES:
-        return f"the kernels of a field take explicit one-step methods of {MOST_STAGES} stages at most"
+    method = explicit_method(problem.solver, apart=False)
+    if method is None or problem.solver.stages > MOST_STAGES:
+        return f"the kernels of a field take explicit methods of {MOST_STAGES} stages at most"
     if method.moved and not kernels.halves:
         return "its `drift` and `kick` are not its `pointwise`"
     if (reason := problem.why_not_parallel()) is not None:
@@ -53,17 +53,15 @@ class FieldOperator(Adjoint):
         kernels, weight = kernels_of(problem.field), problem.inputs[0]
         assert kernels is not None
         assert weight is not None
-        arguments = _call(problem, kernels, weight, save).arguments()
-        kept = save == "trajectory" or needs_gradient(arguments)
-        saved, last, _ = getattr(torch.ops, kernels.namespace).solve(*arguments, kept)
-        return Solved(saved if save == "trajectory" else None, last, problem.carry or ())
+        return solved(problem, kernels.namespace, _call(problem, kernels, weight, save), save)
 
 
 def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor, save: Save) -> Call:
     span, control, field, solver = problem.span, problem.control, problem.field, problem.solver
+    carried = carried_of(problem)
     name = hold_name(problem.hold)
     assert isinstance(field, AffinePointwiseField)
-    method = _method(solver)
+    method = explicit_method(solver, apart=False)
     assert method is not None
     assert name is not None
     numbers = kernels.numbers_of(field)
@@ -86,19 +84,12 @@ def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor, save
         hold=name,
         before=None if span.before is None else _beside(span.before, flat).contiguous(),
         substeps=problem.substeps,
+        carried=carried.vectors,
+        coefficients=carried.coefficients,
         index=None if problem.storage is None else problem.storage.index,
         lengths=None if problem.storage is None else problem.storage.lengths,
         packed=problem.storage is not None and save == "end",
     )
-
-
-def _method(solver: Solver) -> Method | None:
-    """The method as the kernels of a field take it, or None."""
-    if isinstance(solver, SplittingMethod):
-        return moves(solver.shears)
-    if not isinstance(solver, ExplicitRungeKutta):
-        return None
-    return runge_kutta(solver.tableau.a, solver.tableau.b, solver.tableau.c)
 
 
 def _beside(control: Tensor, flat: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 from solvers.extend import Entry
 
+from ..linear_method import linear_method
 from .blocks import scaled, times
 from .elementwise import write_slope
 from .plans import Advance
@@ -15,7 +16,7 @@ from .source import compiled
 from .writer import Writer
 
 _SIGNATURE = (
-    "y0, weight, samples, input_weight, bias, before, dt, ratios, previous, blocks, numbers, "
+    "y0, weight, samples, input_weight, bias, before, dt, weights, previous, blocks, numbers, "
     "saved, last, other, length, batch"
 )
 
@@ -49,7 +50,7 @@ class _Writer(Writer):
             self._write_input_map()
         self._write_numbers()
         self.load_states("y", "y0")
-        if self.two_step:
+        if self.two_states:
             self.load_states("z", "previous")
         source("at = tl.zeros((), tl.int64)")
         self._write_loads("at", "")
@@ -58,7 +59,7 @@ class _Writer(Writer):
         with source.block(f"for t in range({'tl.minimum(length, tl.max(until))' if self.lengths else 'length'}):"):
             self._write_sample()
         self.store_states(self.named("y"), "last")
-        if self.two_step:
+        if self.two_states:
             self.store_states(self.named("z"), "other")
 
     def _write_sample(self) -> None:
@@ -76,7 +77,7 @@ class _Writer(Writer):
         else:
             with source.block(f"for k in range({plan.substeps}):"):
                 self._write_own_step()
-        if plan.save and not self.two_step:
+        if plan.save and not self.two_states:
             self.store_states(self.named("y"), "saved + at * state")
         if plan.hold == "linear":
             source(*(f"e_{j}_{part} = c_{j}_{part}" for j, part in self.control_names))
@@ -84,7 +85,7 @@ class _Writer(Writer):
 
     def _write_own_step(self) -> None:
         """A solver step of the rows that have not ended."""
-        frozen = self.lengths and not self.two_step
+        frozen = self.lengths and not self.two_states
         if frozen:
             self.source(*(f"o_{part} = y_{part}" for part in self.parts))
         self.write_solver_step()
@@ -154,7 +155,7 @@ class _Writer(Writer):
             source(f"e_{j}_{part} = {layout.load(address)}")
 
     def _write_step(self) -> None:
-        """h, the length of a solver step, and of a two-step method what it weighs."""
+        """h, the length of a solver step."""
         source, s = self.source, self.plan.substeps
         match self.plan.step:
             case "number":
@@ -164,8 +165,6 @@ class _Writer(Writer):
             case "rows":
                 load = "tl.load(dt + at * batch + rows, mask=row_in, other=0.0)"
                 source(f"h = ({load} / {s})[:, None]")
-        if self.two_step:
-            source("ratio = tl.load(ratios + at * batch + rows, mask=row_in, other=1.0)[:, None]")
 
     def write_tableau(self) -> None:
         """Y_i = U_i y + h sum A_ij k_j, and y = U y + h sum B_i k_i; a stage may move one part of the state only."""
@@ -221,16 +220,19 @@ class _Writer(Writer):
             self._write_slope(f"k_{i}", ["y_0", "y_1"], part, node)
             self.source(f"y_{part} = y_{part} + {share!r} * h * k_{i}")
 
-    def write_two_step(self) -> None:
-        """r^2 z + (1 - r^2) y + h (1 + r) f(y), with r = 1 but at a sample's first step."""
-        source = self.source
+    def write_two_states(self) -> None:
+        """e z + w y + h s f(y)."""
+        source, at = self.source, "at" if self.plan.substeps == 1 else f"(at * {self.plan.substeps} + k)"
         self._write_slope("k_0", ["y_0"], 0, 0.0)
-        source("r = ratio" if self.plan.substeps == 1 else "r = tl.where(k == 0, ratio, 1.0)")
-        source("n_0 = r * r * z_0 + (1 - r * r) * y_0 + h * (1 + r) * k_0")
+        step = linear_method(self.layout.method).steady
+        for place, (name, entry) in enumerate(zip("ews", (step.v[0][1], step.v[0][0], step.b[0][0]), strict=True)):
+            address = f"weights + ({at} * 3 + {place}) * batch + rows"
+            given = f"{self.layout.load(address, 'row_in')}[:, None]"
+            source(f"{name} = {given if self.plan.weights else repr(entry.coefficient)}")
+        source("n_0 = e * z_0 + w * y_0 + h * s * k_0")
         if self.lengths:
             source("z_0 = tl.where(on, y_0, z_0)", "y_0 = tl.where(on, n_0, y_0)")
         else:
             source("z_0 = y_0", "y_0 = n_0")
         if self.plan.save:
-            index = "at" if self.plan.substeps == 1 else f"(at * {self.plan.substeps} + k)"
-            self.store_states(self.named("y"), f"saved + {index} * state")
+            self.store_states(self.named("y"), f"saved + {at} * state")

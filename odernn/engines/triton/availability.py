@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from ..linear_method import linear_method
 from ..method import Family, Method
 from ..program import Products
 from .layout import Layout, Precision
@@ -33,10 +34,12 @@ def why_not(y: Tensor, method: Method, groups: int, products: Products = "float3
 
     Args:
         y: the state (batch, n).
-        method: the discretisation, of which only the family matters.
+        method: the discretisation, of which, but of a general linear one, only the family matters.
         groups: entries of a unit's preactivation.
         products: of the program.
     """
+    if method.family == "general-linear" and not linear_method(method).weighs_two_states:
+        return "the Triton kernels take methods that carry the state only, or weigh two states and one slope"
     if y.dtype != torch.float32:
         return f"the Triton kernels work in float32, and the state is {y.dtype}"
     if not y.numel():

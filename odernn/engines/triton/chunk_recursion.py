@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 
 from ..program import Products, Program
-from ..stepper_method import method_of
 from ..torch.chunk import Chunk
 from ..torch.exponential import ExponentialStepper
-from ..torch.recursion_operands import by_state, by_step, run_by, two_step_weights
+from ..torch.recursion_operands import by_state, by_step, run_by, two_state_weights
+from ..torch.scheme_stepper import SchemeStepper
 from ..torch.stepper import Stepper
 from ..torch.sweep import Recursion
-from ..torch.two_step import TwoStepStepper
 from .availability import precision_of
 from .launch import models_first, recur
 from .layout import Layout
@@ -33,7 +32,7 @@ def backward_of(program: Program, lengths: Tensor | None) -> Recursion:
 def _layout(stepper: Stepper, chunk: Chunk, products: Products) -> Layout:
     units = chunk.weight.shape[-1]
     groups, precision = chunk.weight.shape[-2] // units, precision_of(chunk.weight.device, products)
-    return Layout(method_of(stepper), units, groups, precision, models=chunk.weight.ndim == 3)
+    return Layout(stepper.method, units, groups, precision, models=chunk.weight.ndim == 3)
 
 
 def _by_kernel(
@@ -48,7 +47,7 @@ def _by_kernel(
     """From the end of the chunk to the start of its interval `first`."""
     layout = _layout(stepper, chunk, products)
     stages = layout.stages
-    weights = _weights(stepper, chunk, first) if isinstance(stepper, TwoStepStepper) else None
+    weights = _weights(stepper, chunk, first) if isinstance(stepper, SchemeStepper) else None
     exponential = stepper if isinstance(stepper, ExponentialStepper) else None
     kappas = None if chunk.kappas is None else by_step(chunk.kappas[first:], stages)
     went = recur(
@@ -72,6 +71,7 @@ def _by_kernel(
         adjoint[1].copy_(went.carried)
 
 
-def _weights(stepper: TwoStepStepper, chunk: Chunk, first: int) -> Tensor:
+def _weights(stepper: SchemeStepper, chunk: Chunk, first: int) -> Tensor:
     """Of every solver step (steps, 3, batch)."""
-    return torch.stack(two_step_weights(stepper, chunk, first, chunk.weight.dtype), dim=1)
+    times = slice(chunk.start + first, chunk.start + chunk.path.length)
+    return torch.stack(two_state_weights(stepper, times, chunk.preactivations[0, 0]), dim=1)

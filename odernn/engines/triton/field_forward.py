@@ -11,9 +11,7 @@ from ...control.hold import Hold, LinearHold, ZeroOrderHold
 from ...control.input_map import AffineControl
 from ...fields.field import AffinePointwiseField
 from ..recurrence import Recurrence
-from ..stepper_method import method_of
 from ..torch.stepper import Stepper
-from ..torch.two_step import TwoStepStepper
 from ..traced.of_field import trace_of
 from ..traced.trace import Trace
 from ..traced.tracing import state_of
@@ -49,7 +47,7 @@ class FieldForward:
     ) -> Tensor:
         """The last state; as `sweep.forward`. One launch needs no chunks."""
         units = y0.shape[-1]
-        layout = Layout(method_of(stepper), units, len(recurrence.weight) // units, precision_of(y0.device))
+        layout = Layout(stepper.method, units, len(recurrence.weight) // units, precision_of(y0.device))
         control = recurrence.scheme.control
         affine = control if isinstance(control, AffineControl) and not control.squashed else None
         driven = Driven(
@@ -61,9 +59,7 @@ class FieldForward:
             substeps=substeps,
             numbers=self._numbers(),
         )
-        last, other = run_forward(layout, driven, stepper, y0, saved)
-        if isinstance(stepper, TwoStepStepper) and other is not None:
-            stepper.continue_after(other)
+        last, _ = run_forward(layout, driven, stepper, y0, saved)
         return last
 
     def _numbers(self) -> Tensor | None:

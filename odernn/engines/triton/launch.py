@@ -68,30 +68,30 @@ def advance(
     saved: Tensor | None,
     *,
     previous: Tensor | None = None,
-    ratios: Tensor | None = None,
+    weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """The state after the last sample, and of a two-step method the one before it.
+    """The state after the last sample, and of a method that weighs two states the one before it.
 
     Args:
         layout: sizes and method.
         driven: what to run.
         y0: the initial state (batch, n).
         saved: a buffer for the saved states (states, batch, n), or None.
-        previous: two-step method: the state one solver step before `y0`.
-        ratios: two-step method: of every sample's first step, to the step before it (time, batch).
+        previous: method that weighs two states: the state one solver step before `y0`.
+        weights: of such a method: e, w and s of every step (steps, 3, batch), or None where all are the method's own.
     """
     whole, family = driven.recurrence, layout.method.family
     width = driven.trace.controls * layout.units * len(y0)
     size = whole.length if driven.made_inside else max(1, ENTRIES // max(1, width))
-    each = driven.substeps if family == "two-step" else 1
+    each = driven.substeps if family == "general-linear" else 1
     y, z = y0, previous
     for start, stop in chunk_bounds(whole.length, 1, size):
         part = None if saved is None else saved[start * each : stop * each]
-        ratio = None if ratios is None else ratios[start:stop]
+        own = None if weights is None else weights[start * each : stop * each]
         blocks = driven.blocks
         if blocks is not None and len(blocks) > 1:
             blocks = blocks[start:stop]
-        y, z = _advance(layout, driven.chunk(start, stop), y, part, z, ratio, blocks)
+        y, z = _advance(layout, driven.chunk(start, stop), y, part, z, own, blocks)
     return y, z
 
 
@@ -101,7 +101,7 @@ def _advance(
     y0: Tensor,
     saved: Tensor | None,
     previous: Tensor | None,
-    ratios: Tensor | None,
+    weights: Tensor | None,
     blocks: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
     inside, chunk = driven.made_inside, driven.recurrence
@@ -117,6 +117,7 @@ def _advance(
         substeps=driven.substeps,
         save=saved is not None,
         blocks_vary=blocks is not None and len(blocks) > 1,
+        weights=weights is not None,
         lengths=driven.lengths is not None,
     )
     last = torch.empty_like(y0)
@@ -126,7 +127,7 @@ def _advance(
     with _on(y0):
         advance_kernel(plan)[grid](
             *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
-            *(ratios, previous, matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
+            *(weights, previous, matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
             **_options(layout),
         )
     return last, other
@@ -148,7 +149,7 @@ class Went:
 
     Attributes:
         gradient: dL by the state before the chunk.
-        carried: two-step method: dL by the state before that.
+        carried: method that weighs two states: dL by the state before that.
     """
 
     gradient: Tensor
@@ -183,9 +184,9 @@ def recur(
         substeps: solver steps from one gradient in `later` to the next.
         by_state: the derivatives by the state itself times the step (steps, stages, batch, units), or None.
         later: dL by the states that were saved (steps / substeps, batch, n), or None.
-        weights: two-step method: e, w and s of every step (steps, 3, batch).
+        weights: method that weighs two states: e, w and s of every step (steps, 3, batch).
         blocks: exponential method: the matrices of the chunk's intervals, one set or one each; the models first.
-        carried: two-step method: dL by the state before the last.
+        carried: method that weighs two states: dL by the state before the last.
         kappas: a buffer for dL / d(step slope) like `by_state`, or None.
         ends: exponential method: a buffer for dL by the state after every step (steps, batch, n).
         mus: exponential method: a buffer for what comes back through every stage (steps, stages, batch, n).

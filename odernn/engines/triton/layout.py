@@ -56,7 +56,7 @@ class Layout:
     @property
     def stages(self) -> int:
         """Evaluations a step."""
-        return 1 if self.method.family == "two-step" else len(self.method.b)
+        return 1 if self.method.family == "general-linear" else len(self.method.b)
 
     @property
     def warps(self) -> int:

@@ -16,12 +16,12 @@ from ..program import Operands, Program
 def solve_any_length(solve: Solve) -> Solve:
     """As `solve`, which takes rectangles, of storages too."""
 
-    def call(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def call(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
         if operands.lengths is None:
             return solve(operands, program, save)
         rectangle = Rectangle.of(operands, program)
-        saved, last, other = solve(rectangle.operands(operands), replace(program, packed=False), save)
-        return rectangle.stored(saved) if save else saved, last, other
+        saved, *others = solve(rectangle.operands(operands), replace(program, packed=False), save)
+        return (rectangle.stored(saved) if save else saved, *others)
 
     return call
 
@@ -80,7 +80,7 @@ class Rectangle:
         kept = torch.arange(len(index), device=index.device) if program.packed else index
         return Rectangle(
             *(number, row, index, kept, Storage(index, lengths).ends, lengths.int(), int(lengths[0])),
-            each=program.substeps if program.method.family == "two-step" else 1,
+            each=program.substeps if program.method.family == "general-linear" else 1,
             kept_places=len(index) if program.packed else len(operands.samples),
         )
 

@@ -18,7 +18,7 @@ from .layout import Layout
 from .lengths import pull_back_any_length, solve_any_length
 
 
-def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Tensor, Tensor]:
+def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
     """As `Solve` has it; the torch engine's runs in its place where the kernels cannot."""
     layout = _layout(operands, program)
     if why_not(operands.y0, layout.method, layout.groups, program.products) is not None:
@@ -39,8 +39,8 @@ def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, Ten
         lengths=operands.lengths,
     )
     last, other = run_forward(layout, driven, stepper, y0, saved)
-    nothing = y0.new_empty(0)
-    return nothing if saved is None else saved, last, nothing if other is None else other
+    found = (saved, last, None if other is None else other.unsqueeze(0), None)
+    return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
 def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:

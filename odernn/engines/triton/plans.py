@@ -23,6 +23,7 @@ class Advance:
         substeps: solver steps a sample.
         save: whether the states are stored.
         blocks_vary: whether every sample has matrices of its own.
+        weights: whether every solver step weighs the two states in its own way.
         lengths: whether rows end early.
     """
 
@@ -35,6 +36,7 @@ class Advance:
     substeps: int
     save: bool
     blocks_vary: bool
+    weights: bool = False
     lengths: bool = False
 
 

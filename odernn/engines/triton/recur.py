@@ -60,7 +60,7 @@ class _Writer(Writer):
         )
         self.write_common_matrices("intervals")
         self.load_states("g", "gradient")
-        if self.two_step:
+        if self.two_states:
             self.load_states("z", "carried")
         source("at = intervals.to(tl.int64) - 1", f"step = intervals.to(tl.int64) * {plan.substeps} - 1")
         if self._ahead:
@@ -68,7 +68,7 @@ class _Writer(Writer):
         with source.block("for t in range(intervals):"):
             self._write_interval()
         self.store_states(self.named("g"), "gradient_out")
-        if self.two_step:
+        if self.two_states:
             self.store_states(self.named("z"), "carried_out")
 
     @property
@@ -115,7 +115,7 @@ class _Writer(Writer):
 
     def _write_own_step(self) -> None:
         """A solver step of the rows that have not ended: of the others nothing comes back, and what is there waits."""
-        carried = [f"{tiles}_{part}" for tiles in ("g", "z")[: 1 + self.two_step] for part in self.parts]
+        carried = [f"{tiles}_{part}" for tiles in ("g", "z")[: 1 + self.two_states] for part in self.parts]
         if self.lengths:
             self.source(*(f"o_{name} = {name}" for name in carried))
             self.source(*(f"{name} = tl.where(on, {name}, 0.0)" for name in carried))
@@ -214,7 +214,7 @@ class _Writer(Writer):
             found = self._write_back(i, {part: f"kappa_{part}"})
             self.source(f"g_{other} = g_{other} + {found[other]}")
 
-    def write_two_step(self) -> None:
+    def write_two_states(self) -> None:
         """(lambda, carried) <- (carried + w lambda + what comes back from s lambda, e lambda)."""
         source = self.source
         for place, name in enumerate("ews"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
+from ..method import Entries
 from .blocks import write_matrices
 from .layout import Layout
 from .source import Source
@@ -23,9 +24,9 @@ class Writer(ABC):
     def __init__(self, layout: Layout, substeps: int, blocks_vary: bool, lengths: bool) -> None:
         self.source, self.layout, self.lengths = Source(), layout, lengths
         self.substeps, self.blocks_vary = substeps, blocks_vary
-        self.entries = layout.method.entries
         self.parts = range(layout.parts)
-        self.two_step = layout.method.family == "two-step"
+        self.two_states = layout.method.family == "general-linear"
+        self.entries = Entries((), (), ()) if self.two_states else layout.method.entries
 
     def text(self, name: str, signature: str, unspecialised: Sequence[str]) -> str:
         """The whole kernel, which is not compiled anew for other values of the numbers `unspecialised`."""
@@ -52,16 +53,16 @@ class Writer(ABC):
         """One of kicks and drifts."""
 
     @abstractmethod
-    def write_two_step(self) -> None:
-        """One of the two-step method."""
+    def write_two_states(self) -> None:
+        """One of a method that weighs two states."""
 
     def write_solver_step(self) -> None:
         """One of the method's family."""
         match self.layout.method.family:
             case "shears":
                 self.write_shears()
-            case "two-step":
-                self.write_two_step()
+            case "general-linear":
+                self.write_two_states()
             case _:
                 self.write_tableau()
 
@@ -87,7 +88,7 @@ class Writer(ABC):
 
     def write_common_matrices(self, intervals: str) -> None:
         """The matrices of all intervals, before the loop; `intervals` names how many there are."""
-        if not self.layout.method.places:
+        if self.layout.method.family != "exponential":
             return
         if self.layout.models:
             self.source(f"blocks += model * {self._set}" + (f" * {intervals}" if self.blocks_vary else ""))
@@ -96,7 +97,7 @@ class Writer(ABC):
 
     def write_own_matrices(self) -> None:
         """The matrices of the interval number `at`."""
-        if self.layout.method.places and self.blocks_vary:
+        if self.layout.method.family == "exponential" and self.blocks_vary:
             write_matrices(self.source, self.layout, self.entries, f"blocks + at * {self._set}")
 
     @property

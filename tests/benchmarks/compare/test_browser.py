@@ -1,21 +1,20 @@
 """The page in a real browser: it opens without an error, sorts at a click on a head, and asks for nothing."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.benchmarks.pages.browser import assert_it_asks_for_nothing, click, column, opened, states
+from tests.benchmarks.pages.browser import assert_it_asks_for_nothing, click, column, states
 
 TABLE = "schemes"
 
 
 @pytest.fixture(scope="module")
-def browser(compared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser(compared: Path, chromium: Any) -> Any:
     """Chromium, without a window, at the page."""
-    with opened(compared / "comparison.html", tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
+    chromium.get((compared / "comparison.html").as_uri())
+    return chromium
 
 
 def test_it_opens_without_an_error_and_asks_for_nothing(browser: Any) -> None:

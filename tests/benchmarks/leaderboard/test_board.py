@@ -3,7 +3,7 @@
 import csv
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from benchmarks.settings.names import find_run
 from benchmarks.settings.parser import read_settings
 from benchmarks.support.errors import MISUSED, OK
 from tests.benchmarks.leaderboard.conftest import HOSTILE
-from tests.benchmarks.pages.browser import assert_it_asks_for_nothing, click, column, opened, states
+from tests.benchmarks.pages.browser import assert_it_asks_for_nothing, click, column, states
 from tests.benchmarks.tiny_digits import UNITS, train_digits
 
 TABLE = f"up-to-{BRACKETS[0]}"
@@ -184,10 +184,10 @@ def test_the_cost_does_not_depend_on_the_units_of_a_stack_below(results: Path) -
 
 
 @pytest.fixture(scope="module")
-def browser(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def browser(written: Path, chromium: Any) -> Any:
     """Chromium, without a window, at the page."""
-    with opened(written / "leaderboard.html", tmp_path_factory.mktemp("profile")) as driver:
-        yield driver
+    chromium.get((written / "leaderboard.html").as_uri())
+    return chromium
 
 
 def test_the_page_opens_without_an_error_and_asks_for_nothing(browser: Any) -> None:

@@ -19,8 +19,8 @@ def found(*names: str) -> str:
 
 
 @contextmanager
-def opened(page: Path, profile: Path) -> Iterator[Any]:
-    """Chromium at a page; skips where it or selenium is not installed."""
+def started(profile: Path) -> Iterator[Any]:
+    """Chromium; skips where it or selenium is not installed."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium, of the extra `dev`, is not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = found("chromium", "chromium-browser", "google-chrome")
@@ -32,7 +32,6 @@ def opened(page: Path, profile: Path) -> Iterator[Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options, service)
     try:
-        driver.get(page.as_uri())
         yield driver
     finally:
         driver.quit()

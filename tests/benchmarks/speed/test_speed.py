@@ -24,6 +24,7 @@ from benchmarks.support.errors import INTERRUPTED, OK, UserError
 from odernn import FIELDS
 from solvers import SOLVERS
 
+pytestmark = pytest.mark.usefixtures("collected")
 CPU = torch.device("cpu")
 CASE = Case(Shape(10, 4, 8, 2))
 ROOT = Path(__file__).parents[3]

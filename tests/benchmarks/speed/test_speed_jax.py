@@ -20,6 +20,7 @@ from benchmarks.speed.rounds import LEAST
 from benchmarks.speed.suites import Entry
 from benchmarks.support.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("collected")
 SHAPE = Shape(6, 3, 4, 2)
 FAKE = Path(__file__).with_name("fake_jax_worker.py")
 

@@ -23,6 +23,7 @@ from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, 
 from benchmarks.speed.suites import Entry
 from tests.pairs import crossed
 
+pytestmark = pytest.mark.usefixtures("collected")
 CPU = torch.device("cpu")
 SMALL = Case(Shape(6, 3, 4, 2))
 CONTENDERS = all_contenders()

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn import FIELDS, ODERNN, DiscreteAdjoint
 from odernn.engines.formulas import FORMULAS
-from odernn.engines.method import exponential, runge_kutta, splitting, two_step
+from odernn.engines.method import exponential, runge_kutta, splitting
 from odernn.engines.operators import NATIVE, TORCH, Cotangents, Wants
 from odernn.engines.program import Call, Operands
 from odernn.engines.torch import operators as torch_solver
@@ -27,14 +27,16 @@ from odernn.fields.activation import (
 from odernn.fields.field import ActivatedField
 from solvers import ETDRK2, make_solver
 from tests.fields import unregistered
+from tests.odernn.engines.native.test_native_kernels import others_of
 from tests.pairs import crossed
+from tests.reference import LINEAR_METHODS
 
 DOUBLE = torch.float64
 ACTIVATIONS = (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)
 METHODS = {
     "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
     "leapfrog": splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
-    "two-step": two_step(),
+    **LINEAR_METHODS,
     "exponential": exponential(
         ETDRK2.tableau.flow_entries, ETDRK2.tableau.a_entries, ETDRK2.tableau.b_entries, ETDRK2.tableau.c
     ),
@@ -47,6 +49,7 @@ def call(method: str, hold: str = "linear", *, carry: bool = False, number: bool
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
 
+    others, numbers = others_of(METHODS[method])
     return Call(
         y0=normal(3, 4),
         weight=normal(4, 4),
@@ -58,8 +61,8 @@ def call(method: str, hold: str = "linear", *, carry: bool = False, number: bool
         hold=hold,
         before=normal(3, 4) if hold == "linear" else None,
         substeps=2,
-        y_previous=normal(3, 4) if carry else None,
-        dt_previous=(0.1 + 0.1 * torch.rand(3, dtype=DOUBLE)).requires_grad_() if carry else None,
+        carried=normal(others, 3, 4) if carry else None,
+        coefficients=normal(5, 2, 3, numbers) if numbers and not number else None,
         blocks=normal(1, len(ETDRK2.tableau.functions), 2, 2, 2) if method == "exponential" else None,
     )
 
@@ -100,19 +103,17 @@ def test_opcheck_of_every_kind(kind: str, save: bool, namespace: str) -> None:
     assert set(torch.library.opcheck(operator, (*arguments, save)).values()) == {"SUCCESS"}
 
 
-@pytest.mark.parametrize("number", [False, True])
-@pytest.mark.parametrize("carry", [False, True])
-@pytest.mark.parametrize("namespace", NAMESPACES)
-def test_gradcheck_of_every_output(carry: bool, number: bool, namespace: str) -> None:
-    """The gradients by every saved state, the last and the last but one, of every argument that needs one."""
-    given = call("two-step", carry=carry, number=number).arguments()
+@crossed({"method": list(LINEAR_METHODS), "number": [False, True], "carry": [False, True], "namespace": NAMESPACES})
+def test_gradcheck_of_every_output(method: str, carry: bool, number: bool, namespace: str) -> None:
+    """The gradients by every saved state, the last and the other vectors, of every argument that needs one."""
+    given = call(method, carry=carry, number=number).arguments()
     places = [i for i, each in enumerate(given) if isinstance(each, Tensor) and each.requires_grad]
 
     def outputs(*tensors: Tensor) -> tuple[Tensor, ...]:
         arguments = list(given)
         for place, tensor in zip(places, tensors, strict=True):
             arguments[place] = tensor
-        return getattr(torch.ops, namespace).solve(*arguments, True)
+        return getattr(torch.ops, namespace).solve(*arguments, True)[:3]  # what is kept has no gradient
 
     assert torch.autograd.gradcheck(outputs, tuple(given[place] for place in places), fast_mode=True)
 
@@ -174,8 +175,8 @@ def test_nothing_in_the_torch_engine_waits_for_the_device(method: str) -> None:
     made = call(method)
     operands = Operands(*(each if each is None else each.detach() for each in made.operands))
     with Watch() as watch:
-        saved, last, _ = torch_solver.solve(operands, made.program, True)
-        given = Cotangents(saved, torch.ones_like(saved), last, None)
+        saved, last, _, kept = torch_solver.solve(operands, made.program, True)
+        given = Cotangents(saved, kept, torch.ones_like(saved), last, None)
         torch_solver.pull_back(operands, made.program, given, Wants(True, True))
     assert watch.count > 50
 

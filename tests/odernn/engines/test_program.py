@@ -10,18 +10,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from odernn import ODERNN, AntisymmetricField
 from odernn.engines import native
 from odernn.engines.adjoint import Operator
-from odernn.engines.method import EULER, Method, exponential, kicks_and_drifts, runge_kutta, two_step
+from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta
 from odernn.engines.operators import TORCH, TRITON
 from odernn.engines.program import Call, Operands, Program
-from solvers import ETDRK2, RK4, Leapfrog
+from solvers import ETDRK2, RK4
 from solvers.extend import Entry
+from tests.reference import LINEAR_METHODS
 
 TABLEAU = RK4().tableau
 METHODS = (
     EULER,
     runge_kutta(TABLEAU.a, TABLEAU.b, TABLEAU.c),
-    kicks_and_drifts(Leapfrog().shears),
-    two_step(),
+    LEAPFROG,
+    *LINEAR_METHODS.values(),
     exponential(ETDRK2.tableau.flow_entries, [[], [Entry(1 / 3, 0)]], [Entry(0.1, 1), Entry(1e-300, -1)], (0.0, 1.0)),
     Method("runge-kutta", (0.0,), (0.1 + 0.2,), (-1e22,)),
 )

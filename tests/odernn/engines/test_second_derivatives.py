@@ -11,13 +11,15 @@ from torch import Tensor
 from odernn import FIELDS, ODERNN, VectorField
 from odernn.engines import operators
 from odernn.engines.choice import Engine
-from odernn.engines.method import exponential, runge_kutta, splitting, two_step
+from odernn.engines.method import exponential, runge_kutta, splitting
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.replay import replay
 from solvers import ETDRK2
 from tests.fields import unregistered
+from tests.odernn.engines.native.test_native_kernels import others_of
 from tests.pairs import crossed
+from tests.reference import LINEAR_METHODS
 
 DOUBLE = torch.float64
 TIME, BATCH = 5, 3
@@ -98,7 +100,7 @@ def test_chunks_that_are_made_of_each_other(field: str, engine: Engine) -> None:
 METHODS = {
     "heun": runge_kutta([[], [1.0]], [0.5, 0.5], [0.0, 1.0]),
     "leapfrog": splitting((1, 0, 1), (0.5, 1.0, 0.5), (0.0, 0.5, 1.0)),
-    "two-step": two_step(),
+    **LINEAR_METHODS,
     "exponential": exponential(
         ETDRK2.tableau.flow_entries, ETDRK2.tableau.a_entries, ETDRK2.tableau.b_entries, ETDRK2.tableau.c
     ),
@@ -111,7 +113,7 @@ def call_of(method: str) -> Call:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
 
-    continues = method == "two-step"
+    others, numbers = others_of(METHODS[method])
     return Call(
         *(normal(BATCH, 4), normal(4, 4), normal(TIME, BATCH, 2), METHODS[method]),
         dt=(0.1 + 0.1 * torch.rand(BATCH, TIME, dtype=DOUBLE)).requires_grad_(),
@@ -120,8 +122,8 @@ def call_of(method: str) -> Call:
         hold="linear",
         before=normal(BATCH, 4),
         substeps=2,
-        y_previous=normal(BATCH, 4) if continues else None,
-        dt_previous=(0.1 + 0.1 * torch.rand(BATCH, dtype=DOUBLE)).requires_grad_() if continues else None,
+        carried=normal(others, BATCH, 4) if others else None,
+        coefficients=normal(TIME, 2, BATCH, numbers) if numbers else None,
         blocks=normal(1, len(ETDRK2.tableau.functions), 2, 2, 2) if method == "exponential" else None,
     )
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from odernn import VectorField
+from odernn.fields.determinism import is_deterministic
 from solvers import Checkpointed
 from tests.odernn.layer.backward_evaluation import (
     DOUBLE,
@@ -104,6 +106,13 @@ def test_parts_that_draw_count_or_mix(part: str, where: str, name: str) -> None:
     agree(got, wanted, name)
     for key, buffer in buffers.items():
         torch.testing.assert_close(others[key], buffer, **ROUNDING)
+
+
+@pytest.mark.parametrize("part", ["dropout", "batch norm"])
+def test_what_draws_or_counts_is_known_by_its_modules(part: str) -> None:
+    field = InsidePointwise(part, "pointwise")
+    assert not is_deterministic(field)
+    assert is_deterministic(field.eval())
 
 
 def test_a_field_that_counts_its_calls_is_replayed() -> None:

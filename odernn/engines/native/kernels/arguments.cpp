@@ -3,6 +3,7 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include "linear_arguments.h"
 #include "traced.h"
 
 namespace odernn {
@@ -30,8 +31,9 @@ void check_names(const Arguments& x) {
                     "'; give 'identity' or 'tanh'");
   TORCH_CHECK_VALUE(one_of(x.program.hold, {"zero-order", "linear"}), "`hold` is '", x.program.hold,
                     "'; give 'zero-order' or 'linear'");
-  TORCH_CHECK_VALUE(one_of(x.program.family, {"runge-kutta", "exponential", "shears", "two-step"}), "`family` is '",
-                    x.program.family, "'; give 'runge-kutta', 'exponential', 'shears' or 'two-step'");
+  TORCH_CHECK_VALUE(one_of(x.program.family, {"runge-kutta", "exponential", "shears", "general-linear"}),
+                    "`family` is '", x.program.family,
+                    "'; give 'runge-kutta', 'exponential', 'shears' or 'general-linear'");
   TORCH_CHECK_VALUE(x.program.substeps >= 1, "`substeps` is ", x.program.substeps, "; give at least 1");
 }
 
@@ -47,9 +49,10 @@ void check_moved(const Arguments& x, int64_t columns) {
 
 void check_scheme(const Arguments& x, int64_t columns) {
   const size_t stages = x.program.b.size();
-  TORCH_CHECK_VALUE(!kIsTraced || x.program.family == "runge-kutta", "`family` is '", x.program.family,
-                    "'; a traced field takes 'runge-kutta'");
-  if (x.program.family == "two-step") return;
+  const bool known = !kIsTraced || x.program.family == "runge-kutta" || x.program.is_general_linear();
+  TORCH_CHECK_VALUE(known, "`family` is '", x.program.family,
+                    "'; a traced field takes 'runge-kutta' or 'general-linear'");
+  if (x.program.is_general_linear()) return check_general_linear(x);
   TORCH_CHECK_VALUE(stages >= 1 && x.program.c.size() == stages, "`b` has ", stages, " entries and `c` ",
                     x.program.c.size(), "; give as many of each, at least one");
   if (x.program.family == "runge-kutta" || x.program.family == "exponential") {
@@ -196,7 +199,7 @@ std::vector<Shear<T>> sample_shears(const Arguments& x) {
 
 Family family_of(c10::string_view name) {
   if (name == "shears") return Family::kShears;
-  if (name == "two-step") return Family::kTwoStep;
+  if (name == "general-linear") return Family::kGeneralLinear;
   return name == "exponential" ? Family::kExponential : Family::kRungeKutta;
 }
 
@@ -255,14 +258,7 @@ void check_arguments(const Arguments& x) {
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
-  TORCH_CHECK_VALUE(x.y_previous.has_value() == x.dt_previous.has_value(),
-                    "give both `y_previous` and `dt_previous`, or neither");
-  if (x.y_previous.has_value()) {
-    TORCH_CHECK_VALUE(x.program.family == "two-step", "`y_previous` is given and `family` is '", x.program.family,
-                      "'; only 'two-step' has a carry");
-    check_tensor("y_previous", *x.y_previous, {batch, columns}, y0);
-    check_tensor("dt_previous", *x.dt_previous, {batch}, y0);
-  }
+  check_carried(x);
 }
 
 std::vector<int64_t> places_without_samples(const Arguments& x) {
@@ -361,8 +357,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   } else {
     p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, allocator)};
   }
-  p.y_previous = data_or_null<T>(x.y_previous);
-  p.dt_previous = data_or_null<T>(x.dt_previous);
+  if (p.family == Family::kGeneralLinear) add_general_linear(x, p);
   return p;
 }
 

@@ -25,7 +25,7 @@ struct Arguments {
   const Tensor &y0, &weight, &samples;
   const MaybeTensor &input_weight, &bias, &before;
   const Tensor& dt;
-  const MaybeTensor &y_previous, &dt_previous, &blocks, &index, &lengths;
+  const MaybeTensor &carried, &coefficients, &blocks, &index, &lengths;
   const Program program;
 
   bool ragged() const { return lengths.has_value(); }
@@ -34,7 +34,7 @@ struct Arguments {
   // The states that are saved, but for their columns.
   std::vector<int64_t> saved_sizes(int64_t columns) const {
     const int64_t count =
-        (program.packed ? index->size(0) : samples.size(0)) * (program.two_step() ? program.substeps : 1);
+        (program.packed ? index->size(0) : samples.size(0)) * (program.is_general_linear() ? program.substeps : 1);
     return ragged() ? std::vector<int64_t>{count, columns} : std::vector<int64_t>{count, y0.size(0), columns};
   }
 };
@@ -42,7 +42,7 @@ struct Arguments {
 // The tensors in the operators' schemas, which odernn/engines/operators.py has too.
 #define ODERNN_OPERANDS                                                                                       \
   "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, " \
-  "Tensor? y_previous, Tensor? dt_previous, Tensor? blocks, Tensor? index, Tensor? lengths"
+  "Tensor? carried, Tensor? coefficients, Tensor? blocks, Tensor? index, Tensor? lengths"
 
 void check_arguments(const Arguments& arguments);
 

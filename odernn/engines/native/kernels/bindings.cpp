@@ -1,5 +1,6 @@
 // What is compiled against torch, in one unit: its headers cost seconds in each.
 #include "arguments.cpp"
+#include "linear_arguments.cpp"
 #include "operators.cpp"
 #include "program.cpp"
 #include "results.cpp"

@@ -8,7 +8,7 @@
 #include <set>
 #include <thread>
 
-#include "arguments.h"
+#include "linear_arguments.h"
 #include "parallel.h"
 #include "results.h"
 
@@ -33,32 +33,37 @@ void fill_with_zeros(const Tensor& rows, const std::vector<int64_t>& which, int6
   for (const int64_t i : which) std::memset(static_cast<char*>(rows.mutable_data_ptr()) + i * bytes, 0, bytes);
 }
 
-std::tuple<Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
-                                         const MaybeTensor& input_weight, const MaybeTensor& bias,
-                                         const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous,
-                                         const MaybeTensor& dt_previous, const MaybeTensor& blocks,
-                                         const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program,
-                                         bool save) {
-  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, y_previous, dt_previous,
+std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
+                                                 const MaybeTensor& input_weight, const MaybeTensor& bias,
+                                                 const MaybeTensor& before, const Tensor& dt,
+                                                 const MaybeTensor& carried, const MaybeTensor& coefficients,
+                                                 const MaybeTensor& blocks, const MaybeTensor& index,
+                                                 const MaybeTensor& lengths, c10::string_view program, bool save) {
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
                             blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(arguments);
-  const bool two_step = arguments.program.two_step();
-  Tensor saved = save ? result(arguments.saved_sizes(columns), y0) : nothing(y0);
-  if (!arguments.program.packed) fill_with_zeros(saved, empty, two_step ? arguments.program.substeps : 1);
+  const CarriedCounts counts = carried_counts(arguments);
+  const std::vector<int64_t> sizes = arguments.saved_sizes(columns);
+  std::vector<int64_t> kept_sizes = sizes;
+  kept_sizes.insert(kept_sizes.begin(), counts.kept);
+  Tensor saved = save ? result(sizes, y0) : nothing(y0);
+  const int64_t each = arguments.program.is_general_linear() ? arguments.program.substeps : 1;
+  if (!arguments.program.packed) fill_with_zeros(saved, empty, each);
+  Tensor kept = save && counts.kept > 0 ? result(kept_sizes, y0) : nothing(y0);
   Tensor last = at::empty({batch, columns}, y0.options());
-  Tensor last_but_one = two_step ? at::empty({batch, columns}, y0.options()) : nothing(y0);
+  Tensor at_end = counts.at_end > 0 ? at::empty({counts.at_end, batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
     Arena arena;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, arena);
-    scalar_t *k = data_or_null<scalar_t>(saved), *end = last.data_ptr<scalar_t>(),
-             *previous = data_or_null<scalar_t>(last_but_one);
+    const Solution<scalar_t> solution{data_or_null<scalar_t>(saved), data_or_null<scalar_t>(kept),
+                                      last.data_ptr<scalar_t>(), data_or_null<scalar_t>(at_end), counts.at_end};
     for_equal_shards(problem,
-                     [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, k, end, previous); });
+                     [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, solution); });
   });
-  return {saved, last, last_but_one};
+  return {saved, last, at_end, kept};
 }
 
 // Sums over rows for each shard of the batch; added to the first shard's at the end, in order.
@@ -131,13 +136,13 @@ void copy_of_samples(const Problem<T>& problem, const T* from, T* to) {
 
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
-              const MaybeTensor& grad_last_but_one, const Tensor& y0, const Tensor& weight, const Tensor& samples,
+Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
+              const MaybeTensor& grad_carried, const Tensor& y0, const Tensor& weight, const Tensor& samples,
               const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-              const MaybeTensor& y_previous, const MaybeTensor& dt_previous, const MaybeTensor& blocks,
+              const MaybeTensor& carried, const MaybeTensor& coefficients, const MaybeTensor& blocks,
               const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program, bool want_samples,
               bool want_dt) {
-  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, y_previous, dt_previous,
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
                             blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   const std::vector<int64_t> empty = places_without_samples(arguments);
@@ -145,10 +150,16 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
   check_tensor("saved", saved, arguments.saved_sizes(columns), y0);
   if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, saved.sizes(), y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
-  if (grad_last_but_one.has_value()) check_tensor("grad_last_but_one", *grad_last_but_one, {batch, columns}, y0);
+  const CarriedCounts counts = carried_counts(arguments);
+  if (grad_carried.has_value()) check_tensor("grad_carried", *grad_carried, {counts.at_end, batch, columns}, y0);
+  if (counts.kept > 0) {
+    std::vector<int64_t> sizes = arguments.saved_sizes(columns);
+    sizes.insert(sizes.begin(), counts.kept);
+    check_tensor("kept", kept, sizes, y0);
+  }
   const Steps steps = solver_steps(arguments);
 
-  const bool affine = input_weight.has_value(), carry = y_previous.has_value();
+  const bool affine = input_weight.has_value();
   Tensor g_y0 = at::empty({batch, columns}, y0.options());
   Tensor g_weight = at::zeros(weight.sizes(), y0.options());
   Tensor g_input_weight = affine ? at::empty(input_weight->sizes(), y0.options()) : nothing(y0);
@@ -157,9 +168,12 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
   fill_with_zeros(g_samples, empty, 1);
   Tensor g_before = before.has_value() ? at::zeros(before->sizes(), y0.options()) : nothing(y0);
   Tensor g_dt = want_dt ? at::zeros({times, batch}, y0.options()) : nothing(y0);
-  Tensor g_y_previous = carry ? at::empty({batch, columns}, y0.options()) : nothing(y0);
+  Tensor g_carried = carried.has_value() ? at::empty(carried->sizes(), y0.options()) : nothing(y0);
   Tensor g_blocks = blocks.has_value() ? at::empty(blocks->sizes(), y0.options()) : nothing(y0);
-  Tensor g_dt_previous = carry ? at::zeros({batch}, y0.options()) : nothing(y0);
+  const bool want_coefficients = want_dt && coefficients.has_value();
+  Tensor g_coefficients = want_coefficients
+                              ? at::zeros({times, coefficients->size(1), batch, coefficients->size(3)}, y0.options())
+                              : nothing(y0);
 
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::pull_back", [&] {
     Arena arena;
@@ -167,13 +181,15 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
     Gradients<scalar_t> g;
     g.saved = data_or_null<scalar_t>(grad_saved);
     g.end = data_or_null<scalar_t>(grad_last);
-    g.end_previous = data_or_null<scalar_t>(grad_last_but_one);
+    g.end_carried = data_or_null<scalar_t>(grad_carried);
+    g.end_vectors = counts.at_end;
+    g.kept = counts.kept > 0 ? kept.const_data_ptr<scalar_t>() : nullptr;
     g.y0 = g_y0.data_ptr<scalar_t>();
     g.samples = data_or_null<scalar_t>(g_samples);
     g.before = data_or_null<scalar_t>(g_before);
     g.dt = data_or_null<scalar_t>(g_dt);
-    g.y_previous = data_or_null<scalar_t>(g_y_previous);
-    g.dt_previous = data_or_null<scalar_t>(g_dt_previous);
+    g.carried = data_or_null<scalar_t>(g_carried);
+    g.coefficients = data_or_null<scalar_t>(g_coefficients);
     PartialSums<scalar_t> sums(problem, count_shards(batch), arena);
     const scalar_t* k = saved.const_data_ptr<scalar_t>();
     for_equal_shards(
@@ -191,7 +207,8 @@ Ten pull_back(const Tensor& saved, const MaybeTensor& grad_saved, const MaybeTen
       copy_input_gradients(problem, total.input, g_input_weight.data_ptr<scalar_t>(), g_bias.data_ptr<scalar_t>());
   });
   if (want_dt) g_dt.div_(static_cast<double>(arguments.program.substeps));
-  return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_y_previous, g_dt_previous, g_blocks};
+  if (want_coefficients && coefficients->size(2) < batch) g_coefficients = g_coefficients.sum(2, true);
+  return {g_y0, g_weight, g_input_weight, g_bias, g_samples, g_before, g_dt, g_carried, g_coefficients, g_blocks};
 }
 
 // How many threads run the shards of a batch. Shard number `failing`, if there is one, throws.

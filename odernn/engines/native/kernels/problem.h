@@ -1,6 +1,7 @@
 // What a call integrates, in plain pointers: the same for the forward sweep and for its adjoint.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "matmul.h"
@@ -11,7 +12,10 @@ constexpr size_t kMostTerms = 16;  // of a sum of stages and states
 
 // dy/dt from the preactivation p and the control u: see arguments.cpp, which names them.
 enum class Kind { kTanh, kGatedTanh, kLinear, kLinearPlusTanh, kTraced };
-enum class Family { kRungeKutta, kExponential, kShears, kTwoStep };
+enum class Family { kRungeKutta, kExponential, kShears, kGeneralLinear };
+// What is saved of a vector that a general linear method carries: nothing; all of it; all of it if coefficients are
+// given; nothing, as it is the state one solver step before.
+enum class Role { kDropped, kKept, kKeptWithCoefficients, kStateBefore };
 
 // A row of `groups` equal groups of columns, each padded to whole vectors in working memory. Padding holds zeros
 // throughout: the preactivation of zero is zero and every kind maps zero to zero, or, where it is traced, is cut off.
@@ -68,6 +72,16 @@ struct Entry {
   int64_t place;
 };
 
+// One step of a general linear method, from `in` vectors x, of which x_0 is the state, to `out`:
+// Y_i = sum_l u_il x_l + dt sum_{j<i} a_ij k_j, k_i = f(Y_i), x_l' = sum_m v_lm x_m + dt sum_j b_lj k_j. An entry whose
+// `place` is not -1 is, where coefficients are given, the one with this number.
+template <class T>
+struct LinearStep {
+  int64_t in = 1, out = 1, stages = 1;
+  std::vector<Entry<T>> u, v, b;  // row by row
+  std::vector<T> a, c;
+};
+
 template <class T>
 struct Problem {
   int64_t times = 0, batch = 0, inputs = 0;
@@ -97,24 +111,52 @@ struct Problem {
   std::vector<T> a, b, c;      // Runge-Kutta
   std::vector<int64_t> moved;  // traced: the half of the state that each stage moves; empty: all of it
   std::vector<Entry<T>> flows, rows,
-      weights;                     // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
-  const T* blocks = nullptr;       // (steps, matrices, 2, 2, half), one set for all samples or one each
-  int64_t blocks_time = 0;         // stride from one sample to the next
-  int64_t block_numbers = 0;       // in all
-  std::vector<Shear<T>> shears;    // partitioned: of one whole sample
-  const T* y_previous = nullptr;   // two-step: (batch, state), or null to start
-  const T* dt_previous = nullptr;  // (batch)
+      weights;                   // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
+  const T* blocks = nullptr;     // (steps, matrices, 2, 2, half), one set for all samples or one each
+  int64_t blocks_time = 0;       // stride from one sample to the next
+  int64_t block_numbers = 0;     // in all
+  std::vector<Shear<T>> shears;  // partitioned: of one whole sample
+
+  std::vector<LinearStep<T>> linear_steps;  // general linear: of the steps that start the method, and of all others
+  std::vector<Role> roles;                  // of the vectors, the state's first
+  int64_t given = 0;                        // the vectors besides the state that are there at first
+  const T* carried = nullptr;               // (given, batch, state)
+  const T* coefficients = nullptr;          // of each sample, substep, row and number, or null
+  int64_t coefficients_time = 0, coefficients_substep = 0, coefficients_row = 0;  // strides
+  int64_t coefficients_substeps = 0;  // of the first substeps of a sample; the others have the entries themselves
+  int64_t coefficients_count = 0;
+  int64_t saved_rows = 0;  // of one kept vector
 
   std::vector<Coupling<T>> couplings;
 
   T step(int64_t time, int64_t row) const {
     return dt[earlier == nullptr ? time * dt_time + row * dt_row : (earlier[time] + row) * dt_time];
   }
-  // States saved for each sample: the two-step method needs those between samples too.
-  int64_t saved_per_sample() const { return family == Family::kTwoStep ? substeps : 1; }
+  // States saved for each sample: a general linear method needs those between samples too.
+  int64_t saved_per_sample() const { return family == Family::kGeneralLinear ? substeps : 1; }
+  int64_t vectors() const { return static_cast<int64_t>(roles.size()); }
+  bool is_kept(int64_t vector) const {
+    const Role role = roles[static_cast<size_t>(vector)];
+    return role == Role::kKept || (role == Role::kKeptWithCoefficients && coefficients != nullptr);
+  }
+  // The steps that are still to be made before the method has started.
+  int64_t starting_steps() const { return vectors() - 1 - given; }
+  const LinearStep<T>& linear_step(int64_t number) const {
+    return linear_steps[static_cast<size_t>(std::min(number + given, vectors() - 1))];
+  }
+  const T* carried_vector(int64_t vector) const {
+    return vector <= given ? carried + (vector - 1) * batch * state.columns() : nullptr;
+  }
+  // The vector that is the state one solver step before, or null if there is none or it is not there at first.
+  const T* state_before() const {
+    for (int64_t l = 1; l < vectors(); ++l)
+      if (roles[static_cast<size_t>(l)] == Role::kStateBefore) return carried_vector(l);
+    return nullptr;
+  }
+
   int64_t evaluations() const {
     if (family == Family::kShears) return static_cast<int64_t>(shears.size());
-    return family == Family::kTwoStep ? substeps : substeps * stages;
+    return substeps * stages;
   }
   int64_t length(int64_t row) const { return lengths == nullptr ? times : lengths[row]; }
   // Which row of `samples` a sample is, and of all saved states the one with this number in its row.
@@ -135,16 +177,18 @@ struct Problem {
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* saved = nullptr;         // of every saved state, as these lie
-  const T* end = nullptr;           // of the last state (batch, state)
-  const T* end_previous = nullptr;  // two-step: of the last state but one
+  const T* saved = nullptr;        // of every saved state, as these lie
+  const T* end = nullptr;          // of the last state (batch, state)
+  const T* end_carried = nullptr;  // general linear: of the other vectors at the end (end_vectors, batch, state)
+  int64_t end_vectors = 0;
+  const T* kept = nullptr;  // general linear: not a gradient but what was kept, vector by vector, as the saved states
 
-  T* y0 = nullptr;           // (batch, state)
-  T* samples = nullptr;      // as samples
-  T* before = nullptr;       // (batch, control)
-  T* dt = nullptr;           // (times, batch) of one solver step
-  T* y_previous = nullptr;   // (batch, state)
-  T* dt_previous = nullptr;  // (batch)
+  T* y0 = nullptr;            // (batch, state)
+  T* samples = nullptr;       // as samples
+  T* before = nullptr;        // (batch, control)
+  T* dt = nullptr;            // (times, batch) of one solver step
+  T* carried = nullptr;       // (given, batch, state)
+  T* coefficients = nullptr;  // (times, substeps, batch, count)
 };
 
 // Sums over rows, one for each shard of the batch, added up in order at the end.
@@ -156,11 +200,19 @@ struct Sums {
   T* input = nullptr;   // (inputs + 1, control padded): V^T and, in row `inputs`, the bias
 };
 
-// Rows [begin, end) of the batch through all of their time.
-// `saved` (times * saved_per_sample, batch, state), of several lengths (storage * saved_per_sample, state), or null;
-// `last`, `last_but_one` (batch, state) or null.
+// What a forward sweep writes; null pointers: nobody asks.
 template <class T>
-void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one);
+struct Solution {
+  T* saved = nullptr;    // (times * saved_per_sample, batch, state), of several lengths (storage * ..., state)
+  T* kept = nullptr;     // general linear: the vectors that are kept, one after the other, as `saved`
+  T* last = nullptr;     // (batch, state)
+  T* carried = nullptr;  // general linear: the other vectors at the end (end_vectors, batch, state)
+  int64_t end_vectors = 0;
+};
+
+// Rows [begin, end) of the batch through all of their time.
+template <class T>
+void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, const Solution<T>& solution);
 
 template <class T>
 void pull_back_rows(const Problem<T>& problem, const T* saved, const Gradients<T>& gradients, Sums<T>& sums,

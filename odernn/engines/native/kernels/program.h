@@ -16,7 +16,7 @@ struct Program {
   int64_t substeps = 1;
   bool packed = false;
 
-  bool two_step() const { return family == "two-step"; }
+  bool is_general_linear() const { return family == "general-linear"; }
 };
 
 // The program of a text of JSON; an error says what is wrong with the text.

@@ -39,12 +39,13 @@ void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g,
   const int64_t most = samples_per_block(p, rows);
   Block<T> block(p, begin, rows, most, arena);
   Pullback<T> pullback(block, sums, sums.input != nullptr || g.samples != nullptr || g.before != nullptr);
-  const auto stepper = make_stepper<T>(block, &pullback, &g, sums.blocks);
-  States<T> states(p, saved, begin, rows, most, arena);
+  const auto stepper = make_stepper<T>(block, &pullback, &g, sums.blocks, nullptr);
+  States<T> states(p, saved, p.y0, p.state_before(), begin, rows, most, arena);
   T* lambda = arena.take_zeros<T>(rows * p.state.stride());
-  T* carried = p.family == Family::kTwoStep ? static_cast<TwoStep<T>&>(*stepper).carried() : nullptr;
+  const int64_t vector_numbers = p.batch * p.state.columns();
   if (g.end != nullptr) add_rows(p, g.end, begin, rows, lambda);
-  if (g.end_previous != nullptr && carried != nullptr) add_rows(p, g.end_previous, begin, rows, carried);
+  for (int64_t l = 1; g.end_carried != nullptr && l <= g.end_vectors; ++l)
+    add_rows(p, g.end_carried + (l - 1) * vector_numbers, begin, rows, stepper->carried_cotangents(l));
 
   for (int64_t end = p.length(begin); end > 0;) {  // a row joins in at its own end, where its lambda has waited
     const int64_t count = block.samples_to(end), first = end - count;
@@ -64,7 +65,8 @@ void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g,
     end = first;
   }
   copy_rows(p, lambda, begin, rows, g.y0);
-  if (carried != nullptr) copy_rows(p, carried, begin, rows, g.y_previous);
+  for (int64_t l = 1; g.carried != nullptr && l <= p.given; ++l)
+    copy_rows(p, stepper->carried_cotangents(l), begin, rows, g.carried + (l - 1) * vector_numbers);
 }
 
 }  // namespace

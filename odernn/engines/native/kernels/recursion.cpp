@@ -28,7 +28,7 @@ void add_product(int64_t n, const T* __restrict x, const T* __restrict y, T* __r
   for (int64_t i = 0; i < n; ++i) out[i] += x[i] * y[i];
 }
 
-// lambda = carried + w lambda, carried = e lambda: the two-step method's cotangents one step earlier, but for what the
+// lambda = carried + w lambda, carried = e lambda: cotangents one step earlier, but for what the
 // rate gives.
 template <class T>
 void shift(int64_t n, T e, T w, T* __restrict lambda, T* __restrict carried) {
@@ -48,7 +48,7 @@ class Rows {
   Rows(const Recursion<T>& recursion, int64_t begin, int64_t rows, Arena& arena)
       : p_(recursion), begin_(begin), rows_(rows), padded_(whole_vectors<T>(recursion.width)) {
     for (int64_t s = 0; s < p_.halves; ++s) lambda_.push_back(arena.take_zeros<T>(rows * padded_));
-    if (p_.family == Family::kTwoStep) carried_ = arena.take_zeros<T>(rows * padded_);
+    if (p_.family == Family::kGeneralLinear) carried_ = arena.take_zeros<T>(rows * padded_);
     if (p_.family == Family::kRungeKutta)
       for (int64_t i = 0; i < p_.stages; ++i) mu_.push_back(arena.take<T>(rows * padded_));
     zeros_ = arena.take_zeros<T>(padded_);
@@ -67,8 +67,8 @@ class Rows {
         case Family::kShears:
           shears(n);
           break;
-        case Family::kTwoStep:
-          two_step(n);
+        case Family::kGeneralLinear:
+          two_states(n);
           break;
       }
     }
@@ -144,7 +144,7 @@ class Rows {
     }
   }
 
-  void two_step(int64_t n) {
+  void two_states(int64_t n) {
     T* lambda = lambda_[0];
     for (int64_t r = 0; r < rows_; ++r) {
       const T e = p_.schedules[0].at(n, begin_ + r), w = p_.schedules[1].at(n, begin_ + r),

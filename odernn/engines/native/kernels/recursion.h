@@ -26,19 +26,19 @@ struct Recursion {
 
   std::vector<T> a, b;
   std::vector<int64_t> moved;
-  std::vector<Schedule<T>> schedules;  // dt, or the two-step method's weights e, w, s
+  std::vector<Schedule<T>> schedules;  // dt, or a general linear method's weights e, w, s
   std::vector<Packed<T>> pullbacks;    // the preactivation that drives a half -> the state that it is made of
 
   const T* preactivation_derivative = nullptr;  // (steps, stages, batch, groups * width)
   const T* state_derivative = nullptr;          // (steps, stages, batch, width) or null
   const T* trajectory = nullptr;                // (steps / every, rounded up, batch, state) or null
   const T* lambda = nullptr;                    // (batch, state)
-  const T* carried = nullptr;                   // two-step: (batch, state) or null
+  const T* carried = nullptr;                   // general linear: (batch, state) or null
 
   T* preactivation_cotangent = nullptr;  // as preactivation_derivative
   T* kappa = nullptr;                    // (steps, stages, batch, width)
   T* out = nullptr;                      // (batch, state)
-  T* out_carried = nullptr;              // two-step: (batch, state)
+  T* out_carried = nullptr;              // general linear: (batch, state)
 };
 
 // Rows [begin, end) of the batch through all steps.

@@ -26,13 +26,13 @@ struct Given {
   int64_t halves() const { return is("shears") ? 2 : 1; }
   int64_t width() const { return columns() / halves(); }
   int64_t groups() const { return weight.size(0) / columns(); }
-  int64_t stages() const { return is("two-step") ? 1 : static_cast<int64_t>(b.size()); }
+  int64_t stages() const { return is("general-linear") ? 1 : static_cast<int64_t>(b.size()); }
   int64_t steps() const { return preactivation_derivative.size(0); }
 };
 
 void check_family(const Given& x) {
   const size_t stages = x.b.size();
-  TORCH_CHECK_VALUE(x.is("two-step") || stages >= 1, "`b` is empty; a method has one stage at least");
+  TORCH_CHECK_VALUE(x.is("general-linear") || stages >= 1, "`b` is empty; a method has one stage at least");
   if (x.is("runge-kutta")) {
     TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages,
                       " stages has ", stages * stages);
@@ -46,13 +46,14 @@ void check_family(const Given& x) {
     TORCH_CHECK_VALUE(!x.state_derivative.has_value(), "`state_derivative` is given and `family` is 'shears'; ",
                       "a rate of a partitioned field does not depend on the half that it moves");
   } else {
-    TORCH_CHECK_VALUE(x.is("two-step"), "`family` is '", x.family, "'; give 'runge-kutta', 'shears' or 'two-step'");
+    TORCH_CHECK_VALUE(x.is("general-linear"), "`family` is '", x.family,
+                      "'; give 'runge-kutta', 'shears' or 'general-linear'");
   }
-  const size_t schedules = x.is("two-step") ? 3 : 1;
+  const size_t schedules = x.is("general-linear") ? 3 : 1;
   TORCH_CHECK_VALUE(x.schedules.size() == schedules, "`dt` has ", x.schedules.size(), " parts; give ",
-                    x.is("two-step") ? "the two-step method's weights (e, w, s)" : "the step alone");
-  TORCH_CHECK_VALUE(!x.carried.has_value() || x.is("two-step"), "`carried` is given and `family` is '", x.family,
-                    "'; only 'two-step' has a carry");
+                    x.is("general-linear") ? "the method's weights (e, w, s)" : "the step alone");
+  TORCH_CHECK_VALUE(!x.carried.has_value() || x.is("general-linear"), "`carried` is given and `family` is '", x.family,
+                    "'; only 'general-linear' has a carry");
 }
 
 void check(const Given& x) {
@@ -100,7 +101,7 @@ Packed<T> pullback(const Given& x, int64_t half, Arena& arena) {
 template <class T>
 Recursion<T> make_recursion(const Given& x, const std::vector<Steps>& schedules, Arena& arena) {
   Recursion<T> r;
-  r.family = x.is("shears") ? Family::kShears : x.is("two-step") ? Family::kTwoStep : Family::kRungeKutta;
+  r.family = x.is("shears") ? Family::kShears : x.is("general-linear") ? Family::kGeneralLinear : Family::kRungeKutta;
   r.steps = x.steps(), r.stages = x.stages(), r.batch = x.batch();
   r.halves = x.halves(), r.width = x.width(), r.groups = x.groups(), r.every = x.substeps;
   r.a.assign(x.a.begin(), x.a.end());
@@ -127,7 +128,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> recursion(const Tensor& lambda, const
   std::vector<Steps> schedules;
   for (const Tensor& schedule : dt) schedules.push_back(solver_steps(schedule, x.steps(), x.batch(), 1, lambda));
   Tensor out = at::empty(lambda.sizes(), lambda.options());
-  Tensor out_carried = x.is("two-step") ? at::empty(lambda.sizes(), lambda.options()) : nothing(lambda);
+  Tensor out_carried = x.is("general-linear") ? at::empty(lambda.sizes(), lambda.options()) : nothing(lambda);
   Tensor cotangent = result(preactivation_derivative.sizes(), lambda);
   Tensor kappa = result({x.steps(), x.stages(), x.batch(), x.width()}, lambda);
   AT_DISPATCH_FLOATING_TYPES(lambda.scalar_type(), "odernn_native::recursion", [&] {

@@ -11,6 +11,7 @@ class Output {
   Output(const Problem<T>& problem, int64_t begin, int64_t rows, T* saved, Arena& arena)
       : problem_(problem), begin_(begin), saved_(saved), direct_(saved != nullptr && problem.state.same()) {
     const int64_t stride = problem.state.stride();
+    const T* before = problem.state_before();
     for (auto& state : states_) {
       state = arena.take<T*>(rows);
       T* buffer = arena.take_zeros<T>(rows * stride);
@@ -18,8 +19,7 @@ class Output {
     }
     for (int64_t r = 0; r < rows; ++r) {
       copy_padded(problem.state, problem.y0 + (begin + r) * problem.state.columns(), states_[1][r]);
-      if (problem.y_previous != nullptr)
-        copy_padded(problem.state, problem.y_previous + (begin + r) * problem.state.columns(), states_[0][r]);
+      if (before != nullptr) copy_padded(problem.state, before + (begin + r) * problem.state.columns(), states_[0][r]);
     }
   }
 
@@ -46,7 +46,7 @@ class Output {
   }
 
   // Rows [from, to) of a state, to the caller's.
-  void copy(T* const* state, int64_t from, int64_t to, T* out) const {
+  void copy(const T* const* state, int64_t from, int64_t to, T* out) const {
     if (out == nullptr) return;
     for (int64_t r = from; r < to; ++r)
       copy_back(problem_.state, state[r], out + (begin_ + r) * problem_.state.columns());
@@ -71,12 +71,12 @@ class Output {
 };
 
 template <class T>
-void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* saved, T* last, T* last_but_one) {
+void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, const Solution<T>& solution) {
   Arena arena;
   const int64_t most = std::max<int64_t>(1, std::min(p.times, kSolveRows / rows));
   Block<T> block(p, begin, rows, most, arena);
-  Output<T> output(p, begin, rows, saved, arena);
-  const auto stepper = make_stepper<T>(block, nullptr, nullptr, nullptr);
+  Output<T> output(p, begin, rows, solution.saved, arena);
+  const auto stepper = make_stepper<T>(block, nullptr, nullptr, nullptr, solution.kept);
   for (int64_t first = 0, count = 0; first < p.length(begin); first += count) {
     count = block.samples_from(first);
     block.fill(first, count);
@@ -87,20 +87,24 @@ void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, T* saved, T* 
         output.turn(i, block.rows);
       }
     const int64_t longer = block.rows_at(first + count);
-    output.copy(output.now(), longer, block.rows, last);
-    output.copy(output.previous(), longer, block.rows, last_but_one);
+    output.copy(output.now(), longer, block.rows, solution.last);
+    for (int64_t l = 1; l <= solution.end_vectors; ++l) {
+      const T* const* vector = stepper->carried(l);
+      output.copy(vector == nullptr ? output.previous() : vector, longer, block.rows,
+                  solution.carried + (l - 1) * p.batch * p.state.columns());
+    }
   }
 }
 
 }  // namespace
 
 template <class T>
-void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, T* saved, T* last, T* last_but_one) {
+void solve_rows(const Problem<T>& problem, int64_t begin, int64_t end, const Solution<T>& solution) {
   for_row_blocks(problem, begin, end,
-                 [&](int64_t first, int64_t rows) { solve_block(problem, first, rows, saved, last, last_but_one); });
+                 [&](int64_t first, int64_t rows) { solve_block(problem, first, rows, solution); });
 }
 
-template void solve_rows<float>(const Problem<float>&, int64_t, int64_t, float*, float*, float*);
-template void solve_rows<double>(const Problem<double>&, int64_t, int64_t, double*, double*, double*);
+template void solve_rows<float>(const Problem<float>&, int64_t, int64_t, const Solution<float>&);
+template void solve_rows<double>(const Problem<double>&, int64_t, int64_t, const Solution<double>&);
 
 }  // namespace odernn

@@ -6,14 +6,15 @@
 
 namespace odernn {
 
-// Rows of the saved states of a block of time, padded to whole vectors. State -1 is the initial one, -2 the one before
-// (two-step method).
+// Rows of what was saved of the state, or of another vector, of a block of time, padded to whole vectors. Number -1 is
+// the initial one, -2 the one before that.
 template <class T>
 class States {
  public:
-  // At most `most` samples at a time of `rows` rows from `begin` on.
-  States(const Problem<T>& problem, const T* saved, int64_t begin, int64_t rows, int64_t most, Arena& arena)
-      : problem_(problem), saved_(saved), begin_(begin) {
+  // At most `most` samples at a time of `rows` rows from `begin` on. `initial` and `before` may be null.
+  States(const Problem<T>& problem, const T* saved, const T* initial, const T* before, int64_t begin, int64_t rows,
+         int64_t most, Arena& arena)
+      : problem_(problem), saved_(saved), initial_(initial), before_(before), begin_(begin) {
     const int64_t total = (most * problem.saved_per_sample() + 2) * rows;
     pointers_ = arena.take<const T*>(total);
     if (!problem.state.same()) buffer_ = arena.take<T>(total * problem.state.stride());
@@ -39,12 +40,12 @@ class States {
   const T* source(int64_t i, int64_t row) const {
     const int64_t columns = problem_.state.columns();
     if (i >= 0) return saved_ + problem_.saved_place(i, row) * columns;
-    if (i == -1) return problem_.y0 + row * columns;
-    return problem_.y_previous == nullptr ? nullptr : problem_.y_previous + row * columns;
+    const T* early = i == -1 ? initial_ : before_;
+    return early == nullptr ? nullptr : early + row * columns;
   }
 
   const Problem<T>& problem_;
-  const T* saved_;
+  const T *saved_, *initial_, *before_;
   int64_t begin_, rows_ = 0, origin_ = 0;
   const T** pointers_;
   T* buffer_ = nullptr;
@@ -55,8 +56,8 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
 
-  // Saved state number `index` of sample n, which is filled sample c: `next` from `y` and, for the two-step method,
-  // `previous`. `next` is none of the rows read.
+  // Saved state number `index` of sample n, which is filled sample c: `next` from `y` and, where a vector is that,
+  // `previous`, the state before. `next` is none of the rows read.
   virtual void step(int64_t n, int64_t c, int64_t index, const T* const* y, const T* const* previous,
                     T* const* next) = 0;
 
@@ -68,6 +69,12 @@ class Stepper {
 
   // K's gradient from the recorded block.
   virtual void add_weights(int64_t count, Pullback<T>& pullback) = 0;
+
+  // General linear: rows of the vector number `vector` at the end of the last step, unless it is the state before.
+  virtual const T* const* carried(int64_t) const { return nullptr; }
+
+  // General linear, going back: the cotangents of the vector number `vector`, not the state's.
+  virtual T* carried_cotangents(int64_t) { return nullptr; }
 
   // The cotangents of the preactivation where they are also those of the control.
   virtual const T* preactivation_cotangents() const { return nullptr; }

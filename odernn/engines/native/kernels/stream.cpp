@@ -10,7 +10,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "arguments.h"
+#include "linear_arguments.h"
 #include "parallel.h"
 #include "results.h"
 
@@ -20,10 +20,10 @@ namespace {
 // What one call takes and gives, beside the weights.
 struct Sample {
   const Tensor &x, &y;
-  const MaybeTensor &before, &y_previous, &dt_previous;
+  const MaybeTensor &before, &carried, &coefficients;
 };
 
-// (the state, of the two-step method the state one solver step before it, whether all of the state is finite)
+// (the state, the other vectors of a general linear method, whether all of the state is finite)
 using Advanced = std::tuple<Tensor, Tensor, bool>;
 
 class Plan {
@@ -40,14 +40,32 @@ bool all_finite(const T* values, int64_t n) {
 }
 
 template <class T>
+void check_carried(const Problem<T>& p, const Sample& sample) {
+  const int64_t others = p.roles.empty() ? 0 : p.vectors() - 1;
+  if (sample.carried.has_value()) {
+    const int64_t given = sample.carried->dim() == 3 ? sample.carried->size(0) : 0;
+    TORCH_CHECK_VALUE(given >= 1 && given <= others, "`carried` has shape ", sample.carried->sizes(), "; wanted (1 to ",
+                      others, ", ", p.batch, ", ", p.state.columns(), ")");
+    check_tensor("carried", *sample.carried, {given, p.batch, p.state.columns()}, sample.y);
+  }
+  if (!sample.coefficients.has_value()) return;
+  int64_t numbers = 0;
+  for (const LinearStep<T>& step : p.linear_steps)
+    for (const std::vector<Entry<T>>* table : {&step.u, &step.v, &step.b})
+      for (const Entry<T>& entry : *table) numbers = std::max(numbers, entry.place + 1);
+  const Tensor& given = *sample.coefficients;
+  const bool fits = given.dim() == 4 && given.size(0) == 1 && given.size(1) >= 1 && given.size(1) <= p.substeps &&
+                    (given.size(2) == 1 || given.size(2) == p.batch) && given.size(3) == numbers && numbers > 0;
+  TORCH_CHECK_VALUE(fits, "`coefficients` has shape ", given.sizes(), "; wanted (1, 1 to ", p.substeps, ", 1 or ",
+                    p.batch, ", ", numbers, ")");
+  check_tensor("coefficients", given, given.sizes(), sample.y);
+}
+
+template <class T>
 class PlanOf final : public Plan {
  public:
   explicit PlanOf(const Arguments& arguments)
-      : steps_(solver_steps(arguments)),
-        problem_(make_problem<T>(arguments, steps_, Direction::kForward, arena_)),
-        own_steps_(static_cast<size_t>(problem_.batch)) {
-    for (int64_t r = 0; r < problem_.batch; ++r) own_steps_[static_cast<size_t>(r)] = problem_.step(0, r);
-  }
+      : steps_(solver_steps(arguments)), problem_(make_problem<T>(arguments, steps_, Direction::kForward, arena_)) {}
 
   Advanced advance(const Sample& sample) const override {
     check(sample);
@@ -56,15 +74,15 @@ class PlanOf final : public Plan {
     p.samples = x.const_data_ptr<T>();
     p.y0 = sample.y.const_data_ptr<T>();
     p.before = data_or_null<T>(sample.before);
-    p.y_previous = data_or_null<T>(sample.y_previous);
-    p.dt_previous = sample.dt_previous.has_value() ? sample.dt_previous->const_data_ptr<T>() : own_steps_.data();
+    add_carried(sample.carried, sample.coefficients, p);
+    const int64_t vectors = p.roles.empty() ? 0 : std::min(p.vectors() - 1, p.given + p.substeps);
     Tensor last = at::empty(sample.y.sizes(), sample.y.options());
-    Tensor last_but_one =
-        p.family == Family::kTwoStep ? at::empty(sample.y.sizes(), sample.y.options()) : nothing(sample.y);
-    T *end = last.data_ptr<T>(), *previous = p.family == Family::kTwoStep ? last_but_one.data_ptr<T>() : nullptr;
-    for_shards(p.batch,
-               [&](int64_t, int64_t first, int64_t stop) { solve_rows<T>(p, first, stop, nullptr, end, previous); });
-    return {last, last_but_one, all_finite(end, p.batch * p.state.columns())};
+    Tensor carried =
+        vectors > 0 ? at::empty({vectors, p.batch, p.state.columns()}, sample.y.options()) : nothing(sample.y);
+    T* end = last.data_ptr<T>();
+    const Solution<T> solution{nullptr, nullptr, end, vectors > 0 ? carried.data_ptr<T>() : nullptr, vectors};
+    for_shards(p.batch, [&](int64_t, int64_t first, int64_t stop) { solve_rows<T>(p, first, stop, solution); });
+    return {last, carried, all_finite(end, p.batch * p.state.columns())};
   }
 
  private:
@@ -81,14 +99,12 @@ class PlanOf final : public Plan {
                       "; the native kernels run on the CPU");
     if (sample.before.has_value())
       check_tensor("before", *sample.before, {batch, problem_.control.columns()}, sample.y);
-    if (sample.y_previous.has_value()) check_tensor("y_previous", *sample.y_previous, {batch, columns}, sample.y);
-    if (sample.dt_previous.has_value()) check_tensor("dt_previous", *sample.dt_previous, {batch}, sample.y);
+    check_carried(problem_, sample);
   }
 
   OwnedArena arena_;
   Steps steps_;
   Problem<T> problem_;
-  std::vector<T> own_steps_;
 };
 
 // The plans by number: a number that is not a plan's is an error, not a crash, and a call in progress keeps its plan.
@@ -130,10 +146,10 @@ Plans& plans() {
 
 // The arguments of `solve`, for a sequence of one sample, whose values do not matter.
 int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, const MaybeTensor& input_weight,
-                const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt, const MaybeTensor& y_previous,
-                const MaybeTensor& dt_previous, const MaybeTensor& blocks, const MaybeTensor& index,
+                const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt, const MaybeTensor& carried,
+                const MaybeTensor& coefficients, const MaybeTensor& blocks, const MaybeTensor& index,
                 const MaybeTensor& lengths, c10::string_view program) {
-  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, y_previous, dt_previous,
+  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
                             blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
   TORCH_CHECK_VALUE(samples.size(0) == 1 && !arguments.ragged(), "`samples` has shape ", samples.sizes(),
@@ -144,9 +160,9 @@ int64_t prepare(const Tensor& y0, const Tensor& weight, const Tensor& samples, c
   return plans().add(std::move(plan));
 }
 
-Advanced advance(int64_t plan, const Tensor& x, const Tensor& y, const MaybeTensor& before,
-                 const MaybeTensor& y_previous, const MaybeTensor& dt_previous) {
-  return plans().at(plan)->advance({x, y, before, y_previous, dt_previous});
+Advanced advance(int64_t plan, const Tensor& x, const Tensor& y, const MaybeTensor& before, const MaybeTensor& carried,
+                 const MaybeTensor& coefficients) {
+  return plans().at(plan)->advance({x, y, before, carried, coefficients});
 }
 
 void release(int64_t plan) {
@@ -159,7 +175,7 @@ void release(int64_t plan) {
 TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
   m.def("prepare(" ODERNN_OPERANDS ", str program) -> int");
   m.def(
-      "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? y_previous, Tensor? dt_previous) -> (Tensor, "
+      "advance(int plan, Tensor x, Tensor y, Tensor? before, Tensor? carried, Tensor? coefficients) -> (Tensor, "
       "Tensor, bool)");
   m.def("release(int plan) -> ()", &odernn::release);
 }

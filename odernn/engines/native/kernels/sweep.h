@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "exponential.h"
+#include "general_linear.h"
 #include "runge_kutta.h"
 #include "shears.h"
-#include "two_step.h"
 
 namespace odernn {
 
@@ -17,17 +17,17 @@ constexpr int64_t kStateNumbers = 2048;  // of a block of rows: it stays in the 
 
 template <class T>
 std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients,
-                                         T* block_sums) {
+                                         T* block_sums, T* kept) {
+  const Family family = block.problem.family;
+  if (family == Family::kGeneralLinear) return std::make_unique<GeneralLinear<T>>(block, pullback, gradients, kept);
   if constexpr (kIsTraced) {
     return std::make_unique<RungeKutta<T>>(block, pullback, gradients);
   } else {
-    switch (block.problem.family) {
+    switch (family) {
       case Family::kExponential:
         return std::make_unique<ExponentialRungeKutta<T>>(block, pullback, gradients, block_sums);
       case Family::kShears:
         return std::make_unique<Shears<T>>(block, pullback, gradients);
-      case Family::kTwoStep:
-        return std::make_unique<TwoStep<T>>(block, pullback, gradients);
       default:
         return std::make_unique<RungeKutta<T>>(block, pullback, gradients);
     }

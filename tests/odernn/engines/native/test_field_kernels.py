@@ -61,6 +61,8 @@ class Every(AffinePointwiseField):
         slope = slope + 0.1 * (torch.exp(-(c**2)) + torch.expm1(-(d**2)) + torch.log1p(y**2) + torch.sinh(torch.sin(b)))
         slope = slope + torch.relu(a) - torch.abs(b) + torch.maximum(a, c) - torch.minimum(b, d) + torch.atan(-y)
         slope = slope - torch.cosh(torch.cos(a)) + torch.sign(c) * self.constant + self.shift
+        slope = slope + torch.where(a > c, a * c, b) + torch.where(d <= 0.5, d, 0.1) + torch.nn.functional.softplus(a)
+        slope = slope + torch.erf(b) + torch.nn.functional.gelu(c) + torch.nn.functional.leaky_relu(d, 0.2)
         return torch.cat((slope, y), dim=-1)[..., :N] * 0.3 + torch.lerp(y, a, 0.1) + torch.addcmul(y, a, c, value=-0.2)
 
     def drift(self, t: Any, q: Tensor, p: Tensor, u: Tensor) -> Tensor:
@@ -222,7 +224,7 @@ class Own(Every):
 ELSEWHERE = torch.ones(N, dtype=torch.float64)
 REFUSED: dict[str, tuple[Callable[..., Tensor], str]] = {
     "detached": (lambda f, y, p, u: y.detach() * u[..., :N], "there is no kernel for detach"),
-    "unknown": (lambda f, y, p, u: torch.erf(y), "there is no kernel for erf, which its `pointwise` calls"),
+    "unknown": (lambda f, y, p, u: torch.i0(y), "there is no kernel for i0, which its `pointwise` calls"),
     "data": (lambda f, y, p, u: y if y.sum() > 0 else -y, "depends on the values of a tensor"),
     "dtype": (lambda f, y, p, u: y.float().double(), "there is no kernel for _to_copy"),
     "mixing": (lambda f, y, p, u: y.flip(-1), "there is no kernel for flip"),
@@ -242,8 +244,11 @@ def test_a_reason_where_there_is_none(name: str) -> None:
 
 
 def test_the_layer_says_why_and_runs(compiled: Every) -> None:
-    rnn, x = layer(Own(lambda f, y, p, u: torch.erf(y)), "euler"), torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
-    with pytest.raises(ValueError, match="Own has no kernels: there is no kernel for erf"):
+    rnn, x = (
+        layer(Own(lambda f, y, p, u: torch.i0(y)), "euler"),
+        torch.randn(TIME, BATCH, INPUT, dtype=torch.float64),
+    )
+    with pytest.raises(ValueError, match="Own has no kernels: there is no kernel for i0"):
         rnn.compile_kernels()
     assert "`compile_kernels` has built none for this Own" in rnn.choice(x).reason
     rnn(x)

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from odernn.engines import native
-from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting, two_step
+from odernn.engines.linear_method import linear_method
+from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting
 from odernn.engines.program import Call, Hold, Kind, Squash
 from odernn.fields.activation import GATED_TANH, TANH
 from odernn.fields.semilinear import LINEAR, LINEAR_PLUS_TANH
 from tests import children
 from tests.pairs import crossed
-from tests.reference import MIDPOINT, Rate, assert_close, midpoint_step, midpoint_weights, one_step
+from tests.reference import LINEAR_METHODS, Rate, assert_close, linear_step, one_step
 
 pytestmark = pytest.mark.kernels
 
@@ -29,7 +30,7 @@ METHODS = {
     "rk4": RK4,
     "symplectic-euler": SYMPLECTIC_EULER,
     "leapfrog": LEAPFROG,
-    "two-step": two_step(),
+    **LINEAR_METHODS,
 }
 # Float64: the sums have at most a few thousand terms of size one. Float32: the same sums, a unit in the last place
 # being 6e-8; the reference is float64, so the bound holds for the kernel alone.
@@ -43,32 +44,31 @@ RATES = {activation.name: activation.function for activation in (TANH, GATED_TAN
 
 
 def reference(call: Call) -> tuple[Tensor, Tensor | None]:
-    """Every state that is saved and, for the two-step method, the state one solver step before the last."""
+    """Every state that is saved and, for a general linear method, the other vectors at the end."""
     u = call.samples
     if call.input_weight is not None and call.bias is not None:
         u = u @ call.input_weight.T + call.bias
     u = torch.tanh(u) if call.squash == "tanh" else u
-    y, previous, dt_previous = call.y0, call.y_previous, call.dt_previous
-    dt_previous = None if dt_previous is None else dt_previous[:, None]
+    x = [call.y0, *(() if call.carried is None else call.carried)]
     earlier = u[0] if call.before is None else call.before
     out = []
     for n, u_n in enumerate(u):
-        dt = step_of(call, n)
         for q in range(call.substeps):
-            rate = rate_of(call, earlier, u_n, q)
-            if call.method.family != "two-step":
-                y = one_step(call.method, rate, dt, y)
-                continue
-            if previous is None or dt_previous is None:
-                after = one_step(MIDPOINT, rate, dt, y)
-            else:
-                after = midpoint_step(midpoint_weights(dt, dt_previous), rate, y, previous)
-            y, previous, dt_previous = after, y, dt
-            out.append(y)
-        if call.method.family != "two-step":
-            out.append(y)
+            x = step_once(call, rate_of(call, earlier, u_n, q), n, q, x)
+            if call.method.family == "general-linear" or q + 1 == call.substeps:
+                out.append(x[0])
         earlier = u_n
-    return torch.stack(out), previous
+    return torch.stack(out), torch.stack(x[1:]) if x[1:] else None
+
+
+def step_once(call: Call, rate: Rate, n: int, q: int, x: list[Tensor]) -> list[Tensor]:
+    """Solver step q of sample n, from the vectors before it."""
+    dt = step_of(call, n)
+    if call.method.family != "general-linear":
+        return [one_step(call.method, rate, dt, x[0])]
+    given = call.coefficients
+    own = None if given is None or q >= given.shape[1] else given[n, q].unsqueeze(-1)
+    return linear_step(linear_method(call.method).steps[len(x) - 1], own, rate, dt, x)
 
 
 def step_of(call: Call, n: int) -> Tensor | float:
@@ -89,6 +89,15 @@ def rate_of(call: Call, earlier: Tensor, u: Tensor, q: int) -> Rate:
         return RATES[call.kind](preactivation, control.unflatten(-1, (-1, units))[..., rows].flatten(-2))
 
     return rate
+
+
+def others_of(method: Method) -> tuple[int, int]:
+    """The vectors besides the state, and the coefficients that are functions of the steps."""
+    if method.family != "general-linear":
+        return 0, 0
+    step = linear_method(method).steady
+    entries = (entry for table in (step.u, step.v, step.b) for row in table for entry in row)
+    return len(step.v) - 1, 1 + max(entry.place for entry in entries)
 
 
 # ---- calls ---------------------------------------------------------------------------------------------------------
@@ -116,6 +125,7 @@ def make_call(
     def normal(*shape: int, scale: float = 1.0) -> Tensor:
         return (scale * torch.randn(*shape, generator=random, dtype=torch.float64)).to(dtype)
 
+    others, numbers = others_of(method)
     controls = 2 * units if kind == "gated-tanh" else units
     number: float | Tensor = 0.2
     if dt != "number":
@@ -134,17 +144,19 @@ def make_call(
         hold=hold,
         before=normal(batch, controls) if before else None,
         substeps=substeps,
-        y_previous=normal(batch, units) if carry else None,
-        dt_previous=torch.full((batch,), 0.15, dtype=dtype) if carry else None,
+        carried=normal(others, batch, units) if carry and others else None,
+        coefficients=1 + 0.3 * normal(times, min(substeps, 2), batch if dt == "batch" else 1, numbers)
+        if numbers and dt in ("time", "batch")
+        else None,
     )
 
 
 def compare(call: Call, bound: float) -> None:
     """Forward and every gradient, for a loss on every saved state and for one on the last."""
-    fields = ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "y_previous", "dt_previous")
+    fields = ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "carried", "coefficients")
     given = {f: t for f in fields if isinstance(t := getattr(call, f), Tensor)}
     leaves = {f: t.detach().double().clone().requires_grad_() for f, t in given.items()}
-    expected, previous = reference(dataclasses.replace(call, **leaves))
+    expected, others = reference(dataclasses.replace(call, **leaves))
     solution, saved = native.solve(call, save=True), saved_states_of(call)
     assert_close(saved, expected, bound, "saved")
     every = len(expected) // len(call.samples)
@@ -153,18 +165,16 @@ def compare(call: Call, bound: float) -> None:
     assert_close(solution.last, expected[-1], bound, "last")
     random = torch.Generator().manual_seed(5)
     weights = torch.randn(expected.shape, generator=random, dtype=torch.float64)
-    two = call.method.family == "two-step"
-    if two:
-        assert previous is not None
-        assert_close(solution.last_but_one, previous, bound, "last but one")
+    if others is not None:
+        assert_close(solution.carried, others, bound, "carried")
     losses = {"grad_saved": (expected * weights).sum(), "grad_last": (expected[-1] * weights[-1]).sum()}
     for name, loss in losses.items():
         asked = {name: (weights if name == "grad_saved" else weights[-1]).to(call.y0.dtype)}
-        if two and previous is not None:
-            loss = loss + (previous * weights[0]).sum()
-            asked["grad_last_but_one"] = weights[0].to(call.y0.dtype)
+        if others is not None:
+            loss = loss + (others * weights[0]).sum()
+            asked["grad_carried"] = weights[0].expand(others.shape).to(call.y0.dtype).contiguous()
         wanted = torch.autograd.grad(loss, list(leaves.values()), retain_graph=True, allow_unused=True)
-        got = native.pull_back(call, saved, **asked, want_samples=True, want_dt="dt" in given)  # pyright: ignore
+        got = native.pull_back(call, saved, solution.kept, **asked, want_samples=True, want_dt="dt" in given)
         for field, want in zip(leaves, wanted, strict=True):
             have = getattr(got, field)
             assert have is not None, field
@@ -228,7 +238,7 @@ def test_the_linear_hold_across_blocks_of_time(name: str, kind: Kind) -> None:
     compare(make_call(METHODS[name], kind=kind, units=130, times=70, hold="linear", before=True), 1e-10)
 
 
-@crossed({"units": [1, 5, 17, 33], "kind": KINDS, "name": ["euler", "rk4", "two-step"]})
+@crossed({"units": [1, 5, 17, 33], "kind": KINDS, "name": ["euler", "rk4", *LINEAR_METHODS]})
 def test_an_odd_number_of_units(name: str, kind: Kind, units: int) -> None:
     compare(make_call(METHODS[name], kind=kind, units=units, inputs=3), 1e-10)
 
@@ -252,19 +262,23 @@ def test_a_squashed_control(name: str, kind: Kind, hold: Hold, before: bool, sev
     compare(make_call(METHODS[name], kind=kind, squash="tanh", dt="batch", hold=hold, before=before, **facts), 1e-10)
 
 
-@crossed({"kind": KINDS, "carry": [False, True], "substeps": [1, 2], "hold, before": HOLDS, "times": [1, 2, 9]})
-def test_the_two_step_method_with_and_without_its_carry(
-    kind: Kind, carry: bool, substeps: int, hold: Hold, before: bool, times: int
-) -> None:
-    facts: dict[str, Any] = {
-        "kind": kind,
-        "substeps": substeps,
-        "times": times,
-        "hold": hold,
-        "before": before,
-        "carry": carry,
+@crossed(
+    {
+        "name": list(LINEAR_METHODS),
+        "kind": KINDS,
+        "carry": [False, True],
+        "substeps": [1, 2],
+        "hold, before": HOLDS,
+        "times": [1, 2, 9],
+        "dt": STEPS,
+        "units": [6, 16],  # padded to whole vectors, or not
     }
-    compare(make_call(two_step(), dt="batch", **facts), 1e-10)
+)
+def test_a_general_linear_method_with_and_without_its_carry(
+    name: str, kind: Kind, carry: bool, substeps: int, hold: Hold, before: bool, times: int, dt: str, units: int
+) -> None:
+    facts: dict[str, Any] = {"kind": kind, "substeps": substeps, "times": times, "dt": dt, "units": units}
+    compare(make_call(LINEAR_METHODS[name], hold=hold, before=before, carry=carry, **facts), 1e-10)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -322,8 +336,8 @@ def test_threads_change_nothing_but_the_order_of_sums(name: str) -> None:
     results = []
     for threads in (1, 2, 2, 5):
         torch.set_num_threads(threads)
-        saved = saved_states_of(call)
-        results.append((saved, native.pull_back(call, saved, grad_saved=saved)))
+        saved, kept = saved_states_of(call), native.solve(call, save=True).kept
+        results.append((saved, native.pull_back(call, saved, kept, grad_saved=saved)))
     first, reference_gradients = results[0]
     for saved, gradients in results[1:]:
         assert torch.equal(saved, first)
@@ -354,8 +368,9 @@ def test_what_is_not_a_number_stays_in_its_row(name: str, kind: Kind) -> None:
     others = [0, 1, 2, 3, 5, 6, 7, 8]
     results = []
     for one in (call, spoilt):
-        saved = saved_states_of(one)
-        found = native.pull_back(one, saved, grad_last=torch.ones_like(one.y0), want_samples=True, want_dt=True)
+        saved, kept = saved_states_of(one), native.solve(one, save=True).kept
+        facts: dict[str, Any] = {"want_samples": True, "want_dt": True}
+        found = native.pull_back(one, saved, kept, grad_last=torch.ones_like(one.y0), **facts)
         assert found.samples is not None
         assert found.dt is not None
         results.append((saved[:, others], found.y0[others], found.samples[:, others], found.dt[others]))
@@ -381,8 +396,10 @@ def test_tensors_may_begin_at_any_number(name: str, kind: Kind) -> None:
     saved = saved_states_of(call)
     elsewhere = dataclasses.replace(call, **tensors)
     assert torch.equal(saved, saved_states_of(elsewhere))
-    wanted = native.pull_back(call, saved, grad_saved=saved, want_samples=True)
-    found = native.pull_back(elsewhere, moved(saved), grad_saved=moved(saved), want_samples=True)
+    kept = native.solve(call, save=True).kept
+    wanted = native.pull_back(call, saved, kept, grad_saved=saved, want_samples=True)
+    kept = None if kept is None else moved(kept)
+    found = native.pull_back(elsewhere, moved(saved), kept, grad_saved=moved(saved), want_samples=True)
     assert all(
         a is b is None or (a is not None and b is not None and a.equal(b)) for a, b in zip(wanted, found, strict=True)
     )
@@ -424,7 +441,8 @@ def test_results_do_not_share_memory() -> None:
         ("squash", "relu", ValueError, "`squash` is 'relu'"),
         ("hold", "cubic", ValueError, "`hold` is 'cubic'"),
         ("substeps", 0, ValueError, "`substeps` is 0"),
-        ("y_previous", torch.zeros(3, 6, dtype=torch.float64), ValueError, "give both `y_previous` and `dt_previous`"),
+        ("carried", torch.zeros(1, 3, 6, dtype=torch.float64), ValueError, "only 'general-linear' has any"),
+        ("coefficients", torch.zeros(7, 1, 1, 3, dtype=torch.float64), ValueError, "only 'general-linear' has any"),
         ("method", Method("runge-kutta", (1.0,), (1.0,), (0.0,)), ValueError, "not strictly lower triangular"),
         ("method", Method("runge-kutta", (0.0,), (1.0, 2.0), (0.0,)), ValueError, "give as many of each"),
         ("method", splitting((2,), (1.0,), (0.0,)), ValueError, "`moved` has the entry 2"),
@@ -443,11 +461,44 @@ def test_a_control_that_is_given_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("substeps", [1, 3])
 def test_a_gradient_belongs_to_every_kept_state(substeps: int) -> None:
-    call = make_call(two_step(), substeps=substeps)
+    call = make_call(LINEAR_METHODS["leapfrog-midpoint"], substeps=substeps)
     saved = saved_states_of(call)
     assert len(saved) == 7 * substeps
     with pytest.raises(ValueError, match="`grad_saved` has shape"):
         native.pull_back(call, saved, grad_saved=saved[1:])
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("carried", torch.zeros(3, 3, 6, dtype=torch.float64), r"`carried` has shape \[3, 3, 6\]; wanted \(1 to 2"),
+        ("carried", torch.zeros(2, 3, 5, dtype=torch.float64), "`carried` has shape"),
+        (
+            "coefficients",
+            torch.zeros(7, 2, 1, 3, dtype=torch.float64),
+            "`coefficients` has shape .*wanted .7, 1 to 1,",
+        ),
+        ("coefficients", torch.zeros(7, 1, 2, 3, dtype=torch.float64), "`coefficients` has shape"),
+        ("coefficients", torch.zeros(7, 1, 1, 4, dtype=torch.float64), "`coefficients` has shape"),
+        ("method", Method("general-linear"), "`places` of a general linear method has 0 entries"),
+        ("method", Method("general-linear", (), (), (), (), (2, 1)), "`places` of a general linear method has 2"),
+        ("method", Method("general-linear", (1.0,), (), (0.0,), (), (1, 1, -1, -1, -1)), "`a` has 1 entries and `c` 1"),
+        ("method", Method("general-linear", (1.0,) * 4, (), (0.0,), (), (1, 1, -1, -1, 7)), "`places` has the entry 7"),
+        ("method", Method("general-linear", (1.0,) * 4, (), (0.0,), (), (1, 40, -1)), "`places` has 40 stages"),
+    ],
+)
+def test_bad_arguments_of_a_general_linear_method(field: str, value: object, message: str) -> None:
+    call = dataclasses.replace(make_call(LINEAR_METHODS["adams-bashforth3"]), **{field: value})
+    with pytest.raises(ValueError, match=message):
+        native.solve(call, save=False)
+
+
+def test_what_a_backward_pass_needs_of_the_other_vectors() -> None:
+    call = make_call(LINEAR_METHODS["reversible-heun"])
+    solution = native.solve(call, save=True)
+    assert solution.saved is not None
+    with pytest.raises(ValueError, match="`kept` has shape"):
+        native.pull_back(call, solution.saved)
 
 
 def test_a_partitioned_scheme_needs_halves_and_tanh() -> None:

@@ -26,6 +26,7 @@ LENGTHS = (9, 9, 7, 7, 6, 2, 1)
 TIME, BATCH = LENGTHS[0], len(LENGTHS)
 PLACES = sum(LENGTHS) + 5  # five that no row has
 ETD = exponential(ETDRK2.tableau.flow_entries, ETDRK2.tableau.a_entries, ETDRK2.tableau.b_entries, ETDRK2.tableau.c)
+STARTS_LONG = ("adams-bashforth3", "everything")  # three vectors, which a sequence of one step does not make
 EVERY = METHODS | {"exponential": ETD}
 
 
@@ -56,9 +57,12 @@ def together(call: Call, *, packed: bool) -> Call:
 def alone(call: Call, b: int) -> Call:
     """One row of the padded call, to its own end."""
     of_row: dict[str, Any] = {
-        name: None if (value := getattr(call, name)) is None else value[b : b + 1]
-        for name in ("y0", "before", "y_previous", "dt_previous")
+        name: None if (value := getattr(call, name)) is None else value[b : b + 1] for name in ("y0", "before")
     }
+    if call.carried is not None:
+        of_row["carried"] = call.carried[:, b : b + 1].contiguous()
+    if call.coefficients is not None:
+        of_row["coefficients"] = call.coefficients.expand(-1, -1, BATCH, -1)[: LENGTHS[b], :, b : b + 1].contiguous()
     dt = call.dt
     if isinstance(dt, Tensor) and dt.ndim:
         dt = dt.expand(BATCH, TIME)[b, : LENGTHS[b]].contiguous()
@@ -69,7 +73,7 @@ def states_of(call: Call, b: int, saved: Tensor) -> Tensor:
     """The saved states of a row, in the order of time."""
     assert call.index is not None
     _, row = packed_samples(torch.tensor(LENGTHS))
-    each = call.substeps if call.method.family == "two-step" else 1
+    each = call.substeps if call.method.family == "general-linear" else 1
     if not call.packed:
         return saved.unflatten(0, (-1, each))[call.index[row == b]].flatten(0, 1)
     at = torch.stack([torch.tensor(LENGTHS).clamp(max=n).sum() for n in range(TIME)])  # the samples before a time
@@ -93,7 +97,8 @@ def states_of(call: Call, b: int, saved: Tensor) -> Tensor:
     where=lambda method, kind, hold, dt, substeps, units, dtype, packed, carry: (
         (EVERY[method].family != "shears" or kind == "tanh")
         and (EVERY[method].family != "exponential" or kind != "linear-plus-tanh")
-        and (EVERY[method].family == "two-step" or not carry)
+        and (EVERY[method].family == "general-linear" or not carry)
+        and (carry or substeps > 1 or method not in STARTS_LONG)
     ),
 )
 @pytest.mark.parametrize("threads", [1, 3])
@@ -125,7 +130,8 @@ def check(padded: Call, call: Call, bound: float) -> None:
     found = native.solve(call, save=True)
     assert found.saved is not None
     grads = [torch.randn_like(each) for each in (found.saved, found.last)]
-    back = native.pull_back(call, found.saved, grad_saved=grads[0], grad_last=grads[1], want_samples=True, want_dt=True)
+    facts: dict[str, Any] = {"want_samples": True, "want_dt": True}
+    back = native.pull_back(call, found.saved, found.kept, grad_saved=grads[0], grad_last=grads[1], **facts)
     sums: dict[str, Tensor] = {}
     _, row = packed_samples(torch.tensor(LENGTHS))
     for b in range(BATCH):
@@ -134,18 +140,21 @@ def check(padded: Call, call: Call, bound: float) -> None:
         assert wanted.saved is not None
         close(states_of(call, b, found.saved), wanted.saved[:, 0], bound)
         close(found.last[b], wanted.last[0], bound)
-        if wanted.last_but_one is not None and found.last_but_one is not None:
-            close(found.last_but_one[b], wanted.last_but_one[0], bound)
+        if wanted.carried is not None and found.carried is not None:
+            close(found.carried[:, b], wanted.carried[:, 0], bound)
         theirs = native.pull_back(
-            *(one, wanted.saved),
+            *(one, wanted.saved, wanted.kept),
             grad_saved=states_of(call, b, grads[0]).unsqueeze(1).contiguous(),
             grad_last=grads[1][b : b + 1],
-            want_samples=True,
-            want_dt=True,
+            **facts,
         )
-        for name in ("y0", "before", "y_previous", "dt_previous"):
+        for name in ("y0", "before"):
             if (mine := getattr(back, name)) is not None:
                 close(mine[b : b + 1], getattr(theirs, name), bound)
+        if back.carried is not None and theirs.carried is not None:
+            close(back.carried[:, b], theirs.carried[:, 0], bound)
+        if back.coefficients is not None and theirs.coefficients is not None:
+            close(back.coefficients[: LENGTHS[b], :, b], theirs.coefficients[:, :, 0], bound)
         assert back.samples is not None
         assert theirs.samples is not None
         assert back.dt is not None
@@ -170,12 +179,15 @@ def close(found: Tensor, wanted: Tensor, bound: float) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
-@crossed({"method": ["rk4", "leapfrog", "two-step", "exponential"], "packed": [False, True]}, strength=1)
+@crossed(
+    {"method": ["rk4", "leapfrog", "reversible-heun", "adams-bashforth2", "exponential"], "packed": [False, True]},
+    strength=1,
+)
 def test_opcheck(method: str, packed: bool) -> None:
     call = together(padded_call(EVERY[method], dt="batch", hold="linear", before=True), packed=packed)
     tensors = {
         name: value.clone().requires_grad_()
-        for name in ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "blocks")
+        for name in ("y0", "weight", "samples", "input_weight", "bias", "before", "dt", "coefficients", "blocks")
         if isinstance(value := getattr(call, name), Tensor)
     }
     tensors["samples"] = call.samples.nan_to_num(0.0).requires_grad_()  # the checks compare values

@@ -11,6 +11,7 @@ from odernn.engines import method as methods
 from odernn.engines import native
 from odernn.engines.program import Call
 from tests import children
+from tests.reference import LINEAR_METHODS
 
 pytestmark = pytest.mark.kernels
 
@@ -93,10 +94,10 @@ def test_memory_that_is_released_is_gone(pool):
 
 
 def test_a_result_that_does_not_fit_is_named(pool):
-    """The two-step method keeps every substep's state: here 8 PB, and then more than 64 bits can count."""
+    """A general linear method keeps every substep's state: here 8 PB, and then more than 64 bits can count."""
     y0, weight, samples = torch.zeros(16, 16), torch.zeros(16, 16), torch.zeros(1 << 10, 16, 16)
     for substeps, message in ((1 << 33, "the system has no"), (1 << 50, "more bytes than can be counted")):
-        call = Call(y0, weight, samples, methods.two_step(), 0.1, substeps=substeps)
+        call = Call(y0, weight, samples, LINEAR_METHODS["leapfrog-midpoint"], 0.1, substeps=substeps)
         with pytest.raises(RuntimeError, match=message):
             native.solve(call, save=True)
     assert pool() == 0

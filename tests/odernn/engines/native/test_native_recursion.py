@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from odernn.engines import native
-from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting, two_step
+from odernn.engines.method import EULER, LEAPFROG, SYMPLECTIC_EULER, Method, runge_kutta, splitting
 from odernn.engines.native import TwoStepWeights
 from tests.pairs import crossed
-from tests.reference import assert_close, midpoint_step, one_step
+from tests.reference import LINEAR_METHODS, assert_close, midpoint_step, one_step
 
 pytestmark = pytest.mark.kernels
 
@@ -23,7 +23,7 @@ METHODS = {
     "symplectic-euler": SYMPLECTIC_EULER,
     "leapfrog": LEAPFROG,
     "any-moves": splitting((0, 0, 1, 0, 1, 1), (0.3, -0.2, 0.7, 0.9, 0.1, 0.2), (0.0,) * 6),
-    "two-step": two_step(),
+    "two-step": LINEAR_METHODS["leapfrog-midpoint"],
 }
 # The sums have a few hundred terms of size one; a unit in the last place is 2e-16 and 1e-7, and the reference float64.
 BOUND = {torch.float64: 1e-12, torch.float32: 1e-4}
@@ -76,7 +76,7 @@ class Case:
         def rate(y: Tensor, source: Tensor, rows: slice, columns: slice, node: float) -> Tensor:
             return self.evaluate(n, y, source, rows, columns)
 
-        if self.method.family == "two-step":
+        if self.method.family == "general-linear":
             return midpoint_step((dt, *others), rate, y, previous)
         return one_step(self.method, rate, dt, y)
 
@@ -97,7 +97,7 @@ def make_case(
         return (scale * torch.randn(*size, generator=random, dtype=torch.float64)).requires_grad_()
 
     size = {"number": (), "time": (steps,), "batch": (batch, steps)}[dt]
-    schedules = 3 if method.family == "two-step" else 1
+    schedules = 3 if method.family == "general-linear" else 1
     return Case(
         method=method,
         groups=groups,
@@ -132,14 +132,14 @@ def make_loss(case: Case, substeps: int) -> Loss:
     random = torch.Generator().manual_seed(1)
     g = torch.randn(len(outputs) + 2, *case.y.shape, generator=random, dtype=torch.float64)
     value = (outputs * g[2:]).sum() + (states[-1] * g[0]).sum()
-    if case.method.family == "two-step":
+    if case.method.family == "general-linear":
         value = value + (states[-2] * g[1]).sum()
     return Loss(states, value, g[0], g[1], g[2:])
 
 
 def compare(case: Case, substeps: int, dtype: torch.dtype = torch.float64) -> None:
     """Gradients by every leaf, put together from what the recursion returns."""
-    two = case.method.family == "two-step"
+    two = case.method.family == "general-linear"
     loss = make_loss(case, substeps)
     parts = zip(*case.evaluations, strict=True)
     noted = [torch.stack(part).unflatten(0, (len(case.u), -1)).to(dtype) for part in parts]
@@ -177,7 +177,7 @@ def schedule_gradients(case: Case, loss: Loss, kappa: Tensor, rates: Tensor) -> 
     last = case.dt[-1].detach()
     cotangents = kappa / last.movedim(-1, 0).reshape(len(case.u), 1, -1, 1) if last.ndim else kappa / last
     factors = [rates]
-    if case.method.family == "two-step":
+    if case.method.family == "general-linear":
         states = torch.stack(loss.states).detach().unsqueeze(1)
         factors = [states[:-2], states[1:-1], rates]
     products = [(cotangents * factor).sum((1, 3)) for factor in factors]  # (steps, batch)
@@ -235,7 +235,7 @@ def test_nothing_but_the_last_state(name: str) -> None:
     case = make_case(METHODS[name], groups=1, damping=0.0)
     half = case.y.shape[-1] // (2 if METHODS[name].family == "shears" else 1)
     derivative = torch.rand(7, len(METHODS[name].b) or 1, 5, half, dtype=torch.float64)
-    two = METHODS[name].family == "two-step"
+    two = METHODS[name].family == "general-linear"
     dt = TwoStepWeights(0.5, 0.4, 0.2) if two else 0.2
     zero = torch.zeros(7, 5, 14, dtype=torch.float64)
     arguments = (case.y.detach(), case.weight.detach(), derivative, dt, METHODS[name])
@@ -276,7 +276,7 @@ GOOD: dict[str, Any] = {
         ({"carried": torch.zeros(3, 6)}, ValueError, "`carried` is given and `family` is 'runge-kutta'"),
         ({"dt": TwoStepWeights(0.1, 0.1, 0.1)}, ValueError, "give the step alone"),
         ({"dt": torch.zeros(5)}, ValueError, "`dt` has shape"),
-        ({"method": two_step()}, ValueError, r"give the two-step method's weights \(e, w, s\)"),
+        ({"method": LINEAR_METHODS["leapfrog-midpoint"]}, ValueError, r"give the method's weights \(e, w, s\)"),
         ({"method": Method("runge-kutta", (0.0,), (), ())}, ValueError, "`b` is empty"),
         ({"method": Method("runge-kutta", (0.0,), (1.0, 2.0), ())}, ValueError, "`a` has 1 entries"),
         ({"method": splitting((2,), (1.0,), (0.0,))}, ValueError, "`moved` has the entry 2"),

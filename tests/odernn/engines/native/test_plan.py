@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from odernn.engines.method import EULER, two_step
+from odernn.engines.method import EULER
 from odernn.engines.native.plan import Plan
 from odernn.engines.program import Call
+from tests.reference import LINEAR_METHODS
 
 pytestmark = pytest.mark.kernels
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.kernels
 def _call(batch: int = 2, time: int = 1, method: str = "euler") -> Call:
     torch.manual_seed(0)
     y0, weight, samples = torch.zeros(batch, 5), torch.randn(5, 5), torch.zeros(time, batch, 3)
-    discretisation = EULER if method == "euler" else two_step()
+    discretisation = LINEAR_METHODS.get(method, EULER)
     return Call(y0, weight, samples, discretisation, 0.1, input_weight=torch.randn(5, 3), bias=torch.randn(5))
 
 
@@ -39,7 +40,7 @@ def test_one_sample_is_wanted() -> None:
 
 
 def test_wrong_tensors() -> None:
-    plan, x, y = Plan(_call(method="two-step")), torch.zeros(2, 3), torch.zeros(2, 5)
+    plan, x, y = Plan(_call(method="adams-bashforth3")), torch.zeros(2, 3), torch.zeros(2, 5)
     with pytest.raises(ValueError, match=r"`x` has shape \[3, 3\]; wanted \[2, 3\]"):
         plan.advance(torch.zeros(3, 3), y)
     with pytest.raises(ValueError, match="`y` has shape"):
@@ -50,10 +51,14 @@ def test_wrong_tensors() -> None:
         plan.advance(x, y.double())
     with pytest.raises(TypeError, match="`x` has dtype Double"):
         plan.advance(x.double(), y)
-    with pytest.raises(ValueError, match="`y_previous` has shape"):
-        plan.advance(x, y, y_previous=torch.zeros(2, 4))
-    with pytest.raises(ValueError, match="`dt_previous` has shape"):
-        plan.advance(x, y, y_previous=y, dt_previous=torch.zeros(3))
+    with pytest.raises(ValueError, match=r"`carried` has shape \[3, 2, 5\]; wanted \(1 to 2"):
+        plan.advance(x, y, carried=torch.zeros(3, 2, 5))
+    with pytest.raises(ValueError, match="`carried` has shape"):
+        plan.advance(x, y, carried=torch.zeros(1, 2, 4))
+    with pytest.raises(ValueError, match="`coefficients` has shape"):
+        plan.advance(x, y, coefficients=torch.zeros(1, 1, 1, 4))
+    with pytest.raises(ValueError, match="`carried` has shape"):
+        Plan(_call()).advance(x, y, carried=torch.zeros(1, 2, 5))
     with pytest.raises(ValueError, match="`before` has shape"):
         plan.advance(x, y, before=torch.zeros(2, 4))
 

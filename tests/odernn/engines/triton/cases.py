@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from math import sqrt
@@ -15,13 +16,13 @@ from odernn.engines.method import (
     SYMPLECTIC_EULER,
     exponential,
     runge_kutta,
-    two_step,
 )
 from odernn.engines.operators import TORCH
 from odernn.engines.program import Call, Kind
 from odernn.engines.triton.elementwise import KINDS
 from solvers.extend import Entry
 from tests.pairs import cover
+from tests.reference import LINEAR_METHODS
 
 METHODS = {
     "euler": EULER,
@@ -36,7 +37,7 @@ METHODS = {
         [Entry(0.5, 2), Entry(0.5, -1)],
         [0.0, 1.0],
     ),
-    "two-step": two_step(),
+    "two-step": LINEAR_METHODS["leapfrog-midpoint"],
 }
 HOLDS = ("zero-order", "linear")
 STEPS = ("number", "time", "rows")
@@ -110,8 +111,8 @@ def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
         weight[n // 2 :, n // 2 :] = 0
     m = {"few inputs": 2, "many inputs": 7, "squashed": 3, "given": controls * n}[case.control]
     given = case.control == "given"
-    two = method.family == "two-step" and case.continues
-    places = max(method.places, default=-1) + 1
+    several = method.family == "general-linear"
+    places = 0 if several else max(method.places, default=-1) + 1
     return Call(
         y0=draw(batch, n),
         weight=weight,
@@ -125,10 +126,17 @@ def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
         hold=case.hold,  # pyright: ignore[reportArgumentType]
         before=draw(batch, controls * n) if case.hold == "linear" and case.continues else None,
         substeps=case.substeps,
-        y_previous=draw(batch, n) if two else None,
-        dt_previous=steps(batch) if two else None,
+        carried=draw(1, batch, n) if several and case.continues else None,
+        coefficients=_coefficients(case, steps) if several and case.step != "number" else None,
         blocks=draw(1 if case.step == "number" else time, places, 2, 2, n // 2, scale=0.5) if places else None,
     )
+
+
+def _coefficients(case: Case, steps: Callable[..., Tensor]) -> Tensor:
+    """Those of the two-step midpoint rule, 1 - r^2, r^2 and 1 + r, of steps and ratios between 0.5 and 1.5."""
+    time, batch, _ = SHAPES[case.shape]
+    r = 10 * steps(time, 1, batch if case.step == "rows" else 1)
+    return torch.stack((1 - r * r, r * r, 1 + r), dim=-1)
 
 
 def _kind(name: str) -> Kind:
@@ -145,7 +153,7 @@ def numbers(namespace: str, made: Call) -> list[Tensor]:
     ]
     outcome = getattr(torch.ops, namespace).solve(*given, True)
     leaves = [each for each in given if isinstance(each, Tensor) and each.requires_grad]
-    loss = sum((_weighted(each) for each in outcome), torch.zeros((), device=made.y0.device))
+    loss = sum((_weighted(each) for each in outcome[:3]), torch.zeros((), device=made.y0.device))
     found = torch.autograd.grad(loss, leaves, allow_unused=True)
     return [each.detach().double().cpu() for each in (*outcome, *found) if each is not None]
 
@@ -162,8 +170,9 @@ def numbers_of_networks(namespace: str, calls: list[Call]) -> list[Tensor]:
     ]
     where = tuple(0 if isinstance(each, Tensor) and each.requires_grad else None for each in stacked)
     solve = getattr(torch.ops, namespace).solve
-    two_step = calls[0].method.family == "two-step"
-    outcome = torch.func.vmap(lambda *given: solve(*given, True), where, (0, 0, 0 if two_step else None))(*stacked)
+    several = calls[0].method.family == "general-linear"
+    places = (0, 0, 0 if several else None, None)
+    outcome = torch.func.vmap(lambda *given: solve(*given, True), where, places)(*stacked)
     leaves = [each for each in stacked if isinstance(each, Tensor) and each.requires_grad]
     losses = [_weighted(one) for each in outcome if each.numel() for one in each]
     found = torch.autograd.grad(torch.stack(losses).sum(), leaves, allow_unused=True)

@@ -1,0 +1,322 @@
+"""Any explicit method that carries several vectors on a recurrence, as its steps have it: one rule for all of them.
+
+Y_i = sum_l u_il x_l + dt sum_j a_ij k_j, k_i = pointwise(Y_i, Y_i K^T, control),
+x_l' = sum_m v_lm x_m + dt sum_j b_lj k_j.
+Backward, with lambda_l = dL/dx_l', for i = s..1: kappa_i = sum_l b_li lambda_l + sum_{j>i} a_ji mu_j is
+dL / d(dt k_i), and mu_i is what comes back through Y_i; dL/dx_m = sum_l v_lm lambda_l + sum_i u_im mu_i. A coefficient
+that is given has a gradient of its own: dL/du_im = mu_i . x_m, dL/dv_lm = lambda_l . x_m, dL/db_lj = lambda_l . dt k_j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from solvers.extend import Coefficient, Entry, Time
+
+from ...control.stacked_weights import times
+from ..carried import Carried
+from ..linear_method import Role, linear_method
+from ..method import Method
+from ..recurrence import Recurrence
+from .chunk import Chunk
+from .control_path import ControlPath
+from .stage import Stage
+from .stepper import States
+from .weighted_sums import Coefficients, Row, Sums, weighted_sum
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A solver step in every interval of a chunk, or in those of its first that it starts the method in.
+
+    Attributes:
+        vectors: what it starts from, each (time, batch, n).
+        stages: its evaluations.
+        lambdas: for each vector a buffer for dL by it at the end of the step; none where nobody asks.
+        mus: for each stage a buffer for what comes back through its state.
+    """
+
+    vectors: list[Tensor]
+    stages: list[Stage]
+    lambdas: list[Tensor] = field(default_factory=list)
+    mus: list[Tensor] = field(default_factory=list)
+
+
+class SchemeStepper:
+    """A general linear method as a Stepper.
+
+    Args:
+        method: the method.
+        recurrence: what it runs on.
+        substeps: solver steps an interval.
+        like: a tensor like the state.
+        carried: what it continues from.
+
+    Attributes:
+        kept: what is saved of the vectors besides the state (vectors, steps, batch, n), in the order of
+            `LinearMethod.kept`; a buffer that `advance` fills and `record` reads, or None.
+        carried: the vectors after the state: before the first step, and after `advance` at the end.
+        coefficients_gradient: dL by the given coefficients, of the chunks that the recursion has gone through.
+    """
+
+    def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor, carried: Carried) -> None:
+        self.method = method
+        self.linear = linear = linear_method(method)
+        self.substeps = self.saved_per_interval = substeps
+        self.vectors = linear.vectors
+        self.evaluations = substeps * linear.steady.stages
+        self.preactivations, self.units = recurrence.weight.shape[-2:]
+        self.carried: tuple[Tensor, ...] = () if carried.vectors is None else carried.vectors.unbind(0)
+        self.given = len(self.carried)
+        self.coefficients = Coefficients(carried.coefficients)
+        self.kept: Tensor | None = None
+        self.kept_vectors = linear.kept(with_coefficients=carried.coefficients is not None)
+        self.coefficients_gradient = _zeros_of_rows(carried.coefficients, like)
+        self._first = self.carried
+        self._sums = [Sums.of(step) for step in linear.steps]
+        self._pointwise = recurrence.scheme.pointwise
+        self._weight = recurrence.weight.mT
+        self._preactivation = [
+            like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(max(s.stages for s in linear.steps))
+        ]
+        self._state = torch.empty_like(like)
+        self._steps: list[_Recorded] = []
+        self._starts: dict[int, _Recorded] = {}
+
+    @property
+    def starting_steps(self) -> int:
+        """The first steps, which start the method."""
+        return self.vectors - 1 - self.given
+
+    def starting_intervals(self, start: int, length: int) -> int:
+        """How many of so many intervals from number `start` on have steps that start the method."""
+        return min(max(-(-self.starting_steps // self.substeps) - start, 0), length)
+
+    def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
+        """Every step in its turn."""
+        controls = _Controls(path, self.substeps)
+        steps = path.steps()
+        for place, target in enumerate(targets):
+            n, k = divmod(place, self.substeps)
+            number = start * self.substeps + place
+            i = self._number_of_step(number)
+            x = (y, *self.carried)
+            slopes: list[Tensor] = []
+            for row, c, buffer in zip(self._sums[i].stages, self.linear.steps[i].c, self._preactivation, strict=False):
+                state = weighted_sum(self._terms(row, k, start + n, x, slopes, steps[n]), y, self._state)
+                product = times(state, self._weight, buffer)
+                slopes.append(self._pointwise(state, product, controls.at(k, c)[n]))
+            outs = (target, *(self._place_of(vector, number, y) for vector in range(1, len(self._sums[i].ends))))
+            for vector in range(len(outs), self.vectors):
+                self._clear(vector, number)
+            found = [
+                self._ended(row, self._terms(row, k, start + n, x, slopes, steps[n]), y, out)
+                for row, out in zip(self._sums[i].ends, outs, strict=True)
+            ]
+            y, *others = found
+            self.carried = tuple(others)
+
+    def record(self, chunk: Chunk, states: States) -> None:
+        """Every stage, for all times at once."""
+        self._steps, self._starts = [], {}
+        length, s = chunk.path.length, self.substeps
+        for k in range(s):
+            skipped = min(max(-(-(self.starting_steps - k) // s) - chunk.start, 0), length)
+            for n in range(skipped):
+                number = (chunk.start + n) * s + k
+                early = (self._before(vector, number, 1, states) for vector in range(number + self.given + 1))
+                x = [each.expand(n + 1, -1, -1) for each in early]
+                self._starts[number] = self._evaluated(chunk, number, x, skipped=n, start=True)
+            number = chunk.start * s + k
+            x = [self._before(vector, number, length, states) for vector in range(self.vectors)]
+            self._steps.append(self._evaluated(chunk, number, x, skipped=skipped, start=False))
+
+    def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
+        """The recursion of lambda, kappa and mu, substep by substep."""
+        for k in reversed(range(self.substeps)):
+            if later is not None:
+                adjoint[0] = adjoint[0] + later[k]
+            number = (chunk.start + n) * self.substeps + k
+            self._step_back(self._starts.get(number, self._steps[k]), number, n, adjoint)
+
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """Add the gradient by the given coefficients."""
+        total = self.coefficients_gradient
+        if total is None:
+            return
+        rows = slice(chunk.start, chunk.start + chunk.path.length)
+        for k, step in enumerate(self._steps[: total.shape[1]]):
+            for entry, products in self._products(step, chunk):
+                total[rows, k, :, entry.place] += products
+
+    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
+        """A slope enters multiplied by its share of dt, which kappa has; the coefficients have their own gradient."""
+        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
+
+    def take(self, kept: Tensor | None, *, wants_coefficients: bool) -> None:
+        """Take what a forward sweep has kept, before going back."""
+        self.kept = kept if self.kept_vectors else None
+        if not wants_coefficients:
+            self.coefficients_gradient = None
+
+    def take_kappas(self, chunk: Chunk, first: int) -> None:
+        """Where a kernel has weighed two states, take dL by each from kappa = s dL by the state after the step."""
+        (entry,) = self.linear.steady.b[0]
+        for k, step in enumerate(self._steps):
+            if step.lambdas and self.coefficients.varies(entry, k):
+                kappa, s = step.stages[0].kappa, self.coefficients.at(entry, k, slice(chunk.start, None))
+                assert kappa is not None
+                assert isinstance(s, Tensor)
+                step.lambdas[0][first:] = (kappa / s[: len(kappa)])[first:]
+
+    def given_gradient(self) -> Tensor | None:
+        """dL by the coefficients in the shape in which they were given."""
+        total, given = self.coefficients_gradient, self.coefficients.given
+        return None if total is None or given is None else total.sum_to_size(given.shape)
+
+    def _number_of_step(self, number: int) -> int:
+        """Which of the method's steps the solver step `number` is."""
+        return min(number + self.given, self.vectors - 1)
+
+    def _fraction(self, k: int, c: float) -> float:
+        return (k + c) / self.substeps
+
+    def _terms(
+        self, row: Row, k: int, place: int | slice, x: Sequence[Tensor], slopes: Sequence[Tensor], dt: Time
+    ) -> list[tuple[Coefficient, Tensor]]:
+        """What a stage's state or a vector at the end is the sum of."""
+        at = self.coefficients.at
+        by_vector = [(at(entry, k, place), x[m]) for entry, m in row.vectors]
+        return by_vector + [(at(entry, k, place) * dt, slopes[j]) for entry, j in row.stages]
+
+    def _place_of(self, vector: int, number: int, like: Tensor) -> Tensor | None:
+        """Where a vector goes: into memory that is kept or new; nowhere if it is the state before."""
+        if self.linear.roles[vector - 1] == Role.STATE_BEFORE:
+            return None
+        if self.kept is None or vector not in self.kept_vectors:
+            return torch.empty_like(like)
+        return self.kept[self.kept_vectors.index(vector), number]
+
+    def _clear(self, vector: int, number: int) -> None:
+        """What is kept of a vector that is not there yet."""
+        if self.kept is not None and vector in self.kept_vectors:
+            self.kept[self.kept_vectors.index(vector), number] = 0
+
+    @staticmethod
+    def _ended(row: Row, terms: Sequence[tuple[Coefficient, Tensor]], y: Tensor, out: Tensor | None) -> Tensor:
+        found = weighted_sum(terms, y, out)
+        return found if out is None or found is out else out.copy_(found)
+
+    def _before(self, vector: int, number: int, length: int, states: States) -> Tensor:
+        """A vector before step `number` and the same substep of the intervals after it; any where it is not read."""
+        s = self.substeps
+        now = states.window(number, number + (length - 1) * s + 1)[::s]
+        if vector and self.linear.roles[vector - 1] == Role.STATE_BEFORE:
+            return self._states_before(vector, number, length, states)
+        if vector not in self.kept_vectors:
+            return now
+        assert self.kept is not None
+        kept = self.kept[self.kept_vectors.index(vector)]
+        if number:
+            return kept[number - 1 : number + (length - 1) * s : s]
+        first = self._first[vector - 1] if vector <= self.given else now[0]
+        return torch.cat((first.unsqueeze(0), kept[s - 1 : (length - 1) * s : s]))
+
+    def _states_before(self, vector: int, number: int, length: int, states: States) -> Tensor:
+        s = self.substeps
+        if number:
+            return states.window(number - 1, number + (length - 1) * s)[::s]
+        first = self._first[vector - 1].unsqueeze(0) if vector <= self.given else states.window(0, 1)
+        return first if length == 1 else torch.cat((first, states.window(s - 1, (length - 1) * s)[::s]))
+
+    def _evaluated(self, chunk: Chunk, number: int, x: list[Tensor], *, skipped: int, start: bool) -> _Recorded:
+        """A step's stages in the intervals from the chunk's first on, of which the first few are not to count."""
+        i, k = self._number_of_step(number) if start else self.vectors - 1, number % self.substeps
+        step, times = self.linear.steps[i], slice(chunk.start, chunk.start + len(x[0]))
+        recorded = _Recorded(x, [])
+        slopes: list[Tensor] = []
+        dt = chunk.path.step_of_first(len(x[0]))
+        for row, c in zip(self._sums[i].stages, step.c, strict=True):
+            state = weighted_sum(self._terms(row, k, times, x, slopes, dt), x[0]).contiguous()
+            evaluate = chunk.evaluate_early if start else chunk.evaluate
+            stage = evaluate(state, state, self._fraction(k, c))
+            stage.leave_out(skipped)
+            recorded.stages.append(stage)
+            slopes.append(stage.linearised.slope.detach())
+        if self.coefficients_gradient is not None and not start:
+            recorded.lambdas.extend(torch.zeros_like(each) for each in x)
+            if any(entry.place >= 0 for row in step.u for entry in row):
+                recorded.mus.extend(torch.zeros_like(each) for each in slopes)
+        return recorded
+
+    def _step_back(self, recorded: _Recorded, number: int, n: int, adjoint: list[Tensor]) -> None:
+        """From dL by the vectors at the end of step `number` to dL by those at its start."""
+        i, k, place = self._number_of_step(number), number % self.substeps, number // self.substeps
+        sums, step = self._sums[i], self.linear.steps[i]
+        joined = _is_state(step.u[0])
+        mus: dict[int, Tensor] = {}
+        for j in reversed(range(1 if joined else 0, step.stages)):
+            mus[j] = recorded.stages[j].pull_back(n, self._back(sums.kappas[j], k, place, adjoint, mus))
+        for buffer, each in zip(recorded.lambdas, adjoint, strict=False):
+            buffer[n].copy_(each)
+        for j, buffer in enumerate(recorded.mus):
+            buffer[n].copy_(mus[j])
+        found = [self._back(row, k, place, adjoint, mus) for row in sums.starts]
+        if joined:
+            kappa = self._back(sums.kappas[0], k, place, adjoint, mus)
+            found[0] = _owned(found[0], found[1:])
+            recorded.stages[0].pull_back_onto(n, kappa, found[0])
+        adjoint[: len(found)] = found
+
+    def _back(self, row: Row, k: int, place: int, adjoint: Sequence[Tensor], mus: Mapping[int, Tensor]) -> Tensor:
+        """What comes to a stage or to a vector from the vectors at the end and through the stages that are in `mus`."""
+        at = self.coefficients.at
+        terms = [(at(entry, k, place), adjoint[m]) for entry, m in row.vectors]
+        terms += [(at(entry, k, place), mus[j]) for entry, j in row.stages if j in mus]
+        return weighted_sum(terms, adjoint[0])
+
+    def _products(self, recorded: _Recorded, chunk: Chunk) -> Iterator[tuple[Entry, Tensor]]:
+        """dL by each given coefficient in every interval of a chunk (time, batch)."""
+        step = self.linear.steady
+        slopes = [stage.linearised.slope.detach() for stage in recorded.stages]
+        for table, left, right, dt in (
+            (step.u, recorded.mus, recorded.vectors, 1.0),
+            (step.v, recorded.lambdas, recorded.vectors, 1.0),
+            (step.b, recorded.lambdas, slopes, chunk.path.step),
+        ):
+            for row, one in zip(table, left, strict=False):
+                for entry, other in zip(row, right, strict=True):
+                    if entry.place >= 0:
+                        yield entry, torch.einsum("tbn,tbn->tb", one, other * dt)
+
+
+class _Controls:
+    """The control at the nodes of steps, made when it is first asked for."""
+
+    def __init__(self, path: ControlPath, substeps: int) -> None:
+        self._path, self._substeps = path, substeps
+        self._found: dict[tuple[int, float], tuple[Tensor, ...]] = {}
+
+    def at(self, k: int, c: float) -> tuple[Tensor, ...]:
+        """In every interval, at the node c of substep k."""
+        if (k, c) not in self._found:
+            self._found[k, c] = self._path.at((k + c) / self._substeps).unbind(0)
+        return self._found[k, c]
+
+
+def _is_state(row: Sequence[Entry]) -> bool:
+    return row[0] == Entry(1.0, -1) and all(entry == Entry(0.0, -1) for entry in row[1:])
+
+
+def _owned(total: Tensor, others: Sequence[Tensor]) -> Tensor:
+    """The tensor, or a copy where it is one of others that are still read."""
+    return total.clone() if any(total is each for each in others) else total
+
+
+def _zeros_of_rows(given: Tensor | None, like: Tensor) -> Tensor | None:
+    """Zeros for the gradient by coefficients, a number for each row (time, substeps, batch, numbers)."""
+    return None if given is None else given.new_zeros(*given.shape[:2], len(like), given.shape[3])
