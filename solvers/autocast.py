@@ -21,3 +21,9 @@ def without_autocast(y: Tensor) -> AbstractContextManager[object]:
     if device not in _KNOWN or not torch.is_autocast_enabled(device):
         return nullcontext()
     return torch.autocast(device, enabled=False)
+
+
+def autocast_dtype(y: Tensor) -> torch.dtype | None:
+    """The dtype that autocast multiplies matrices in on the device of `y`, or None outside of it."""
+    device = y.device.type
+    return torch.get_autocast_dtype(device) if device in _KNOWN and torch.is_autocast_enabled(device) else None

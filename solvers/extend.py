@@ -8,7 +8,7 @@ from .adjoints.closure import check_seen
 from .adjoints.snapshot import Snapshot, snapshot_of
 from .adjoints.transforms import mapped, transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
-from .autocast import without_autocast
+from .autocast import autocast_dtype, without_autocast
 from .divergence import POLICIES, OnDivergence, check_divergence
 from .linear_part import LinearPart, apply_matrix
 from .loop import Inputs, Interval, Problem, steps
@@ -40,6 +40,7 @@ __all__ = [
     "Time",
     "apply_matrix",
     "as_solver",
+    "autocast_dtype",
     "check_divergence",
     "check_requirements",
     "check_seen",

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from odernn.engines.linear_method import general_linear
 from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta
-from odernn.engines.triton.advance import Advance, advance_kernel, advance_text
+from odernn.engines.triton.advance import advance_kernel, advance_text
 from odernn.engines.triton.elementwise import KINDS
 from odernn.engines.triton.layout import Layout, Precision
-from odernn.engines.triton.recur import Recur, recur_kernel, recur_text
+from odernn.engines.triton.plans import Advance, Recur
+from odernn.engines.triton.recur import recur_kernel, recur_text
 from solvers import RK4
 from solvers.extend import Entry
 from solvers.methods.leapfrog_midpoint import MIDPOINT_RULE

@@ -15,6 +15,7 @@ from solvers.extend import Problem, Save, Solved
 
 from .carried import carried_of, carry_of
 from .lowering import lower
+from .operators import TRITON
 from .problem import RecurrentProblem
 from .program import Call
 from .torch.discrete_adjoint import at_samples
@@ -48,6 +49,7 @@ class Operator(Adjoint):
             carried=carried_of(problem),
             storage=problem.storage,
             packed=problem.storage is not None and save == "end",
+            products=problem.products if self.namespace == TRITON else "float32",
         )
         return solved(problem, self.namespace, call, save)
 

@@ -64,12 +64,14 @@ class Choice:
     def takes(self, storage: Storage) -> bool:
         """Whether these sequences of several lengths go in one call.
 
-        The Triton kernels run them in a rectangle, which must not be much larger than what is in it.
+        The Triton kernels run them in a rectangle, which must not be much larger than what is in it; while torch
+        traces, which knows no lengths, it may be.
         """
         if self.engine == "torch" or not isinstance(self.adjoint, Operator | FieldOperator):
             return False
-        rectangle = 1 if self.engine == "native" else int(storage.lengths[0]) * len(storage.lengths)
-        return rectangle <= LARGEST_RECTANGLE * len(storage.index)
+        if self.engine == "native" or torch.compiler.is_compiling():
+            return True
+        return int(storage.lengths[0]) * len(storage.lengths) <= LARGEST_RECTANGLE * len(storage.index)
 
 
 @final
@@ -127,10 +129,11 @@ class OnEngine(Adjoint):
 
     def choose(self, problem: Problem) -> Choice:
         """What runs the problem."""
-        if isinstance(self.adjoint, DiscreteAdjoint):
-            refuse_transforms("discrete", problem)
-        elif transformed(problem):
-            return self._of_stacked_weights(problem) or Choice("torch", Autograd(), _TRANSFORMED)
+        if transformed(problem):
+            stacked = self._of_stacked_weights(problem)
+            if stacked is None and isinstance(self.adjoint, DiscreteAdjoint):
+                refuse_transforms("discrete", problem)
+            return stacked or Choice("torch", Autograd(), _TRANSFORMED)
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
         if torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export():
@@ -209,7 +212,7 @@ class OnEngine(Adjoint):
         weight = problem.inputs[0]
         assert weight is not None
         method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
-        return triton.why_not(problem.y0, method, groups)
+        return triton.why_not(problem.y0, method, groups, problem.products)
 
     def _of_field(self, problem: RecurrentProblem) -> str | None:
         """Why the kernels that were compiled for the field do not run the problem, or None."""

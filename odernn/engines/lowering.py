@@ -14,7 +14,7 @@ from ..fields.field import VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .carried import Carried
 from .problem import Storage
-from .program import Call
+from .program import Call, Products
 from .scheme import scheme_of, unsupported_scheme
 
 _NOTHING = Carried()
@@ -48,6 +48,7 @@ def lower(
     carried: Carried = _NOTHING,
     storage: Storage | None = None,
     packed: bool = False,
+    products: Products = "float32",
 ) -> Call:
     """A call of a field, a hold and a solver that the operators take together; the rest is as `Call` has it.
 
@@ -79,6 +80,7 @@ def lower(
         index=None if storage is None else storage.index,
         lengths=None if storage is None else storage.lengths,
         packed=packed,
+        products=products,
     )
 
 

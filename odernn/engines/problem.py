@@ -18,6 +18,7 @@ from ..fields.contract import broken_promise, moves_in_halves
 from ..fields.determinism import is_deterministic
 from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
 from ..fields.overrides import is_affine, why_slope_is_called
+from .program import Products
 from .recurrence import Recurrence, Scheme
 
 
@@ -102,6 +103,7 @@ class RecurrentProblem(Problem):
         pointwise: puts what looks at its first value around the field's `pointwise`.
         dt: the common length of the intervals, or None if the inputs have it.
         storage: of sequences of several lengths, which only what `Choice.takes` them runs.
+        products: "bfloat16" inside an autocast to it.
     """
 
     field: VectorField
@@ -111,6 +113,7 @@ class RecurrentProblem(Problem):
     pointwise: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
     dt: float | None
     storage: Storage | None = None
+    products: Products = "float32"
 
     @property
     def given(self) -> LayerInputs:

@@ -11,11 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from solvers.extend import autocast_dtype
+
 from .method import Method
 
 Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
 Squash = Literal["identity", "tanh"]
 Hold = Literal["zero-order", "linear"]
+Products = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Program:
     hold: Hold = "zero-order"
     substeps: int = 1
     packed: bool = False
+    products: Products = "float32"
 
     @property
     def text(self) -> str:
@@ -35,7 +39,7 @@ class Program:
         method = self.method
         return _text_of(
             *(method.family, method.a, method.b, method.c, method.moved, method.places),
-            *(self.kind, self.squash, self.hold, self.substeps, self.packed),
+            *(self.kind, self.squash, self.hold, self.substeps, self.packed, self.products),
         )
 
     @staticmethod
@@ -44,7 +48,7 @@ class Program:
         return _read(text)
 
 
-_NAMES = ("family", "a", "b", "c", "moved", "places", "kind", "squash", "hold", "substeps", "packed")
+_NAMES = ("family", "a", "b", "c", "moved", "places", "kind", "squash", "hold", "substeps", "packed", "products")
 
 
 def _text_of(*facts: object) -> str:
@@ -58,7 +62,10 @@ _text_of._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberA
 
 @cache
 def _written(facts: tuple[object, ...]) -> str:
-    return json.dumps(dict(zip(_NAMES, facts, strict=True)))
+    told = dict(zip(_NAMES, facts, strict=True))
+    if told["products"] == "float32":  # every engine's; only the Triton one is ever told of another
+        del told["products"]
+    return json.dumps(told)
 
 
 @cache
@@ -116,6 +123,8 @@ class Call:
             them each sample is, time after time, as a PackedSequence has them. Only the native kernels take it.
         lengths: samples of each sequence, the largest first.
         packed: of several lengths: whether the saved states have the order of `index`, and not that of `samples`.
+        products: what the operands of the products of state and K are rounded to; another than the state's dtype is for
+            the Triton kernels only.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -136,11 +145,12 @@ class Call:
     index: Int[Tensor, " samples"] | None = None
     lengths: Int[Tensor, " batch"] | None = None
     packed: bool = False
+    products: Products = "float32"
 
     @property
     def program(self) -> Program:
         """All of it but the tensors."""
-        return Program(self.method, self.kind, self.squash, self.hold, self.substeps, self.packed)
+        return Program(self.method, self.kind, self.squash, self.hold, self.substeps, self.packed, self.products)
 
     @property
     def operands(self) -> Operands:
@@ -153,6 +163,11 @@ class Call:
     def arguments(self) -> tuple[Any, ...]:
         """What both operators take, in their order."""
         return (*self.operands, self.program.text)
+
+
+def products_around(y: Tensor) -> Products:
+    """What an autocast around a call with the state `y` asks of products."""
+    return "bfloat16" if autocast_dtype(y) == torch.bfloat16 else "float32"
 
 
 def as_step(dt: float | Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""Whether networks of one architecture run in one launch, their weights stacked."""
+"""Whether networks of one architecture run at once, their weights stacked."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from solvers import Adjoint, Solver
+from solvers import Adjoint, Autograd, Solver
 
 from ..control.hold import Hold
 from ..fields.field import VectorField, activation_of
@@ -13,13 +13,18 @@ from ..fields.overrides import affine_control_of
 from . import triton
 from .choice import Auto, Engine
 from .lowering import unsupported
-from .scheme import outline
+from .program import products_around
+from .scheme import explicit_method, outline
+from .torch.discrete_adjoint import DiscreteAdjoint
 
 
-def one_launch_takes(
+def run_at_once(
     field: VectorField, solver: Solver, hold: Hold, dt: float | Tensor, adjoint: Adjoint, engine: Engine, like: Tensor
 ) -> bool:
-    """Whether the Triton kernels run all networks at once, under vmap over the weights.
+    """Whether it pays to run all networks at once, under vmap over the weights: on a CUDA device.
+
+    It is one launch of the Triton kernels; or, by autograd, the torch engine's loop with a launch for all networks. On
+    the CPU that takes as long as one network after the other.
 
     Args:
         field: of the networks; its parameters may be stacked.
@@ -30,9 +35,12 @@ def one_launch_takes(
         engine: of the layer.
         like: a tensor on the networks' device, of their dtype.
     """
-    if not isinstance(adjoint, Auto) or isinstance(dt, Tensor):
+    on_cuda = like.device.type == "cuda"
+    if isinstance(adjoint, Autograd):
+        return on_cuda and explicit_method(solver, apart=False) is not None
+    if not isinstance(adjoint, Auto | DiscreteAdjoint) or isinstance(dt, Tensor):
         return False
-    if engine not in ("auto", "triton") or (engine == "auto" and like.device.type != "cuda"):
+    if engine != "triton" and not (engine == "auto" and on_cuda):
         return False
     activation = activation_of(field)
     if activation is None or unsupported(field, hold, solver, dt) is not None or affine_control_of(field)[0] is None:
@@ -40,4 +48,4 @@ def one_launch_takes(
     groups = 1 if activation.remainder is None else 2
     method, groups = outline(field, solver, dt, groups * field.hidden_size)
     state = torch.empty(1, field.hidden_size, dtype=like.dtype, device=like.device)
-    return triton.why_not(state, method, groups) is None
+    return triton.why_not(state, method, groups, products_around(like)) is None

@@ -17,6 +17,7 @@ from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
 from ..engines.problem import Storage, packed_samples
+from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
@@ -69,11 +70,12 @@ class Integrator:
         Returns:
             The trajectory or None, and the state at the end.
         """
+        products = products_around(state.y)
         with self._built_weights(), without_autocast(state.y):
             times = time_grid(step, state.t, samples.shape[0], state.y)
             weight = None if prepared is None else prepared.weight
             problem = initial_value_problem(
-                self.field, self.hold, self.solver, self.substeps, samples, state, times, weight
+                *(self.field, self.hold, self.solver, self.substeps, samples, state, times, weight), products=products
             )
             adjoint = on_engine(self.adjoint, self.engine)
             solved = adjoint.solve(problem, save) if prepared is None else prepared.solve(adjoint, problem, save)
@@ -105,10 +107,11 @@ class Integrator:
             The output, zero at places without a sample, or None, and the state at the end of each sequence; or None
             where the engine takes sequences of one length.
         """
+        products = products_around(state.y)
         with self._built_weights(), without_autocast(state.y):
             problem = initial_value_problem(
                 *(self.field, self.hold, self.solver, self.substeps, samples, state),
-                *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage),
+                *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage, products),
             )
             choice = choice_of(on_engine(self.adjoint, self.engine), problem)
             if not choice.takes(storage) or self._starts_slowly:
@@ -130,7 +133,10 @@ class Integrator:
         """Which engine and adjoint would run these samples, and why."""
         times = time_grid(self.dt, state.t, samples.shape[0], state.y)
         with undisturbed(self.field, samples):
-            problem = initial_value_problem(self.field, self.hold, self.solver, self.substeps, samples, state, times)
+            problem = initial_value_problem(
+                *(self.field, self.hold, self.solver, self.substeps, samples, state, times),
+                products=products_around(state.y),
+            )
         return choice_of(on_engine(self.adjoint, self.engine), problem)
 
     def discretisation(self) -> Discretisation:

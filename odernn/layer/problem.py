@@ -14,6 +14,7 @@ from ..control.hold import Hold, controls
 from ..control.input_map import GIVEN
 from ..control.time_grid import TimeGrid, time_spans
 from ..engines.problem import LayerInputs, RecurrentProblem, Storage
+from ..engines.program import Products
 from ..fields.field import AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of
 from .returned import FirstValue, check_control, check_weight, looked_at
@@ -36,6 +37,7 @@ def initial_value_problem(
     times: TimeGrid,
     weight: Tensor | None = None,
     storage: Storage | None = None,
+    products: Products = "float32",
 ) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`; of a storage they are (places, input).
 
@@ -85,4 +87,5 @@ def initial_value_problem(
         pointwise=lambda pointwise: FirstValue(pointwise, f"{type(field).__name__}.pointwise", 0),
         dt=times.dt,
         storage=storage,
+        products=products,
     )

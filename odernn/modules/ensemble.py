@@ -14,12 +14,12 @@ from solvers import DivergenceError
 from solvers.extend import Save
 
 from ..control.time_grid import Step
-from ..engines.stacked import one_launch_takes
+from ..engines.stacked import run_at_once
 from ..layer.layouts import Lengths
 from ..layer.odernn import ODERNN
 from ..layer.recurrent import RecurrentModule
 from .architecture import check_one_architecture
-from .sequence_network import SequenceNetwork
+from .sequence_network import ODERecurrence, SequenceNetwork
 
 Network = RecurrentModule[Any] | SequenceNetwork
 Numbers = Mapping[str, Tensor]
@@ -136,8 +136,8 @@ class Ensemble(nn.Module):
         if given.keys() <= {"save"} and (y0 is None or isinstance(y0, Tensor)) and self.runs_at_once:
             try:
                 return self._at_once(x, y0, given)
-            except DivergenceError:
-                pass  # one by one they say which of them diverged, and where
+            except DivergenceError:  # one by one they say which of them diverged, and where
+                return self._in_turn(x, y0, given)
         return self._in_turn(x, y0, given)
 
     def extra_repr(self) -> str:
@@ -146,11 +146,13 @@ class Ensemble(nn.Module):
 
     @property
     def runs_at_once(self) -> bool:
-        """Whether a launch of the Triton kernels runs a layer of all networks; else they run one after the other."""
+        """Whether a layer of all networks runs at once, on a CUDA device; else they run one after the other."""
+        if isinstance(self.network, SequenceNetwork) and not isinstance(self.network.recurrent, ODERecurrence):
+            return False
         layers = [module for module in self.network.modules() if isinstance(module, ODERNN)]
-        like = next(self.network.parameters())
+        like = next(self.network.parameters(), torch.empty(()))
         return all(
-            one_launch_takes(rnn.field, rnn.solver, rnn.hold, rnn.dt, rnn.adjoint, rnn.engine, like) for rnn in layers
+            run_at_once(rnn.field, rnn.solver, rnn.hold, rnn.dt, rnn.adjoint, rnn.engine, like) for rnn in layers
         )
 
     def _check_input(self, x: Tensor) -> None:

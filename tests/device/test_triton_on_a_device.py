@@ -11,8 +11,18 @@ from odernn.engines.operators import TORCH, TRITON, Cotangents, Wants
 from odernn.engines.program import Operands
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import _played, pull_back_in_blocks, solve_in_blocks
-from tests.odernn.engines.triton.cases import Case, call, cases, error, numbers
+from tests.odernn.engines.triton.cases import (
+    Case,
+    call,
+    cases,
+    cases_of_networks,
+    error,
+    numbers,
+    numbers_of_networks,
+    one_by_one,
+)
 from tests.odernn.engines.triton.networks import networks, trained
+from tests.odernn.engines.triton.ragged import Ragged, ragged, run
 
 # Of the largest entry, through ten steps: three TF32 products are as good as float32; TF32 keeps 10 bits of an operand
 # and bfloat16 7, and a sum over all times and rows averages what is left.
@@ -31,6 +41,32 @@ def precision(request: pytest.FixtureRequest) -> Iterator[Literal["highest", "hi
 def test_values_and_gradients(case: Case, precision: str) -> None:
     want = numbers(TORCH, call(case, torch.float64, "cpu"))
     assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
+
+
+@pytest.mark.parametrize("case", cases_of_networks(), ids=str)
+def test_several_networks_at_once(case: Case, precision: str) -> None:
+    want = one_by_one([call(case, torch.float64, "cpu", seed) for seed in range(3)])
+    have = numbers_of_networks(TRITON, [call(case, torch.float32, "cuda", seed) for seed in range(3)])
+    assert error(have, want) < BOUNDS[precision]
+
+
+@pytest.mark.parametrize("case", ragged(), ids=str)
+def test_sequences_of_several_lengths(case: Ragged) -> None:
+    have, taken = run(case, "triton", torch.float32, "cuda")
+    assert taken
+    assert all(taken)
+    want, _ = run(case, "torch", torch.float64, "cpu")
+    assert error(have, want) < BOUNDS["highest"]
+
+
+def test_autocast_rounds_the_products_and_not_the_state() -> None:
+    torch.manual_seed(0)
+    rnn, x = ODERNN(AntisymmetricField(2, 64), "rk4", dt=0.1).cuda(), torch.randn(20, 5, 2, device="cuda")
+    want, _ = rnn(x)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        have, _ = rnn(x)
+    assert have.dtype == torch.float32
+    assert 0 < float((have - want).abs().max() / want.abs().max()) < BOUNDS["medium"]
 
 
 @pytest.mark.parametrize("network", networks())

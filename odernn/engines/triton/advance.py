@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 from solvers.extend import Entry
 
 from ..linear_method import linear_method
-from ..traced.trace import Trace
 from .blocks import scaled, times
 from .elementwise import write_slope
-from .layout import Layout
+from .plans import Advance
 from .source import compiled
 from .writer import Writer
 
@@ -21,37 +19,6 @@ _SIGNATURE = (
     "y0, weight, samples, input_weight, bias, before, dt, weights, previous, blocks, numbers, "
     "saved, last, other, length, batch"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """What a forward kernel is written for.
-
-    Attributes:
-        layout: sizes and method.
-        trace: the elementwise part of the field.
-        inputs: entries of the input, whose control the kernel makes itself; None where samples are the control.
-        hold: how the control runs between the samples.
-        before: whether the control before the first sample is given.
-        step: of `dt`: one number, one a sample, or one a sample and row (time, batch).
-        substeps: solver steps a sample.
-        save: whether the states are stored.
-        blocks_vary: whether every sample has matrices of its own.
-        weights: whether every solver step weighs the two states in its own way.
-        lengths: whether rows end early.
-    """
-
-    layout: Layout
-    trace: Trace
-    inputs: int | None
-    hold: Literal["zero-order", "linear"]
-    before: bool
-    step: Literal["number", "time", "rows"]
-    substeps: int
-    save: bool
-    blocks_vary: bool
-    weights: bool = False
-    lengths: bool = False
 
 
 @cache

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..linear_method import linear_method
 from ..method import Family, Method
+from ..program import Products
 from .layout import Layout, Precision
 
 OLDEST = (8, 0)
@@ -21,18 +22,21 @@ _STAGING = 24 << 10
 """Shared memory beside the weights, at most: what the tiles of a step are rearranged in."""
 
 
-def precision_of(device: torch.device) -> Precision:
-    """How products round, as `torch.set_float32_matmul_precision` asks; the interpreter rounds nothing."""
-    return _PRECISIONS[torch.get_float32_matmul_precision()] if device.type == "cuda" else "ieee"
+def precision_of(device: torch.device, products: Products = "float32") -> Precision:
+    """How products round, as `torch.set_float32_matmul_precision` or autocast asks; the interpreter rounds nothing."""
+    if device.type != "cuda":
+        return "ieee"
+    return "bf16" if products == "bfloat16" else _PRECISIONS[torch.get_float32_matmul_precision()]
 
 
-def why_not(y: Tensor, method: Method, groups: int) -> str | None:
+def why_not(y: Tensor, method: Method, groups: int, products: Products = "float32") -> str | None:
     """Why the kernels do not serve a state like `y`, or None.
 
     Args:
         y: the state (batch, n).
         method: the discretisation, of which, but of a general linear one, only the family matters.
         groups: entries of a unit's preactivation.
+        products: of the program.
     """
     if method.family == "general-linear" and not linear_method(method).weighs_two_states:
         return "the Triton kernels take methods that carry the state only, or weigh two states and one slope"
@@ -40,10 +44,10 @@ def why_not(y: Tensor, method: Method, groups: int) -> str | None:
         return f"the Triton kernels work in float32, and the state is {y.dtype}"
     if not y.numel():
         return "the batch is empty"
-    return _why_not_there(str(y.device), method.family, y.shape[-1], groups)
+    return _why_not_there(str(y.device), method.family, y.shape[-1], groups, products)
 
 
-def _why_not_there(place: str, family: Family, units: int, groups: int) -> str | None:
+def _why_not_there(place: str, family: Family, units: int, groups: int, products: Products) -> str | None:
     """Why the kernels do not serve a number of units on a device, or None. Of numbers and names, for torch.compile."""
     if (reason := _why_unavailable()) is not None:
         return reason
@@ -52,7 +56,7 @@ def _why_not_there(place: str, family: Family, units: int, groups: int) -> str |
         return None if is_interpreted() else f"the Triton kernels work on a CUDA device, and the state is on {place}"
     if (capability := torch.cuda.get_device_capability(device)) < OLDEST:
         return f"the Triton kernels want compute capability 8.0, and {place} has {'.'.join(map(str, capability))}"
-    return _why_too_wide(device, Layout(Method(family), units, groups, precision_of(device)))
+    return _why_too_wide(device, Layout(Method(family), units, groups, precision_of(device, products)))
 
 
 # What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.

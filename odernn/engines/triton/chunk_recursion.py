@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..program import Products, Program
 from ..torch.chunk import Chunk
 from ..torch.exponential import ExponentialStepper
 from ..torch.recursion_operands import by_state, by_step, run_by, two_state_weights
@@ -20,25 +21,31 @@ from .layout import Layout
 
 def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
     """As the torch engine's `one_by_one`, in one launch."""
-    run_by(partial(_by_kernel, None), stepper, chunk, adjoint, grad_saved)
+    run_by(partial(_by_kernel, "float32", None), stepper, chunk, adjoint, grad_saved)
 
 
-def backward_of_lengths(lengths: Tensor | None) -> Recursion:
-    """The same of rows that end early."""
-    return lambda *given: run_by(partial(_by_kernel, lengths), *given)
+def backward_of(program: Program, lengths: Tensor | None) -> Recursion:
+    """The same of a program, and of rows that end early."""
+    return lambda *given: run_by(partial(_by_kernel, program.products, lengths), *given)
 
 
-def _layout(stepper: Stepper, chunk: Chunk) -> Layout:
+def _layout(stepper: Stepper, chunk: Chunk, products: Products) -> Layout:
     units = chunk.weight.shape[-1]
-    groups, precision = chunk.weight.shape[-2] // units, precision_of(chunk.weight.device)
+    groups, precision = chunk.weight.shape[-2] // units, precision_of(chunk.weight.device, products)
     return Layout(stepper.method, units, groups, precision, models=chunk.weight.ndim == 3)
 
 
 def _by_kernel(
-    lengths: Tensor | None, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], later: Tensor | None, first: int
+    products: Products,
+    lengths: Tensor | None,
+    stepper: Stepper,
+    chunk: Chunk,
+    adjoint: list[Tensor],
+    later: Tensor | None,
+    first: int,
 ) -> None:
     """From the end of the chunk to the start of its interval `first`."""
-    layout = _layout(stepper, chunk)
+    layout = _layout(stepper, chunk, products)
     stages = layout.stages
     weights = _weights(stepper, chunk, first) if isinstance(stepper, SchemeStepper) else None
     exponential = stepper if isinstance(stepper, ExponentialStepper) else None

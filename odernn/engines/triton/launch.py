@@ -12,9 +12,10 @@ from torch import Tensor
 from ..recurrence import Recurrence
 from ..torch.control_path import chunk_bounds
 from ..traced.trace import Trace
-from .advance import Advance, advance_kernel
+from .advance import advance_kernel
 from .layout import ROWS, Layout
-from .recur import Recur, recur_kernel
+from .plans import Advance, Recur
+from .recur import recur_kernel
 
 INPUTS = 4
 """Entries of the input up to which the kernel makes the control itself; beyond, it is one product outside."""

@@ -52,11 +52,12 @@ class Rectangle:
         number: of each sample in its sequence, in the order of the storage's index.
         row: its sequence.
         place: where it lies in the storage.
-        kept: where its states lie among those that are saved.
+        kept: where it stands among the samples whose states are saved.
+        ends: the last sample of each sequence, by its number in the index.
         lengths: of the sequences, for the kernels.
         time: the longest.
-        each: states saved a sample.
-        kept_places: states' places in all, of samples.
+        each: states that are saved a sample.
+        kept_places: samples whose states are saved, those of the storage that are of no sequence among them.
     """
 
     number: Int[Tensor, " samples"]

@@ -10,7 +10,7 @@ from ..program import Operands, Program
 from ..torch import operators as by_torch
 from ..torch.operators import Arguments
 from .availability import precision_of, why_not
-from .chunk_recursion import backward_of_lengths
+from .chunk_recursion import backward_of
 from .elementwise import KINDS
 from .forward import run_forward
 from .launch import Driven
@@ -21,7 +21,7 @@ from .lengths import pull_back_any_length, solve_any_length
 def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
     """As `Solve` has it; the torch engine's runs in its place where the kernels cannot."""
     layout = _layout(operands, program)
-    if why_not(operands.y0, layout.method, layout.groups) is not None:
+    if why_not(operands.y0, layout.method, layout.groups, program.products) is not None:
         return by_torch.solve(of_one_length(TRITON, operands), program, save)
     arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
@@ -46,14 +46,14 @@ def solve(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...
 def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
     """As `PullBack` has it, the recursion by a kernel."""
     layout = _layout(operands, program)
-    if why_not(operands.y0, layout.method, layout.groups) is not None:
+    if why_not(operands.y0, layout.method, layout.groups, program.products) is not None:
         return by_torch.pull_back(of_one_length(TRITON, operands), program, given, wants)
-    return by_torch.pull_back_with(backward_of_lengths(operands.lengths), operands, program, given, wants)
+    return by_torch.pull_back_with(backward_of(program, operands.lengths), operands, program, given, wants)
 
 
 def _layout(operands: Operands, program: Program) -> Layout:
     units = operands.y0.shape[-1]
-    groups, precision = operands.weight.shape[-2] // units, precision_of(operands.y0.device)
+    groups, precision = operands.weight.shape[-2] // units, precision_of(operands.y0.device, program.products)
     return Layout(program.method, units, groups, precision, models=operands.weight.ndim == 3)
 
 

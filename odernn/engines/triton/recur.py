@@ -6,12 +6,12 @@ together have made, and leaves dL by the preactivation in their place. Every wei
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from .blocks import scaled, times
-from .layout import ROWS, Layout
+from .layout import ROWS
+from .plans import Recur
 from .source import compiled
 from .writer import Writer
 
@@ -21,29 +21,6 @@ _SIGNATURE = (
 )
 _AHEAD = 16
 """Registers of a thread for derivatives that are loaded a step ahead; with more, registers spill."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recur:
-    """What a backward kernel is written for.
-
-    Attributes:
-        layout: sizes and method.
-        substeps: solver steps from one gradient in `later` to the next.
-        by_state: whether there are derivatives by the state itself.
-        later: whether there are gradients by the states that were saved.
-        kappas: whether dL / d(step slope) is stored.
-        blocks_vary: whether every interval has matrices of its own.
-        lengths: whether rows end early.
-    """
-
-    layout: Layout
-    substeps: int
-    by_state: bool
-    later: bool
-    kappas: bool
-    blocks_vary: bool
-    lengths: bool = False
 
 
 @cache

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks.commands import reproduce
 from benchmarks.models import network
 from benchmarks.report.result import RunResult, read_result
-from benchmarks.run import prepare, seeds
+from benchmarks.run import prepare, progress, seeds
 from benchmarks.run.checkpoint import AtomicCheckpointIO
 from benchmarks.run.pool import Queue
 from benchmarks.run.seeds import may_train_together, train_seeds
@@ -25,7 +25,7 @@ from benchmarks.support.errors import OK
 
 SEEDS = 3
 SMALL = (
-    *("--epochs", "3", "--model.hidden_size", "6", "--task.batch_size", "20", "--task.limit", "50"),
+    *("--epochs", "2", "--model.hidden_size", "6", "--task.batch_size", "20", "--task.limit", "50"),
     *("--trainer.accelerator", "cpu", "--trainer.threads", "1", "--optimizer.lr", "0.05"),
 )
 OPTIONS = {
@@ -97,12 +97,19 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[RunS
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_every_file_is_that_of_the_run_by_itself(
-    options: str, alone: Callable[[str], list[RunSpec]], tmp_path: Path
+    options: str,
+    alone: Callable[[str], list[RunSpec]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    together = specs(tmp_path, *OPTIONS[options])
+    monkeypatch.setattr(progress, "SECONDS", -1.0)
+    together = [replace(spec, progress="lines") for spec in specs(tmp_path, *OPTIONS[options])]
     results = train_seeds(together, [None] * SEEDS)
     assert [result.seed for result in results] == list(range(SEEDS))
     assert_same_runs(together, alone(options))
+    mean = sum(result.history[-1].val["accuracy"] for result in results) / SEEDS
+    assert f"digits/antisymmetric: epoch 2 of 2: validation {100 * mean:.2f} %" in capsys.readouterr().out
 
 
 class Killed(BaseException):
@@ -168,11 +175,10 @@ def test_a_seed_that_diverges_leaves_the_others_as_they_are(
     assert_same_runs([together[0], together[2]], [reference[0], reference[2]])
 
 
-def test_what_has_ended_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = specs(tmp_path)
-    before = train_seeds(together, [None] * SEEDS)
+def test_what_has_ended_is_read(alone: Callable[[str], list[RunSpec]], monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = alone("adam and ema")
     monkeypatch.setattr(seeds, "_carry_out", None)
-    assert train_seeds(together, [None] * SEEDS) == before
+    assert train_seeds(ended, [None] * SEEDS) == [read_result(spec.folder.result) for spec in ended]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +223,7 @@ def test_the_command_trains_seeds_together(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(reproduce, "run_all", noted)
     monkeypatch.setattr(reproduce, "write_report", lambda results, tasks, out: None)
-    command = ["digits", "--rows", "antisymmetric", "--seeds", "16", "--out", str(tmp_path)]
-    for options in ([], ["--together", "4"]):
+    command = ["digits", "--rows", "antisymmetric", "--seeds", "4", "--out", str(tmp_path)]
+    for options in ([], ["--together", "2"]):
         assert reproduce.main([*command, *options]) == OK
-    assert asked == [(16, reproduce.default_together()), (16, 4)]
+    assert asked == [(4, reproduce.default_together()), (4, 2)]

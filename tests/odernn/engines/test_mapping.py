@@ -68,7 +68,10 @@ def mapped(rnns: list[ODERNN], x: Tensor) -> Tensor:
 
 
 @needs_kernels
-@pytest.mark.parametrize(("options", "kernels"), [({}, 3), ({"adjoint": "autograd"}, 0), ({"engine": "torch"}, 0)])
+@pytest.mark.parametrize(
+    ("options", "kernels"),
+    [({}, 3), ({"adjoint": "discrete"}, 3), ({"adjoint": "autograd"}, 0), ({"engine": "torch"}, 0)],
+)
 def test_the_native_kernels_serve_stacked_weights(options: dict[str, Any], kernels: int) -> None:
     rnns, x = layers(**options), torch.randn(6, 3, 2, dtype=DOUBLE)
     with Called() as called:

@@ -1,12 +1,17 @@
 """A program is a text both ways, and the kernels read the same text."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from odernn import ODERNN, AntisymmetricField
 from odernn.engines import native
+from odernn.engines.adjoint import Operator
 from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta
+from odernn.engines.operators import TORCH, TRITON
 from odernn.engines.program import Call, Operands, Program
 from solvers import ETDRK2, RK4
 from solvers.extend import Entry
@@ -29,6 +34,40 @@ def test_its_text_is_json_and_reads_back_to_the_bit(method: Method) -> None:
     assert Program.read(program.text) == program
     assert json.loads(program.text)["b"] == list(method.b)
     assert hash(Program.read(program.text)) == hash(program)
+
+
+def test_only_other_products_than_those_of_the_state_are_told() -> None:
+    assert "products" not in Program(EULER).text
+    program = Program(EULER, products="bfloat16")
+    assert Program.read(program.text) == program
+
+
+class Told(TorchDispatchMode):
+    """The products that each program of an operator names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.products: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.products += [Program.read(text).products for text in args if isinstance(text, str) and "family" in text]
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    ("namespace", "dtype", "products"),
+    [(TRITON, torch.bfloat16, "bfloat16"), (TRITON, torch.float16, "float32"), (TORCH, torch.bfloat16, "float32")],
+)
+def test_autocast_reaches_the_triton_kernels_forward_and_back(
+    namespace: str, dtype: torch.dtype, products: str
+) -> None:
+    rnn, x = ODERNN(AntisymmetricField(2, 4), "heun", dt=0.1, adjoint=Operator(namespace)), torch.randn(5, 3, 2)
+    with Told() as told:
+        with torch.autocast("cpu", dtype=dtype):
+            output, _ = rnn(x)
+        output.sum().backward()
+        rnn(x)
+    assert told.products == [products, products, "float32"]
 
 
 def call(operands: Operands, text: str) -> torch.Tensor:

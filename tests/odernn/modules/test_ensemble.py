@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from odernn import (
     ODERNN,
@@ -23,7 +24,8 @@ from odernn import (
     SequenceNetwork,
     StackedODERNN,
 )
-from solvers import RK4, Euler, Leapfrog, LeapfrogMidpoint
+from odernn.engines.stacked import run_at_once
+from solvers import RK4, Autograd, Checkpointed, Euler, ImplicitMidpoint, Leapfrog, LeapfrogMidpoint
 
 DOUBLE = torch.float64
 MODELS = 3
@@ -192,6 +194,76 @@ def test_the_network_that_diverges_is_named() -> None:
     assert caught.value.model == 1
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.model, again.step, str(again)) == (1, 1, str(caught.value))
+
+
+AT_ONCE = ("runge-kutta", "two-step", "stack", "classifier")
+
+
+@pytest.mark.parametrize("kind", AT_ONCE)
+@pytest.mark.parametrize("shared", [True, False])
+def test_at_once_as_in_turn(kind: str, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a CUDA device does, under vmap; here by the native kernels, where they can be had."""
+    ensemble, x = Ensemble(drawn(kind)), samples() if shared else samples(MODELS)
+    wanted = flat(ensemble(x))
+    loss(wanted).backward()
+    before = gradients(ensemble)
+    ensemble.zero_grad()
+    monkeypatch.setattr(Ensemble, "runs_at_once", True)
+    monkeypatch.setattr(Ensemble, "_in_turn", None)
+    found = flat(ensemble(x))
+    loss(found).backward()
+    for one, other in zip([*found, *gradients(ensemble).values()], [*wanted, *before.values()], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)  # products of several networks round otherwise
+
+
+def test_at_once_from_states_and_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble, x, each = Ensemble(drawn("runge-kutta")), samples(), torch.randn(MODELS, 1, BATCH, 6, dtype=DOUBLE)
+    wanted = [ensemble(x, each), ensemble(x, each[0], save="end")]
+    monkeypatch.setattr(Ensemble, "runs_at_once", True)
+    monkeypatch.setattr(Ensemble, "_in_turn", None)
+    found = [ensemble(x, each), ensemble(x, each[0], save="end")]
+    assert found[1][0] is wanted[1][0] is None
+    pairs = [(found[0][0], wanted[0][0]), (found[0][1], wanted[0][1]), (found[1][1], wanted[1][1])]
+    for one, other in pairs:
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
+    with pytest.raises(ValueError, match="`y0` is for 2 networks"):
+        ensemble(x, each[:2])
+
+
+def test_at_once_the_network_that_diverges_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ensemble, x = Ensemble(drawn("runge-kutta")), samples(MODELS)
+    x[2] = torch.inf
+    monkeypatch.setattr(Ensemble, "runs_at_once", True)
+    with pytest.raises(EnsembleDivergenceError, match="network 2 of the ensemble: RK4 diverged at step 1"):
+        ensemble(x)
+
+
+class Lstm(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(INPUTS, 6, batch_first=True, dtype=DOUBLE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x)[1][0][0]
+
+
+def test_other_recurrent_parts_run_in_turn() -> None:
+    networks = [SequenceNetwork(Lstm(), 6, 3).double() for _ in range(MODELS)]
+    ensemble, x = Ensemble(networks), samples(MODELS)
+    assert not ensemble.runs_at_once
+    torch.testing.assert_close(ensemble(x)[1], networks[1](x[1]), **EQUAL)
+
+
+def test_on_which_device_networks_run_at_once() -> None:
+    networks = drawn("runge-kutta")
+    assert not Ensemble(networks).runs_at_once
+    rnn = networks[0]
+    with FakeTensorMode():
+        there = torch.empty(1, device="cuda", dtype=DOUBLE)
+    for solver, at_once in ((RK4(), True), (ImplicitMidpoint(), False)):
+        assert run_at_once(rnn.field, solver, rnn.hold, 0.1, Autograd(), "auto", there) == at_once
+    assert not run_at_once(rnn.field, RK4(), rnn.hold, 0.1, Checkpointed(), "auto", there)
+    assert not run_at_once(rnn.field, RK4(), rnn.hold, 0.1, rnn.adjoint, "native", there)
 
 
 def _other(**changes: Any) -> list[ODERNN]:
