@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.speed.contender import Contender
 from benchmarks.speed.jax_peers import absent_contenders
-from benchmarks.speed.loops import loop_contender
 from benchmarks.speed.ours import our_contenders
 from benchmarks.speed.peers import torch_peers
 from benchmarks.speed.roofline import matmul_contender
@@ -20,5 +19,5 @@ def all_contenders(
 ) -> Mapping[str, Contender]:
     """The contenders by name; in place of JAX's, if they are not given, those that say so."""
     others = absent_contenders() if jax is None else jax
-    all_of_them = (*our_contenders(), *torch_peers(longest_whole), loop_contender(), *others, matmul_contender())
+    all_of_them = (*our_contenders(), *torch_peers(longest_whole), *others, matmul_contender())
     return {contender.name: contender for contender in all_of_them}

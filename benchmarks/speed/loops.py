@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.speed.case import Case
-from benchmarks.speed.contender import Contender, Model, Runner, torch_runner
+from benchmarks.speed.contender import Model, Runner, torch_runner
 from benchmarks.speed.problem import DT, Problem
 
 Parameters = Mapping[str, Tensor]
@@ -16,18 +16,15 @@ Loop = Callable[[Parameters, Tensor, list[Tensor]], Tensor]
 """From the parameters by the field's names, the zero state and the controls of all samples to the last state."""
 
 
-def loop_contender() -> Contender:
-    """The loop of a case that has one."""
-    return Contender("by-hand", "peer", _make, _refusal)
-
-
-def _refusal(case: Case) -> str | None:
+def refused_loop(case: Case) -> str | None:
+    """Why there is no loop by hand here for a case, or None."""
     if (case.field, case.solver) not in LOOPS:
         return "there is no loop by hand for it"
     return None if case.output == "end" and case.work in ("training", "inference") else "runs to the last state only"
 
 
-def _make(problem: Problem) -> Runner:
+def looped(problem: Problem) -> Runner:
+    """The loop of a case that has one."""
     loop = LOOPS[problem.case.field, problem.case.solver]
     named = {name: nn.Parameter(one.detach().clone()) for name, one in problem.field.named_parameters()}
 

@@ -21,6 +21,7 @@ from benchmarks.speed.contender import (
     takes_the_papers,
     torch_runner,
 )
+from benchmarks.speed.loops import looped, refused_loop
 from benchmarks.speed.problem import DAMPING, DT, Problem, full_matrix
 from odernn import AntisymmetricField
 
@@ -35,13 +36,21 @@ def torch_peers(longest_whole: int) -> list[Contender]:
     """The peers; one odeint for the whole sequence goes backward up to `longest_whole` samples alone."""
     layers = {"nn.RNN": nn.RNN, "nn.GRU": nn.GRU, "nn.LSTM": nn.LSTM}
     return [
-        Contender("naive", "peer", _looped(_naive), takes_the_papers),
+        Contender("naive", "peer", _by_hand, _why_not_by_hand),
         Contender("naive-graph", "peer", _graphed, _whole_of_the_papers, devices=("cuda",)),
         Contender("torchdiffeq", "peer", _looped(_odeint_a_sample), takes_the_papers),
         Contender("torchdiffeq-whole", "peer", _looped(_odeint_of_all), _up_to(longest_whole), checked=WHOLE_CHECKED),
         Contender("torchrecurrent", "peer", _torchrecurrent, takes_the_papers),
         *(Contender(name, "another function", _layer(kind), takes_all) for name, kind in layers.items()),
     ]
+
+
+def _by_hand(problem: Problem) -> Runner:
+    return _looped(_naive)(problem) if problem.case.papers else looped(problem)
+
+
+def _why_not_by_hand(case: Case) -> str | None:
+    return None if case.papers else refused_loop(case)
 
 
 def _whole_of_the_papers(case: Case) -> str | None:

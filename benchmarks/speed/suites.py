@@ -129,7 +129,7 @@ def _neighbours(sizes: Sizes) -> Sequence[Group]:
     entries = [Entry(case, contender) for case in alone for contender in OURS]
     entries += [Entry(alone[0], contender) for contender in ("naive", "nn.RNN")]
     for field, engine in NEIGHBOURS:
-        entries += _each(Case(halves, field=field, solver="symplectic-euler"), (engine, "torch", "by-hand"))
+        entries += _each(Case(halves, field=field, solver="symplectic-euler"), (engine, "torch", "naive"))
     return [entries]
 
 

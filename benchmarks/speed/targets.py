@@ -107,7 +107,7 @@ def _of_neighbours() -> list[Target]:
     euler, found = Point("neighbours", Case(shape), "native"), []
     for field, engine, products in (("cornn", "native", 2), ("own-cornn", "compiled", 2), ("lem", "compiled", 4)):
         case = Case(replace(shape, units=2 * shape.units), field=field, solver="symplectic-euler")
-        ours, by_hand = (Point("neighbours", case, name) for name in (engine, "by-hand"))
+        ours, by_hand = (Point("neighbours", case, name) for name in (engine, "naive"))
         claim = f"{engine}: {field}, {products} products a step, against Euler's one"
         found.append(Target(claim, [ours], [euler], 1.5 * products))
         found.append(Target(f"{engine}: {field} against the loop by hand", [ours], [by_hand], 1 / 3))

@@ -178,6 +178,20 @@ def close(found: Tensor, wanted: Tensor, bound: float) -> None:
     torch.testing.assert_close(found, wanted, rtol=10 * bound, atol=10 * bound)
 
 
+@pytest.mark.parametrize("method", ["reversible-heun", "adams-bashforth2"])
+def test_what_is_kept_where_no_row_has_a_sample_is_zero(method: str) -> None:
+    """Whatever lay in that memory before."""
+    call = together(padded_call(EVERY[method], dt="batch", substeps=2), packed=False)
+    assert call.index is not None
+    arguments = call.arguments()
+    unused = torch.ones(PLACES, dtype=torch.bool).index_fill(0, call.index, False)
+    for _ in range(20):
+        *_, kept = torch.ops.odernn_native.solve(*arguments, True)
+        assert kept.numel()
+        assert not kept.unflatten(1, (PLACES, -1))[:, unused].any()
+        kept.fill_(1e281)  # the next one may get this memory
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own while it traces
 @crossed(
     {"method": ["rk4", "leapfrog", "reversible-heun", "adams-bashforth2", "exponential"], "packed": [False, True]},
