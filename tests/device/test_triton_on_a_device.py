@@ -143,7 +143,7 @@ def test_the_engine_can_be_asked_why() -> None:
     assert "shared memory" in choice.reason
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, as its compiler is imported
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own
 def test_the_operators_trace_and_compile() -> None:
     rnn = ODERNN(AntisymmetricField(1, 32), "euler", dt=0.03, on_divergence="ignore").cuda()
     x = torch.randn(20, 8, 1, device="cuda")
