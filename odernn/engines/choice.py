@@ -40,9 +40,6 @@ and a batch of 1, 16, 128 and 512; 1.07, 0.68, 0.85 and 0.84 at 1,024; 1.5, 1.1 
 and 128, where the weights lie in no cache that a core has to itself.
 """
 
-LARGEST_RECTANGLE = 4
-"""Times as many places as samples, that sequences of several lengths may take of the memory of a GPU."""
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -71,7 +68,7 @@ class Choice:
             return False
         if self.engine == "native" or torch.compiler.is_compiling():
             return True
-        return int(storage.lengths[0]) * len(storage.lengths) <= LARGEST_RECTANGLE * len(storage.index)
+        return storage.fills_rectangle
 
 
 @final

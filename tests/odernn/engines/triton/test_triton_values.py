@@ -104,7 +104,7 @@ def test_every_registered_activation_has_a_trace() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lengths", "fits"), [([3, 2, 1], True), ([8, 1, 1, 1], True), ([13, 1, 1, 1, 1, 1, 1, 1], False)]
+    ("lengths", "fits"), [([3, 2, 1], True), ([8, 1, 1, 1], True), ([30, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], False)]
 )
 def test_a_rectangle_that_is_nearly_empty_is_not_made(lengths: list[int], fits: bool) -> None:
     storage = Storage(torch.arange(sum(lengths)), torch.tensor(lengths))
