@@ -57,6 +57,7 @@ class Loop(Engine):
 
     def refusal(self, problem: RecurrentProblem, *, asked: bool) -> str | None:
         """It takes what the functions above are written for."""
+        assert asked, "it is not in ENGINES"
         activation = activation_of(problem.field)
         if problem.solver != Euler() or problem.substeps != 1 or not isinstance(problem.step, float):
             return "the loop takes Euler's steps of one length"

@@ -93,14 +93,21 @@ def test_a_second_derivative_goes_by_autograd() -> None:
     torch.testing.assert_close(second(loop()), second("torch"), **ROUNDING)
 
 
-def test_networks_with_stacked_weights_run_one_after_the_other() -> None:
+def test_networks_with_stacked_weights_run_one_after_the_other(capfd: pytest.CaptureFixture[str]) -> None:
     networks, x = [layer(loop()), layer(loop())], inputs().detach()
     networks[1].reset_parameters()
     parameters, _ = torch.func.stack_module_state(networks)  # pyright: ignore[reportArgumentType]
     CALLS.clear()
     output = torch.func.vmap(lambda own: torch.func.functional_call(networks[0], own, (x,))[0])(parameters)
-    assert CALLS == ["solve", "solve"]
-    torch.testing.assert_close(output, torch.stack([each(x)[0] for each in networks]), **ROUNDING)
+    found = torch.autograd.grad(output.sin().sum(), list(parameters.values()))
+    assert CALLS == ["solve", "solve", "pull back", "pull back"]
+    assert capfd.readouterr().err == ""  # where torch knows no rule it does the same, and complains
+    each = [rnn(x)[0] for rnn in networks]
+    torch.testing.assert_close(output, torch.stack(each), **ROUNDING)
+    own = [
+        torch.autograd.grad(one.sin().sum(), list(rnn.parameters())) for one, rnn in zip(each, networks, strict=True)
+    ]
+    torch.testing.assert_close(found, tuple(map(torch.stack, zip(*own, strict=True))), **ROUNDING)
 
 
 @pytest.mark.parametrize("lengths", [[5, 3, 1], [2, 5, 5]])
@@ -197,6 +204,13 @@ def test_layers_with_it_are_copied_and_printed() -> None:
 def test_a_registered_engine_is_its_name(name: str) -> None:
     assert layer(ENGINES[name]).engine == name
     assert layer().stream(1).engine in ENGINES
+
+
+def test_operators_that_torch_knows_stay_the_same_objects() -> None:
+    """A counter of products, and whatever else has a table of operators, knows them by identity."""
+    known = getattr(torch.ops, loop().namespace).solve
+    layer(loop())
+    assert getattr(torch.ops, loop().namespace).solve is known
 
 
 def test_what_is_no_engine_is_refused() -> None:
