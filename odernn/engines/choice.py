@@ -127,9 +127,7 @@ class OnEngine(Adjoint):
         if missing is not None:
             return self._without_operator(problem, missing)
         engine, reason = self._executor(problem)
-        return Choice(
-            engine, engine.operator, _with_control(problem, reason or "the kernels take field, method and state")
-        )
+        return Choice(engine, engine.operator, _with_control(problem, reason or engine.account(problem)))
 
     def _of_stacked_weights(self, problem: Problem) -> Choice | None:
         """The kernels, where nothing but vmap over the weights is at work: networks of one architecture at once."""

@@ -56,6 +56,10 @@ class Engine(ABC):
             asked: whether the engine was asked for, and not by "auto".
         """
 
+    def account(self, problem: RecurrentProblem) -> str:
+        """How its operators run a problem that it does not refuse, in words, for `Choice.reason`."""
+        return "the kernels take field, method and state"
+
     def own_operator(self, problem: RecurrentProblem, *, asked: bool) -> Adjoint | str:
         """What runs a field or a method that the schema does not take, or why nothing here does."""
         return f"the {self.name} engine has no operator for a field of one's own"

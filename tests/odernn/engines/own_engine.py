@@ -67,6 +67,10 @@ class Loop(Engine):
             return "the loop maps the input itself"
         return None if problem.y0.dtype == torch.float64 else "the loop works in float64"
 
+    def account(self, problem: RecurrentProblem) -> str:
+        """The field's name, too."""
+        return f"the loop takes {type(problem.field).__name__}"
+
 
 @cache
 def loop() -> Loop:

@@ -45,6 +45,7 @@ def test_its_numbers_and_gradients_are_those_of_autograd(field: Any) -> None:
     CALLS.clear()
     choice = rnn.choice(x)
     assert (choice.engine, choice.executor) == ("loop", loop())
+    assert choice.reason == f"the loop takes {field.__name__}"
     found = answers(rnn, x, y0)
     assert CALLS == ["solve", "pull back"]
     torch.testing.assert_close(found, answers(layer(field=field, adjoint="autograd"), x, y0), **ROUNDING)
