@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import final
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from ..recurrence import Recurrence
 from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
-from .stepper import States
+from .stepper import States, Stepper
 from .weighted_sums import Coefficients, Given, Sums, weighted_sum
 
 
@@ -46,7 +47,8 @@ class _Recorded:
     mus: list[Tensor] = field(default_factory=list)
 
 
-class SchemeStepper:
+@final
+class SchemeStepper(Stepper):
     """A general linear method as a Stepper.
 
     Args:
@@ -57,9 +59,7 @@ class SchemeStepper:
         carried: what it continues from.
 
     Attributes:
-        kept: what is saved of the vectors besides the state (vectors, steps, batch, n), in the order of
-            `LinearMethod.kept`; a buffer that `advance` fills and `record` reads, or None.
-        carried: the vectors after the state: before the first step, and after `advance` at the end.
+        kept: (vectors, steps, batch, n), in the order of `LinearMethod.kept`.
         coefficients_gradient: dL by the given coefficients, of the chunks that the recursion has gone through.
     """
 
@@ -70,10 +70,10 @@ class SchemeStepper:
         self.vectors = linear.vectors
         self.evaluations = substeps * linear.steady.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]
-        self.carried: tuple[Tensor, ...] = () if carried.vectors is None else carried.vectors.unbind(0)
+        self.carried = () if carried.vectors is None else carried.vectors.unbind(0)
         self.given = len(self.carried)
         self.coefficients = Coefficients(carried.coefficients)
-        self.kept: Tensor | None = None
+        self.weighs_by_row = carried.coefficients is not None
         self.kept_vectors = linear.kept(with_coefficients=carried.coefficients is not None)
         self.coefficients_gradient = _zeros_of_rows(carried.coefficients, like)
         self._first = self.carried
@@ -89,13 +89,13 @@ class SchemeStepper:
         self._starts: dict[int, _Recorded] = {}
 
     @property
-    def starting_steps(self) -> int:
+    def _starting_steps(self) -> int:
         """The first steps, which start the method."""
         return self.vectors - 1 - self.given
 
     def starting_intervals(self, start: int, length: int) -> int:
-        """How many of so many intervals from number `start` on have steps that start the method."""
-        return min(max(-(-self.starting_steps // self.substeps) - start, 0), length)
+        """Those of the first steps."""
+        return min(max(-(-self._starting_steps // self.substeps) - start, 0), length)
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every step in its turn."""
@@ -123,7 +123,7 @@ class SchemeStepper:
         self._steps, self._starts = [], {}
         length, s = chunk.path.length, self.substeps
         for k in range(s):
-            skipped = min(max(-(-(self.starting_steps - k) // s) - chunk.start, 0), length)
+            skipped = min(max(-(-(self._starting_steps - k) // s) - chunk.start, 0), length)
             for n in range(skipped):
                 number = (chunk.start + n) * s + k
                 early = (self._before(vector, number, 1, states) for vector in range(number + self.given + 1))
@@ -151,18 +151,19 @@ class SchemeStepper:
             for entry, products in self._products(step, chunk):
                 total[rows, k, :, entry.place] += products
 
-    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
-        """A slope enters multiplied by its share of dt, which kappa has; the coefficients have their own gradient."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
+    def keep(self, count: int, like: Tensor) -> None:
+        """Of those vectors that cannot be made again of the states."""
+        if self.kept_vectors:
+            self.kept = like.new_empty(len(self.kept_vectors), count, *like.shape)
 
     def take(self, kept: Tensor | None, *, wants_coefficients: bool) -> None:
-        """Take what a forward sweep has kept, before going back."""
+        """The vectors that `keep` has made memory for."""
         self.kept = kept if self.kept_vectors else None
         if not wants_coefficients:
             self.coefficients_gradient = None
 
     def take_kappas(self, chunk: Chunk, first: int) -> None:
-        """Where a kernel has weighed two states, take dL by each from kappa = s dL by the state after the step."""
+        """The kernel weighs two states: dL by each of them is in kappa = s dL by the state after the step."""
         (entry,) = self.linear.steady.b[0]
         for k, step in enumerate(self._steps):
             if step.lambdas and self.coefficients.varies(entry, k):
@@ -171,8 +172,14 @@ class SchemeStepper:
                 assert isinstance(s, Tensor)
                 step.lambdas[0][first:] = (kappa / s[: len(kappa)])[first:]
 
-    def given_gradient(self) -> Tensor | None:
-        """dL by the coefficients in the shape in which they were given."""
+    def weights_of_states(self, times: slice, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """Those of the steps after the start."""
+        step, rows = self.linear.steady, like.new_empty(len(like), dtype=dtype)
+        entries = (step.v[0][1], step.v[0][0], step.b[0][0])
+        return tuple(self.coefficients.of_every_step(entry, self.substeps, times, rows) for entry in entries)
+
+    def gradient_by_coefficients(self) -> Tensor | None:
+        """The sums over what was given once for several."""
         total, given = self.coefficients_gradient, self.coefficients.given
         return None if total is None or given is None else total.sum_to_size(given.shape)
 

@@ -38,6 +38,14 @@ class Coefficients:
         """An entry of substep k in several intervals, a number or (time, rows, 1)."""
         return self._every[k][entry.place][place] if self.varies(entry, k) else entry.coefficient
 
+    def of_every_step(self, entry: Entry, substeps: int, place: slice, rows: Tensor) -> Tensor:
+        """An entry of all substeps of several intervals (steps, rows), of the dtype and device of `rows` (rows,)."""
+        found = rows.new_empty(place.stop - place.start, substeps, len(rows))
+        for k in range(substeps):
+            value = self.at(entry, k, place)
+            found[:, k] = value.squeeze(-1) if isinstance(value, Tensor) else value
+        return found.flatten(0, 1)
+
     def of_step(self, k: int, n: int) -> Given:
         """All of substep k of interval n, each (rows, 1)."""
         return self._each[k][n] if k < len(self._each) else None
