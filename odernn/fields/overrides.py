@@ -40,13 +40,12 @@ _PARTS = _registered(
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
 
-_TORCHS_CALLS = (nn.Module.__call__, nn.ParameterList.__call__)  # the second one refuses: a list only holds parameters
-
-
 def why_called(module: nn.Module) -> str | None:
     """What acts in a call of the module besides its class's `forward`, or None."""
     attributes = vars(module)
-    if "forward" in attributes or type(module).__call__ not in _TORCHS_CALLS:
+    call = type(module).__call__
+    # Torch's exporter puts another call in place of nn.Module's; that of a list of parameters only refuses.
+    if "forward" in attributes or (call is not nn.Module.__call__ and call is not nn.ParameterList.__call__):
         return "the call of the module is replaced"
     forward = attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]
     if forward or attributes["_backward_hooks"] or attributes["_backward_pre_hooks"]:
