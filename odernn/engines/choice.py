@@ -151,7 +151,7 @@ class OnEngine(Adjoint):
         if kernels is None:
             return Choice("torch", _ON_TORCH, _with_control(problem, reason))
         adjoint = _ON_TRITON if kernels == "triton" else _ON_NATIVE
-        return Choice(kernels, adjoint, _with_control(problem, "the kernels take field, method and state"))
+        return Choice(kernels, adjoint, _with_control(problem, f"the kernels take field, method and state{reason}"))
 
     def _of_stacked_weights(self, problem: Problem) -> Choice | None:
         """The kernels, where nothing but vmap over the weights is at work: networks of one architecture at once."""
@@ -194,39 +194,40 @@ class OnEngine(Adjoint):
         if not knows_recursion(parallel_method(problem)):
             return Choice("torch", picked, f"{missing}, and the kernels' backward recursion does not know the method")
         if kernels == "triton":
-            return _with_triton(problem, picked, missing)
+            return _with_triton(problem, picked, missing, reason)
         picked = replace(picked, recursion=run_backward)
         return Choice("native", picked, f"{missing}; the kernels do the backward recursion")
 
     def _kernels(self, problem: RecurrentProblem) -> tuple[Literal["native", "triton"] | None, str]:
-        """The engine whose kernels run the problem; or None, and why."""
+        """The engine whose kernels run the problem, and what more there is to say of them; or None, and why."""
         if self.engine == "triton" or (self.engine == "auto" and problem.y0.device.type == "cuda"):
-            reason = self._why_not_triton(problem)
-            return ("triton", "") if reason is None else (None, reason)
+            return self._triton(problem)
         reason = why_not_native(self.engine, problem.y0)
         return ("native", "") if reason is None else (None, reason)
 
     @staticmethod
-    def _why_not_triton(problem: RecurrentProblem) -> str | None:
-        """Why the Triton kernels do not run the problem, or None."""
+    def _triton(problem: RecurrentProblem) -> tuple[Literal["triton"] | None, str]:
+        """The Triton engine and where K lies meanwhile; or None, and why it does not run the problem."""
         weight = problem.inputs[0]
         assert weight is not None
         method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
-        return triton.why_not(problem.y0, method, groups, problem.products)
+        given = (problem.y0, method, groups, problem.products)
+        reason = triton.why_not(*given)
+        return ("triton", f"; {triton.residence(*given)}") if reason is None else (None, reason)
 
     def _of_field(self, problem: RecurrentProblem) -> str | None:
         """Why the kernels that were compiled for the field do not run the problem, or None."""
         return why_no_field_operator(problem) or why_not_native(self.engine, problem.y0)
 
 
-def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: str) -> Choice:
+def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: str, more: str) -> Choice:
     """The parallel form with the Triton kernels for what is sequential in it."""
     picked = replace(picked, recursion=triton.run_backward)
     assert isinstance(problem.field, AffinePointwiseField)
     forward = triton.field_forward(problem.field, problem.hold)
     if isinstance(forward, str):
-        return Choice("triton", picked, f"{missing}; the kernels do the backward recursion; {forward}")
-    return Choice("triton", replace(picked, forward=forward), "the kernels are made of the field's `pointwise`")
+        return Choice("triton", picked, f"{missing}; the kernels do the backward recursion; {forward}{more}")
+    return Choice("triton", replace(picked, forward=forward), f"the kernels are made of the field's `pointwise`{more}")
 
 
 _TRANSFORMED = "a transform of torch.func or forward-mode differentiation is at work"

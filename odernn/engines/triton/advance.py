@@ -196,7 +196,7 @@ class _Writer(Writer):
         for group in range(layout.groups):
             product: str | None = None
             for other in layout.sources(part):
-                product = layout.product(state[other], f"w_{group}_{part}_{other}", product)
+                product = layout.product(state[other], (group, part, other), product)
             source(f"p_{group} = {product}")
             names[f"p[{group}]"] = f"p_{group}"
         for j in range(len(self.plan.trace.u)):

@@ -1,4 +1,4 @@
-"""Elementwise functions that Triton's language lacks, in float32, from exp alone."""
+"""What Triton's language lacks: elementwise functions in float32, from exp alone, and a product with a matrix in memory."""
 
 import triton
 import triton.language as tl
@@ -29,3 +29,46 @@ def odernn_log1p(x):
     """log(1 + x) with the rounding of 1 + x made good: log(v) x / (v - 1) for v = 1 + x."""
     v = 1 + x
     return tl.where(v == 1, x, tl.log(v) * (x / tl.where(v == 1, 1.0, v - 1)))
+
+
+@triton.jit
+def odernn_streamed(
+    left,
+    onto,
+    scratch,
+    weight,
+    size: tl.constexpr,
+    sums: tl.constexpr,
+    tile: tl.constexpr,
+    ahead: tl.constexpr,
+    precision: tl.constexpr,
+):
+    """`onto` and the product of `left` and a matrix in memory, of which `tile` terms of every sum are read at once.
+
+    A tile in registers cannot be cut into columns, so that `left` goes through `scratch`, which the program has to
+    itself. The first barrier keeps it from being overwritten while a slower thread still reads what was there before;
+    the second makes what all threads have written visible to all. The interpreter has one thread and sees neither.
+
+    Args:
+        left: a tile (rows, columns), zero in the columns from `size` on.
+        onto: a tile like it.
+        scratch: memory for one (rows, columns), of the operands' type.
+        weight: the matrix (size, sums), entry (j, k) what column j of the product has of column k of `left`; zero for k
+            from `size` on.
+        size: columns of the product that are not padding.
+        sums: terms of a sum, a multiple of `tile`.
+        tile: terms that are read at once.
+        ahead: tiles under way or in use at once.
+        precision: of the product.
+    """
+    columns = tl.arange(0, left.shape[1])[None, :]
+    rows = tl.arange(0, left.shape[0])[:, None] * left.shape[1]
+    tl.debug_barrier()
+    tl.store(scratch + rows + columns, left.to(scratch.dtype.element_ty))
+    tl.debug_barrier()
+    terms = tl.arange(0, tile)
+    for k in tl.range(0, sums, tile, num_stages=ahead):
+        some = tl.load(scratch + rows + (k + terms)[None, :])
+        block = tl.load(weight + columns * sums + (k + terms)[:, None], mask=columns < size, other=0.0)
+        onto = tl.dot(some, block, acc=onto, input_precision=precision)
+    return onto

@@ -16,6 +16,7 @@ from .advance import advance_kernel
 from .layout import ROWS, Layout
 from .plans import Advance, Recur
 from .recur import recur_kernel
+from .streaming import in_order, scratch_for
 
 INPUTS = 4
 """Entries of the input up to which the kernel makes the control itself; beyond, it is one product outside."""
@@ -123,11 +124,12 @@ def _advance(
     last = torch.empty_like(y0)
     other = torch.empty_like(y0) if previous is not None else None
     matrices = None if blocks is None else models_first(blocks, layout)
-    grid, further = _grid(y0, chunk.weight, driven.lengths)
+    weight = in_order(layout, chunk.weight, transposed=True)
+    grid, further = _grid(layout, y0, chunk.weight, driven.lengths)
     with _on(y0):
         advance_kernel(plan)[grid](
-            *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
-            *(weights, previous, matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
+            *(y0, weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt, weights, previous),
+            *(matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
             **_options(layout),
         )
     return last, other
@@ -201,7 +203,8 @@ def recur(
         blocks_vary=blocks is not None and blocks.shape[-5] > 1,
         lengths=lengths is not None,
     )
-    grid, further = _grid(gradient, weight, lengths)
+    grid, further = _grid(layout, gradient, weight, lengths)
+    weight = in_order(layout, weight, transposed=False)
     found = torch.empty_like(gradient)
     before = torch.empty_like(gradient) if carried is not None else None
     with _on(gradient):
@@ -223,13 +226,16 @@ def models_first(blocks: Tensor, layout: Layout) -> Tensor:
     return blocks.movedim(1, 0).contiguous() if layout.models else blocks
 
 
-def _grid(y: Tensor, weight: Tensor, lengths: Tensor | None) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
-    """The programs for the rows, and what a kernel takes besides: of several networks the rows of each, the lengths."""
+def _grid(
+    layout: Layout, y: Tensor, weight: Tensor, lengths: Tensor | None
+) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
+    """The programs for the rows, and what a kernel takes besides: the rows of each network, the lengths, scratch."""
     further = () if lengths is None else (lengths,)
-    if weight.ndim == 2:
-        return (-(-len(y) // ROWS),), further
-    each = len(y) // len(weight)
-    return (-(-each // ROWS), len(weight)), (each, *further)
+    grid = (-(-len(y) // ROWS),)
+    if weight.ndim == 3:
+        each = len(y) // len(weight)
+        grid, further = (-(-each // ROWS), len(weight)), (each, *further)
+    return grid, (*further, *scratch_for(layout, grid, y))
 
 
 def _on(y: Tensor) -> AbstractContextManager[Any]:

@@ -17,6 +17,21 @@ ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """How a kernel reads K from memory, again in every product, where K does not fit on the chip.
+
+    Attributes:
+        tile: terms of a product's sums that are read at once.
+        ahead: tiles that are under way or in use at once.
+        warps: of a program.
+    """
+
+    tile: int
+    ahead: int
+    warps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Sizes of a kernel.
 
@@ -30,6 +45,8 @@ class Layout:
         precision: of the products.
         models: whether the rows are those of several networks, one after the other, each with weights of its own. The
             kernels then take `each`, the rows of a network, and the grid has the networks as its second dimension.
+        stream: how K is read from memory, or None where it stays on the chip. The kernels then take K in the order of
+            `stream.in_tiles`, and `scratch`, a tile a program.
     """
 
     method: Method
@@ -37,6 +54,7 @@ class Layout:
     groups: int
     precision: Precision
     models: bool = False
+    stream: Stream | None = None
 
     @property
     def parts(self) -> int:
@@ -61,7 +79,15 @@ class Layout:
     @property
     def warps(self) -> int:
         """Warps of a program."""
+        if self.stream is not None:
+            return self.stream.warps
         return 4 if self.units <= 64 else 8
+
+    @property
+    def sums(self) -> int:
+        """Terms of a product's sums, filled up with zeros to whole tiles where K is read from memory."""
+        tile = 1 if self.stream is None else self.stream.tile
+        return -(-self.size // tile) * tile
 
     def moved(self, stage: int) -> tuple[int, ...]:
         """The parts that an evaluation moves."""
@@ -87,7 +113,10 @@ class Layout:
         )
         if self.models:
             source("rows += tl.program_id(1) * each", "model = tl.program_id(1).to(tl.int64)")
-            source(f"weight += model * {self.groups * self.units**2}")
+            source(f"weight += model * {self.groups * self.parts**2 * self.size * self.sums}")
+        if self.stream is not None:
+            program = "tl.program_id(0).to(tl.int64)" + (" + model * tl.num_programs(0)" if self.models else "")
+            source(f"scratch += ({program}) * {ROWS * self.padded}")
         source(
             f"unit_in = units < {self.size}",
             "inside = row_in[:, None] & unit_in[None, :]",
@@ -96,7 +125,9 @@ class Layout:
         )
 
     def write_weight(self, source: Source, *, transposed: bool) -> None:
-        """The blocks of K as w_{group}_{part}_{source}, K^T if `transposed`, in the operands' precision."""
+        """The blocks of K as w_{group}_{part}_{source}, K^T if `transposed`, in the operands' precision, if they stay."""
+        if self.stream is not None:
+            return
         row, column = ("units[None, :]", "units[:, None]") if transposed else ("units[:, None]", "units[None, :]")
         source("both_in = unit_in[:, None] & unit_in[None, :]")
         for group, part, other in self.blocks():
@@ -108,10 +139,22 @@ class Layout:
         """A tile as a product takes it."""
         return f"{value}.to(tl.bfloat16)" if self.precision == "bf16" else value
 
-    def product(self, left: str, right: str, onto: str | None = None) -> str:
-        """The product of two tiles, the right one an operand already, added to a third."""
+    def product(self, left: str, block: tuple[int, int, int], onto: str | None = None) -> str:
+        """The product of a tile and a block of K, which `blocks` names, added to another tile."""
+        if self.stream is not None:
+            return self._streamed(left, block, onto or f"tl.zeros_like({left})")
+        group, part, other = block
         precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
-        return f"tl.dot({self.operand(left)}, {right}{'' if onto is None else f', acc={onto}'}{precision})"
+        acc = "" if onto is None else f", acc={onto}"
+        return f"tl.dot({self.operand(left)}, w_{group}_{part}_{other}{acc}{precision})"
+
+    def _streamed(self, left: str, block: tuple[int, int, int], onto: str) -> str:
+        assert self.stream is not None
+        group, part, other = block
+        first = ((group * self.parts + part) * self.parts + other) * self.size * self.sums
+        precision = "ieee" if self.precision == "bf16" else self.precision
+        sizes = f"{self.size}, {self.sums}, {self.stream.tile}, {self.stream.ahead}, {precision!r}"
+        return f"odernn_streamed({left}, {onto}, scratch, weight + {first}, {sizes})"
 
     def of_state(self, pointer: str, part: int) -> str:
         """The address of a part of a state."""

@@ -167,7 +167,7 @@ class _Writer(Writer):
                 source(f"{name} = d_{stage}_{group}_{part} * {value}")
                 source(f"tl.store({self._of_preactivation('step', stage, group, part)}, {name}, mask=inside)")
                 for other in layout.sources(part):
-                    product = layout.product(name, f"w_{group}_{part}_{other}", found.get(other))
+                    product = layout.product(name, (group, part, other), found.get(other))
                     found[other] = f"r_{stage}_{other}"
                     source(f"{found[other]} = {product}")
         if self.plan.by_state:

@@ -1,0 +1,62 @@
+"""K in memory for the kernels that read it again in every product, and the memory that their states go through."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .layout import ROWS, Layout, Precision, Stream
+
+TILE = 32 << 10
+"""Bytes of K that are read at once: of two such tiles one is in use and one under way, which hides the time that L2 takes."""
+AHEAD = 3
+"""As Triton counts: one less is the number of tiles on the chip."""
+BYTES: dict[Precision, int] = {"tf32x3": 4, "tf32": 4, "bf16": 2, "ieee": 4}
+"""Of an entry of K in memory."""
+
+
+def stream_of(layout: Layout) -> Stream:
+    """How the kernels of a layout read K: of a wide state 16 warps hold what spills from 8."""
+    fitting = TILE // (BYTES[layout.precision] * layout.padded)
+    return Stream(
+        min(max(16, fitting), 64, layout.padded), AHEAD, 4 if layout.padded <= 64 else 8 if layout.padded <= 256 else 16
+    )
+
+
+def shared_by_tiles(layout: Layout, stream: Stream) -> int:
+    """Bytes of shared memory that the tiles of K and those of the state beside them take, at most."""
+    return stream.ahead * stream.tile * (layout.padded + ROWS) * BYTES[layout.precision]
+
+
+def in_order(layout: Layout, weight: Tensor, *, transposed: bool) -> Tensor:
+    """K as the kernels take it: as it is where it stays on the chip; to be streamed, as blocks filled up with zeros.
+
+    Args:
+        layout: sizes.
+        weight: K (groups n, n), of several networks (models, groups n, n).
+        transposed: whether the products are with K^T, as those of the forward kernel.
+
+    Returns:
+        To be streamed: blocks (..., groups, parts moved, parts that move them, units, sums), the last axis what a
+        product sums over, in the type of its operands.
+    """
+    if layout.stream is None:
+        return weight.contiguous()
+    parts, size = layout.parts, layout.size
+    blocks = weight.unflatten(-2, (layout.groups, parts, size)).unflatten(-1, (parts, size)).transpose(-3, -2)
+    blocks = blocks if transposed else blocks.transpose(-2, -1)
+    return pad(blocks, (0, layout.sums - size)).to(_operands(layout)).contiguous()
+
+
+def scratch_for(layout: Layout, grid: tuple[int, ...], like: Tensor) -> tuple[Tensor, ...]:
+    """What the kernels take besides to stream K: a tile of the state for each program."""
+    if layout.stream is None:
+        return ()
+    return (like.new_empty(prod(grid) * ROWS * layout.padded, dtype=_operands(layout)),)
+
+
+def _operands(layout: Layout) -> torch.dtype:
+    return torch.bfloat16 if layout.precision == "bf16" else torch.float32
