@@ -127,8 +127,8 @@ def _too_large(device: torch.device, layout: Layout) -> str:
     """That K does not fit on the chip, in a clause."""
     needed, given = shared_memory(replace(layout, stream=None)), _shared_memory_of(device)
     return (
-        f"K of {layout.units} units in {layout.precision} would take {needed >> 10} kB of shared memory, and {device} has "
-        f"{given >> 10} kB a block"
+        f"K of {layout.units} units in {layout.precision} would take {needed >> 10} kB of shared memory, and {device} "
+        f"has {given >> 10} kB a block"
     )
 
 

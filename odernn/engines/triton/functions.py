@@ -1,4 +1,4 @@
-"""What Triton's language lacks: elementwise functions in float32, from exp alone, and a product with a matrix in memory."""
+"""What Triton's language lacks: elementwise functions in float32, made of exp, and products with a matrix in memory."""
 
 import triton
 import triton.language as tl
@@ -32,6 +32,28 @@ def odernn_log1p(x):
 
 
 @triton.jit
+def odernn_rounded(x):
+    """x rounded to the ten bits of TF32, half away from zero: what is cut off is carried from bit 12 on."""
+    return ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def odernn_product(left, right, onto, precision: tl.constexpr):
+    """`onto` and the product; of three TF32 products, whose operands are what rounding leaves and what it takes.
+
+    Triton's own "tf32x3" looks for infinities besides, which takes as long as the products where K is read only once.
+    """
+    if precision == "tf32x3":
+        of_left, of_right = odernn_rounded(left), odernn_rounded(right)
+        product = tl.dot(left - of_left, of_right, input_precision="tf32")
+        product = tl.dot(of_left, right - of_right, acc=product, input_precision="tf32")
+        onto += tl.dot(of_left, of_right, acc=product, input_precision="tf32")
+    else:
+        onto = tl.dot(left, right, acc=onto, input_precision=precision)
+    return onto
+
+
+@triton.jit
 def odernn_streamed(
     left,
     onto,
@@ -47,7 +69,8 @@ def odernn_streamed(
 
     A tile in registers cannot be cut into columns, so that `left` goes through `scratch`, which the program has to
     itself. The first barrier keeps it from being overwritten while a slower thread still reads what was there before;
-    the second makes what all threads have written visible to all. The interpreter has one thread and sees neither.
+    the second makes what all threads have written visible to all of the block before any of them reads, as reads of
+    other threads' tiles begin with the loop. The interpreter has one thread and sees neither.
 
     Args:
         left: a tile (rows, columns), zero in the columns from `size` on.
@@ -70,5 +93,5 @@ def odernn_streamed(
     for k in tl.range(0, sums, tile, num_stages=ahead):
         some = tl.load(scratch + rows + (k + terms)[None, :])
         block = tl.load(weight + columns * sums + (k + terms)[:, None], mask=columns < size, other=0.0)
-        onto = tl.dot(some, block, acc=onto, input_precision=precision)
+        onto = odernn_product(some, block, onto, precision)
     return onto

@@ -56,10 +56,10 @@ class Driven:
         lengths = None if self.lengths is None else self.lengths - start
         return replace(self, recurrence=self.recurrence.chunk(start, stop), lengths=lengths)
 
-    @property
-    def made_inside(self) -> bool:
-        """Whether the kernel makes the control."""
-        return self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
+    def made_inside(self, layout: Layout) -> bool:
+        """Whether the kernel makes the control: with K on the chip; beside a wider state V and x take too much room."""
+        few = self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
+        return few and layout.stream is None
 
 
 def advance(
@@ -83,7 +83,7 @@ def advance(
     """
     whole, family = driven.recurrence, layout.method.family
     width = driven.trace.controls * layout.units * len(y0)
-    size = whole.length if driven.made_inside else max(1, ENTRIES // max(1, width))
+    size = whole.length if driven.made_inside(layout) else max(1, ENTRIES // max(1, width))
     each = driven.substeps if family == "general-linear" else 1
     y, z = y0, previous
     for start, stop in chunk_bounds(whole.length, 1, size):
@@ -105,7 +105,7 @@ def _advance(
     weights: Tensor | None,
     blocks: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    inside, chunk = driven.made_inside, driven.recurrence
+    inside, chunk = driven.made_inside(layout), driven.recurrence
     samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
     kind, dt = _step(chunk.dt, len(y0))
     plan = Advance(

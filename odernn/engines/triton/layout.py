@@ -125,7 +125,7 @@ class Layout:
         )
 
     def write_weight(self, source: Source, *, transposed: bool) -> None:
-        """The blocks of K as w_{group}_{part}_{source}, K^T if `transposed`, in the operands' precision, if they stay."""
+        """The blocks of K, if they stay on the chip, as w_{group}_{part}_{source}; K^T if `transposed`."""
         if self.stream is not None:
             return
         row, column = ("units[None, :]", "units[:, None]") if transposed else ("units[:, None]", "units[None, :]")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import prod
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -11,24 +13,26 @@ from torch.nn.functional import pad
 from .layout import ROWS, Layout, Precision, Stream
 
 TILE = 32 << 10
-"""Bytes of K that are read at once: of two such tiles one is in use and one under way, which hides the time that L2 takes."""
+"""Bytes of K in a tile."""
 AHEAD = 3
-"""As Triton counts: one less is the number of tiles on the chip."""
-BYTES: dict[Precision, int] = {"tf32x3": 4, "tf32": 4, "bf16": 2, "ieee": 4}
+"""As Triton counts `num_stages`: one tile is in use and one under way, which hides the time that L2 takes."""
+BYTES: Mapping[Precision, int] = MappingProxyType({"tf32x3": 4, "tf32": 4, "bf16": 2, "ieee": 4})
 """Of an entry of K in memory."""
+_BESIDE = 4 << 10
+"""Shared memory beside the tiles, at most."""
 
 
 def stream_of(layout: Layout) -> Stream:
-    """How the kernels of a layout read K: of a wide state 16 warps hold what spills from 8."""
-    fitting = TILE // (BYTES[layout.precision] * layout.padded)
-    return Stream(
-        min(max(16, fitting), 64, layout.padded), AHEAD, 4 if layout.padded <= 64 else 8 if layout.padded <= 256 else 16
-    )
+    """How the kernels of a layout read K. A state of more than 256 units needs the registers of 16 warps."""
+    tile = TILE // (BYTES[layout.precision] * layout.padded)
+    warps = 4 if layout.padded <= 64 else 8 if layout.padded <= 256 else 16
+    return Stream(min(max(16, tile), 64, layout.padded), AHEAD, warps)
 
 
 def shared_by_tiles(layout: Layout, stream: Stream) -> int:
     """Bytes of shared memory that the tiles of K and those of the state beside them take, at most."""
-    return stream.ahead * stream.tile * (layout.padded + ROWS) * BYTES[layout.precision]
+    on_chip = max(1, stream.ahead - 1)
+    return on_chip * stream.tile * (layout.padded + ROWS) * BYTES[layout.precision] + _BESIDE
 
 
 def in_order(layout: Layout, weight: Tensor, *, transposed: bool) -> Tensor:

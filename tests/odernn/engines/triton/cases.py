@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import sqrt
 
@@ -43,6 +43,8 @@ HOLDS = ("zero-order", "linear")
 STEPS = ("number", "time", "rows")
 CONTROLS = ("few inputs", "many inputs", "squashed", "given")
 SHAPES = {"tails": (4, 5, 20), "two blocks of rows": (3, 17, 16), "one sample": (1, 16, 32), "one row": (5, 1, 6)}
+WIDE = {"160 units": (4, 9, 160), "300 units": (3, 17, 300), "512 units": (2, 5, 512)}
+"""Shapes for a device, whose K is streamed with "highest" on any card and, the last, whatever the precision."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,11 @@ def cases_of_networks() -> list[Case]:
     return found
 
 
+def wide_cases() -> list[Case]:
+    """The same of networks whose K does not fit on the chip."""
+    return [replace(case, shape=shape) for case in cases_of_networks() for shape in WIDE]
+
+
 _STRIDE = 13
 """Of the rows of the product, which are tens of thousands, one in so many is looked at when pairs are chosen."""
 
@@ -95,7 +102,7 @@ def _fits(method: str, kind: str, shape: str) -> bool:
 def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
     """The call, with the same numbers in every dtype and on every device."""
     method, kind = METHODS[case.method], KINDS[case.kind]
-    time, batch, n = SHAPES[case.shape]
+    time, batch, n = (SHAPES | WIDE)[case.shape]
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int, scale: float = 1.0) -> Tensor:
@@ -134,7 +141,7 @@ def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
 
 def _coefficients(case: Case, steps: Callable[..., Tensor]) -> Tensor:
     """Those of the two-step midpoint rule, 1 - r^2, r^2 and 1 + r, of steps and ratios between 0.5 and 1.5."""
-    time, batch, _ = SHAPES[case.shape]
+    time, batch, _ = (SHAPES | WIDE)[case.shape]
     r = 10 * steps(time, 1, batch if case.step == "rows" else 1)
     return torch.stack((1 - r * r, r * r, 1 + r), dim=-1)
 
