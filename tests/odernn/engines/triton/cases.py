@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import cycle, product
 from math import sqrt
 
 import torch
@@ -86,8 +86,8 @@ def cases_of_networks() -> list[Case]:
 
 
 def wide_cases() -> list[Case]:
-    """The same of networks whose K does not fit on the chip."""
-    return [replace(case, shape=shape) for case in cases_of_networks() for shape in WIDE]
+    """The same of networks whose K does not fit on the chip, in turn with few units and many."""
+    return [replace(case, shape=shape) for case, shape in zip(cases_of_networks(), cycle(WIDE), strict=False)]
 
 
 _STRIDE = 13

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import nan
 
 import pytest
+from torch import Tensor
 
-from odernn.engines.triton import availability, streaming
+from odernn.engines.triton import availability, launch, streaming
+from odernn.engines.triton.layout import Layout
 
 BLOCK = 16 << 10
-"""Bytes of shared memory of a card that K fits on of no network, and on which every one of up to 32 units is streamed."""
+"""Bytes of shared memory of a card on which no K fits, and of up to 32 units every K is streamed."""
 
 
 @contextmanager
 def streamed() -> Iterator[None]:
     """A card with little shared memory, tiles of 16 terms, and products as on a device, of three.
 
-    The interpreter multiplies in float32 whatever is asked for, so that the parts of the operands that three TF32 products
-    are made of must add up to what one in float32 gives.
+    The interpreter multiplies in float32 whatever is asked for, so that three TF32 products must add up to what one in
+    float32 gives. Behind K lies what is not a number, as it does in the scratch memory until all of it is written.
     """
+    taken: list[Tensor] = []
+
+    def among_others(layout: Layout, weight: Tensor, *, transposed: bool) -> Tensor:
+        found = streaming.in_order(layout, weight, transposed=transposed)
+        place = found.new_full((found.numel() + layout.padded * layout.sums,), nan)[: found.numel()]
+        return place.copy_(found.flatten()).view_as(found)
+
+    def watched(layout: Layout, grid: tuple[int, ...], like: Tensor) -> tuple[Tensor, ...]:
+        taken.extend(each.fill_(nan) for each in streaming.scratch_for(layout, grid, like))
+        return tuple(taken[-1:])
+
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(availability, "_shared_memory_of", lambda _: BLOCK)
         patched.setattr(availability, "precision_of", lambda *_: "tf32x3")
         patched.setattr(streaming, "TILE", 1 << 10)
+        patched.setattr(launch, "in_order", among_others)
+        patched.setattr(launch, "scratch_for", watched)
         yield
+    assert taken
+    assert all(each.isfinite().all() for each in taken), "a program has not written what it has to itself"

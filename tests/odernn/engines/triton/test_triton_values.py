@@ -103,8 +103,8 @@ def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str])
 @needs_triton
 def test_a_layer_says_that_its_weights_are_streamed(errors: dict[str, float | str]) -> None:
     assert errors["streamed-choice"] == (
-        "the kernels take field, method and state; K is read from L2 in every product, as K of 20 units in tf32x3 would "
-        "take 32 kB of shared memory, and cpu has 16 kB a block"
+        "the kernels take field, method and state; K is read from L2 in every product, as K of 20 units in tf32x3 "
+        "would take 32 kB of shared memory, and cpu has 16 kB a block"
     )
 
 
