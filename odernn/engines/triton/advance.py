@@ -200,10 +200,9 @@ class _Writer(Writer):
         layout, source = self.layout, self.source
         names = {"y": state[part]}
         for group in range(layout.groups):
-            product: str | None = None
-            for other in layout.sources(part):
-                product = layout.product(state[other], (group, part, other), product)
-            source(f"p_{group} = {product}")
+            for place, other in enumerate(layout.sources(part)):
+                onto = f"p_{group}" if place else None
+                layout.write_product(source, f"p_{group}", state[other], (group, part, other), onto)
             names[f"p[{group}]"] = f"p_{group}"
         for j in range(len(self.plan.trace.u)):
             of_input = j < self.controls

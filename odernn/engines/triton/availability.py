@@ -102,7 +102,7 @@ def shared_memory(layout: Layout) -> int:
     """Bytes of shared memory that a program needs, at most."""
     if layout.stream is not None:
         return shared_by_tiles(layout, layout.stream)
-    return sum(1 for _ in layout.blocks()) * layout.padded**2 * _BYTES[layout.precision] + _STAGING
+    return sum(1 for _ in layout.blocks()) * layout.whole**2 * _BYTES[layout.precision] + _STAGING
 
 
 def is_interpreted() -> bool:

@@ -54,44 +54,71 @@ def odernn_product(left, right, onto, precision: tl.constexpr):
 
 
 @triton.jit
+def odernn_meet(arrived, turn, programs: tl.constexpr):
+    """Wait until all threads of the programs that share the rows of a block are here; what they wrote, all see then.
+
+    Args:
+        arrived: a counter of theirs, zero before the kernel.
+        turn: how often they have met.
+        programs: how many there are. The grid has them next to one another, so that where some run all will.
+    """
+    tl.debug_barrier()
+    if programs > 1:
+        here = tl.atomic_add(arrived, 1, sem="acq_rel") + 1
+        while here < (turn + 1) * programs:
+            here = tl.atomic_add(arrived, 0, sem="acquire")
+        tl.debug_barrier()
+
+
+@triton.jit
 def odernn_streamed(
     left,
     onto,
+    units,
     scratch,
+    arrived,
+    turn,
     weight,
     size: tl.constexpr,
     sums: tl.constexpr,
+    whole: tl.constexpr,
     tile: tl.constexpr,
     ahead: tl.constexpr,
+    programs: tl.constexpr,
     precision: tl.constexpr,
 ):
-    """`onto` and the product of `left` and a matrix in memory, of which `tile` terms of every sum are read at once.
+    """`onto` and the product of a state and a matrix in memory, of which `tile` terms of every sum are read at once.
 
-    A tile in registers cannot be cut into columns, so that `left` goes through `scratch`, which the program has to
-    itself. The first barrier keeps it from being overwritten while a slower thread still reads what was there before;
-    the second makes what all threads have written visible to all of the block before any of them reads, as reads of
-    other threads' tiles begin with the loop. The interpreter has one thread and sees neither.
+    A tile in registers cannot be cut into columns, so that `left` goes through `scratch`, which those that share the
+    rows have to themselves. All meet before any of them reads. There are two places, taken in turns: who writes to one
+    has met the others since they read it, once they had all written to the other. The interpreter has one thread a
+    program and sees no barrier within it.
 
     Args:
-        left: a tile (rows, columns), zero in the columns from `size` on.
+        left: the program's tile of the state (rows, columns), zero in the columns from `size` on.
         onto: a tile like it.
-        scratch: memory for one (rows, columns), of the operands' type.
-        weight: the matrix (size, sums), entry (j, k) what column j of the product has of column k of `left`; zero for k
+        units: of the columns of the tile.
+        scratch: memory for twice (rows, whole), of the operands' type.
+        arrived: a counter of those that share the rows.
+        turn: how many products there were.
+        weight: the matrix (size, sums), entry (j, k) what unit j of the product has of unit k of the state; zero for k
             from `size` on.
-        size: columns of the product that are not padding.
+        size: units of the product that are not padding.
         sums: terms of a sum, a multiple of `tile`.
+        whole: columns of all that share the rows.
         tile: terms that are read at once.
         ahead: tiles under way or in use at once.
+        programs: that share the rows.
         precision: of the product.
     """
-    columns = tl.arange(0, left.shape[1])[None, :]
-    rows = tl.arange(0, left.shape[0])[:, None] * left.shape[1]
-    tl.debug_barrier()
-    tl.store(scratch + rows + columns, left.to(scratch.dtype.element_ty))
-    tl.debug_barrier()
+    columns = units[None, :]
+    rows = tl.arange(0, left.shape[0])[:, None] * whole
+    place = scratch + turn % 2 * (left.shape[0] * whole)
+    tl.store(place + rows + columns, left.to(scratch.dtype.element_ty))
+    odernn_meet(arrived, turn, programs)
     terms = tl.arange(0, tile)
-    for k in tl.range(0, sums, tile, num_stages=ahead):
-        some = tl.load(scratch + rows + (k + terms)[None, :])
+    for k in tl.range(0, sums, tile, num_stages=ahead):  # pyright: ignore[reportGeneralTypeIssues]
+        some = tl.load(place + rows + (k + terms)[None, :])
         block = tl.load(weight + columns * sums + (k + terms)[:, None], mask=columns < size, other=0.0)
         onto = odernn_product(some, block, onto, precision)
     return onto

@@ -13,10 +13,11 @@ from ..recurrence import Recurrence
 from ..torch.control_path import chunk_bounds
 from ..traced.trace import Trace
 from .advance import advance_kernel
-from .layout import ROWS, Layout
+from .layout import Layout
 from .plans import Advance, Recur
+from .programs import compile_options, grid_of, spread_on
 from .recur import recur_kernel
-from .streaming import in_order, scratch_for
+from .streaming import in_order
 
 INPUTS = 4
 """Entries of the input up to which the kernel makes the control itself; beyond, it is one product outside."""
@@ -105,6 +106,7 @@ def _advance(
     weights: Tensor | None,
     blocks: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
+    layout = spread_on(layout, y0, driven.recurrence.weight)
     inside, chunk = driven.made_inside(layout), driven.recurrence
     samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
     kind, dt = _step(chunk.dt, len(y0))
@@ -125,12 +127,12 @@ def _advance(
     other = torch.empty_like(y0) if previous is not None else None
     matrices = None if blocks is None else models_first(blocks, layout)
     weight = in_order(layout, chunk.weight, transposed=True)
-    grid, further = _grid(layout, y0, chunk.weight, driven.lengths)
+    grid, further = grid_of(layout, y0, chunk.weight, driven.lengths)
     with _on(y0):
         advance_kernel(plan)[grid](
             *(y0, weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt, weights, previous),
             *(matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
-            **_options(layout),
+            **compile_options(layout),
         )
     return last, other
 
@@ -194,6 +196,7 @@ def recur(
         mus: exponential method: a buffer for what comes back through every stage (steps, stages, batch, n).
         lengths: the intervals of the chunk that each row has (batch,), or None if all have all.
     """
+    layout = spread_on(layout, gradient, weight)
     plan = Recur(
         layout,
         substeps=substeps,
@@ -203,7 +206,7 @@ def recur(
         blocks_vary=blocks is not None and blocks.shape[-5] > 1,
         lengths=lengths is not None,
     )
-    grid, further = _grid(layout, gradient, weight, lengths)
+    grid, further = grid_of(layout, gradient, weight, lengths)
     weight = in_order(layout, weight, transposed=False)
     found = torch.empty_like(gradient)
     before = torch.empty_like(gradient) if carried is not None else None
@@ -211,31 +214,14 @@ def recur(
         recur_kernel(plan)[grid](
             *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
             *(found, before, len(by_preactivation) // substeps, len(gradient), *further),
-            **_options(layout),
+            **compile_options(layout),
         )
     return Went(found, before)
-
-
-def _options(layout: Layout) -> dict[str, Any]:
-    """How a kernel is compiled. A product and a sum may round once: said, as Triton changes its default in 3.10."""
-    return {"num_warps": layout.warps, "num_stages": 1, "enable_fp_fusion": True}
 
 
 def models_first(blocks: Tensor, layout: Layout) -> Tensor:
     """Matrices of intervals (intervals, models, ...) as the kernels take them; of one network as they are."""
     return blocks.movedim(1, 0).contiguous() if layout.models else blocks
-
-
-def _grid(
-    layout: Layout, y: Tensor, weight: Tensor, lengths: Tensor | None
-) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
-    """The programs for the rows, and what a kernel takes besides: the rows of each network, the lengths, scratch."""
-    further = () if lengths is None else (lengths,)
-    grid = (-(-len(y) // ROWS),)
-    if weight.ndim == 3:
-        each = len(y) // len(weight)
-        grid, further = (-(-each // ROWS), len(weight)), (each, *further)
-    return grid, (*further, *scratch_for(layout, grid, y))
 
 
 def _on(y: Tensor) -> AbstractContextManager[Any]:

@@ -24,11 +24,14 @@ class Stream:
         tile: terms of a product's sums that are read at once.
         ahead: tiles that are under way or in use at once.
         warps: of a program.
+        spread: programs that share a block of rows, each with its own of the units, so that many processors read K for
+            a small batch; in every product they wait for one another's states.
     """
 
     tile: int
     ahead: int
     warps: int
+    spread: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class Layout:
     @property
     def padded(self) -> int:
         """Columns of a tile: a power of two, at least what a product takes."""
+        return self.whole if self.stream is None else self.whole // self.stream.spread
+
+    @property
+    def whole(self) -> int:
+        """Columns of the tiles of all programs that share the rows of a block."""
         return max(16, 1 << (self.size - 1).bit_length())
 
     @property
@@ -106,17 +114,21 @@ class Layout:
 
     def write_places(self, source: Source) -> None:
         """The rows and units of a program, its masks, and the offset of its first part in a state (batch, units)."""
+        streamed = self.stream is not None
+        first = f"tl.program_id(0) * {self.padded} + " if streamed else ""
         source(
-            f"rows = tl.program_id(0) * {ROWS} + tl.arange(0, {ROWS})",
-            f"units = tl.arange(0, {self.padded})",
+            f"rows = tl.program_id({int(streamed)}) * {ROWS} + tl.arange(0, {ROWS})",
+            f"units = {first}tl.arange(0, {self.padded})",
             f"row_in = rows < {'each' if self.models else 'batch'}",
         )
         if self.models:
-            source("rows += tl.program_id(1) * each", "model = tl.program_id(1).to(tl.int64)")
+            model = f"tl.program_id({1 + streamed})"
+            source(f"rows += {model} * each", f"model = {model}.to(tl.int64)")
             source(f"weight += model * {self.groups * self.parts**2 * self.size * self.sums}")
-        if self.stream is not None:
-            program = "tl.program_id(0).to(tl.int64)" + (" + model * tl.num_programs(0)" if self.models else "")
-            source(f"scratch += ({program}) * {ROWS * self.padded}")
+        if streamed:
+            block = "tl.program_id(1).to(tl.int64)" + (" + model * tl.num_programs(1)" if self.models else "")
+            source(f"block = {block}", f"scratch += block * {2 * ROWS * self.whole}", "arrived += block")
+            source("turn = tl.zeros((), tl.int32)")
         source(
             f"unit_in = units < {self.size}",
             "inside = row_in[:, None] & unit_in[None, :]",
@@ -139,22 +151,21 @@ class Layout:
         """A tile as a product takes it."""
         return f"{value}.to(tl.bfloat16)" if self.precision == "bf16" else value
 
-    def product(self, left: str, block: tuple[int, int, int], onto: str | None = None) -> str:
+    def write_product(
+        self, source: Source, name: str, left: str, block: tuple[int, int, int], onto: str | None = None
+    ) -> None:
         """The product of a tile and a block of K, which `blocks` names, added to another tile."""
-        if self.stream is not None:
-            return self._streamed(left, block, onto or f"tl.zeros_like({left})")
         group, part, other = block
-        precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
-        acc = "" if onto is None else f", acc={onto}"
-        return f"tl.dot({self.operand(left)}, w_{group}_{part}_{other}{acc}{precision})"
-
-    def _streamed(self, left: str, block: tuple[int, int, int], onto: str) -> str:
-        assert self.stream is not None
-        group, part, other = block
+        if self.stream is None:
+            precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
+            acc = "" if onto is None else f", acc={onto}"
+            source(f"{name} = tl.dot({self.operand(left)}, w_{group}_{part}_{other}{acc}{precision})")
+            return
         first = ((group * self.parts + part) * self.parts + other) * self.size * self.sums
         precision = "ieee" if self.precision == "bf16" else self.precision
-        sizes = f"{self.size}, {self.sums}, {self.stream.tile}, {self.stream.ahead}, {precision!r}"
-        return f"odernn_streamed({left}, {onto}, scratch, weight + {first}, {sizes})"
+        sizes = f"{self.size}, {self.sums}, {self.whole}, {self.stream.tile}, {self.stream.ahead}"
+        given = f"{left}, {onto or f'tl.zeros_like({left})'}, units, scratch, arrived, turn, weight + {first}"
+        source(f"{name} = odernn_streamed({given}, {sizes}, {self.stream.spread}, {precision!r})", "turn += 1")
 
     def of_state(self, pointer: str, part: int) -> str:
         """The address of a part of a state."""
@@ -166,4 +177,4 @@ class Layout:
 
     def apart(self, value: str) -> str:
         """Zero in the units that only fill the tile, so that no infinity of theirs meets a zero of K."""
-        return value if self.size == self.padded else f"tl.where(unit_in[None, :], {value}, 0.0)"
+        return value if self.size == self.whole else f"tl.where(unit_in[None, :], {value}, 0.0)"

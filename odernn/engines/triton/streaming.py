@@ -1,9 +1,8 @@
-"""K in memory for the kernels that read it again in every product, and the memory that their states go through."""
+"""K in memory, for the kernels that read it again in every product."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 from types import MappingProxyType
 
 import torch
@@ -22,11 +21,12 @@ _BESIDE = 4 << 10
 """Shared memory beside the tiles, at most."""
 
 
-def stream_of(layout: Layout) -> Stream:
+def stream_of(layout: Layout, spread: int = 1) -> Stream:
     """How the kernels of a layout read K. A state of more than 256 units needs the registers of 16 warps."""
-    tile = TILE // (BYTES[layout.precision] * layout.padded)
-    warps = 4 if layout.padded <= 64 else 8 if layout.padded <= 256 else 16
-    return Stream(min(max(16, tile), 64, layout.padded), AHEAD, warps)
+    columns = layout.whole // spread
+    tile = TILE // (BYTES[layout.precision] * columns)
+    warps = 4 if columns <= 64 else 8 if columns <= 256 else 16
+    return Stream(min(max(16, tile), 64, layout.whole), AHEAD, warps, spread)
 
 
 def shared_by_tiles(layout: Layout, stream: Stream) -> int:
@@ -52,15 +52,9 @@ def in_order(layout: Layout, weight: Tensor, *, transposed: bool) -> Tensor:
     parts, size = layout.parts, layout.size
     blocks = weight.unflatten(-2, (layout.groups, parts, size)).unflatten(-1, (parts, size)).transpose(-3, -2)
     blocks = blocks if transposed else blocks.transpose(-2, -1)
-    return pad(blocks, (0, layout.sums - size)).to(_operands(layout)).contiguous()
+    return pad(blocks, (0, layout.sums - size)).to(operands_of(layout)).contiguous()
 
 
-def scratch_for(layout: Layout, grid: tuple[int, ...], like: Tensor) -> tuple[Tensor, ...]:
-    """What the kernels take besides to stream K: a tile of the state for each program."""
-    if layout.stream is None:
-        return ()
-    return (like.new_empty(prod(grid) * ROWS * layout.padded, dtype=_operands(layout)),)
-
-
-def _operands(layout: Layout) -> torch.dtype:
+def operands_of(layout: Layout) -> torch.dtype:
+    """The type of a product's operands."""
     return torch.bfloat16 if layout.precision == "bf16" else torch.float32

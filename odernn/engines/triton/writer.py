@@ -35,7 +35,7 @@ class Writer(ABC):
         if self.lengths:
             signature = f"{signature}, lengths"
         if self.layout.stream is not None:
-            signature = f"{signature}, scratch"
+            signature = f"{signature}, scratch, arrived"
         numbers = ", ".join(f'"{each}"' for each in unspecialised)
         self.source(f"@triton.jit(do_not_specialize=[{numbers}])")
         with self.source.block(f"def {name}({signature}):"):

@@ -26,10 +26,12 @@ from tests.odernn.engines.triton.cases import (
     numbers,
     numbers_of_networks,
     one_by_one,
+    spread_cases,
 )
 from tests.odernn.engines.triton.networks import networks, trained
 from tests.odernn.engines.triton.ragged import Ragged, ragged, run
 from tests.odernn.engines.triton.streamed import streamed
+from tests.odernn.engines.triton.together import together
 
 
 def measured(case: Case) -> float | str:
@@ -135,4 +137,7 @@ if __name__ == "__main__":
         found |= {f"streamed-{case}": of_lengths(case) for case in ragged()}
         found |= {f"streamed-{name}": of_network(name) for name in networks()}
         found["streamed-choice"] = reason()
+        with together() as launched:
+            found |= {f"spread-{case}": measured(case) for case in spread_cases()}
+    found["programs"] = min(launched)
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

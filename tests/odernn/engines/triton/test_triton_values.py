@@ -20,7 +20,7 @@ from odernn.engines.operators import NATIVE, TORCH, TRITON
 from odernn.engines.problem import Storage
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
-from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
+from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks, spread_cases
 from tests.odernn.engines.triton.networks import networks
 from tests.odernn.engines.triton.ragged import Ragged, ragged
 from tests.once import once
@@ -98,6 +98,16 @@ def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str])
     found = errors["operators"]
     assert isinstance(found, float), found
     assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.parametrize("case", spread_cases(), ids=str)
+def test_programs_that_share_the_rows_of_a_block(case: Case, errors: dict[str, float | str]) -> None:
+    """Each in a process of its own, so that one that does not wait for the others reads what is not there yet."""
+    found = errors[f"spread-{case}"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+    assert errors["programs"] == 2
 
 
 @needs_triton
