@@ -60,8 +60,8 @@ class Kernel:
         units: of the state.
         precision: of the products.
         direction: which of the two kernels.
-        variant: "many networks" for that of many at once, "several lengths" for rows that end early, "spread" for a small
-            batch whose blocks of rows several programs share.
+        variant: "many networks" for that of many at once, "several lengths" for rows that end early, "spread" where
+            several programs share a block of rows, as for a small batch.
     """
 
     method: str

@@ -50,8 +50,8 @@ def _fork(run: Any, executor: Any, number: int, given: Any, options: Any) -> int
     try:
         builder, (count, *others) = interpreter.interpreter_builder, executor.grid
         size, place = builder.set_grid_dim, builder.set_grid_idx
-        builder.set_grid_dim = lambda _, *rest: size(count, *rest)
-        builder.set_grid_idx = lambda _, *rest: place(number, *rest)
+        builder.set_grid_dim = lambda nx, ny, nz: size(nx * count, ny, nz)
+        builder.set_grid_idx = lambda x, y, z: place(x + number, y, z)
         executor.grid = (1, *others)
         run(executor, *given, **options)
         code = 0
