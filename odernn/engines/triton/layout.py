@@ -114,19 +114,21 @@ class Layout:
 
     def write_places(self, source: Source) -> None:
         """The rows and units of a program, its masks, and the offset of its first part in a state (batch, units)."""
-        streamed = self.stream is not None
-        first = f"tl.program_id(0) * {self.padded} + " if streamed else ""
+        spread = 1 if self.stream is None else self.stream.spread
+        block, first = "tl.program_id(0)", ""
+        if spread > 1:
+            block, first = f"{block} // {spread}", f"{block} % {spread} * {self.padded} + "
         source(
-            f"rows = tl.program_id({int(streamed)}) * {ROWS} + tl.arange(0, {ROWS})",
+            f"rows = {block} * {ROWS} + tl.arange(0, {ROWS})",
             f"units = {first}tl.arange(0, {self.padded})",
             f"row_in = rows < {'each' if self.models else 'batch'}",
         )
         if self.models:
-            model = f"tl.program_id({1 + streamed})"
-            source(f"rows += {model} * each", f"model = {model}.to(tl.int64)")
+            source("rows += tl.program_id(1) * each", "model = tl.program_id(1).to(tl.int64)")
             source(f"weight += model * {self.groups * self.parts**2 * self.size * self.sums}")
-        if streamed:
-            block = "tl.program_id(1).to(tl.int64)" + (" + model * tl.num_programs(1)" if self.models else "")
+        if self.stream is not None:
+            block = f"({block}).to(tl.int64)"
+            block += f" + model * (tl.num_programs(0) // {spread})" if self.models else ""
             source(f"block = {block}", f"scratch += block * {2 * ROWS * self.whole}", "arrived += block")
             source("turn = tl.zeros((), tl.int32)")
         source(

@@ -44,14 +44,12 @@ def grid_of(
 ) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
     """The programs, and what a kernel takes besides: of several networks the rows of each, the lengths, where to meet.
 
-    Those that share the rows of a block come first, so that they are next to one another.
+    Those that share the rows of a block are next to one another.
     """
     blocks, models, further = _blocks(y, weight), _models(weight), () if lengths is None else (lengths,)
-    grid = (blocks,)
+    grid = (blocks if layout.stream is None else blocks * layout.stream.spread,)
     if layout.models:
-        grid, further = (blocks, models), (len(y) // models, *further)
-    if layout.stream is not None:
-        grid = (layout.stream.spread, *grid)
+        grid, further = (*grid, models), (len(y) // models, *further)
     return grid, (*further, *scratch_for(layout, blocks * models, y))
 
 

@@ -23,15 +23,17 @@ def together() -> Iterator[list[int]]:
     run = interpreter.GridExecutor.__call__
 
     def spread(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
-        return programs.spread_over(layout, -(-len(y) // ROWS), 1000)
+        found = programs.spread_over(layout, -(-len(y) // ROWS), 1000)
+        assert found.stream is not None
+        launched.append(found.stream.spread)
+        return found
 
     def in_processes(self: Any, *given: Any, **options: Any) -> None:
-        count = self.grid[0]
-        launched.append(count)
+        count = launched[-1]
         for each in given:
             if isinstance(each, Tensor):
                 each.share_memory_()
-        children = [_fork(run, self, number, given, options) for number in range(count)]
+        children = [_fork(run, self, number, count, given, options) for number in range(count)]
         assert [os.waitpid(child, 0)[1] for child in children] == [0] * count
 
     with pytest.MonkeyPatch.context() as patched:
@@ -42,17 +44,17 @@ def together() -> Iterator[list[int]]:
         yield launched
 
 
-def _fork(run: Any, executor: Any, number: int, given: Any, options: Any) -> int:
-    """The programs of one number, in a child."""
+def _fork(run: Any, executor: Any, number: int, count: int, given: Any, options: Any) -> int:
+    """In a child, the programs of one number of those that share a block of rows."""
     if (child := os.fork()) != 0:
         return child
     code = 1
     try:
-        builder, (count, *others) = interpreter.interpreter_builder, executor.grid
+        builder, (programs, *others) = interpreter.interpreter_builder, executor.grid
         size, place = builder.set_grid_dim, builder.set_grid_idx
         builder.set_grid_dim = lambda nx, ny, nz: size(nx * count, ny, nz)
-        builder.set_grid_idx = lambda x, y, z: place(x + number, y, z)
-        executor.grid = (1, *others)
+        builder.set_grid_idx = lambda x, y, z: place(x * count + number, y, z)
+        executor.grid = (programs // count, *others)
         run(executor, *given, **options)
         code = 0
     except Exception:
