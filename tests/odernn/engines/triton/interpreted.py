@@ -139,5 +139,6 @@ if __name__ == "__main__":
         found["streamed-choice"] = reason()
         with together() as launched:
             found |= {f"spread-{case}": measured(case) for case in spread_cases()}
+            found["spread-networks"] = of_networks(spread_cases()[0])
     found["programs"] = min(launched)
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

@@ -111,6 +111,13 @@ def test_programs_that_share_the_rows_of_a_block(case: Case, errors: dict[str, f
 
 
 @needs_triton
+def test_programs_that_share_the_rows_of_a_block_of_several_networks(errors: dict[str, float | str]) -> None:
+    found = errors["spread-networks"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
 def test_a_layer_says_that_its_weights_are_streamed(errors: dict[str, float | str]) -> None:
     assert errors["streamed-choice"] == (
         "the kernels take field, method and state; K is read from L2 in every product, as K of 20 units in tf32x3 "
