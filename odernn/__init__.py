@@ -1,8 +1,9 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
-from .engines.choice import ADJOINTS, ENGINES, Auto, Choice
-from .engines.flops import register_flop_formulas
+from .engines.choice import ADJOINTS, Auto, Choice
+from .engines.engine import Engine
+from .engines.registry import ENGINES, register_flop_formulas
 from .engines.torch.discrete_adjoint import DiscreteAdjoint
 from .engines.warning import EngineWarning
 from .fields import (
@@ -60,6 +61,7 @@ __all__ = [
     "Discretisation",
     "ElmanField",
     "ElmanRNN",
+    "Engine",
     "EngineWarning",
     "Ensemble",
     "EnsembleDivergenceError",

@@ -82,7 +82,7 @@ def _network(settings: ODESettings | BaselineSettings, input_size: int, objectiv
         return SequenceNetwork(layer, settings.hidden_size, objective.output_size)
     _named("model.solver", settings.solver, SOLVERS)
     spec = network_spec(settings, input_size, objective)
-    return spec.build(adjoint=settings.adjoint, engine=settings.engine)  # pyright: ignore[reportArgumentType]
+    return spec.build(adjoint=settings.adjoint, engine=settings.engine)
 
 
 def _field_arguments(settings: ODESettings) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from benchmarks.speed.case import Case
 from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
 from benchmarks.speed.problem import DT, Problem
 from odernn import ODERNN, DiscreteAdjoint, EngineWarning
-from odernn.engines.choice import Engine
 from odernn.engines.native import NativeUnavailable
 from solvers import SOLVERS, Adjoint, Checkpointed
 
@@ -22,7 +21,7 @@ from solvers import SOLVERS, Adjoint, Checkpointed
 class Execution:
     """The arguments of ODERNN that say how it is executed."""
 
-    engine: Engine
+    engine: str
     adjoint: Adjoint | str
     devices: tuple[str, ...] = ("cpu", "cuda")
     compiles: bool = False

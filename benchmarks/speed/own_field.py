@@ -24,6 +24,7 @@ class OwnCoRNN(AffinePointwiseField):
 
     partitioned: ClassVar[bool] = True
     kick_sees_p: ClassVar[bool] = True
+    weight_blocks = (("zero", "diagonal"), ("diagonal", "diagonal"), ("zero", "zero"), ("dense", "dense"))
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__(input_size, hidden_size)

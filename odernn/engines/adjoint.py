@@ -15,7 +15,6 @@ from solvers.extend import Problem, Save, Solved
 
 from .carried import carried_of, carry_of
 from .lowering import lower
-from .operators import TRITON
 from .problem import RecurrentProblem
 from .program import Call
 from .torch.discrete_adjoint import at_samples
@@ -28,13 +27,15 @@ class Operator(Adjoint):
 
     It takes the fields made of a registered activation and an affine control, every explicit method that states its
     schemes, the exponential ones on blocks, and the two registered holds. A backward pass with `create_graph=True`
-    makes the steps again under autograd. Inside autocast it works in float32.
+    makes the steps again under autograd. Inside autocast it works in float32, but for products on request.
 
     Args:
         namespace: the engine's operators in torch.ops.
+        heeds_autocast: whether they take products as autocast asks.
     """
 
     namespace: str
+    heeds_autocast: bool = False
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run, keeping the states at the samples if they or gradients are wanted."""
@@ -49,7 +50,7 @@ class Operator(Adjoint):
             carried=carried_of(problem),
             storage=problem.storage,
             packed=problem.storage is not None and save == "end",
-            products=problem.products if self.namespace == TRITON else "float32",
+            products=problem.products if self.heeds_autocast else "float32",
         )
         return solved(problem, self.namespace, call, save)
 

@@ -1,4 +1,4 @@
-"""Engines: what executes a layer. `torch` runs anywhere, `native` on the processor, `triton` on GPUs, `auto` picks."""
+"""What executes a call of a layer, and why."""
 
 from __future__ import annotations
 
@@ -7,41 +7,23 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, final
+from typing import final
 
 import torch
-from torch import Tensor
 
 import solvers
 from solvers import Adjoint, Autograd, Checkpointed
 from solvers.extend import Problem, Save, Solved, mapped, refuse_transforms, transformed
 
-from ..fields.field import AffinePointwiseField
-from . import native, triton
 from .adjoint import Operator
+from .engine import Engine
 from .lowering import misfit, unsupported
-from .native.chunk_recursion import run_backward
-from .operators import NATIVE, TORCH, TRITON
 from .problem import RecurrentProblem, Storage
-from .scheme import outline
-from .torch.discrete_adjoint import DiscreteAdjoint, parallel_method, supports_parallel
-from .torch.recursion_operands import knows_recursion
+from .registry import TORCH_ENGINE, candidates, name_of, why_none
+from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
 from .torch.sweep import forward, one_by_one
-from .traced.operator import FieldOperator, why_no_field_operator
+from .traced.operator import FieldOperator
 from .warning import EngineWarning
-
-Engine = Literal["auto", "torch", "native", "triton"]
-ENGINES: tuple[Engine, ...] = ("auto", "torch", "native", "triton")
-WIDEST = 1024
-"""Units up to which `auto` takes the native kernels.
-
-Measured, forward and backward against the torch engine on two cores: 0.72, 0.60, 0.71 and 0.77 of its time at 512 units
-and a batch of 1, 16, 128 and 512; 1.07, 0.68, 0.85 and 0.84 at 1,024; 1.5, 1.1 and 1.3 at 2,048 and a batch of 1, 16
-and 128, where the weights lie in no cache that a core has to itself.
-"""
-
-LARGEST_RECTANGLE = 4
-"""Times as many places as samples, that sequences of several lengths may take of the memory of a GPU."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,27 +33,24 @@ class Choice:
     """What executes a call.
 
     Attributes:
-        engine: "torch", "native" or "triton".
+        executor: the engine.
         adjoint: how gradients flow: `Operator`, a registered operator with the exact discrete adjoint;
             `DiscreteAdjoint`, the same for any affine-pointwise field; or `Autograd`.
         reason: why, in a sentence.
     """
 
-    engine: Literal["torch", "native", "triton"]
+    executor: Engine
     adjoint: Adjoint
     reason: str
 
-    def takes(self, storage: Storage) -> bool:
-        """Whether these sequences of several lengths go in one call.
+    @property
+    def engine(self) -> str:
+        """The name of the engine: "torch", "native", "triton", or that of one's own."""
+        return self.executor.name
 
-        The Triton kernels run them in a rectangle, which must not be much larger than what is in it; while torch
-        traces, which knows no lengths, it may be.
-        """
-        if self.engine == "torch" or not isinstance(self.adjoint, Operator | FieldOperator):
-            return False
-        if self.engine == "native" or torch.compiler.is_compiling():
-            return True
-        return int(storage.lengths[0]) * len(storage.lengths) <= LARGEST_RECTANGLE * len(storage.index)
+    def takes(self, storage: Storage) -> bool:
+        """Whether these sequences of several lengths go in one call."""
+        return isinstance(self.adjoint, Operator | FieldOperator) and self.executor.takes(storage)
 
 
 @final
@@ -88,11 +67,11 @@ class Auto(Adjoint):
         return OnEngine(self, "auto").solve(problem, save)
 
 
-def on_engine(adjoint: Adjoint, engine: Engine) -> Adjoint:
+def on_engine(adjoint: Adjoint, engine: Engine | str) -> Adjoint:
     """The adjoint that runs on the engine.
 
     Raises:
-        ValueError: the native or the Triton engine with an adjoint that it does not execute.
+        ValueError: an engine other than torch's with an adjoint that it does not execute.
     """
     if isinstance(adjoint, Auto | DiscreteAdjoint):
         return OnEngine(adjoint, engine)
@@ -101,7 +80,7 @@ def on_engine(adjoint: Adjoint, engine: Engine) -> Adjoint:
     if engine in ("auto", "torch"):
         return adjoint
     raise ValueError(
-        f"`engine` is '{engine}' and `adjoint` {adjoint}; it executes the exact discrete adjoint: give "
+        f"`engine` is '{name_of(engine)}' and `adjoint` {adjoint}; it executes the exact discrete adjoint: give "
         "'auto', 'discrete' or Checkpointed(within=DiscreteAdjoint()), or take the torch engine"
     )
 
@@ -118,7 +97,7 @@ class OnEngine(Adjoint):
     """
 
     adjoint: Auto | DiscreteAdjoint
-    engine: Engine
+    engine: Engine | str
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run what `choose` says."""
@@ -133,25 +112,22 @@ class OnEngine(Adjoint):
             stacked = self._of_stacked_weights(problem)
             if stacked is None and isinstance(self.adjoint, DiscreteAdjoint):
                 refuse_transforms("discrete", problem)
-            return stacked or Choice("torch", Autograd(), _TRANSFORMED)
+            return stacked or _by_torch(Autograd(), _TRANSFORMED)
         if not problem.y0.numel():
-            return Choice("torch", Autograd(), "the batch is empty")
+            return _by_torch(Autograd(), "the batch is empty")
         if torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export():
-            return Choice("torch", Autograd(), "ONNX knows torch's own operators only")
+            return _by_torch(Autograd(), "ONNX knows torch's own operators only")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
-            return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
+            return _by_torch(Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
-            return Choice("torch", self._without_parallel(), "the problem is not a layer's")
+            return _by_torch(self._without_parallel(), "the problem is not a layer's")
         missing = unsupported(problem.field, problem.hold, problem.solver, problem.step)
         if missing is None and problem.called is not None:
             missing = misfit(problem.field, problem.y0, problem.given.samples, problem.control)
         if missing is not None:
             return self._without_operator(problem, missing)
-        kernels, reason = self._kernels(problem)
-        if kernels is None:
-            return Choice("torch", _ON_TORCH, _with_control(problem, reason))
-        adjoint = _ON_TRITON if kernels == "triton" else _ON_NATIVE
-        return Choice(kernels, adjoint, _with_control(problem, f"the kernels take field, method and state{reason}"))
+        engine, reason = self._executor(problem)
+        return Choice(engine, engine.operator, _with_control(problem, reason or engine.account(problem)))
 
     def _of_stacked_weights(self, problem: Problem) -> Choice | None:
         """The kernels, where nothing but vmap over the weights is at work: networks of one architecture at once."""
@@ -162,10 +138,8 @@ class OnEngine(Adjoint):
             return None
         if unsupported(problem.field, problem.hold, problem.solver, problem.step) is not None:
             return None
-        kernels, _ = self._kernels(problem)
-        if kernels is None:
-            return None
-        return Choice(kernels, _ON_TRITON if kernels == "triton" else _ON_NATIVE, "vmap maps over the weights")
+        engine, _ = self._executor(problem)
+        return None if engine is TORCH_ENGINE else Choice(engine, engine.operator, "vmap maps over the weights")
 
     def _without_parallel(self) -> Adjoint:
         """What runs a problem that has no parallel form, or one that the compiler traces."""
@@ -173,65 +147,48 @@ class OnEngine(Adjoint):
 
     def _tell(self, choice: Choice) -> None:
         _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
-        if self.engine in ("native", "triton") and choice.engine != self.engine:
+        if self.engine != "auto" and choice.engine != name_of(self.engine):
             warn_of_torch(self.engine, choice.reason)
 
     def _without_operator(self, problem: RecurrentProblem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
         if torch.compiler.is_compiling():
-            return Choice("torch", self._without_parallel(), missing)
-        of_field = self._of_field(problem)
-        if of_field is None:
-            return Choice("native", _OF_FIELD, "the kernels that were compiled for the field take method and state")
-        missing = f"{missing}; {of_field}"
+            return _by_torch(self._without_parallel(), missing)
+        for each in candidates(self.engine, problem.y0.device.type):
+            own = each.own_operator(problem, asked=self.engine != "auto")
+            if isinstance(own, Adjoint):
+                return Choice(each, own, "the kernels that were compiled for the field take method and state")
+            missing = f"{missing}; {own}"
         if not supports_parallel(problem):
             picked, broken = self._without_parallel(), problem.why_not_parallel()
-            return Choice("torch", picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
+            return _by_torch(picked, missing if broken is None else f"{missing}; not parallel in time: {broken}")
         picked = DiscreteAdjoint() if isinstance(self.adjoint, Auto) else self.adjoint
-        kernels, reason = self._kernels(problem)
-        if kernels is None:
-            return Choice("torch", picked, f"{missing}, and {reason}")
-        if not knows_recursion(parallel_method(problem)):
-            return Choice("torch", picked, f"{missing}, and the kernels' backward recursion does not know the method")
-        if kernels == "triton":
-            return _with_triton(problem, picked, missing, reason)
-        picked = replace(picked, recursion=run_backward)
-        return Choice("native", picked, f"{missing}; the kernels do the backward recursion")
+        engine, reason = self._executor(problem)
+        if engine is TORCH_ENGINE:
+            return _by_torch(picked, f"{missing}, and {reason}")
+        part = engine.in_parallel(problem, picked)
+        if isinstance(part, str):
+            return _by_torch(picked, f"{missing}, and {part}")
+        picked, done = part
+        return Choice(engine, picked, f"{missing}; {done}")
 
-    def _kernels(self, problem: RecurrentProblem) -> tuple[Literal["native", "triton"] | None, str]:
-        """The engine whose kernels run the problem, and what more there is to say of them; or None, and why."""
-        if self.engine == "triton" or (self.engine == "auto" and problem.y0.device.type == "cuda"):
-            return self._triton(problem)
-        reason = why_not_native(self.engine, problem.y0)
-        return ("native", "") if reason is None else (None, reason)
-
-    @staticmethod
-    def _triton(problem: RecurrentProblem) -> tuple[Literal["triton"] | None, str]:
-        """The Triton engine and where K lies meanwhile; or None, and why it does not run the problem."""
-        weight = problem.inputs[0]
-        assert weight is not None
-        method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
-        given = (problem.y0, method, groups, problem.products)
-        reason = triton.why_not(*given)
-        return ("triton", f"; {triton.residence(*given)}") if reason is None else (None, reason)
-
-    def _of_field(self, problem: RecurrentProblem) -> str | None:
-        """Why the kernels that were compiled for the field do not run the problem, or None."""
-        return why_no_field_operator(problem) or why_not_native(self.engine, problem.y0)
+    def _executor(self, problem: RecurrentProblem) -> tuple[Engine, str]:
+        """The engine that runs the problem, and of torch's why it is that one; "" of any other."""
+        device = problem.y0.device.type
+        reason = why_none(self.engine, device)
+        for each in candidates(self.engine, device):
+            refused = each.refusal(problem, asked=self.engine != "auto")
+            if refused is None:
+                return each, ""
+            reason = refused
+        return TORCH_ENGINE, reason
 
 
-def _with_triton(problem: RecurrentProblem, picked: DiscreteAdjoint, missing: str, more: str) -> Choice:
-    """The parallel form with the Triton kernels for what is sequential in it."""
-    picked = replace(picked, recursion=triton.run_backward)
-    assert isinstance(problem.field, AffinePointwiseField)
-    forward = triton.field_forward(problem.field, problem.hold)
-    if isinstance(forward, str):
-        return Choice("triton", picked, f"{missing}; the kernels do the backward recursion; {forward}{more}")
-    return Choice("triton", replace(picked, forward=forward), f"the kernels are made of the field's `pointwise`{more}")
+def _by_torch(adjoint: Adjoint, reason: str) -> Choice:
+    return Choice(TORCH_ENGINE, adjoint, reason)
 
 
 _TRANSFORMED = "a transform of torch.func or forward-mode differentiation is at work"
-_ON_TORCH, _ON_NATIVE, _ON_TRITON, _OF_FIELD = Operator(TORCH), Operator(NATIVE), Operator(TRITON), FieldOperator()
 
 
 def _with_control(problem: RecurrentProblem, reason: str) -> str:
@@ -239,24 +196,9 @@ def _with_control(problem: RecurrentProblem, reason: str) -> str:
     return reason if problem.called is None else f"{reason}; torch computes the control: {problem.called}"
 
 
-def why_not_native(engine: Engine, y: Tensor) -> str | None:
-    """Why the native kernels do not serve a state like `y`, or None; builds them if need be."""
-    if engine == "torch":
-        return "it was asked for"
-    if engine == "triton":
-        return "the Triton kernels run whole sequences, not a sample at a time"
-    if y.device.type != "cpu" or y.dtype not in (torch.float32, torch.float64):
-        return f"the kernels work on the CPU in float32 and float64, and the state is {y.dtype} on {y.device}"
-    if not y.numel():
-        return "the batch is empty"
-    if engine == "auto" and y.shape[-1] > WIDEST:
-        return f"beyond {WIDEST} units torch's matrix products win"
-    return _why_unavailable()
-
-
-def warn_of_torch(engine: Engine, reason: str) -> None:
+def warn_of_torch(engine: Engine | str, reason: str) -> None:
     """Say that an engine was asked for and cannot serve."""
-    warnings.warn(f"the torch engine runs in place of the {engine} one: {reason}", EngineWarning, stacklevel=4)
+    warnings.warn(f"the torch engine runs in place of the {name_of(engine)} one: {reason}", EngineWarning, stacklevel=4)
 
 
 def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:
@@ -266,20 +208,7 @@ def choice_of(adjoint: Adjoint, problem: Problem) -> Choice:
     if isinstance(adjoint, Checkpointed) and isinstance(adjoint.within, OnEngine):
         within = adjoint.within.choose(problem)
         return replace(within, adjoint=replace(adjoint, within=within.adjoint))
-    return Choice("torch", adjoint, "it was asked for")
-
-
-def _why_unavailable() -> str | None:
-    """Why the kernels cannot be loaded, or None; builds them if need be."""
-    try:
-        native.load()
-    except native.NativeUnavailable as unavailable:
-        return unavailable.reason
-    return None
-
-
-# What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
-_why_unavailable._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+    return _by_torch(adjoint, "it was asked for")
 
 
 ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(

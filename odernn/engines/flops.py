@@ -14,29 +14,15 @@ import torch
 from .linear_method import linear_method
 from .program import Operands, Program
 
-ENGINES = ("odernn_torch", "odernn_native", "odernn_triton")
-"""The namespaces of their operators."""
-
-
-def register_flop_formulas() -> None:
-    """Tell torch.utils.flop_counter of the operators.
-
-    It happens by itself if that module was imported before `odernn`, and where a layer is exported. A program that is
-    loaded in another process needs it, before the counter is made.
-    """
-    from torch.utils import flop_counter  # imports triton where that is installed, which takes half a second
-
-    for namespace in ENGINES:
-        _register(flop_counter, namespace)
-
 
 def register_formulas(namespace: str) -> None:
-    """The same of one namespace, if the counter's module is imported."""
+    """Tell torch.utils.flop_counter of a namespace's operators, if that module is imported."""
     if (counter := sys.modules.get("torch.utils.flop_counter")) is not None:
-        _register(counter, namespace)
+        register(counter, namespace)
 
 
-def _register(counter: Any, namespace: str) -> None:
+def register(counter: Any, namespace: str) -> None:
+    """Tell `counter`, which is torch.utils.flop_counter, of a namespace's operators."""
     operators = getattr(torch.ops, namespace)
     for operator, formula in ((operators.solve, _of_solve), (operators.pull_back, _of_pull_back)):
         if operator not in counter.flop_registry:

@@ -14,6 +14,7 @@ from solvers.extend import without_autocast
 from . import twice
 from .flops import register_formulas
 from .linear_method import linear_method, vectors_at_end
+from .mapping import map_in_turn
 from .program import Operands, Program
 from .replay import Rate, replay
 from .written import counted
@@ -69,9 +70,22 @@ PullBack = Callable[[Operands, Program, Cotangents, Wants], tuple[Tensor, ...]]
 dt (time, batch), the other vectors, the coefficients, the blocks."""
 
 
-def register_engine(namespace: str, solve: Solve, pull_back: PullBack) -> None:
-    """Define an engine's two operators in torch.ops, with their rules; the engine takes sequences of one length."""
-    define_engine(namespace, flat_solve(solve, namespace), flat_pull_back(pull_back, namespace))
+def register_engine(namespace: str, solve: Solve, pull_back: PullBack, *, any_length: bool = False) -> None:
+    """Define an engine's two operators in torch.ops, once in a process, with all their rules.
+
+    They are shapes for tracing, the gradient and the second one, autocast, the count of products, and vmap over stacked
+    weights, network after network.
+
+    Args:
+        namespace: in torch.ops.
+        solve: the recurrence. What it returns shares no memory with what it takes. It is called below autograd, which
+            records nothing in it.
+        pull_back: its gradients, likewise.
+        any_length: whether they take sequences of several lengths; else they are refused.
+    """
+    of_one_length_only = None if any_length else namespace
+    define_engine(namespace, flat_solve(solve, of_one_length_only), flat_pull_back(pull_back, of_one_length_only))
+    map_in_turn(namespace)
 
 
 def define_engine(namespace: str, solve: Callable[..., Any], pull_back: Callable[..., Any]) -> None:

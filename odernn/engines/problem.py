@@ -21,6 +21,12 @@ from ..fields.overrides import is_affine, why_slope_is_called
 from .program import Products
 from .recurrence import Recurrence, Scheme
 
+LARGEST_RECTANGLE = 8
+"""Times as many places as samples that sequences of several lengths may take as a rectangle in a GPU's memory.
+
+Rows end early, so that the places beyond an end cost memory and little time.
+"""
+
 
 class LayerInputs(NamedTuple):
     """The tensors that a sequence's problem is made of, in the order of `Problem.inputs`.
@@ -51,6 +57,11 @@ class Storage:
 
     index: Int[Tensor, " samples"]
     lengths: Int[Tensor, " batch"]
+
+    @property
+    def fills_rectangle(self) -> bool:
+        """Whether the rectangle (longest, batch) is not much larger than what is in it."""
+        return int(self.lengths[0]) * len(self.lengths) <= LARGEST_RECTANGLE * len(self.index)
 
     @property
     def ends(self) -> Int[Tensor, " batch"]:

@@ -32,6 +32,7 @@ class Program:
     substeps: int = 1
     packed: bool = False
     products: Products = "float32"
+    weight_blocks: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -39,7 +40,7 @@ class Program:
         method = self.method
         return _text_of(
             *(method.family, method.a, method.b, method.c, method.moved, method.places),
-            *(self.kind, self.squash, self.hold, self.substeps, self.packed, self.products),
+            *(self.kind, self.squash, self.hold, self.substeps, self.packed, self.products, self.weight_blocks),
         )
 
     @staticmethod
@@ -48,7 +49,10 @@ class Program:
         return _read(text)
 
 
-_NAMES = ("family", "a", "b", "c", "moved", "places", "kind", "squash", "hold", "substeps", "packed", "products")
+_NAMES = (
+    *("family", "a", "b", "c", "moved", "places"),
+    *("kind", "squash", "hold", "substeps", "packed", "products", "weight_blocks"),
+)
 
 
 def _text_of(*facts: object) -> str:
@@ -65,6 +69,8 @@ def _written(facts: tuple[object, ...]) -> str:
     told = dict(zip(_NAMES, facts, strict=True))
     if told["products"] == "float32":  # every engine's; only the Triton one is ever told of another
         del told["products"]
+    if not told["weight_blocks"]:  # the native engine's, of a field's own kernels
+        del told["weight_blocks"]
     return json.dumps(told)
 
 
@@ -72,7 +78,7 @@ def _written(facts: tuple[object, ...]) -> str:
 def _read(text: str) -> Program:
     facts = json.loads(text)
     method = Method(facts.pop("family"), *(tuple(facts.pop(name)) for name in ("a", "b", "c", "moved", "places")))
-    return Program(method, **facts)
+    return Program(method, weight_blocks=tuple(facts.pop("weight_blocks", ())), **facts)
 
 
 class Operands(NamedTuple):
@@ -125,6 +131,9 @@ class Call:
         packed: of several lengths: whether the saved states have the order of `index`, and not that of `samples`.
         products: what the operands of the products of state and K are rounded to; another than the state's dtype is for
             the Triton kernels only.
+        weight_blocks: traced kind: how the halves of K's rows and columns are filled, as `weight_blocks` of the field
+            says; one number, of 0 zero, 1 diagonal and 2 dense, for each half of the columns in each half of the rows.
+            What it says is zero has no gradient. Empty: K may be anything.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -146,11 +155,15 @@ class Call:
     lengths: Int[Tensor, " batch"] | None = None
     packed: bool = False
     products: Products = "float32"
+    weight_blocks: tuple[int, ...] = ()
 
     @property
     def program(self) -> Program:
         """All of it but the tensors."""
-        return Program(self.method, self.kind, self.squash, self.hold, self.substeps, self.packed, self.products)
+        return Program(
+            *(self.method, self.kind, self.squash, self.hold, self.substeps, self.packed, self.products),
+            weight_blocks=self.weight_blocks,
+        )
 
     @property
     def operands(self) -> Operands:

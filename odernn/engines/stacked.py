@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from solvers import Adjoint, Autograd, Solver
@@ -10,16 +9,23 @@ from solvers import Adjoint, Autograd, Solver
 from ..control.hold import Hold
 from ..fields.field import VectorField, activation_of
 from ..fields.overrides import affine_control_of
-from . import triton
-from .choice import Auto, Engine
+from .choice import Auto
+from .engine import Engine
 from .lowering import unsupported
 from .program import products_around
+from .registry import candidates
 from .scheme import explicit_method, outline
 from .torch.discrete_adjoint import DiscreteAdjoint
 
 
 def run_at_once(
-    field: VectorField, solver: Solver, hold: Hold, dt: float | Tensor, adjoint: Adjoint, engine: Engine, like: Tensor
+    field: VectorField,
+    solver: Solver,
+    hold: Hold,
+    dt: float | Tensor,
+    adjoint: Adjoint,
+    engine: Engine | str,
+    like: Tensor,
 ) -> bool:
     """Whether it pays to run all networks at once, under vmap over the weights: on a CUDA device.
 
@@ -40,12 +46,11 @@ def run_at_once(
         return on_cuda and explicit_method(solver, apart=False) is not None
     if not isinstance(adjoint, Auto | DiscreteAdjoint) or isinstance(dt, Tensor):
         return False
-    if engine != "triton" and not (engine == "auto" and on_cuda):
-        return False
     activation = activation_of(field)
     if activation is None or unsupported(field, hold, solver, dt) is not None or affine_control_of(field)[0] is None:
         return False
     groups = 1 if activation.remainder is None else 2
     method, groups = outline(field, solver, dt, groups * field.hidden_size)
-    state = torch.empty(1, field.hidden_size, dtype=like.dtype, device=like.device)
-    return triton.why_not(state, method, groups, products_around(like)) is None
+    state = like.new_empty(1, field.hidden_size)
+    products = products_around(like)
+    return any(each.takes_stacked(state, method, groups, products) for each in candidates(engine, like.device.type))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, Protocol, TypeGuard, cast, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Literal, Protocol, TypeGuard, cast, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from solvers.extend import LinearPart, Time
 
 from ..control.input_map import AffineControl
 from .activation import Activation
+
+Filling = Literal["zero", "diagonal", "dense"]
+"""How a block of K is filled; what is outside of it is zero and no function of a parameter."""
 
 REMEMBERED = "_contract"
 """The attribute of a field that remembers which promises it keeps; no copy and no file has it."""
@@ -76,7 +79,13 @@ class AffinePointwiseField(VectorField):
 
     A subclass implements `control`, `weight` and `pointwise`; `forward` follows. This structure is what lets the layer
     build K once a call and the fast adjoint treat all times at once. Time does not appear in it.
+
+    Attributes:
+        weight_blocks: how each half of the columns is filled in each half of K's rows, from top to bottom, of a state
+            of two halves; the kernels that are compiled for the field then leave the zeros out. None: as may be.
     """
+
+    weight_blocks: ClassVar[Sequence[tuple[Filling, Filling]] | None] = None
 
     @abstractmethod
     def weight(self) -> Float[Tensor, "preactivation hidden"]:

@@ -40,10 +40,13 @@ _PARTS = _registered(
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
 
+_TORCHS_CALLS = (nn.Module.__call__, nn.ParameterList.__call__)  # the second one refuses: a list only holds parameters
+
+
 def why_called(module: nn.Module) -> str | None:
     """What acts in a call of the module besides its class's `forward`, or None."""
     attributes = vars(module)
-    if "forward" in attributes or type(module).__call__ is not nn.Module.__call__:
+    if "forward" in attributes or type(module).__call__ not in _TORCHS_CALLS:
         return "the call of the module is replaced"
     forward = attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]
     if forward or attributes["_backward_hooks"] or attributes["_backward_pre_hooks"]:

@@ -15,7 +15,8 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
-from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
+from ..engines.choice import Auto, Choice, choice_of, on_engine
+from ..engines.engine import Engine
 from ..engines.problem import Storage, packed_samples
 from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
@@ -44,7 +45,7 @@ class Integrator:
     substeps: int
     hold: Hold
     adjoint: Adjoint
-    engine: Engine
+    engine: Engine | str
     on_divergence: OnDivergence
     made_by: str
 

@@ -13,7 +13,8 @@ from solvers.extend import OnDivergence
 
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor
-from ..engines.choice import Choice, Engine
+from ..engines.choice import Choice
+from ..engines.engine import Engine
 from ..engines.traced.kernels import compile_kernels
 from ..fields.field import VectorField
 from .inputs import check_finite_input, sample, time_first
@@ -46,7 +47,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
             in time, and "autograd" elsewhere.
         engine: what executes the exact discrete adjoint ("auto" and "discrete", or Checkpointed around them): "torch"
             on any device; "native", C++ kernels on the CPU, built at first use; "triton", kernels on a CUDA device; or
-            "auto", which picks by device, dtype and size, as `choice` says.
+            "auto", which picks by device, dtype and size, as `choice` says; or an Engine of your own.
         on_divergence: what to do when the state stops being finite: "raise" a DivergenceError, "warn" with a
             DivergenceWarning, or "ignore", which reads nothing back from the device.
         check_input: refuse an input that is not finite, naming its first bad sample and step; reads one value back.
@@ -65,7 +66,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
     hold: Hold
     batch_first: bool
     adjoint: Adjoint
-    engine: Engine
+    engine: Engine | str
     on_divergence: OnDivergence
     check_input: bool
 
@@ -79,7 +80,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
         hold: Hold | str = "zero-order",
         batch_first: bool = False,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
     ) -> None:

@@ -9,7 +9,7 @@ import torch
 from solvers import Adjoint, SymplecticEuler
 from solvers.checks import check_positive
 
-from ..engines.choice import Engine
+from ..engines.engine import Engine
 from ..fields import CoRNNField, LEMField, UnICORNNField
 from .odernn import ODERNN
 
@@ -49,7 +49,7 @@ class CoRNN(ODERNN):
         epsilon: float,
         batch_first: bool = False,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -91,7 +91,7 @@ class UnICORNN(ODERNN):
         alpha: float,
         batch_first: bool = False,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -133,7 +133,7 @@ class LEM(ODERNN):
         dt: float = 1.0,
         batch_first: bool = False,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:

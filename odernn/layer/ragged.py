@@ -138,25 +138,40 @@ class Ragged:
         return not state.carry and state.control is None and _is_zero(state.t) and _is_zero(self.steps.fresh)
 
     def _run_together(self, together: Together, state: RecurrentState) -> Run | None:
-        """Run whole segments, each to its own end; or None."""
+        """Run whole segments, each to its own end; or None.
+
+        An engine may take none of a group because its lengths differ too much; then those that are alike go together.
+        """
         run = Run(state)
         for groups in segments_of(self.rows, None, together=self._is_plain(state)):
-            ends = []
-            for group in groups:
-                step = self.steps.step
-                tables = [step] if isinstance(step, Tensor) and step.ndim else []
-                index, steps = group.packed(self.rows.place, tables)
-                storage = Storage(index, group.start.new_tensor(group.lengths))
-                start = self._start(run.state, group)
-                found = together(self.data, storage, start, steps[0] if steps else step, self.save)
-                if found is None:
-                    return None
-                output, end = found
-                run.storages += [] if output is None else [output]
-                run.passed.append(end.y.detach())
-                ends.append(end if self._carries else RecurrentState(end.y))
-            run.state = _last_of_each(run.state if self._carries else RecurrentState(run.state.y), groups, ends)
+            waiting, done, ends = list(groups), list[Segments](), list[RecurrentState]()
+            while waiting:
+                group = waiting.pop(0)
+                end = self._end_of_group(together, run, group)
+                if end is None:
+                    alike = group.alike()
+                    if len(alike) == 1:
+                        return None
+                    waiting = alike + waiting
+                else:
+                    done.append(group)
+                    ends.append(end)
+            run.state = _last_of_each(run.state if self._carries else RecurrentState(run.state.y), done, ends)
         return run
+
+    def _end_of_group(self, together: Together, run: Run, group: Segments) -> RecurrentState | None:
+        """The state at the end of each segment of a group, its output kept; or None if it is not taken."""
+        step = self.steps.step
+        tables = [step] if isinstance(step, Tensor) and step.ndim else []
+        index, steps = group.packed(self.rows.place, tables)
+        storage = Storage(index, group.start.new_tensor(group.lengths))
+        found = together(self.data, storage, self._start(run.state, group), steps[0] if steps else step, self.save)
+        if found is None:
+            return None
+        output, end = found
+        run.storages += [] if output is None else [output]
+        run.passed.append(end.y.detach())
+        return end if self._carries else RecurrentState(end.y)
 
     def _run_group(
         self,

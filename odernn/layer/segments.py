@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from ..engines.problem import packed_samples
+from ..engines.problem import LARGEST_RECTANGLE, packed_samples
 from .rows import Numbering, Rows
 
 PIECE = 1024
@@ -44,6 +44,17 @@ class Segments:
     start: Int[Tensor, " parts"]
     lengths: list[int]
     fresh: list[bool]
+
+    def alike(self) -> list[Segments]:
+        """The same in groups of like lengths, whose rectangle is at most `LARGEST_RECTANGLE` times what is in it."""
+        first, groups = 0, list[Segments]()
+        while first < len(self.parts):
+            least = self.lengths[first] / LARGEST_RECTANGLE
+            some = slice(first, first + sum(length >= least for length in self.lengths[first:]))
+            first = some.stop
+            parts, lengths, fresh = self.parts[some], self.lengths[some], self.fresh[some]
+            groups.append(Segments(parts, self.row[some], self.start[some], lengths, fresh))
+        return groups
 
     def packed(
         self, place: Numbering, tables: Sequence[Float[Tensor, "time batch"]]

@@ -15,7 +15,8 @@ from solvers.extend import POLICIES, as_solver, check_requirements
 
 from ..control.hold import as_hold
 from ..control.time_grid import check_step
-from ..engines.choice import ADJOINTS, ENGINES, on_engine
+from ..engines.choice import ADJOINTS, on_engine
+from ..engines.registry import as_engine
 from ..fields.field import VectorField
 from .right_hand_side import make_right_hand_side
 
@@ -48,7 +49,7 @@ _CONVERTERS: Mapping[str, Callable[[str, Any], Any]] = MappingProxyType(
         "hold": lambda name, value: as_hold(value),
         "batch_first": _checked(check_flag),
         "adjoint": lambda name, value: make_adjoint(value, ADJOINTS),
-        "engine": _checked(check_choice, ENGINES),
+        "engine": as_engine,
         "on_divergence": _checked(check_choice, POLICIES),
         "check_input": _checked(check_flag),
     }

@@ -1,4 +1,4 @@
-"""What takes a stream one sample on: the field and the solver in torch, or the native kernels."""
+"""What takes a stream one sample on: the field and the solver in torch, or an engine."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ..control.hold import Control, Hold, control_of
 from ..control.input_map import GIVEN
 from ..control.time_grid import TimeSpan
 from ..engines.carried import carried_by
+from ..engines.engine import Advance
 from ..engines.lowering import lower
-from ..engines.native.plan import Plan
+from ..engines.program import Call
 from ..fields.field import ActivatedField, AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of, is_affine
 from .returned import check_control, looked_at
@@ -132,10 +133,12 @@ class TorchStepper:
 
 
 @final
-class NativeStepper:
-    """What the native kernels take: one call a sample, of weights that were packed once."""
+class EngineStepper:
+    """What an engine takes sample by sample: its weights are packed once."""
 
-    def __init__(self, scheme: Discretisation, y: Float[Tensor, "batch hidden"]) -> None:
+    def __init__(
+        self, scheme: Discretisation, y: Float[Tensor, "batch hidden"], prepare: Callable[[Call], Advance]
+    ) -> None:
         field = scheme.field
         assert isinstance(field, AffinePointwiseField)
         assert isinstance(field, ActivatedField)
@@ -150,7 +153,7 @@ class NativeStepper:
             dt=scheme.dt,
             substeps=scheme.substeps,
         )
-        self._advance = Plan(call).advance
+        self._advance = prepare(call)
         self._carries = not scheme.hold.jumps
         self._schemes, self._substeps = scheme.solver.schemes, scheme.substeps
         self._step = scheme.dt / scheme.substeps

@@ -6,7 +6,6 @@ import copy
 import warnings
 from dataclasses import replace
 from math import isfinite
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -17,13 +16,15 @@ from solvers.checks import check_choice, check_flag
 from solvers.extend import POLICIES, OnDivergence, Time, without_autocast
 
 from ..control.time_grid import as_number, as_tensor
-from ..engines.choice import ENGINES, Engine, warn_of_torch, why_not_native
+from ..engines.choice import warn_of_torch
+from ..engines.engine import Engine
 from ..engines.lowering import unsupported
+from ..engines.registry import as_engine, candidates
 from ..fields.field import VectorField
 from .inputs import check_finite_input, sample
 from .starts import continuing
 from .state import RecurrentState
-from .stepping import Discretisation, NativeStepper, SampleStepper, TorchStepper
+from .stepping import Discretisation, EngineStepper, SampleStepper, TorchStepper
 
 
 class Stream:
@@ -32,24 +33,24 @@ class Stream:
     The weights are built once, from the parameters as they are when the stream is made, and no gradient flows: for
     that there is `ODERNN.step`, which gives the same numbers. `ODERNN.stream` makes one of a layer.
 
-    The native kernels run it, where they know the field, the hold and the solver, with the weights packed once; torch
-    otherwise.
+    An engine that takes samples one by one runs it, as the native one does, where the operators know the field, the
+    hold and the solver, with the weights packed once; torch otherwise.
 
     Args:
         discretisation: the field, and how it is stepped from sample to sample.
         state: where to begin. The stream copies it.
-        engine: "torch", "native", or "auto" for the native kernels where they serve.
+        engine: "torch", "native", an Engine, or "auto" for the native kernels where they serve.
         on_divergence: what to do when the state stops being finite, "raise", "warn" or "ignore".
         check_input: refuse a sample that is not finite.
 
     Attributes:
-        engine: what runs it, "native" or "torch".
+        engine: the name of what runs it, "native", "torch" or that of one's own.
 
     Raises:
         TypeError, ValueError: an argument of the wrong type, or a state that does not fit the field.
 
     Warns:
-        EngineWarning: `engine` is "native", which cannot serve here.
+        EngineWarning: the `engine` that was asked for cannot serve here.
     """
 
     def __init__(
@@ -57,23 +58,19 @@ class Stream:
         discretisation: Discretisation,
         state: RecurrentState,
         *,
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
     ) -> None:
-        _check_arguments(discretisation, engine, on_divergence, check_input)
+        _check_arguments(discretisation, on_divergence, check_input)
         field = discretisation.field
         scheme = replace(discretisation, field=copy.deepcopy(field, _not_copied(field)).requires_grad_(False))
         self._made_by = repr(scheme.solver)
         begin = continuing("state", state, None, field, self._made_by).detach().clone()
         self._y, self._t, self._carry, self._before = begin.y, as_number(begin.t), begin.carry, begin.control
         self._dt = scheme.dt
-        reason = unsupported(scheme.field, scheme.hold, scheme.solver, self._dt) or why_not_native(engine, self._y)
-        self.engine: Literal["torch", "native"] = "native" if reason is None else "torch"
         with without_autocast(self._y):
-            self._advance: SampleStepper = NativeStepper(scheme, self._y) if reason is None else TorchStepper(scheme)
-        if reason is not None and engine in ("native", "triton"):
-            warn_of_torch(engine, reason)
+            self.engine, self._advance = _stepper(scheme, self._y, as_engine("engine", engine))
         self._policy: OnDivergence = on_divergence
         self._checks_input = check_input
         self._field = scheme.field
@@ -110,13 +107,26 @@ class Stream:
         return y.clone()
 
 
-def _check_arguments(discretisation: object, engine: object, on_divergence: object, check_input: object) -> None:
+def _stepper(scheme: Discretisation, y: Tensor, engine: Engine | str) -> tuple[str, SampleStepper]:
+    """The name of the engine that takes samples, and how it does."""
+    reason = unsupported(scheme.field, scheme.hold, scheme.solver, scheme.dt)
+    for each in candidates(engine, y.device.type) if reason is None else ():
+        prepare = each.stream(y, asked=engine != "auto")
+        if not isinstance(prepare, str):
+            return each.name, EngineStepper(scheme, y, prepare)
+        reason = prepare
+    if engine not in ("auto", "torch"):
+        assert reason is not None
+        warn_of_torch(engine, reason)
+    return "torch", TorchStepper(scheme)
+
+
+def _check_arguments(discretisation: object, on_divergence: object, check_input: object) -> None:
     if not isinstance(discretisation, Discretisation):
         raise TypeError(
             f"`discretisation` is {type(discretisation).__name__}; give a Discretisation, or make the stream with "
             "`ODERNN.stream`"
         )
-    check_choice("engine", engine, ENGINES)
     check_choice("on_divergence", on_divergence, POLICIES)
     check_flag("check_input", check_input)
 

@@ -10,7 +10,7 @@ from solvers import Adjoint, Euler
 from solvers.checks import check_flag, check_not_negative, check_positive
 from solvers.extend import OnDivergence
 
-from ..engines.choice import Engine
+from ..engines.engine import Engine
 from ..fields import AntisymmetricField, GatedAntisymmetricField
 from ..layer.odernn import ODERNN
 from .layers import make_layers
@@ -66,7 +66,7 @@ class AntisymmetricRNN(StackedODERNN):
         dropout: float = 0.0,
         bidirectional: bool = False,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
         device: torch.device | str | None = None,

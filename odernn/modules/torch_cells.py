@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from solvers import Adjoint, Euler
 from solvers.extend import OnDivergence
 
-from ..engines.choice import Engine
+from ..engines.engine import Engine
 from ..fields.cells import CellField, ElmanField, GRUField, Nonlinearity
 from ..layer.odernn import ODERNN
 from .layers import make_layers
@@ -57,7 +57,7 @@ class ElmanRNN(StackedODERNN):
         bidirectional: bool = False,
         *,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
         device: torch.device | str | None = None,
@@ -118,7 +118,7 @@ class GRURNN(StackedODERNN):
         bidirectional: bool = False,
         *,
         adjoint: Adjoint | str = "auto",
-        engine: Engine = "auto",
+        engine: Engine | str = "auto",
         on_divergence: OnDivergence = "raise",
         check_input: bool = False,
         device: torch.device | str | None = None,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from solvers import SOLVERS, Adjoint
 
-from ..engines.choice import Engine
+from ..engines.engine import Engine
 from ..fields.registry import FIELDS
 from ..layer.odernn import ODERNN
 from ..modules.sequence_network import ODERecurrence, SequenceNetwork, visible_size
@@ -46,7 +46,7 @@ class NetworkSpec:
     visible: Literal["state", "first-half"] = "state"
     read_from: Literal["end", "trajectory"] = "end"
 
-    def build(self, *, adjoint: Adjoint | str = "auto", engine: Engine = "auto") -> SequenceNetwork:
+    def build(self, *, adjoint: Adjoint | str = "auto", engine: Engine | str = "auto") -> SequenceNetwork:
         """The network, its weights drawn as the field draws them.
 
         Args:
@@ -64,7 +64,7 @@ class NetworkSpec:
         recurrence = ODERecurrence(rnn, self.read_from, upper=upper, visible=self.visible)
         return SequenceNetwork(recurrence, recurrence.visible_size, self.output_size)
 
-    def _layer(self, input_size: int, adjoint: Adjoint | str, engine: Engine) -> ODERNN:
+    def _layer(self, input_size: int, adjoint: Adjoint | str, engine: Engine | str) -> ODERNN:
         return ODERNN(
             FIELDS[self.field](input_size, self.hidden_size, **self.arguments),
             SOLVERS[self.solver](),

@@ -6,7 +6,6 @@ import hashlib
 import logging
 import os
 import platform
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import torch
+
+from .compiler import Compiler
 
 _SOURCES = (
     "bindings.cpp",  # the longest first
@@ -109,34 +110,25 @@ def _load() -> str | None:
 
 def _reason_against(namespace: str, sources: tuple[str, ...], header: str | None = None) -> str | None:
     """Build and load the sources as operators of a namespace; the reason why that fails, or None."""
-    compiler = _compiler()
+    compiler = Compiler.of_environment()
     assert compiler is not None
     try:
-        flags = _flags(compiler)
-        torch.ops.load_library(_built(f"{namespace}_{_key(compiler, flags)}", flags, namespace, sources, header))
+        flags = compiler.flags()
+        name = f"{namespace}_{_key(compiler, flags)}"
+        torch.ops.load_library(_built(name, compiler, flags, namespace, sources, header))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        return f"the build with {shlex.join(compiler)} failed: {_first_error(str(error))}"
+        return f"the build with {compiler} failed: {_first_error(str(error))}"
     return None
 
 
 def _missing_tool() -> str | None:
     if sys.platform == "win32":
         return "the sources use the vector extensions of GCC and Clang, which the compiler of Windows does not have"
-    if _compiler() is None:
+    if Compiler.of_environment() is None:
         return "no C++ compiler was found; install g++ or clang++, or name one in the environment variable CXX"
     if shutil.which("ninja") is None and _ninja_folder() is None:
         return "ninja was not found; install it, for example with `pip install ninja`"
     return None
-
-
-def _compiler() -> tuple[str, ...] | None:
-    """The command of the compiler that torch will call: a program, perhaps a launcher such as ccache, and arguments."""
-    try:
-        name, *arguments = shlex.split(os.environ.get("CXX", "")) or ["c++"]
-    except ValueError:  # a quote that is not closed
-        return None
-    program = shutil.which(name)
-    return None if program is None else (program, *arguments)
 
 
 def _ninja_folder() -> str | None:
@@ -145,37 +137,12 @@ def _ninja_folder() -> str | None:
     return str(folder) if (folder / "ninja").exists() else None
 
 
-def _flags(compiler: tuple[str, ...]) -> tuple[str, ...]:
-    """The compiler's flags, with the name that it has for this processor."""
-    native = next((flag for flag in ("-march=native", "-mcpu=native") if _accepts(compiler, flag)), None)
-    flags = ("-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fvisibility=hidden")
-    return (*flags, _threading(compiler), *(() if native is None else (native,)))
-
-
-def _threading(compiler: tuple[str, ...]) -> str:
-    """-fopenmp, without which torch's parallel_for runs on one thread, or -pthread for threads of the kernels' own.
-
-    OpenMP is for GCC on Linux, whose runtime is the one that torch brings. Another compiler's would be a second one in
-    the process: it does not know torch's number of threads, and on macOS it may end the process.
-    """
-    gcc = "#include <omp.h>\n#ifdef __clang__\n#error\n#endif\n"
-    return "-fopenmp" if sys.platform == "linux" and _accepts(compiler, "-fopenmp", gcc) else "-pthread"
-
-
-def _accepts(compiler: tuple[str, ...], flag: str, source: str = "") -> bool:
-    """Whether the compiler takes the source with the flag."""
-    command = [*compiler, flag, "-x", "c++", "-fsyntax-only", "-"]
-    return (
-        subprocess.run(command, input=source, text=True, capture_output=True, check=False, timeout=60).returncode == 0
-    )
-
-
-def _key(compiler: tuple[str, ...], flags: tuple[str, ...]) -> str:
+def _key(compiler: Compiler, flags: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
     for path in sorted((*_FOLDER.glob("*.cpp"), *_FOLDER.glob("*.h"))):
         digest.update(path.name.encode() + path.read_bytes())
-    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=False, timeout=60).stdout
-    facts = (torch.__version__, sys.version, platform.machine(), version, _processor(), *compiler[1:], *flags)
+    arguments = (*compiler.command[1:], *flags)
+    facts = (torch.__version__, sys.version, platform.machine(), compiler.version(), _processor(), *arguments)
     digest.update("\n".join(facts).encode())
     return digest.hexdigest()[:16]
 
@@ -190,7 +157,14 @@ def _processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(wanted)}))
 
 
-def _built(name: str, flags: tuple[str, ...], namespace: str, sources: tuple[str, ...], header: str | None) -> str:
+def _built(
+    name: str,
+    compiler: Compiler,
+    flags: tuple[str, ...],
+    namespace: str,
+    sources: tuple[str, ...],
+    header: str | None,
+) -> str:
     """The path of the library, built now or before; with a field's header its kernels."""
     from torch.utils import cpp_extension  # costs more to import than all of odernn, and only those who build need it
 
@@ -198,7 +172,7 @@ def _built(name: str, flags: tuple[str, ...], namespace: str, sources: tuple[str
     library, done = folder / f"{name}.so", folder / "done"
     if done.exists() and library.exists():
         return str(library)
-    with _alone(folder / "building"), _path_with(_ninja_folder()):
+    with _alone(folder / "building"), _found_by_torch(_ninja_folder(), compiler.as_program(folder)):
         if not (done.exists() and library.exists()):
             (folder / "lock").unlink(missing_ok=True)  # torch's own lock: only a process that died can have left it
             library.unlink(missing_ok=True)  # it may be half written
@@ -231,15 +205,19 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _path_with(folder: str | None) -> Iterator[None]:
-    """Let child processes find what lies in `folder` too."""
-    before = os.environ.get("PATH", "")
+def _found_by_torch(folder: str | None, compiler: str) -> Iterator[None]:
+    """Let torch find what lies in `folder` too, and the compiler."""
+    before = {name: os.environ.get(name) for name in ("PATH", "CXX")}
     if folder is not None:
-        os.environ["PATH"] = os.pathsep.join((folder, before))
+        os.environ["PATH"] = os.pathsep.join((folder, before["PATH"] or ""))
+    os.environ["CXX"] = compiler
     try:
         yield
     finally:
-        os.environ["PATH"] = before
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _first_error(text: str) -> str:

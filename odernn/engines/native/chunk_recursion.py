@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..torch.chunk import Chunk
-from ..torch.recursion_operands import by_state, by_step, run_by, two_state_weights
-from ..torch.scheme_stepper import SchemeStepper
+from ..torch.recursion_operands import by_state, by_step, run_by
 from ..torch.stepper import Stepper
 from .bindings import Recursion, TwoStepWeights, recursion
 
@@ -19,7 +19,7 @@ def run_backward(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_sav
 def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None, first: int) -> None:
     """From the end of the chunk to the start of its interval `first`. The derivatives have the step in them."""
     method = stepper.method
-    weights = _weights(stepper, chunk, first) if isinstance(stepper, SchemeStepper) else None
+    weights = _weights(stepper, chunk, first)
     a_step = len(method.b) or 1
     preactivations = chunk.preactivations[first:]
     found = recursion(
@@ -39,10 +39,11 @@ def _by_kernel(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved
     _take(adjoint, found)
 
 
-def _weights(stepper: SchemeStepper, chunk: Chunk, first: int) -> TwoStepWeights:
-    """Of every solver step (batch, steps)."""
-    times, like = slice(chunk.start + first, chunk.start + chunk.path.length), chunk.preactivations[0, 0].double()
-    return TwoStepWeights(*(each.T.contiguous() for each in two_state_weights(stepper, times, like)))
+def _weights(stepper: Stepper, chunk: Chunk, first: int) -> TwoStepWeights | None:
+    """Of every solver step (batch, steps), of a method that weighs two states."""
+    times = slice(chunk.start + first, chunk.start + chunk.path.length)
+    weights = stepper.weights_of_states(times, chunk.preactivations[0, 0], torch.float64)
+    return None if weights is None else TwoStepWeights(*(each.T.contiguous() for each in weights))
 
 
 def _take(adjoint: list[Tensor], found: Recursion) -> None:

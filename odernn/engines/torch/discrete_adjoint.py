@@ -30,7 +30,6 @@ from ..scheme import explicit_method
 from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .operators import adjoints, by_vectors, solve_with
-from .scheme_stepper import SchemeStepper
 from .stepped import differentiable
 from .stepper import Stepper
 from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
@@ -215,8 +214,7 @@ class _Discrete(torch.autograd.Function):
         stepper = plan.stepper(recurrence, y0, carried)
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, _, _, kept = plan.run(recurrence, plan.stepper(recurrence, y0, carried), y0, save=True)
-        if isinstance(stepper, SchemeStepper):
-            stepper.take(kept, wants_coefficients=by_coefficients)
+        stepper.take(kept, wants_coefficients=by_coefficients)
         given = [p for p, asked in zip(parameters, by_parameters, strict=True) if asked]
         facts = {"samples": by_samples, "before": by_before, "known": tuple(parameters)}
         derivatives = AutogradDerivatives(recurrence, plan.problem.substeps, given, **facts)
@@ -233,10 +231,9 @@ class _Discrete(torch.autograd.Function):
             plan.adjoint.chunk,
         )
         grad_dt = None if swept.step is None or dt is None else _like(swept.step / plan.problem.substeps, dt)
-        grad_coefficients = stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None
         found = iter(derivatives.parameters)
         return (
-            *(None, swept.adjoint[0], by_vectors(swept.adjoint, vectors), grad_coefficients),
+            *(None, swept.adjoint[0], by_vectors(swept.adjoint, vectors), stepper.gradient_by_coefficients()),
             *(swept.weight, derivatives.samples, derivatives.before, grad_dt),
             *(next(found) if asked else None for asked in by_parameters),
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ from .arithmetic import combine_into
 from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
-from .stepper import States
+from .stepper import BlockOperands, States, Stepper
 
 
 class Matrix(NamedTuple):
@@ -104,38 +104,32 @@ class _Substep(NamedTuple):
     mus: list[Tensor | None]
 
 
-class ExponentialStepper:
+@final
+class ExponentialStepper(Stepper):
     """A scheme of blocks as a Stepper.
 
     Args:
         method: the method.
-        blocks: the matrices that its entries name (steps, matrices, 2, 2, n / 2).
+        blocks: the matrices that its entries name (steps, matrices, 2, 2, n / 2), of several networks (models, steps,
+            matrices, 2, 2, n / 2).
         recurrence: the remainder.
         substeps: solver steps an interval.
         like: a tensor like the state.
-
-    Attributes:
-        gradient: dL by the blocks, of the chunks that the recursion has gone through.
-        ends: of the recorded chunk, where the recursion leaves dL by the state after every solver step
-            (time, substeps, batch, n).
-        mus: where it leaves what comes back through the state of each stage that a matrix made
-            (time, substeps, such stages, batch, n), or None if there is no such stage.
     """
-
-    saved_per_interval = vectors = 1
 
     def __init__(self, method: Method, blocks: Tensor, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.method = method
-        self.scheme = scheme = BlockScheme(method.entries, method.c, blocks)
+        self._several = recurrence.weight.ndim == 3
+        self.scheme = scheme = BlockScheme(method.entries, method.c, blocks.movedim(0, 1) if self._several else blocks)
         self.substeps = substeps
         self.evaluations = substeps * scheme.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]
-        self.gradient = torch.zeros_like(scheme.blocks)
+        self._gradient = torch.zeros_like(scheme.blocks)
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.mT
         self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(scheme.stages)]
-        self.ends = like.new_empty(0)
-        self.mus: Tensor | None = None
+        self._ends = like.new_empty(0)
+        self._mus: Tensor | None = None
         self._steps: list[_Substep] = []
         self._transposed: list[list[Matrix]] = []
 
@@ -156,8 +150,8 @@ class ExponentialStepper:
         matrices = self.scheme.matrices(start, stop)
         self._steps, self._transposed = [], _transposed(self.scheme.matrices_of_each(start, stop))
         made = [i for i in range(self.scheme.stages) if self.scheme.entries.is_made_by_a_matrix(i)]
-        self.ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
-        self.mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
+        self._ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
+        self._mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
         for k in range(self.substeps):
             stages: list[Stage] = []
             for i, row in enumerate(self.scheme.entries.a):
@@ -166,10 +160,10 @@ class ExponentialStepper:
                 )
                 stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
             mus: list[Tensor | None] = [None] * len(stages)
-            if self.mus is not None:
+            if self._mus is not None:
                 for place, i in enumerate(made):
-                    mus[i] = self.mus[:, k, place]
-            self._steps.append(_Substep(y, stages, self.ends[:, k], mus))
+                    mus[i] = self._mus[:, k, place]
+            self._steps.append(_Substep(y, stages, self._ends[:, k], mus))
             if k + 1 < self.substeps:
                 flow = _applied(self.scheme.entries.flows[-1], matrices, y)
                 y = _combined(flow, dt, self.scheme.entries.b, matrices, _slopes(stages))
@@ -186,14 +180,16 @@ class ExponentialStepper:
         for step in self._steps:
             self._add_gradient(step, chunk)
 
-    def blocks_of(self, chunk: Chunk) -> Tensor:
-        """The blocks of the chunk's intervals, one set for all or one each."""
-        blocks = self.scheme.blocks
-        return blocks if len(blocks) == 1 else blocks[chunk.start : chunk.start + chunk.path.length]
+    def gradient_by_blocks(self) -> Tensor:
+        """Of all chunks that the recursion has gone through."""
+        return self._gradient.movedim(1, 0).contiguous() if self._several else self._gradient
 
-    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
-        """A slope enters multiplied by its share of dt, which kappa has; the blocks have gradients of their own."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
+    def block_operands(self, chunk: Chunk) -> BlockOperands:
+        """The matrices, and the buffers that `finish_chunk` reads."""
+        blocks = self.scheme.blocks
+        if len(blocks) > 1:
+            blocks = blocks[chunk.start : chunk.start + chunk.path.length]
+        return BlockOperands(blocks, self._ends, self._mus)
 
     def _fraction(self, k: int, i: int) -> float:
         return (k + self.scheme.c[i]) / self.substeps
@@ -249,13 +245,13 @@ class ExponentialStepper:
         """The outer products of dL/dresult, times the step if that is asked for, and the source, block by block."""
         if entry.place < 0:
             return
-        shared = len(self.gradient) == 1
+        shared = len(self._gradient) == 1
         result = result * chunk.path.step if with_step else result
         if chunk.weight.ndim == 3:
             result, source = (of_models(each, chunk.weight) for each in (result, source))
         dimensions = (0, -2) if shared else (-2,)
         own, other = ((result * each).sum(dimensions) for each in (source, _swapped(source)))
-        total = self.gradient[0] if shared else self.gradient[chunk.start : chunk.start + chunk.path.length]
+        total = self._gradient[0] if shared else self._gradient[chunk.start : chunk.start + chunk.path.length]
         blocks = total[..., entry.place, :, :, :].flatten(-3, -2)
         blocks[..., ::3, :] += own.unflatten(-1, (2, -1))
         blocks[..., 1:3, :] += other.unflatten(-1, (2, -1))

@@ -16,9 +16,7 @@ from ..operators import Cotangents, Wants
 from ..program import Operands, Program
 from ..recurrence import Recurrence, Scheme
 from .closed_form import ClosedFormDerivatives
-from .exponential import ExponentialStepper
 from .input_gradients import InputGradients
-from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
 from .sweep import Forward, Recursion, SavedStates, Wanted, backward, forward, one_by_one, stepper_of
 
@@ -48,10 +46,7 @@ class Arguments:
         """The method."""
         operands, program = self.operands, self.program
         carried = Carried(operands.carried, operands.coefficients)
-        blocks = operands.blocks
-        if blocks is not None and operands.weight.ndim == 3:
-            blocks = blocks.movedim(0, 1)
-        return stepper_of(program.method, recurrence, program.substeps, operands.y0, carried, blocks)
+        return stepper_of(program.method, recurrence, program.substeps, operands.y0, carried, operands.blocks)
 
     def _steps(self) -> float | Tensor:
         """A number that came from Python, or the intervals' lengths, (time, 1, 1) or (time, batch, 1)."""
@@ -75,12 +70,10 @@ def solve_with(
     """The same by any forward sweep; `size` is that of a chunk."""
     count = recurrence.length * stepper.saved_per_interval
     saved = y0.new_empty(count, *y0.shape) if save else None
-    several = stepper if isinstance(stepper, SchemeStepper) else None
-    if several is not None and several.kept_vectors and save:
-        several.kept = y0.new_empty(len(several.kept_vectors), count, *y0.shape)
+    if save:
+        stepper.keep(count, y0)
     last = sweep(recurrence, stepper, stepper.substeps, y0, saved, size).clone()
-    carried = torch.stack(several.carried) if several is not None and several.carried else None
-    found = (saved, last, carried, None if several is None else several.kept)
+    found = (saved, last, torch.stack(stepper.carried) if stepper.carried else None, stepper.kept)
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 
 
@@ -99,8 +92,7 @@ def pull_back_with(
     y0 = operands.y0
     sums = InputGradients(arguments.control, operands.samples, wants.samples)
     derivatives = ClosedFormDerivatives(recurrence, program.substeps, FORMULAS[program.kind], sums)
-    if isinstance(stepper, SchemeStepper):
-        stepper.take(given.kept, wants_coefficients=wants.dt)
+    stepper.take(given.kept, wants_coefficients=wants.dt)
     swept = backward(
         recurrence,
         stepper,
@@ -115,8 +107,7 @@ def pull_back_with(
         *(swept.adjoint[0], swept.weight, sums.weight, sums.bias, sums.samples, derivatives.before),
         None if swept.step is None else swept.step / program.substeps,
         by_vectors(swept.adjoint, operands.carried),
-        stepper.given_gradient() if isinstance(stepper, SchemeStepper) else None,
-        _by_blocks(stepper, operands) if isinstance(stepper, ExponentialStepper) else None,
+        *(stepper.gradient_by_coefficients(), stepper.gradient_by_blocks()),
     )
     return tuple(y0.new_empty(0) if one is None else one for one in found)
 
@@ -138,8 +129,3 @@ def _buffer_of(gradient: Tensor | None, y0: Tensor) -> Tensor:
     if gradient is None or not gradient.numel():
         return torch.zeros_like(y0, memory_format=torch.contiguous_format)
     return gradient.clone(memory_format=torch.contiguous_format)
-
-
-def _by_blocks(stepper: ExponentialStepper, operands: Operands) -> Tensor:
-    """The gradient by the blocks, in their order."""
-    return stepper.gradient.movedim(1, 0).contiguous() if operands.weight.ndim == 3 else stepper.gradient

@@ -7,12 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from solvers.extend import Entry
-
 from ..linear_method import linear_method
 from ..method import Method
 from .chunk import Chunk
-from .scheme_stepper import SchemeStepper
 from .stepper import Stepper
 from .sweep import one_by_one
 
@@ -28,13 +25,12 @@ def run_by(kernel: Kernel, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor]
     if not knows_recursion(stepper.method):
         one_by_one(stepper, chunk, adjoint, grad_saved)
         return
-    first = stepper.starting_intervals(chunk.start, chunk.path.length) if isinstance(stepper, SchemeStepper) else 0
+    first = stepper.starting_intervals(chunk.start, chunk.path.length)
     each = stepper.saved_per_interval
     if chunk.path.length > first:
         later = None if grad_saved is None else grad_saved[first * each :].contiguous()
         kernel(stepper, chunk, adjoint, later, first)
-        if isinstance(stepper, SchemeStepper):
-            stepper.take_kappas(chunk, first)
+        stepper.take_kappas(chunk, first)
     for n in reversed(range(first)):
         own = None if grad_saved is None else grad_saved[n * each : (n + 1) * each].unbind(0)
         stepper.reverse(chunk, n, adjoint, own)
@@ -45,24 +41,6 @@ def knows_recursion(method: Method) -> bool:
     if method.family == "general-linear":
         return linear_method(method).weighs_two_states
     return method.family == "shears" or not method.moved
-
-
-def two_state_weights(stepper: SchemeStepper, times: slice, like: Tensor) -> tuple[Tensor, ...]:
-    """The weights e, w and s of every solver step in some intervals: y_next = e y_before + w y + s dt f(t, y).
-
-    They are (steps, batch), of the dtype and device of `like` (batch, ...).
-    """
-    step = stepper.linear.steady
-    return tuple(_of_steps(stepper, entry, times, like) for entry in (step.v[0][1], step.v[0][0], step.b[0][0]))
-
-
-def _of_steps(stepper: SchemeStepper, entry: Entry, times: slice, like: Tensor) -> Tensor:
-    """A coefficient in every solver step of some intervals (steps, batch)."""
-    found = like.new_empty(times.stop - times.start, stepper.substeps, len(like))
-    for k in range(stepper.substeps):
-        value = stepper.coefficients.at(entry, k, times)
-        found[:, k] = value.squeeze(-1) if isinstance(value, Tensor) else value
-    return found.flatten(0, 1)
 
 
 def by_step(buffer: Tensor, evaluations: int) -> Tensor:

@@ -8,6 +8,7 @@ dL/dy_next, for i = s..1: kappa_i = b_i lambda + sum_{j>i} a_ji mu_j is dL / d(d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
@@ -19,13 +20,12 @@ from .arithmetic import combine_into
 from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
-from .stepper import States
+from .stepper import States, Stepper
 
 
-class RungeKuttaStepper:
+@final
+class RungeKuttaStepper(Stepper):
     """An explicit tableau as a Stepper."""
-
-    saved_per_interval = vectors = 1
 
     def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.method = method
@@ -74,13 +74,6 @@ class RungeKuttaStepper:
         for k in reversed(range(self.substeps)):
             stages = chunk.stages[k * self.tableau.stages : (k + 1) * self.tableau.stages]
             self._step_back(stages, n, adjoint[0])
-
-    def finish_chunk(self, chunk: Chunk) -> None:
-        """The method has no tensors of its own."""
-
-    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
-        """A slope enters multiplied by its share of dt, which kappa has."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
 
     def _masked(self, i: int, slope: Tensor) -> Tensor:
         """What stage i moves by of a slope; back, what comes to it of a gradient."""

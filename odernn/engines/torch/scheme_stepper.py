@@ -9,13 +9,14 @@ that is given has a gradient of its own: dL/du_im = mu_i . x_m, dL/dv_lm = lambd
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import final
 
 import torch
 from torch import Tensor
 
-from solvers.extend import Coefficient, Entry, Time
+from solvers.extend import Entry
 
 from ...control.stacked_weights import times
 from ..carried import Carried
@@ -25,8 +26,8 @@ from ..recurrence import Recurrence
 from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
-from .stepper import States
-from .weighted_sums import Coefficients, Row, Sums, weighted_sum
+from .stepper import States, Stepper
+from .weighted_sums import Coefficients, Given, Sums, weighted_sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class _Recorded:
     mus: list[Tensor] = field(default_factory=list)
 
 
-class SchemeStepper:
+@final
+class SchemeStepper(Stepper):
     """A general linear method as a Stepper.
 
     Args:
@@ -57,9 +59,7 @@ class SchemeStepper:
         carried: what it continues from.
 
     Attributes:
-        kept: what is saved of the vectors besides the state (vectors, steps, batch, n), in the order of
-            `LinearMethod.kept`; a buffer that `advance` fills and `record` reads, or None.
-        carried: the vectors after the state: before the first step, and after `advance` at the end.
+        kept: (vectors, steps, batch, n), in the order of `LinearMethod.kept`.
         coefficients_gradient: dL by the given coefficients, of the chunks that the recursion has gone through.
     """
 
@@ -70,14 +70,15 @@ class SchemeStepper:
         self.vectors = linear.vectors
         self.evaluations = substeps * linear.steady.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]
-        self.carried: tuple[Tensor, ...] = () if carried.vectors is None else carried.vectors.unbind(0)
+        self.carried = () if carried.vectors is None else carried.vectors.unbind(0)
         self.given = len(self.carried)
         self.coefficients = Coefficients(carried.coefficients)
-        self.kept: Tensor | None = None
+        self.weighs_by_row = carried.coefficients is not None
         self.kept_vectors = linear.kept(with_coefficients=carried.coefficients is not None)
         self.coefficients_gradient = _zeros_of_rows(carried.coefficients, like)
         self._first = self.carried
-        self._sums = [Sums.of(step) for step in linear.steps]
+        self._sums = [Sums.of(step, given=False) for step in linear.steps]
+        self._sums_of_given = Sums.of(linear.steady, given=True)
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.mT
         self._preactivation = [
@@ -88,35 +89,32 @@ class SchemeStepper:
         self._starts: dict[int, _Recorded] = {}
 
     @property
-    def starting_steps(self) -> int:
+    def _starting_steps(self) -> int:
         """The first steps, which start the method."""
         return self.vectors - 1 - self.given
 
     def starting_intervals(self, start: int, length: int) -> int:
-        """How many of so many intervals from number `start` on have steps that start the method."""
-        return min(max(-(-self.starting_steps // self.substeps) - start, 0), length)
+        """Those of the first steps."""
+        return min(max(-(-self._starting_steps // self.substeps) - start, 0), length)
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every step in its turn."""
-        controls = _Controls(path, self.substeps)
-        steps = path.steps()
+        controls, steps = _Controls(path, self.substeps), path.steps()
         for place, target in enumerate(targets):
             n, k = divmod(place, self.substeps)
-            number = start * self.substeps + place
-            i = self._number_of_step(number)
-            x = (y, *self.carried)
-            slopes: list[Tensor] = []
-            for row, c, buffer in zip(self._sums[i].stages, self.linear.steps[i].c, self._preactivation, strict=False):
-                state = weighted_sum(self._terms(row, k, start + n, x, slopes, steps[n]), y, self._state)
-                product = times(state, self._weight, buffer)
-                slopes.append(self._pointwise(state, product, controls.at(k, c)[n]))
-            outs = (target, *(self._place_of(vector, number, y) for vector in range(1, len(self._sums[i].ends))))
-            for vector in range(len(outs), self.vectors):
-                self._clear(vector, number)
+            number, given = start * self.substeps + place, self.coefficients.of_step(k, start + n)
+            i, dt = self._number_of_step(number), steps[n]
+            sums, sources = self._sums_of(i, given), [y, *self.carried]
+            for row, c, buffer in zip(sums.stages, self.linear.steps[i].c, self._preactivation, strict=False):
+                state = weighted_sum(row, sources, given, dt, y, self._state)
+                sources.append(self._pointwise(state, times(state, self._weight, buffer), controls.at(k, c)[n]))
+            outs = [target, *(self._place_of(vector, number, y) for vector in range(1, self.vectors))]
             found = [
-                self._ended(row, self._terms(row, k, start + n, x, slopes, steps[n]), y, out)
-                for row, out in zip(self._sums[i].ends, outs, strict=True)
+                _moved(weighted_sum(row, sources, given, dt, y, out), out)
+                for row, out in zip(sums.ends, outs, strict=False)
             ]
+            for vector in range(len(found), self.vectors):
+                self._clear(vector, number)
             y, *others = found
             self.carried = tuple(others)
 
@@ -125,7 +123,7 @@ class SchemeStepper:
         self._steps, self._starts = [], {}
         length, s = chunk.path.length, self.substeps
         for k in range(s):
-            skipped = min(max(-(-(self.starting_steps - k) // s) - chunk.start, 0), length)
+            skipped = min(max(-(-(self._starting_steps - k) // s) - chunk.start, 0), length)
             for n in range(skipped):
                 number = (chunk.start + n) * s + k
                 early = (self._before(vector, number, 1, states) for vector in range(number + self.given + 1))
@@ -139,7 +137,7 @@ class SchemeStepper:
         """The recursion of lambda, kappa and mu, substep by substep."""
         for k in reversed(range(self.substeps)):
             if later is not None:
-                adjoint[0] = adjoint[0] + later[k]
+                adjoint[0] = _owned(adjoint[0], adjoint[1:]).add_(later[k])
             number = (chunk.start + n) * self.substeps + k
             self._step_back(self._starts.get(number, self._steps[k]), number, n, adjoint)
 
@@ -153,18 +151,19 @@ class SchemeStepper:
             for entry, products in self._products(step, chunk):
                 total[rows, k, :, entry.place] += products
 
-    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
-        """A slope enters multiplied by its share of dt, which kappa has; the coefficients have their own gradient."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
+    def keep(self, count: int, like: Tensor) -> None:
+        """Of those vectors that cannot be made again of the states."""
+        if self.kept_vectors:
+            self.kept = like.new_empty(len(self.kept_vectors), count, *like.shape)
 
     def take(self, kept: Tensor | None, *, wants_coefficients: bool) -> None:
-        """Take what a forward sweep has kept, before going back."""
+        """The vectors that `keep` has made memory for."""
         self.kept = kept if self.kept_vectors else None
         if not wants_coefficients:
             self.coefficients_gradient = None
 
     def take_kappas(self, chunk: Chunk, first: int) -> None:
-        """Where a kernel has weighed two states, take dL by each from kappa = s dL by the state after the step."""
+        """The kernel weighs two states: dL by each of them is in kappa = s dL by the state after the step."""
         (entry,) = self.linear.steady.b[0]
         for k, step in enumerate(self._steps):
             if step.lambdas and self.coefficients.varies(entry, k):
@@ -173,8 +172,14 @@ class SchemeStepper:
                 assert isinstance(s, Tensor)
                 step.lambdas[0][first:] = (kappa / s[: len(kappa)])[first:]
 
-    def given_gradient(self) -> Tensor | None:
-        """dL by the coefficients in the shape in which they were given."""
+    def weights_of_states(self, times: slice, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """Those of the steps after the start."""
+        step, rows = self.linear.steady, like.new_empty(len(like), dtype=dtype)
+        entries = (step.v[0][1], step.v[0][0], step.b[0][0])
+        return tuple(self.coefficients.of_every_step(entry, self.substeps, times, rows) for entry in entries)
+
+    def gradient_by_coefficients(self) -> Tensor | None:
+        """The sums over what was given once for several."""
         total, given = self.coefficients_gradient, self.coefficients.given
         return None if total is None or given is None else total.sum_to_size(given.shape)
 
@@ -182,16 +187,12 @@ class SchemeStepper:
         """Which of the method's steps the solver step `number` is."""
         return min(number + self.given, self.vectors - 1)
 
+    def _sums_of(self, i: int, given: Given) -> Sums:
+        """The sums of the method's step i."""
+        return self._sums[i] if given is None or i + 1 < self.vectors else self._sums_of_given
+
     def _fraction(self, k: int, c: float) -> float:
         return (k + c) / self.substeps
-
-    def _terms(
-        self, row: Row, k: int, place: int | slice, x: Sequence[Tensor], slopes: Sequence[Tensor], dt: Time
-    ) -> list[tuple[Coefficient, Tensor]]:
-        """What a stage's state or a vector at the end is the sum of."""
-        at = self.coefficients.at
-        by_vector = [(at(entry, k, place), x[m]) for entry, m in row.vectors]
-        return by_vector + [(at(entry, k, place) * dt, slopes[j]) for entry, j in row.stages]
 
     def _place_of(self, vector: int, number: int, like: Tensor) -> Tensor | None:
         """Where a vector goes: into memory that is kept or new; nowhere if it is the state before."""
@@ -205,11 +206,6 @@ class SchemeStepper:
         """What is kept of a vector that is not there yet."""
         if self.kept is not None and vector in self.kept_vectors:
             self.kept[self.kept_vectors.index(vector), number] = 0
-
-    @staticmethod
-    def _ended(row: Row, terms: Sequence[tuple[Coefficient, Tensor]], y: Tensor, out: Tensor | None) -> Tensor:
-        found = weighted_sum(terms, y, out)
-        return found if out is None or found is out else out.copy_(found)
 
     def _before(self, vector: int, number: int, length: int, states: States) -> Tensor:
         """A vector before step `number` and the same substep of the intervals after it; any where it is not read."""
@@ -238,46 +234,41 @@ class SchemeStepper:
         i, k = self._number_of_step(number) if start else self.vectors - 1, number % self.substeps
         step, times = self.linear.steps[i], slice(chunk.start, chunk.start + len(x[0]))
         recorded = _Recorded(x, [])
-        slopes: list[Tensor] = []
+        sources, given = [*x], self.coefficients.of_steps(k, times)
         dt = chunk.path.step_of_first(len(x[0]))
-        for row, c in zip(self._sums[i].stages, step.c, strict=True):
-            state = weighted_sum(self._terms(row, k, times, x, slopes, dt), x[0]).contiguous()
+        for row, c in zip(self._sums_of(i, given).stages, step.c, strict=True):
+            state = weighted_sum(row, sources, given, dt, x[0]).contiguous()
             evaluate = chunk.evaluate_early if start else chunk.evaluate
             stage = evaluate(state, state, self._fraction(k, c))
             stage.leave_out(skipped)
             recorded.stages.append(stage)
-            slopes.append(stage.linearised.slope.detach())
+            sources.append(stage.linearised.slope.detach())
         if self.coefficients_gradient is not None and not start:
             recorded.lambdas.extend(torch.zeros_like(each) for each in x)
             if any(entry.place >= 0 for row in step.u for entry in row):
-                recorded.mus.extend(torch.zeros_like(each) for each in slopes)
+                recorded.mus.extend(torch.zeros_like(each) for each in sources[len(x) :])
         return recorded
 
     def _step_back(self, recorded: _Recorded, number: int, n: int, adjoint: list[Tensor]) -> None:
         """From dL by the vectors at the end of step `number` to dL by those at its start."""
-        i, k, place = self._number_of_step(number), number % self.substeps, number // self.substeps
-        sums, step = self._sums[i], self.linear.steps[i]
-        joined = _is_state(step.u[0])
-        mus: dict[int, Tensor] = {}
-        for j in reversed(range(1 if joined else 0, step.stages)):
-            mus[j] = recorded.stages[j].pull_back(n, self._back(sums.kappas[j], k, place, adjoint, mus))
+        n_of_all, k = divmod(number, self.substeps)
+        given = self.coefficients.of_step(k, n_of_all)
+        sums = self._sums_of(self._number_of_step(number), given)
+        after, like = len(sums.ends), adjoint[0]
+        sources = [*adjoint[:after], *(like for _ in sums.stages)]  # each stage's place is filled before it is read
+        for j in reversed(range(1 if sums.joined else 0, len(sums.stages))):
+            kappa = weighted_sum(sums.kappas[j], sources, given, 1.0, like)
+            sources[after + j] = recorded.stages[j].pull_back(n, kappa)
         for buffer, each in zip(recorded.lambdas, adjoint, strict=False):
             buffer[n].copy_(each)
-        for j, buffer in enumerate(recorded.mus):
-            buffer[n].copy_(mus[j])
-        found = [self._back(row, k, place, adjoint, mus) for row in sums.starts]
-        if joined:
-            kappa = self._back(sums.kappas[0], k, place, adjoint, mus)
+        for buffer, each in zip(recorded.mus, sources[after:], strict=False):
+            buffer[n].copy_(each)
+        found = [weighted_sum(row, sources, given, 1.0, like) for row in sums.starts]
+        if sums.joined:
+            kappa = weighted_sum(sums.kappas[0], sources, given, 1.0, like)
             found[0] = _owned(found[0], found[1:])
             recorded.stages[0].pull_back_onto(n, kappa, found[0])
         adjoint[: len(found)] = found
-
-    def _back(self, row: Row, k: int, place: int, adjoint: Sequence[Tensor], mus: Mapping[int, Tensor]) -> Tensor:
-        """What comes to a stage or to a vector from the vectors at the end and through the stages that are in `mus`."""
-        at = self.coefficients.at
-        terms = [(at(entry, k, place), adjoint[m]) for entry, m in row.vectors]
-        terms += [(at(entry, k, place), mus[j]) for entry, j in row.stages if j in mus]
-        return weighted_sum(terms, adjoint[0])
 
     def _products(self, recorded: _Recorded, chunk: Chunk) -> Iterator[tuple[Entry, Tensor]]:
         """dL by each given coefficient in every interval of a chunk (time, batch)."""
@@ -308,8 +299,9 @@ class _Controls:
         return self._found[k, c]
 
 
-def _is_state(row: Sequence[Entry]) -> bool:
-    return row[0] == Entry(1.0, -1) and all(entry == Entry(0.0, -1) for entry in row[1:])
+def _moved(found: Tensor, out: Tensor | None) -> Tensor:
+    """A sum in the memory that it is for, if there is any."""
+    return found if out is None or found is out else out.copy_(found)
 
 
 def _owned(total: Tensor, others: Sequence[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 import torch
 from torch import Tensor
@@ -15,13 +16,12 @@ from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk, half_of
 from .control_path import ControlPath
-from .stepper import States
+from .stepper import States, Stepper
 
 
-class SplittingStepper:
+@final
+class SplittingStepper(Stepper):
     """A composition of kicks and drifts as a Stepper."""
-
-    saved_per_interval = vectors = 1
 
     def __init__(self, method: Method, recurrence: Recurrence, substeps: int, like: Tensor) -> None:
         self.method = method
@@ -65,13 +65,6 @@ class SplittingStepper:
             half = _half(shear)
             back = stage.pull_back(n, shear.share * halves[half])
             halves[1 - half].add_(back)
-
-    def finish_chunk(self, chunk: Chunk) -> None:
-        """The method has no tensors of its own."""
-
-    def add_step_gradient(self, chunk: Chunk, states: States, total: Tensor) -> None:
-        """A slope enters multiplied by its share of dt, which kappa has."""
-        chunk.add_slope_products(total[chunk.start : chunk.start + chunk.path.length])
 
     def _fraction(self, k: int, shear: Shear) -> float:
         return (k + shear.node) / self.substeps

@@ -151,7 +151,7 @@ def backward(
         if weight is not None:
             _add_weight(chunk, weight)
         if step is not None:
-            stepper.add_step_gradient(chunk, states, step)
+            stepper.add_step_gradient(chunk, step)
         derivatives.end_chunk(path, chunk.every_stage(), start, stop)
     return Swept(tuple(adjoint), weight, step)
 

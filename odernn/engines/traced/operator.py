@@ -19,6 +19,7 @@ from ..problem import RecurrentProblem
 from ..program import Call
 from ..scheme import MOST_STAGES, explicit_method
 from .kernels import FieldKernels, kernels_of
+from .weight_blocks import blocks_of
 
 
 def why_no_field_operator(problem: RecurrentProblem) -> str | None:
@@ -89,6 +90,7 @@ def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor, save
         index=None if problem.storage is None else problem.storage.index,
         lengths=None if problem.storage is None else problem.storage.lengths,
         packed=problem.storage is not None and save == "end",
+        weight_blocks=blocks_of(field, weight),
     )
 
 

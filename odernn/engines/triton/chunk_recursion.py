@@ -9,9 +9,7 @@ from torch import Tensor
 
 from ..program import Products, Program
 from ..torch.chunk import Chunk
-from ..torch.exponential import ExponentialStepper
-from ..torch.recursion_operands import by_state, by_step, run_by, two_state_weights
-from ..torch.scheme_stepper import SchemeStepper
+from ..torch.recursion_operands import by_state, by_step, run_by
 from ..torch.stepper import Stepper
 from ..torch.sweep import Recursion
 from .availability import layout_for
@@ -47,8 +45,7 @@ def _by_kernel(
     """From the end of the chunk to the start of its interval `first`."""
     layout = _layout(stepper, chunk, products)
     stages = layout.stages
-    weights = _weights(stepper, chunk, first) if isinstance(stepper, SchemeStepper) else None
-    exponential = stepper if isinstance(stepper, ExponentialStepper) else None
+    weights, blocks = _weights(stepper, chunk, first), stepper.block_operands(chunk)
     kappas = None if chunk.kappas is None else by_step(chunk.kappas[first:], stages)
     went = recur(
         layout,
@@ -59,11 +56,11 @@ def _by_kernel(
         by_state=by_state(chunk, first, stages),
         later=later,
         weights=weights,
-        blocks=None if exponential is None else models_first(exponential.blocks_of(chunk), layout),
+        blocks=None if blocks is None else models_first(blocks.blocks, layout),
         carried=None if weights is None else adjoint[1],
         kappas=kappas,
-        ends=None if exponential is None else exponential.ends.flatten(0, 1),
-        mus=None if exponential is None or exponential.mus is None else exponential.mus.flatten(0, 1),
+        ends=None if blocks is None else blocks.ends.flatten(0, 1),
+        mus=None if blocks is None or blocks.mus is None else blocks.mus.flatten(0, 1),
         lengths=None if lengths is None else (lengths - (chunk.start + first)) * stepper.saved_per_interval,
     )
     adjoint[0].copy_(went.gradient)
@@ -71,7 +68,9 @@ def _by_kernel(
         adjoint[1].copy_(went.carried)
 
 
-def _weights(stepper: SchemeStepper, chunk: Chunk, first: int) -> Tensor:
-    """Of every solver step (steps, 3, batch)."""
+def _weights(stepper: Stepper, chunk: Chunk, first: int) -> Tensor | None:
+    """Of every solver step (steps, 3, batch), of a method that weighs two states."""
     times = slice(chunk.start + first, chunk.start + chunk.path.length)
-    return torch.stack(two_state_weights(stepper, times, chunk.preactivations[0, 0]), dim=1)
+    like = chunk.preactivations[0, 0]
+    weights = stepper.weights_of_states(times, like, like.dtype)
+    return None if weights is None else torch.stack(weights, dim=1)

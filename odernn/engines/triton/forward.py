@@ -6,8 +6,6 @@ import torch
 from torch import Tensor
 
 from ..torch.control_path import control_path
-from ..torch.recursion_operands import two_state_weights
-from ..torch.scheme_stepper import SchemeStepper
 from ..torch.stepper import Stepper
 from .launch import Driven, advance
 from .layout import Layout
@@ -25,7 +23,7 @@ def run_forward(
         y0: the initial state (batch, n).
         saved: a buffer for the saved states, or None.
     """
-    if not isinstance(stepper, SchemeStepper):
+    if stepper.vectors == 1:
         return advance(layout, driven, y0, saved)
     whole, y = driven.recurrence, y0
     first = stepper.starting_intervals(0, whole.length)
@@ -37,15 +35,15 @@ def run_forward(
     if first:
         driven = driven.chunk(first, whole.length)
         saved = None if saved is None else saved[first * driven.substeps :]
-    given = stepper.coefficients.given is not None
-    weights = torch.stack(two_state_weights(stepper, slice(first, whole.length), y0), dim=1) if given else None
-    last, other = advance(layout, driven, y, saved, previous=previous, weights=weights)
+    weights = stepper.weights_of_states(slice(first, whole.length), y0, y0.dtype) if stepper.weighs_by_row else None
+    each = None if weights is None else torch.stack(weights, dim=1)
+    last, other = advance(layout, driven, y, saved, previous=previous, weights=each)
     assert other is not None
     stepper.carried = (other,)
     return last, other
 
 
-def _start(driven: Driven, stepper: SchemeStepper, first: int, y0: Tensor, saved: Tensor | None) -> Tensor:
+def _start(driven: Driven, stepper: Stepper, first: int, y0: Tensor, saved: Tensor | None) -> Tensor:
     """The first samples by torch, as the steps that start the method are of others: the state after them."""
     s = driven.substeps
     count = first * s

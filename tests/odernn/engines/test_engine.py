@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from odernn import ENGINES, FIELDS, HOLDS, ODERNN, DiscreteAdjoint, EngineWarning, RecurrentState
+from odernn import FIELDS, HOLDS, ODERNN, DiscreteAdjoint, EngineWarning, RecurrentState
 from odernn.engines import native
-from odernn.engines.choice import Engine
 from solvers import (
     SOLVERS,
     Adjoint,
@@ -68,7 +67,7 @@ def layer(
     hold: str,
     dtype: torch.dtype,
     adjoint: Adjoint | str,
-    engine: Engine = "torch",
+    engine: str = "torch",
     *,
     own: bool = False,
 ) -> ODERNN:
@@ -110,7 +109,7 @@ WHOLE: dict[str, Any] = {"save": "trajectory", "steps": "each", "chunks": False}
     full={"solver": list(SOLVERS)},
 )
 def test_agrees_with_autograd(
-    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: str, engine: Engine
+    field: str, solver: str, hold: str, dtype: torch.dtype, adjoint: str, engine: str
 ) -> None:
     fast = layer(field, solver, hold, dtype, ADJOINTS[adjoint], engine)
     agree(gradients(fast, dtype=dtype, **WHOLE), reference(field, solver, hold, **WHOLE))
@@ -162,7 +161,7 @@ class Odd(ExplicitRungeKutta):
 
 @each_engine
 @pytest.mark.parametrize("own", [False, True])
-def test_a_tableau_of_the_user(engine: Engine, own: bool) -> None:
+def test_a_tableau_of_the_user(engine: str, own: bool) -> None:
     torch.manual_seed(0)
     field = FIELDS["gated-antisymmetric"](2, 4, dtype=DOUBLE)  # pyright: ignore[reportCallIssue]
     facts: dict[str, Any] = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
@@ -173,7 +172,7 @@ def test_a_tableau_of_the_user(engine: Engine, own: bool) -> None:
 
 @each_engine
 @pytest.mark.parametrize("solver", ["euler", "rk4", "leapfrog-midpoint"])
-def test_a_field_of_the_user(solver: str, engine: Engine) -> None:
+def test_a_field_of_the_user(solver: str, engine: str) -> None:
     torch.manual_seed(0)
     field = Damped().double()
     facts: dict[str, Any] = {"dt": 0.3, "substeps": 2, "hold": "linear", "batch_first": True}
@@ -197,7 +196,7 @@ def test_a_field_of_the_user(solver: str, engine: Engine) -> None:
     # of the others' own fields the kernels know no recursion, and say so: test_the_recursion_of_any_field
     where=lambda solver, steps, save, chunks, own, engine: not own or engine == "torch" or solver in ONE_RECURSION,
 )
-def test_every_way_of_calling(solver: str, steps: str, save: Save, chunks: bool, own: bool, engine: Engine) -> None:
+def test_every_way_of_calling(solver: str, steps: str, save: Save, chunks: bool, own: bool, engine: str) -> None:
     facts: dict[str, Any] = {"save": save, "steps": steps, "chunks": chunks}
     fast = layer("hamiltonian", solver, "linear", DOUBLE, "auto", engine, own=own)
     agree(gradients(fast, dtype=DOUBLE, **facts), reference("hamiltonian", solver, "linear", **facts))
@@ -205,7 +204,7 @@ def test_every_way_of_calling(solver: str, steps: str, save: Save, chunks: bool,
 
 @each_engine
 @pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
-def test_checkpoints_around_the_operators(solver: str, engine: Engine) -> None:
+def test_checkpoints_around_the_operators(solver: str, engine: str) -> None:
     facts: dict[str, Any] = {"save": "end", "steps": "each", "chunks": False}
     checkpointed = Checkpointed(every=3, within=DiscreteAdjoint())
     fast = layer("gated-antisymmetric", solver, "linear", DOUBLE, checkpointed, engine)
@@ -214,7 +213,7 @@ def test_checkpoints_around_the_operators(solver: str, engine: Engine) -> None:
 
 @each_engine
 @pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint"])
-def test_streaming_and_inference(solver: str, engine: Engine) -> None:
+def test_streaming_and_inference(solver: str, engine: str) -> None:
     slow = layer("antisymmetric", solver, "linear", DOUBLE, "autograd")
     fast = layer("antisymmetric", solver, "linear", DOUBLE, "auto", engine)
     x = torch.randn(3, 6, 2, dtype=DOUBLE)
@@ -233,7 +232,7 @@ def test_streaming_and_inference(solver: str, engine: Engine) -> None:
 
 @each_engine
 @pytest.mark.parametrize("solver", ["heun", "leapfrog", "leapfrog-midpoint"])
-def test_gradcheck(solver: str, engine: Engine) -> None:
+def test_gradcheck(solver: str, engine: str) -> None:
     rnn = layer("hamiltonian", solver, "linear", DOUBLE, "discrete", engine)
     names, values = zip(*rnn.named_parameters(), strict=True)
 
@@ -258,7 +257,7 @@ def test_a_machine_without_a_compiler_gets_a_warning(monkeypatch: pytest.MonkeyP
     def unavailable() -> None:
         raise native.NativeUnavailable("no C++ compiler was found")
 
-    monkeypatch.setattr(native, "load", unavailable)
+    monkeypatch.setattr(native.build, "load", unavailable)
     rnn = ODERNN(FIELDS["antisymmetric"](2, 4), make_solver("rk4"), dt=0.1, adjoint="auto", engine="native")
     with pytest.warns(EngineWarning, match="no C\\+\\+ compiler was found"):
         rnn(torch.randn(5, 3, 2))
@@ -271,6 +270,5 @@ def test_an_adjoint_that_it_does_not_execute_is_refused(adjoint: str) -> None:
 
 
 def test_an_unknown_engine_lists_those_there_are() -> None:
-    assert ENGINES == ("auto", "torch", "native", "triton")
-    with pytest.raises(ValueError, match="'torch', 'native'"):
+    with pytest.raises(ValueError, match="'native', 'torch'"):
         ODERNN(FIELDS["antisymmetric"](2, 4), make_solver("euler"), dt=0.1, engine="cuda")

@@ -7,11 +7,9 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from odernn import ODERNN, AntisymmetricField
+from odernn import ENGINES, ODERNN, AntisymmetricField
 from odernn.engines import native
-from odernn.engines.adjoint import Operator
 from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta
-from odernn.engines.operators import TORCH, TRITON
 from odernn.engines.program import Call, Operands, Program
 from solvers import ETDRK2, RK4
 from solvers.extend import Entry
@@ -55,13 +53,17 @@ class Told(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("namespace", "dtype", "products"),
-    [(TRITON, torch.bfloat16, "bfloat16"), (TRITON, torch.float16, "float32"), (TORCH, torch.bfloat16, "float32")],
+    ("engine", "dtype", "products"),
+    [
+        ("triton", torch.bfloat16, "bfloat16"),
+        ("triton", torch.float16, "float32"),
+        pytest.param("native", torch.bfloat16, "float32", marks=pytest.mark.kernels),
+        ("torch", torch.bfloat16, "float32"),
+    ],
 )
-def test_autocast_reaches_the_triton_kernels_forward_and_back(
-    namespace: str, dtype: torch.dtype, products: str
-) -> None:
-    rnn, x = ODERNN(AntisymmetricField(2, 4), "heun", dt=0.1, adjoint=Operator(namespace)), torch.randn(5, 3, 2)
+def test_autocast_reaches_the_triton_kernels_forward_and_back(engine: str, dtype: torch.dtype, products: str) -> None:
+    rnn = ODERNN(AntisymmetricField(2, 4), "heun", dt=0.1, adjoint=ENGINES[engine].operator)
+    x = torch.randn(5, 3, 2)
     with Told() as told:
         with torch.autocast("cpu", dtype=dtype):
             output, _ = rnn(x)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from odernn import FIELDS, ODERNN, VectorField
 from odernn.engines import operators
-from odernn.engines.choice import Engine
 from odernn.engines.method import exponential, runge_kutta, splitting
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
@@ -72,7 +71,7 @@ def first_and_second(rnn: ODERNN, x: Tensor, **given: Any) -> list[Tensor]:
         "call": list(CALLS),
     }
 )
-def test_a_penalty_on_gradients(field: str, solver: str, engine: Engine, hold: str, substeps: int, call: str) -> None:
+def test_a_penalty_on_gradients(field: str, solver: str, engine: str, hold: str, substeps: int, call: str) -> None:
     made, x = field_of(field), torch.randn(TIME, BATCH, 2, dtype=DOUBLE)
     options: dict[str, Any] = {"dt": 0.2, "hold": hold, "substeps": substeps}
     found = first_and_second(ODERNN(made, solver, engine=engine, **options), x, **CALLS[call])
@@ -82,7 +81,7 @@ def test_a_penalty_on_gradients(field: str, solver: str, engine: Engine, hold: s
 
 @pytest.mark.parametrize("field", ["antisymmetric", "unregistered antisymmetric"])
 @pytest.mark.parametrize("engine", ["torch", native])
-def test_chunks_that_are_made_of_each_other(field: str, engine: Engine) -> None:
+def test_chunks_that_are_made_of_each_other(field: str, engine: str) -> None:
     """State and control before the second chunk are made of parameters that it takes too: none counts twice."""
     made, x = field_of(field), torch.randn(TIME, BATCH, 2, dtype=DOUBLE)
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from odernn import HOLDS, ODERNN, AntisymmetricField, HamiltonianField
-from odernn.engines.native import build
 from solvers import RK4, Euler, Leapfrog, make_adjoint
 from tests import children
 
@@ -154,15 +153,6 @@ def test_an_empty_batch_is_torch_nn_rnns(adjoint: str, engine: str) -> None:
     assert rnn.step(X[0, :0])[0].shape == (0, 6)
     with pytest.raises(ValueError, match="at least one sample in time"):
         rnn(X[:0])
-
-
-@pytest.mark.parametrize("command", ["/usr/bin/env c++", "c++ -pipe", " c++ "])
-def test_a_compiler_may_be_a_command_with_arguments(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", command)
-    found = build._compiler()
-    assert found is not None
-    assert Path(found[0]).is_absolute()
-    assert list(found[1:]) == command.split()[1:]
 
 
 def test_a_program_that_was_exported_is_loaded_where_nothing_is_built(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from odernn import FIELDS, ODERNN, EngineWarning, NoisyField, PartitionedField, RecurrentState, SemilinearField
-from odernn.engines.choice import Engine
 from solvers import SOLVERS, DivergenceError, DivergenceWarning, Euler, Need, make_solver
 
 DOUBLE = torch.float64
@@ -21,7 +20,7 @@ ENGINES = ["torch", pytest.param("auto", marks=pytest.mark.kernels)]
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
 @pytest.mark.parametrize("solver", [name for name in SOLVERS if make_solver(name).needs is not Need.DIFFUSION])
-def test_sample_after_sample_is_the_whole(solver: str, hold: str, engine: Engine) -> None:
+def test_sample_after_sample_is_the_whole(solver: str, hold: str, engine: str) -> None:
     method = make_solver(solver)
     field = FIELDS[NEEDED[method.needs]](2, 4, dtype=DOUBLE)
     assert method.needs is None or isinstance(field, PartitionedField | SemilinearField)
@@ -59,7 +58,7 @@ def test_noise_has_the_seed_of_the_stream() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_it_goes_on_from_a_state_and_its_state_goes_on_elsewhere(engine: Engine) -> None:
+def test_it_goes_on_from_a_state_and_its_state_goes_on_elsewhere(engine: str) -> None:
     field, solver = FIELDS["antisymmetric"](2, 4, dtype=DOUBLE), make_solver("leapfrog-midpoint")
     rnn = ODERNN(field, solver, dt=0.2, substeps=2, hold="linear", engine=engine)
     x = torch.randn(6, 3, 2, dtype=DOUBLE)
@@ -83,7 +82,7 @@ def test_the_two_step_rule_goes_on_from_a_step_of_another_length(last_step: floa
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_rows_of_a_state_that_lie_anywhere(engine: Engine) -> None:
+def test_rows_of_a_state_that_lie_anywhere(engine: str) -> None:
     rnn = ODERNN(FIELDS["antisymmetric"](3, 4), Euler(), dt=0.1, engine=engine)
     y, x = torch.randn(4, 5).T, torch.randn(3, 5).T
     expected, _ = rnn.step(x, RecurrentState(y))
@@ -91,7 +90,7 @@ def test_rows_of_a_state_that_lie_anywhere(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_it_keeps_the_weights_of_its_making_and_no_graph(engine: Engine) -> None:
+def test_it_keeps_the_weights_of_its_making_and_no_graph(engine: str) -> None:
     rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1, hold="linear", engine=engine)
     x = torch.randn(1, 2, requires_grad=True)
     stream, other = rnn.stream(), rnn.stream()
@@ -105,7 +104,7 @@ def test_it_keeps_the_weights_of_its_making_and_no_graph(engine: Engine) -> None
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_state_that_stops_being_finite_is_told(engine: Engine) -> None:
+def test_a_state_that_stops_being_finite_is_told(engine: str) -> None:
     rnn = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1, engine=engine)
     stream = rnn.stream()
     stream(torch.ones(1, 2))
@@ -144,7 +143,7 @@ def test_a_generator_of_noise_goes_on() -> None:
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_every_value_that_is_not_finite_is_seen(engine: Engine, value: float) -> None:
+def test_every_value_that_is_not_finite_is_seen(engine: str, value: float) -> None:
     rnn = ODERNN(FIELDS["antisymmetric"](2, 20), Euler(), dt=0.1, engine=engine)
     y = torch.zeros(2, 20)
     y[1, 18] = value
@@ -153,7 +152,7 @@ def test_every_value_that_is_not_finite_is_seen(engine: Engine, value: float) ->
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_numbers_whose_sum_overflows_are_finite(engine: Engine) -> None:
+def test_numbers_whose_sum_overflows_are_finite(engine: str) -> None:
     rnn = ODERNN(FIELDS["unstructured"](2, 4), Euler(), dt=0.1, engine=engine)
     with torch.no_grad():
         for parameter in rnn.parameters():
@@ -172,7 +171,7 @@ def test_what_the_kernels_do_not_take_goes_by_torch() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_copy_goes_its_own_way(engine: Engine) -> None:
+def test_a_copy_goes_its_own_way(engine: str) -> None:
     rnn, x = ODERNN(FIELDS["antisymmetric"](2, 4), Euler(), dt=0.1, engine=engine), torch.randn(3, 1, 2)
     stream = rnn.stream()
     stream(x[0])

@@ -3,6 +3,7 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include "halves.h"
 #include "linear_arguments.h"
 #include "traced.h"
 
@@ -256,6 +257,9 @@ void check_arguments(const Arguments& x) {
   check_lengths(x, batch);
   const KindFacts& kind = kind_facts(x.program.kind);
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
+  const size_t blocks = x.program.weight_blocks.size(), wanted = static_cast<size_t>(4 * kind.preactivations);
+  TORCH_CHECK_VALUE(blocks == 0 || (blocks == wanted && columns % 2 == 0), "`weight_blocks` has ", blocks,
+                    " entries; wanted none, or ", wanted, " and a state of two halves");
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
   check_carried(x);
@@ -313,9 +317,9 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   const KindFacts& kind = kind_facts(x.program.kind);
   p.kind = kind.kind;
   p.family = family_of(x.program.family);
-  const int64_t halves = p.family == Family::kShears ? 2 : 1;
-  p.state = Layout::of<T>(halves, columns);
-  p.control = Layout::of<T>(halves * kind.controls, columns * kind.controls);
+  const int64_t parts = p.family == Family::kShears ? 2 : 1;
+  p.state = Layout::of<T>(parts, columns);
+  p.control = Layout::of<T>(parts * kind.controls, columns * kind.controls);
   p.preactivation = {kind.preactivations, p.state.width, p.state.padded};
   p.linear_hold = x.program.hold == "linear";
 
@@ -357,6 +361,9 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   } else {
     p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, allocator)};
   }
+  const bool halves = !p.moved.empty() || !x.program.weight_blocks.empty();
+  if (kIsTraced && halves && columns % (2 * kLanes<T>) == 0)
+    split_by_halves(x.program.weight_blocks, x.weight.const_data_ptr<T>(), direction == Direction::kBoth, p, allocator);
   if (p.family == Family::kGeneralLinear) add_general_linear(x, p);
   return p;
 }

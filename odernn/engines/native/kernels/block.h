@@ -21,6 +21,12 @@ void point_at(T* rows, int64_t stride, int64_t count, P** out) {
   for (int64_t r = 0; r < count; ++r) out[r] = rows + r * stride;
 }
 
+// out += diagonal * x.
+template <class T>
+void add_scaled(const T* diagonal, const T* x, int64_t columns, T* out) {
+  for (int64_t i = 0; i < columns; i += kLanes<T>) store(out + i, load(out + i) + load(diagonal + i) * load(x + i));
+}
+
 template <class T>
 class Block {
  public:
@@ -35,6 +41,7 @@ class Block {
     zeros = arena.take_zeros<T>(std::max(problem.preactivation.stride(), whole_vectors<T>(problem.inputs)));
     step = arena.take<T>(most * rows);
     cotangents = arena.take<const T*>(rows);
+    if (kIsTraced) half_rows = arena.take<const T*>(most * rows);
   }
 
   // Width and stride of one group's working rows.
@@ -79,7 +86,9 @@ class Block {
     const bool whole = kIsTraced || gated() ||
                        problem.kind == Kind::kLinearPlusTanh;  // a control that is not an addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
-    if (whole) {
+    if (coupling.by_halves) {
+      multiply_halves(coupling, window, source, count, by_preactivation);
+    } else if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
       multiply(source, count, coupling.forward, u, control.stride(), by_preactivation, preactivation_columns());
@@ -88,6 +97,24 @@ class Block {
                      {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate,
                       columns(), source, window},
                      derivative);
+  }
+
+  // preactivation = K source in the rows of K that drive the window, zero in the others.
+  void multiply_halves(const Coupling<T>& coupling, Window window, const T* const* source, int64_t count,
+                       T* preactivation) {
+    const int64_t stride = preactivation_columns();
+    std::fill(preactivation, preactivation + count * stride, T(0));
+    window.each_half(coupling, columns(), [&](const Half<T>& half) {
+      for (const Part<T>& k : half.parts) {
+        T* out = preactivation + k.target;
+        if (k.diagonal == nullptr) {
+          multiply(source, count, k.forward, out, stride, out, stride);
+        } else {
+          for (int64_t r = 0; r < count; ++r)
+            add_scaled(k.diagonal, source[r] + k.source, columns() / 2, out + r * stride);
+        }
+      }
+    });
   }
 
   // The same from a preactivation that was computed without the control (ungated).
@@ -112,6 +139,7 @@ class Block {
   T* zeros;
   T* step;  // of every virtual row
   const T** cotangents;
+  const T** half_rows = nullptr;  // traced: rows of a half of the state, working space
 };
 
 // The cotangents of the control of a block of time, and the transpose of an evaluation.
@@ -177,7 +205,13 @@ class Pullback {
     for (int64_t r = 0; r < rows; ++r) {
       const Vector<T> factor = splat<T>(step[r]);
       T* p = preactivation + r * block_.preactivation_columns();
+      T* to = state + r * columns;
       for (int64_t i = 0; i < columns; i += kLanes<T>) {
+        if (window.template misses<T>(i)) {
+          for (int64_t g = 0; g < Traced::kPreactivations; ++g) store(p + g * columns + i, Vector<T>{});
+          if (!add_to_state) store(to + i, Vector<T>{});
+          continue;
+        }
         const TracedOperands<T> x(source[r], p, control + r * stride(), columns, i);
         TracedOperands<T> by = x;
         const Vector<T> kappa = factor * combined(sum, r, i);
@@ -187,8 +221,7 @@ class Pullback {
         if (own != nullptr)
           for (int64_t g = 0; g < Traced::kControls; ++g)
             add(own, before, r * stride() + g * columns + i, window.template cut<T>(by.u[g], i), late, early);
-        T* to = state + r * columns + i;
-        store(to, add_to_state ? load(to) + by.y : by.y);
+        store(to + i, add_to_state ? load(to + i) + by.y : by.y);
       }
     }
   }
@@ -200,6 +233,24 @@ class Pullback {
     multiply(block_.cotangents, block_.rows, coupling.pullback, initial, initial_stride, out, out_stride);
   }
 
+  // out += preactivation_cotangent K, of a traced field, whose cotangents are zero outside of the window.
+  void add_transposed(const Coupling<T>& coupling, Window window, T* preactivation_cotangent, T* out) {
+    const int64_t rows = block_.rows, stride = block_.columns(), width = block_.preactivation_columns();
+    if (!coupling.by_halves) return transpose(coupling, preactivation_cotangent, out, stride, out, stride);
+    point_at(preactivation_cotangent, width, rows, block_.cotangents);
+    window.each_half(coupling, stride, [&](const Half<T>& half) {
+      for (const Part<T>& k : half.parts) {
+        T* to = out + k.source;
+        if (k.diagonal == nullptr) {
+          multiply(block_.cotangents, rows, k.pullback, to, stride, to, stride);
+        } else {
+          for (int64_t r = 0; r < rows; ++r)
+            add_scaled(k.diagonal, preactivation_cotangent + r * width + k.target, stride / 2, to + r * stride);
+        }
+      }
+    });
+  }
+
   // Both.
   void apply(const Coupling<T>& coupling, T theta, int64_t c, T* by_preactivation, T* by_gate, const T* step,
              const Combination<T>& sum, const T* initial, int64_t initial_stride, T* out, int64_t out_stride) {
@@ -207,11 +258,14 @@ class Pullback {
     transpose(coupling, by_preactivation, initial, initial_stride, out, out_stride);
   }
 
-  // K's gradient from `rows` virtual rows.
-  void add_weights(int coupling, const T* preactivation_cotangent, const T* const* source, int64_t rows) {
+  // K's gradient from `rows` virtual rows, whose cotangents are zero outside of the window.
+  void add_weights(int coupling, const T* preactivation_cotangent, const T* const* source, int64_t rows,
+                   Window window = {}) {
     T* sum = sums_.couplings[static_cast<size_t>(coupling)];
     if (sum == nullptr) return;
     const Problem<T>& p = block_.problem;
+    const Coupling<T>& k = p.couplings[static_cast<size_t>(coupling)];
+    if (k.by_halves) return add_half_weights(k, window, preactivation_cotangent, source, rows, sum);
     const int64_t columns = block_.preactivation_columns() - (p.preactivation.padded - p.preactivation.width);
     add_outer(preactivation_cotangent, block_.preactivation_columns(), columns, source, p.state.width, rows, sum,
               block_.columns());
@@ -262,6 +316,25 @@ class Pullback {
       for (int64_t i = 0; i < columns; i += kLanes<T>)
         pull_back_rate<kKind>(r, i, columns, factor * combined(sum, r, i), by_preactivation + r * width, gate, through);
     }
+  }
+
+  void add_half_weights(const Coupling<T>& coupling, Window window, const T* cotangent, const T* const* source,
+                        int64_t rows, T* sum) {
+    const int64_t columns = block_.columns(), stride = block_.preactivation_columns();
+    const T** from = block_.half_rows;
+    window.each_half(coupling, columns, [&](const Half<T>& half) {
+      for (const Place& place : half.places) {
+        T* to = sum + place.target * columns + place.source;
+        if (place.diagonal) {
+          for (int64_t r = 0; r < rows; ++r)
+            for (int64_t i = 0; i < columns / 2; ++i)
+              to[i * (columns + 1)] += cotangent[r * stride + place.target + i] * source[r][place.source + i];
+        } else {
+          for (int64_t r = 0; r < rows; ++r) from[r] = source[r] + place.source;
+          add_outer(cotangent + place.target, stride, columns / 2, from, place.columns, rows, to, columns);
+        }
+      }
+    });
   }
 
   static void add(T* own, T* before, int64_t at, Vector<T> v, Vector<T> late, Vector<T> early) {

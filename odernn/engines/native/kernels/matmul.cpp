@@ -70,21 +70,23 @@ void row_tile(const T* const* a, int64_t rows, const Packed<T>& w, const T* init
   constexpr int L = kLanes<T>;
   const int64_t panel = w.inner * kPanelVectors * L;
   const T* p = w.data;
+  const T* from[kTileRows];
+  for (int64_t r = 0; r < rows; ++r) from[r] = a[r] + w.first;
   int64_t left = w.columns / L, column = 0;
   while (left > 0) {
     const int64_t widest = rows <= 3 ? 2 * kWide : kWide;
     int64_t c = 1;
     if (left >= widest && widest == 8) {
-      tile_of<T, 8>(rows, a, p, panel, w.inner, initial + column, is, out + column, os);
+      tile_of<T, 8>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
       c = 8;
     } else if (left >= 4 && widest >= 4) {
-      tile_of<T, 4>(rows, a, p, panel, w.inner, initial + column, is, out + column, os);
+      tile_of<T, 4>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
       c = 4;
     } else if (left >= 2) {
-      tile_of<T, 2>(rows, a, p, panel, w.inner, initial + column, is, out + column, os);
+      tile_of<T, 2>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
       c = 2;
     } else {
-      tile_of<T, 1>(rows, a, p, panel, w.inner, initial + column, is, out + column, os);
+      tile_of<T, 1>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
     }
     left -= c;
     column += c * L;

@@ -11,12 +11,13 @@ constexpr int kTileRows = 6;      // rows of a register tile
 constexpr int kPanelVectors = 2;  // vectors of a packed panel
 
 // A matrix (inner, columns), its columns padded to whole vectors and cut into panels of kPanelVectors vectors: panel,
-// inner, column.
+// inner, column. Rows are multiplied from their entry number `first` on.
 template <class T>
 struct Packed {
   const T* data = nullptr;
   int64_t inner = 0;
   int64_t columns = 0;  // padded
+  int64_t first = 0;
 };
 
 // Entry (i, j) of the result is source[i * row_stride + j * column_stride] for i < inner, j < columns; padding is zero.

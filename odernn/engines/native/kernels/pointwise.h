@@ -86,6 +86,10 @@ template <class T>
 void traced_rates(const Rates<T>& f) {
   for (int64_t r = 0; r < f.rows; ++r)
     for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
+      if (f.window.template misses<T>(i)) {
+        store(f.rate + r * f.rate_stride + i, Vector<T>{});
+        continue;
+      }
       const TracedOperands<T> x(f.state[r], f.by_preactivation + r * f.stride, f.control + r * f.control_stride,
                                 f.columns, i);
       store(f.rate + r * f.rate_stride + i, f.window.template cut<T>(Traced::rate<T>(x.y, x.p, x.u), i));

@@ -49,12 +49,35 @@ void copy_back(const Layout& layout, const T* padded, T* row) {
     for (int64_t i = 0; i < layout.width; ++i) row[s * layout.width + i] = padded[s * layout.padded + i];
 }
 
+// A part of the rows of K that drive one half of the state, in one group of the preactivation.
+template <class T>
+struct Part {
+  int64_t source = 0, target = 0;  // its first column in the state, and in the preactivation
+  Packed<T> forward, pullback;     // as `Coupling` has them
+  const T* diagonal = nullptr;     // or a square with these numbers on its diagonal and zeros elsewhere
+};
+
+// Where entries of K may be other than zero: a rectangle, or the diagonal of a square.
+struct Place {
+  int64_t source, target, columns;
+  bool diagonal;
+};
+
+// The rows of K that drive one half of the state: what is not zero, in parts, and what may have a gradient.
+template <class T>
+struct Half {
+  std::vector<Part<T>> parts;
+  std::vector<Place> places;
+};
+
 // One block of K: it maps the state, or a half of it, to the preactivation that drives the rate, or a half of that.
 template <class T>
 struct Coupling {
   Packed<T> forward;               // source -> preactivation, K^T
   Packed<T> pullback;              // preactivation -> source, K
   int64_t source = 0, target = 0;  // halves of the state; 0 where K is one block
+  bool by_halves = false;          // traced: whether `halves` are there
+  Half<T> halves[2];
 };
 
 // One substep of a partitioned method moves one half of the state along a rate that depends only on the other.

@@ -35,6 +35,7 @@ class Reader {
     if (key == "c") return take(program.c);
     if (key == "moved") return take(program.moved);
     if (key == "places") return take(program.places);
+    if (key == "weight_blocks") return take(program.weight_blocks);
     if (key == "substeps") return take(program.substeps);
     if (key == "packed") return take(program.packed);
     TORCH_CHECK_VALUE(false, "`program` has the entry '", key, "', which the kernels do not know");

@@ -12,7 +12,7 @@ namespace odernn {
 struct Program {
   std::string family, kind, squash, hold;
   std::vector<double> a, b, c;
-  std::vector<int64_t> moved, places;
+  std::vector<int64_t> moved, places, weight_blocks;
   int64_t substeps = 1;
   bool packed = false;
 

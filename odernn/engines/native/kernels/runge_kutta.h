@@ -69,7 +69,7 @@ class RungeKutta final : public Stepper<T> {
         pullback_->traced_cotangent(theta(e), c, record.source + c * block_.rows, preactivation, step, sum, window(i),
                                     i == 0, out);
         if (i == 0) add_later(lambda);
-        pullback_->transpose(p_.couplings[0], preactivation, out, columns(), out, columns());
+        pullback_->add_transposed(p_.couplings[0], window(i), preactivation, out);
       } else if (i > 0) {
         pullback_->apply(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum,
                          block_.zeros, 0, cotangents_[i], columns());
@@ -84,8 +84,9 @@ class RungeKutta final : public Stepper<T> {
   }
 
   void add_weights(int64_t count, Pullback<T>& pullback) override {
-    for (const Record<T>& record : records_)
-      pullback.add_weights(0, record.by_preactivation, record.source, count * block_.rows);
+    for (int64_t e = 0; e < p_.evaluations(); ++e)
+      pullback.add_weights(0, records_[e].by_preactivation, records_[e].source, count * block_.rows,
+                           window(e % stages_));
   }
 
   const T* preactivation_cotangents() const override { return records_[0].by_preactivation; }

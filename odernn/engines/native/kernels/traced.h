@@ -52,6 +52,19 @@ namespace odernn {
 struct Window {
   int64_t from, to;
 
+  // The halves of a state of `width` columns in it.
+  template <class T, class F>
+  void each_half(const Coupling<T>& coupling, int64_t width, F f) const {
+    if (from == 0) f(coupling.halves[0]);
+    if (to != width / 2) f(coupling.halves[1]);
+  }
+
+  // Whether all columns [i, i + lanes) lie outside.
+  template <class T>
+  bool misses(int64_t i) const {
+    return i + kLanes<T> <= from || i >= to;
+  }
+
   // Zeros in the lanes of columns [i, i + lanes) that lie outside.
   template <class T>
   inline Vector<T> cut(Vector<T> v, int64_t i) const {

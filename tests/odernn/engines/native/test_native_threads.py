@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from odernn.engines import native
-from odernn.engines.native import build
+from odernn.engines.native.compiler import Compiler
 from tests import children
 
 pytestmark = pytest.mark.kernels
@@ -17,9 +16,6 @@ pytestmark = pytest.mark.kernels
 WITHOUT_OPENMP = """
 import pytest
 import torch
-from odernn.engines.native import build
-# As with a compiler that does not know -fopenmp; not optimised, which takes half the time and changes no thread.
-build._flags = lambda compiler: ("-O0", "-fvisibility=hidden", "-pthread")
 from odernn.engines import method as methods, native
 from odernn.engines.program import Call
 native.load()
@@ -69,17 +65,18 @@ def test_an_error_in_a_shard_reaches_the_caller(threads):
     assert torch.ops.odernn_native_testing.count_threads(13, -1) == threads
 
 
-@pytest.mark.parametrize(
-    ("platform", "takes", "flag"),
-    [("linux", True, "-fopenmp"), ("linux", False, "-pthread"), ("darwin", True, "-pthread")],
-)
-def test_openmp_is_for_a_compiler_whose_runtime_is_the_one_of_torch(monkeypatch, platform, takes, flag):
-    """On macOS no compiler's is, whatever it takes."""
-    monkeypatch.setattr(build, "sys", SimpleNamespace(platform=platform))
-    monkeypatch.setattr(build, "_accepts", lambda *arguments: takes)
-    assert build._threading("c++") == flag
+# A compiler that does not know -fopenmp, as Apple's. It does not optimise either, which takes half the time and changes
+# no thread.
+KNOWS_NO_OPENMP = """#!/bin/sh
+for each; do [ "$each" = -fopenmp ] && exit 1; done
+exec {command} "$@" -O0
+"""
 
 
 def test_without_openmp_there_are_threads_too(tmp_path: Path):
     """In a process of its own, which builds the kernels as Apple's compiler would, once: some twenty seconds."""
-    assert "all well" in children.run(WITHOUT_OPENMP, tmp_path)
+    compiler, script = Compiler.of_environment(), tmp_path / "knows-no-openmp"
+    script.write_text(KNOWS_NO_OPENMP.format(command=compiler))
+    script.chmod(0o755)
+    # The definition is for the key of the build, which is not to be taken for that of a compiler which optimises.
+    assert "all well" in children.run(WITHOUT_OPENMP, tmp_path, CXX=f"{script} -DODERNN_NOT_OPTIMISED")

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from odernn import FIELDS, ODERNN, AffinePointwiseField, EngineWarning
-from odernn.engines.choice import Engine
 from tests.fields import Unregistered, UnregisteredPartitioned
 
 
@@ -50,7 +49,7 @@ def networks() -> list[str]:
     ]
 
 
-def trained(name: str, engine: Engine, dtype: torch.dtype, device: str) -> list[Tensor]:
+def trained(name: str, engine: str, dtype: torch.dtype, device: str) -> list[Tensor]:
     """The output and the gradients of a weighted sum of it, in float64 on the CPU."""
     torch.manual_seed(0)
     field, solver, hold = name.split()

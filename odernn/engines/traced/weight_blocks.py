@@ -1,0 +1,43 @@
+"""What a field promises of the blocks of K, held against K."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from ...fields.field import AffinePointwiseField, Filling
+
+NUMBERS: Mapping[Filling, int] = MappingProxyType({"zero": 0, "diagonal": 1, "dense": 2})
+"""The fillings as `Program.weight_blocks` has them."""
+
+
+def blocks_of(field: AffinePointwiseField, weight: Float[Tensor, "preactivation hidden"]) -> tuple[int, ...]:
+    """The field's `weight_blocks` as numbers, none where it has none.
+
+    Raises:
+        ValueError: they are not names of fillings, two for each half of K's rows; or K is not filled so.
+    """
+    blocks, n = field.weight_blocks, weight.shape[1]
+    if blocks is None:
+        return ()
+    name, wanted = f"`weight_blocks` of {type(field).__name__}", 2 * (len(weight) // n)
+    if n % 2 or len(blocks) != wanted or any(len(row) != 2 or not NUMBERS.keys() >= set(row) for row in blocks):
+        raise ValueError(
+            f"{name} is {blocks!r}; give a pair of {', '.join(map(repr, NUMBERS))} for each of the {wanted} halves of "
+            f"K's rows, where K is {tuple(weight.shape)} and the state of two halves"
+        )
+    halves = rearrange(weight.detach(), "(rows i) (columns j) -> rows columns i j", rows=wanted, columns=2)
+    fillings: list[Filling] = [filling for row in blocks for filling in row]
+    for number, (block, filling) in enumerate(zip(halves.flatten(0, 1), fillings, strict=True)):
+        if filling == "dense":
+            continue
+        rest = block if filling == "zero" else block - block.diagonal().diag()
+        if bool(rest.any()):
+            raise ValueError(
+                f"{name} says that block {number % 2} of row {number // 2} is {filling!r}, and it has other entries"
+            )
+    return tuple(NUMBERS[filling] for filling in fillings)
