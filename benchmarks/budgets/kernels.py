@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from ast import parse, unparse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from odernn.engines.linear_method import general_linear
 from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_kutta
+from odernn.engines.triton import launch
 from odernn.engines.triton.advance import advance_kernel, advance_text
 from odernn.engines.triton.elementwise import KINDS
 from odernn.engines.triton.layout import Layout, Precision
 from odernn.engines.triton.plans import Advance, Recur
+from odernn.engines.triton.programs import spread_over
 from odernn.engines.triton.recur import recur_kernel, recur_text
+from odernn.engines.triton.streaming import stream_of
 from solvers import RK4
 from solvers.extend import Entry
 from solvers.methods.leapfrog_midpoint import MIDPOINT_RULE
 
 Direction = Literal["forward", "backward"]
-Variant = Literal["", "many networks", "several lengths"]
+Variant = Literal["", "many networks", "several lengths", "spread"]
+
+FUNCTIONS = Path(launch.__file__).with_name("functions.py")
+"""The text of the functions that the kernels call."""
 
 METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
     {
@@ -34,6 +42,10 @@ METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
 )
 """By name, with the activation."""
 SIZES: tuple[tuple[int, Precision], ...] = ((64, "tf32x3"), (128, "tf32x3"), (128, "tf32"), (256, "bf16"))
+STREAMED: tuple[tuple[int, Precision], ...] = ((256, "tf32x3"), (512, "tf32x3"), (512, "tf32"), (512, "bf16"))
+"""Those whose K fits on no card."""
+SMALL = (8, 132)
+"""Blocks of rows in a batch of 128, and processors of an H100."""
 ARCHITECTURES: Mapping[int, int] = MappingProxyType({80: 163, 86: 99, 90: 227, 100: 227, 120: 99})
 """Compute capabilities times ten, each with the kilobytes of shared memory that a block may have (NVIDIA, CUDA C++
 Programming Guide, technical specifications per compute capability)."""
@@ -48,7 +60,8 @@ class Kernel:
         units: of the state.
         precision: of the products.
         direction: which of the two kernels.
-        variant: "many networks" for that of many at once, "several lengths" for rows that end early.
+        variant: "many networks" for that of many at once, "several lengths" for rows that end early, "spread" where
+            several programs share a block of rows, as for a small batch.
     """
 
     method: str
@@ -61,19 +74,32 @@ class Kernel:
     def layout(self) -> Layout:
         """Its sizes."""
         method, kind = METHODS[self.method]
-        return Layout(method, self.units, len(KINDS[kind].p), self.precision, self.variant == "many networks")
+        layout = Layout(method, self.units, len(KINDS[kind].p), self.precision, self.variant == "many networks")
+        if not self.is_streamed:
+            return layout
+        layout = replace(layout, stream=stream_of(layout))
+        return spread_over(layout, *SMALL) if self.variant == "spread" else layout
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether K is read from memory."""
+        return (self.units, self.precision) in STREAMED
 
     @property
     def plan(self) -> Advance | Recur:
-        """What it is written for: one input, zero-order hold, one step a sample, states stored, as in training."""
+        """What it is written for: one input, zero-order hold, one step a sample, states stored, as in training.
+
+        Where K is streamed, the control comes from outside.
+        """
         layout, trace = self.layout, KINDS[METHODS[self.method][1]]
         lengths = self.variant == "several lengths"
         if self.direction == "backward":
             return Recur(
                 layout, 1, by_state=False, later=False, kappas=len(trace.u) > 1, blocks_vary=False, lengths=lengths
             )
+        inputs = None if self.is_streamed else 1
         return Advance(
-            layout, trace, 1, "zero-order", False, "number", 1, save=True, blocks_vary=False, lengths=lengths
+            layout, trace, inputs, "zero-order", False, "number", 1, save=True, blocks_vary=False, lengths=lengths
         )
 
     @property
@@ -84,9 +110,10 @@ class Kernel:
 
     @property
     def fingerprint(self) -> str:
-        """Of its text: another one has another budget."""
+        """Of its text, and of the functions in which it streams K: another one has another budget."""
         plan = self.plan
         text = advance_text(plan) if isinstance(plan, Advance) else recur_text(plan)
+        text += unparse(parse(FUNCTIONS.read_text("utf-8"))) if self.is_streamed else ""
         return sha256(text.encode()).hexdigest()[:16]
 
     def absent(self) -> set[str]:
@@ -95,6 +122,7 @@ class Kernel:
         two, blocks = family == "general-linear", family == "exponential"
         if isinstance(plan, Advance):
             gone = {"before", "numbers", "weights"} | (set() if two else {"previous", "other"})
+            gone |= {"input_weight", "bias"} if plan.inputs is None else set()
             return gone | (set() if blocks else {"blocks"})
         gone = {"by_state", "later", "mus"} | (set() if two else {"carried", "weights", "carried_out"})
         return gone | (set() if blocks else {"blocks", "ends"}) | (set() if plan.kappas else {"kappas"})
@@ -103,13 +131,17 @@ class Kernel:
 def all_kernels() -> Iterator[Kernel]:
     """Every one; of the variants, which differ in a few addresses and masks, only Euler's method."""
     for method in METHODS:
-        for units, precision in SIZES:
+        for units, precision in (*SIZES, *STREAMED):
             for direction in ("forward", "backward"):
                 yield Kernel(method, units, precision, direction)
     for variant in ("many networks", "several lengths"):
         for units, precision in SIZES:
             for direction in ("forward", "backward"):
                 yield Kernel("euler", units, precision, direction, variant)
+    for method in ("euler", "rk4"):
+        for units, precision in STREAMED:
+            for direction in ("forward", "backward"):
+                yield Kernel(method, units, precision, direction, "spread")
 
 
 def architectures(kernel: Kernel) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.budgets.kernels import Kernel
 from benchmarks.support.errors import UserError
+from odernn.engines.triton.programs import compile_options
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,11 @@ def _compile(kernel: Kernel, architecture: int) -> tuple[bytes, int]:
         raise UserError("the kernels are compiled by Triton, which is not installed: pip install triton") from error
     function, absent = kernel.compiled, kernel.absent()
     signature: dict[str, str] = {}
+    numbers = {"length": "i32", "batch": "i32", "intervals": "i32", "each": "i32", "dt": "fp32"}
+    numbers |= {"lengths": "*i32", "arrived": "*i32"}
+    if kernel.is_streamed and kernel.precision == "bf16":
+        numbers |= {"weight": "*bf16", "scratch": "*bf16"}
     for name in function.arg_names:
-        numbers = {"length": "i32", "batch": "i32", "intervals": "i32", "each": "i32", "dt": "fp32", "lengths": "*i32"}
         signature[name] = "constexpr" if name in absent else numbers.get(name, "*fp32")
     aligned: dict[Any, Any] = {
         (place,): [["tt.divisibility", 16]] for place, name in enumerate(signature) if signature[name][0] == "*"
@@ -74,7 +78,7 @@ def _compile(kernel: Kernel, architecture: int) -> tuple[bytes, int]:
     made = triton.compile(
         ASTSource(function, signature, dict.fromkeys(absent), aligned),
         target=GPUTarget("cuda", architecture, 32),
-        options={"num_warps": kernel.layout.warps, "num_stages": 1, "enable_fp_fusion": True},
+        options=compile_options(kernel.layout),
     )
     return made.asm["cubin"], made.metadata.shared
 

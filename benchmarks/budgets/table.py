@@ -42,7 +42,7 @@ def to_markdown(budgets: Sequence[Budget]) -> str:
         [
             ", ".join(filter(None, (kernel.method, kernel.variant))),
             str(kernel.units),
-            kernel.precision,
+            kernel.precision + (", streamed" if kernel.is_streamed else ""),
             kernel.direction,
         ]
         + [_cell(found.get(each), ARCHITECTURES[each]) for each in ARCHITECTURES]

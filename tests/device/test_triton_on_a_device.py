@@ -20,6 +20,7 @@ from tests.odernn.engines.triton.cases import (
     numbers,
     numbers_of_networks,
     one_by_one,
+    wide_cases,
 )
 from tests.odernn.engines.triton.networks import networks, trained
 from tests.odernn.engines.triton.ragged import Ragged, ragged, run
@@ -39,6 +40,12 @@ def precision(request: pytest.FixtureRequest) -> Iterator[Literal["highest", "hi
 
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_values_and_gradients(case: Case, precision: str) -> None:
+    want = numbers(TORCH, call(case, torch.float64, "cpu"))
+    assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
+
+
+@pytest.mark.parametrize("case", wide_cases(), ids=str)
+def test_networks_whose_weights_are_streamed(case: Case, precision: str) -> None:
     want = numbers(TORCH, call(case, torch.float64, "cpu"))
     assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
 
@@ -109,10 +116,11 @@ def test_a_wide_network_is_played_by_graphs() -> None:
         assert torch.allclose(again, other, rtol=1e-9, atol=1e-9)
 
 
-def test_a_long_sequence_of_many_rows_has_the_same_numbers_every_time() -> None:
-    """A race would show as numbers that change from run to run."""
-    rnn = ODERNN(AntisymmetricField(1, 128), "rk4", dt=0.03).cuda()
-    x = torch.randn(200, 333, 1, device="cuda")
+@pytest.mark.parametrize(("units", "rows"), [(128, 333), (200, 333), (500, 100), (500, 3000)])
+def test_a_long_sequence_of_many_rows_has_the_same_numbers_every_time(units: int, rows: int) -> None:
+    """A race would show as numbers that change from run to run; streamed products go through memory."""
+    rnn = ODERNN(AntisymmetricField(1, units), "rk4", dt=0.03).cuda()
+    x = torch.randn(200, rows, 1, device="cuda")
     assert rnn.choice(x).engine == "triton"
     found = []
     for _ in range(3):
@@ -141,6 +149,10 @@ def test_the_engine_can_be_asked_why() -> None:
     choice = wide.choice(torch.randn(2, 2, 1, device="cuda"))
     assert choice.engine == "torch"
     assert "shared memory" in choice.reason
+    assert "up to 512 units" in choice.reason
+    streamed = ODERNN(AntisymmetricField(1, 512), "euler", dt=0.03).cuda().choice(torch.randn(2, 2, 1, device="cuda"))
+    assert streamed.engine == "triton"
+    assert "K is read from L2" in streamed.reason
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own

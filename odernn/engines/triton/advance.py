@@ -63,10 +63,14 @@ class _Writer(Writer):
             self.store_states(self.named("z"), "other")
 
     def _write_sample(self) -> None:
-        """One sample: its control, the steps, and the loads of the next, which are under way meanwhile."""
-        plan, source = self.plan, self.source
-        source("ahead = tl.minimum(at + 1, length.to(tl.int64) - 1)")
-        self._write_loads("ahead", "_next")
+        """One sample: its control, the steps, and the loads of the next, which are under way meanwhile.
+
+        Where K is streamed, a product takes long enough for the loads of its own sample, and registers are short.
+        """
+        plan, source, ahead = self.plan, self.source, self.layout.stream is None
+        if ahead:
+            source("ahead = tl.minimum(at + 1, length.to(tl.int64) - 1)")
+        self._write_loads("ahead" if ahead else "at", "_next" if ahead else "")
         self._write_control()
         self._write_step()
         self.write_own_matrices()
@@ -81,7 +85,9 @@ class _Writer(Writer):
             self.store_states(self.named("y"), "saved + at * state")
         if plan.hold == "linear":
             source(*(f"e_{j}_{part} = c_{j}_{part}" for j, part in self.control_names))
-        source(*(f"{name} = {name}_next" for name in self._loaded()), "at += 1")
+        if ahead:
+            source(*(f"{name} = {name}_next" for name in self._loaded()))
+        source("at += 1")
 
     def _write_own_step(self) -> None:
         """A solver step of the rows that have not ended."""
@@ -194,10 +200,9 @@ class _Writer(Writer):
         layout, source = self.layout, self.source
         names = {"y": state[part]}
         for group in range(layout.groups):
-            product: str | None = None
-            for other in layout.sources(part):
-                product = layout.product(state[other], f"w_{group}_{part}_{other}", product)
-            source(f"p_{group} = {product}")
+            for place, other in enumerate(layout.sources(part)):
+                onto = f"p_{group}" if place else None
+                layout.write_product(source, f"p_{group}", state[other], (group, part, other), onto)
             names[f"p[{group}]"] = f"p_{group}"
         for j in range(len(self.plan.trace.u)):
             of_input = j < self.controls

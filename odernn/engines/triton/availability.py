@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from dataclasses import replace
 from functools import cache
 
 import torch
@@ -13,9 +15,12 @@ from ..linear_method import linear_method
 from ..method import Family, Method
 from ..program import Products
 from .layout import Layout, Precision
+from .streaming import shared_by_tiles, stream_of
 
 OLDEST = (8, 0)
 """The compute capability that the kernels are written for: the first with TF32 and bfloat16 products."""
+WIDEST = 512
+"""Units up to which the kernels stream K: the state of a row block is in registers, which hold no more."""
 _PRECISIONS: dict[str, Precision] = {"highest": "tf32x3", "high": "tf32", "medium": "bf16"}
 _BYTES: dict[Precision, int] = {"tf32x3": 8, "tf32": 4, "bf16": 2, "ieee": 4}
 _STAGING = 24 << 10
@@ -27,6 +32,22 @@ def precision_of(device: torch.device, products: Products = "float32") -> Precis
     if device.type != "cuda":
         return "ieee"
     return "bf16" if products == "bfloat16" else _PRECISIONS[torch.get_float32_matmul_precision()]
+
+
+def layout_for(
+    device: torch.device,
+    method: Method,
+    units: int,
+    groups: int,
+    products: Products = "float32",
+    *,
+    models: bool = False,
+) -> Layout:
+    """The layout of the kernels on a device: K stays on the chip where it fits, and is streamed where it does not."""
+    layout = Layout(method, units, groups, precision_of(device, products), models)
+    if shared_memory(layout) <= _shared_memory_of(device):
+        return layout
+    return replace(layout, stream=stream_of(layout))
 
 
 def why_not(y: Tensor, method: Method, groups: int, products: Products = "float32") -> str | None:
@@ -56,16 +77,32 @@ def _why_not_there(place: str, family: Family, units: int, groups: int, products
         return None if is_interpreted() else f"the Triton kernels work on a CUDA device, and the state is on {place}"
     if (capability := torch.cuda.get_device_capability(device)) < OLDEST:
         return f"the Triton kernels want compute capability 8.0, and {place} has {'.'.join(map(str, capability))}"
-    return _why_too_wide(device, Layout(Method(family), units, groups, precision_of(device, products)))
+    return _why_too_wide(device, layout_for(device, Method(family), units, groups, products))
+
+
+def residence(y: Tensor, method: Method, groups: int, products: Products = "float32") -> str:
+    """Where K lies while the kernels run a state like `y`, which they take, and why: a clause."""
+    return _residence_there(str(y.device), method.family, y.shape[-1], groups, products)
+
+
+def _residence_there(place: str, family: Family, units: int, groups: int, products: Products) -> str:
+    device = torch.device(place)
+    layout = layout_for(device, Method(family), units, groups, products)
+    if layout.stream is None:
+        return "K stays on the chip"
+    return f"K is read from L2 in every product, as {_too_large(device, layout)}"
 
 
 # What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
 _why_not_there._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
+_residence_there._dynamo_marked_constant = True  # pyright: ignore[reportFunctionMemberAccess]
 
 
 def shared_memory(layout: Layout) -> int:
     """Bytes of shared memory that a program needs, at most."""
-    return sum(1 for _ in layout.blocks()) * layout.padded**2 * _BYTES[layout.precision] + _STAGING
+    if layout.stream is not None:
+        return shared_by_tiles(layout, layout.stream)
+    return sum(1 for _ in layout.blocks()) * layout.whole**2 * _BYTES[layout.precision] + _STAGING
 
 
 def is_interpreted() -> bool:
@@ -74,17 +111,32 @@ def is_interpreted() -> bool:
 
 
 def _why_too_wide(device: torch.device, layout: Layout) -> str | None:
+    if layout.stream is None:
+        return None
+    if layout.units > WIDEST:
+        return f"{_too_large(device, layout)}, and the kernels stream it up to {WIDEST} units"
     needed, given = shared_memory(layout), _shared_memory_of(device)
     if needed <= given:
         return None
     return (
-        f"K of {layout.units} units in {layout.precision} needs {needed >> 10} kB of shared memory, and {device} has "
-        f"{given >> 10} kB a block; `torch.set_float32_matmul_precision` may take less"
+        f"to stream K of {layout.units} units takes {needed >> 10} kB of shared memory, and {device} has {given >> 10}"
+    )
+
+
+def _too_large(device: torch.device, layout: Layout) -> str:
+    """That K does not fit on the chip, in a clause."""
+    needed, given = shared_memory(replace(layout, stream=None)), _shared_memory_of(device)
+    return (
+        f"K of {layout.units} units in {layout.precision} would take {needed >> 10} kB of shared memory, and {device} "
+        f"has {given >> 10} kB a block"
     )
 
 
 @cache
 def _shared_memory_of(device: torch.device) -> int:
+    """Bytes a block; the interpreter has no bound."""
+    if device.type != "cuda":
+        return sys.maxsize
     return torch.cuda.get_device_properties(device).shared_memory_per_block_optin
 
 

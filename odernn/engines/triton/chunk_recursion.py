@@ -12,7 +12,7 @@ from ..torch.chunk import Chunk
 from ..torch.recursion_operands import by_state, by_step, run_by
 from ..torch.stepper import Stepper
 from ..torch.sweep import Recursion
-from .availability import precision_of
+from .availability import layout_for
 from .launch import models_first, recur
 from .layout import Layout
 
@@ -29,8 +29,8 @@ def backward_of(program: Program, lengths: Tensor | None) -> Recursion:
 
 def _layout(stepper: Stepper, chunk: Chunk, products: Products) -> Layout:
     units = chunk.weight.shape[-1]
-    groups, precision = chunk.weight.shape[-2] // units, precision_of(chunk.weight.device, products)
-    return Layout(stepper.method, units, groups, precision, models=chunk.weight.ndim == 3)
+    groups, models = chunk.weight.shape[-2] // units, chunk.weight.ndim == 3
+    return layout_for(chunk.weight.device, stepper.method, units, groups, products, models=models)
 
 
 def _by_kernel(
@@ -49,7 +49,7 @@ def _by_kernel(
     kappas = None if chunk.kappas is None else by_step(chunk.kappas[first:], stages)
     went = recur(
         layout,
-        chunk.weight.contiguous(),
+        chunk.weight,
         by_step(chunk.preactivations[first:], stages),
         adjoint[0],
         substeps=stepper.evaluations // stages // stepper.saved_per_interval,

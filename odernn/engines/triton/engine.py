@@ -17,7 +17,7 @@ from ..program import Products
 from ..scheme import outline
 from ..torch.discrete_adjoint import DiscreteAdjoint, parallel_method
 from ..torch.recursion_operands import knows_recursion
-from .availability import why_not
+from .availability import residence, why_not
 from .chunk_recursion import run_backward
 from .field_forward import field_forward
 
@@ -34,10 +34,11 @@ class TritonEngine(Engine):
 
     def refusal(self, problem: RecurrentProblem, *, asked: bool) -> str | None:
         """Whatever `why_not` says of state, method and size."""
-        weight = problem.inputs[0]
-        assert weight is not None
-        method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
-        return why_not(problem.y0, method, groups, problem.products)
+        return why_not(*_sizes(problem))
+
+    def account(self, problem: RecurrentProblem) -> str:
+        """That they take it, and where K lies meanwhile."""
+        return f"the kernels take field, method and state; {residence(*_sizes(problem))}"
 
     def in_parallel(self, problem: RecurrentProblem, adjoint: DiscreteAdjoint) -> tuple[DiscreteAdjoint, str] | str:
         """The forward pass by a kernel made of the field's `pointwise` where it can be traced, and the recursion."""
@@ -45,10 +46,10 @@ class TritonEngine(Engine):
             return "the kernels' backward recursion does not know the method"
         adjoint = replace(adjoint, recursion=run_backward)
         assert isinstance(problem.field, AffinePointwiseField)
-        forward = field_forward(problem.field, problem.hold)
+        forward, where = field_forward(problem.field, problem.hold), residence(*_sizes(problem))
         if isinstance(forward, str):
-            return adjoint, f"the kernels do the backward recursion; {forward}"
-        return replace(adjoint, forward=forward), "the kernels are made of the field's `pointwise`"
+            return adjoint, f"the kernels do the backward recursion; {forward}; {where}"
+        return replace(adjoint, forward=forward), f"the kernels are made of the field's `pointwise`; {where}"
 
     def takes(self, storage: Storage) -> bool:
         """Where the rectangle that they run in is not much larger than what is in it.
@@ -60,3 +61,11 @@ class TritonEngine(Engine):
     def takes_stacked(self, state: Tensor, method: Method, groups: int, products: Products) -> bool:
         """Whatever it runs of one network."""
         return why_not(state, method, groups, products) is None
+
+
+def _sizes(problem: RecurrentProblem) -> tuple[Tensor, Method, int, Products]:
+    """What it depends on whether and how the kernels run a problem."""
+    weight = problem.inputs[0]
+    assert weight is not None
+    method, groups = outline(problem.field, problem.solver, problem.step, len(weight))
+    return problem.y0, method, groups, problem.products

@@ -15,11 +15,10 @@ from ..torch.stepper import Stepper
 from ..traced.of_field import trace_of
 from ..traced.trace import Trace
 from ..traced.tracing import state_of
-from .availability import precision_of
+from .availability import layout_for
 from .elementwise import untold
 from .forward import run_forward
 from .launch import Driven
-from .layout import Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class FieldForward:
     ) -> Tensor:
         """The last state; as `sweep.forward`. One launch needs no chunks."""
         units = y0.shape[-1]
-        layout = Layout(stepper.method, units, len(recurrence.weight) // units, precision_of(y0.device))
+        layout = layout_for(y0.device, stepper.method, units, len(recurrence.weight) // units)
         control = recurrence.scheme.control
         affine = control if isinstance(control, AffineControl) and not control.squashed else None
         driven = Driven(

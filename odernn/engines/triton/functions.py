@@ -1,4 +1,4 @@
-"""Elementwise functions that Triton's language lacks, in float32, from exp alone."""
+"""What Triton's language lacks: elementwise functions in float32, made of exp, and products with a matrix in memory."""
 
 import triton
 import triton.language as tl
@@ -29,3 +29,96 @@ def odernn_log1p(x):
     """log(1 + x) with the rounding of 1 + x made good: log(v) x / (v - 1) for v = 1 + x."""
     v = 1 + x
     return tl.where(v == 1, x, tl.log(v) * (x / tl.where(v == 1, 1.0, v - 1)))
+
+
+@triton.jit
+def odernn_rounded(x):
+    """x rounded to the ten bits of TF32, half away from zero: what is cut off is carried from bit 12 on."""
+    return ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def odernn_product(left, right, onto, precision: tl.constexpr):
+    """`onto` and the product; of three TF32 products, whose operands are what rounding leaves and what it takes.
+
+    Triton's own "tf32x3" looks for infinities besides, which takes as long as the products where K is read only once.
+    """
+    if precision == "tf32x3":
+        of_left, of_right = odernn_rounded(left), odernn_rounded(right)
+        product = tl.dot(left - of_left, of_right, input_precision="tf32")
+        product = tl.dot(of_left, right - of_right, acc=product, input_precision="tf32")
+        onto += tl.dot(of_left, of_right, acc=product, input_precision="tf32")
+    else:
+        onto = tl.dot(left, right, acc=onto, input_precision=precision)
+    return onto
+
+
+@triton.jit
+def odernn_meet(arrived, turn, programs: tl.constexpr):
+    """Wait until all threads of the programs that share the rows of a block are here; what they wrote, all see then.
+
+    Args:
+        arrived: a counter of theirs, zero before the kernel.
+        turn: how often they have met.
+        programs: how many there are. The grid has them next to one another, so that where some run all will.
+    """
+    tl.debug_barrier()
+    if programs > 1:
+        here = tl.atomic_add(arrived, 1, sem="acq_rel") + 1
+        while here < (turn + 1) * programs:
+            here = tl.atomic_add(arrived, 0, sem="acquire")
+        tl.debug_barrier()
+
+
+@triton.jit
+def odernn_streamed(
+    left,
+    onto,
+    units,
+    scratch,
+    arrived,
+    turn,
+    weight,
+    size: tl.constexpr,
+    sums: tl.constexpr,
+    whole: tl.constexpr,
+    tile: tl.constexpr,
+    ahead: tl.constexpr,
+    programs: tl.constexpr,
+    precision: tl.constexpr,
+):
+    """`onto` and the product of a state and a matrix in memory, of which `tile` terms of every sum are read at once.
+
+    A tile in registers cannot be cut into columns, so that `left` goes through `scratch`, which those that share the
+    rows have to themselves. All meet before any of them reads. There are two places, taken in turns: who writes to one
+    has met the others since they read it, once they had all written to the other. The interpreter has one thread a
+    program and sees no barrier within it.
+
+    Args:
+        left: the program's tile of the state (rows, columns), zero in the columns from `size` on.
+        onto: a tile like it.
+        units: of the columns of the tile.
+        scratch: memory for twice (rows, whole), of the operands' type.
+        arrived: a counter of those that share the rows.
+        turn: how many products there were.
+        weight: the matrix (size, sums), entry (j, k) what unit j of the product has of unit k of the state; zero for k
+            from `size` on.
+        size: units of the product that are not padding.
+        sums: terms of a sum, a multiple of `tile`.
+        whole: columns of all that share the rows.
+        tile: terms that are read at once.
+        ahead: tiles under way or in use at once.
+        programs: that share the rows.
+        precision: of the product.
+    """
+    columns = units[None, :]
+    rows = tl.arange(0, left.shape[0])[:, None] * whole
+    place = scratch + turn % 2 * (left.shape[0] * whole)
+    tl.store(place + rows + columns, left.to(scratch.dtype.element_ty))
+    odernn_meet(arrived, turn, programs)
+    terms = tl.arange(0, tile)
+    for k in tl.range(0, sums, tile, num_stages=ahead):  # pyright: ignore[reportGeneralTypeIssues]
+        some = tl.load(place + rows + (k + terms)[None, :])
+        block = tl.load(weight + columns * sums + (k + terms)[:, None], mask=columns < size, other=0.0)
+        onto = odernn_product(some, block, onto, precision)
+    return onto

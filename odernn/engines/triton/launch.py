@@ -13,9 +13,11 @@ from ..recurrence import Recurrence
 from ..torch.control_path import chunk_bounds
 from ..traced.trace import Trace
 from .advance import advance_kernel
-from .layout import ROWS, Layout
+from .layout import Layout
 from .plans import Advance, Recur
+from .programs import compile_options, grid_of, spread_on
 from .recur import recur_kernel
+from .streaming import in_order
 
 INPUTS = 4
 """Entries of the input up to which the kernel makes the control itself; beyond, it is one product outside."""
@@ -55,10 +57,10 @@ class Driven:
         lengths = None if self.lengths is None else self.lengths - start
         return replace(self, recurrence=self.recurrence.chunk(start, stop), lengths=lengths)
 
-    @property
-    def made_inside(self) -> bool:
-        """Whether the kernel makes the control."""
-        return self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
+    def made_inside(self, layout: Layout) -> bool:
+        """Whether the kernel makes the control: with K on the chip; beside a wider state V and x take too much room."""
+        few = self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
+        return few and layout.stream is None
 
 
 def advance(
@@ -82,7 +84,7 @@ def advance(
     """
     whole, family = driven.recurrence, layout.method.family
     width = driven.trace.controls * layout.units * len(y0)
-    size = whole.length if driven.made_inside else max(1, ENTRIES // max(1, width))
+    size = whole.length if driven.made_inside(layout) else max(1, ENTRIES // max(1, width))
     each = driven.substeps if family == "general-linear" else 1
     y, z = y0, previous
     for start, stop in chunk_bounds(whole.length, 1, size):
@@ -104,7 +106,8 @@ def _advance(
     weights: Tensor | None,
     blocks: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    inside, chunk = driven.made_inside, driven.recurrence
+    layout = spread_on(layout, y0, driven.recurrence.weight)
+    inside, chunk = driven.made_inside(layout), driven.recurrence
     samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
     kind, dt = _step(chunk.dt, len(y0))
     plan = Advance(
@@ -123,12 +126,13 @@ def _advance(
     last = torch.empty_like(y0)
     other = torch.empty_like(y0) if previous is not None else None
     matrices = None if blocks is None else models_first(blocks, layout)
-    grid, further = _grid(y0, chunk.weight, driven.lengths)
+    weight = in_order(layout, chunk.weight, transposed=True)
+    grid, further = grid_of(layout, y0, chunk.weight, driven.lengths)
     with _on(y0):
         advance_kernel(plan)[grid](
-            *(y0, chunk.weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt),
-            *(weights, previous, matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
-            **_options(layout),
+            *(y0, weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt, weights, previous),
+            *(matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
+            **compile_options(layout),
         )
     return last, other
 
@@ -192,6 +196,7 @@ def recur(
         mus: exponential method: a buffer for what comes back through every stage (steps, stages, batch, n).
         lengths: the intervals of the chunk that each row has (batch,), or None if all have all.
     """
+    layout = spread_on(layout, gradient, weight)
     plan = Recur(
         layout,
         substeps=substeps,
@@ -201,35 +206,22 @@ def recur(
         blocks_vary=blocks is not None and blocks.shape[-5] > 1,
         lengths=lengths is not None,
     )
-    grid, further = _grid(gradient, weight, lengths)
+    grid, further = grid_of(layout, gradient, weight, lengths)
+    weight = in_order(layout, weight, transposed=False)
     found = torch.empty_like(gradient)
     before = torch.empty_like(gradient) if carried is not None else None
     with _on(gradient):
         recur_kernel(plan)[grid](
             *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
             *(found, before, len(by_preactivation) // substeps, len(gradient), *further),
-            **_options(layout),
+            **compile_options(layout),
         )
     return Went(found, before)
-
-
-def _options(layout: Layout) -> dict[str, Any]:
-    """How a kernel is compiled. A product and a sum may round once: said, as Triton changes its default in 3.10."""
-    return {"num_warps": layout.warps, "num_stages": 1, "enable_fp_fusion": True}
 
 
 def models_first(blocks: Tensor, layout: Layout) -> Tensor:
     """Matrices of intervals (intervals, models, ...) as the kernels take them; of one network as they are."""
     return blocks.movedim(1, 0).contiguous() if layout.models else blocks
-
-
-def _grid(y: Tensor, weight: Tensor, lengths: Tensor | None) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
-    """The programs for the rows, and what a kernel takes besides: of several networks the rows of each, the lengths."""
-    further = () if lengths is None else (lengths,)
-    if weight.ndim == 2:
-        return (-(-len(y) // ROWS),), further
-    each = len(y) // len(weight)
-    return (-(-each // ROWS), len(weight)), (each, *further)
 
 
 def _on(y: Tensor) -> AbstractContextManager[Any]:

@@ -17,6 +17,24 @@ ROWS = 16
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """How a kernel reads K from memory, again in every product, where K does not fit on the chip.
+
+    Attributes:
+        tile: terms of a product's sums that are read at once.
+        ahead: tiles that are under way or in use at once.
+        warps: of a program.
+        spread: programs that share a block of rows, each with its own of the units, so that many processors read K for
+            a small batch; in every product they wait for one another's states.
+    """
+
+    tile: int
+    ahead: int
+    warps: int
+    spread: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """Sizes of a kernel.
 
@@ -30,6 +48,8 @@ class Layout:
         precision: of the products.
         models: whether the rows are those of several networks, one after the other, each with weights of its own. The
             kernels then take `each`, the rows of a network, and the grid has the networks as its second dimension.
+        stream: how K is read from memory, or None where it stays on the chip. The kernels then take K in the order of
+            `stream.in_tiles`, and `scratch`, a tile a program.
     """
 
     method: Method
@@ -37,6 +57,7 @@ class Layout:
     groups: int
     precision: Precision
     models: bool = False
+    stream: Stream | None = None
 
     @property
     def parts(self) -> int:
@@ -51,6 +72,11 @@ class Layout:
     @property
     def padded(self) -> int:
         """Columns of a tile: a power of two, at least what a product takes."""
+        return self.whole if self.stream is None else self.whole // self.stream.spread
+
+    @property
+    def whole(self) -> int:
+        """Columns of the tiles of all programs that share the rows of a block."""
         return max(16, 1 << (self.size - 1).bit_length())
 
     @property
@@ -61,7 +87,15 @@ class Layout:
     @property
     def warps(self) -> int:
         """Warps of a program."""
+        if self.stream is not None:
+            return self.stream.warps
         return 4 if self.units <= 64 else 8
+
+    @property
+    def sums(self) -> int:
+        """Terms of a product's sums, filled up with zeros to whole tiles where K is read from memory."""
+        tile = 1 if self.stream is None else self.stream.tile
+        return -(-self.size // tile) * tile
 
     def moved(self, stage: int) -> tuple[int, ...]:
         """The parts that an evaluation moves."""
@@ -80,14 +114,23 @@ class Layout:
 
     def write_places(self, source: Source) -> None:
         """The rows and units of a program, its masks, and the offset of its first part in a state (batch, units)."""
+        spread = 1 if self.stream is None else self.stream.spread
+        block, first = "tl.program_id(0)", ""
+        if spread > 1:
+            block, first = f"{block} // {spread}", f"{block} % {spread} * {self.padded} + "
         source(
-            f"rows = tl.program_id(0) * {ROWS} + tl.arange(0, {ROWS})",
-            f"units = tl.arange(0, {self.padded})",
+            f"rows = {block} * {ROWS} + tl.arange(0, {ROWS})",
+            f"units = {first}tl.arange(0, {self.padded})",
             f"row_in = rows < {'each' if self.models else 'batch'}",
         )
         if self.models:
             source("rows += tl.program_id(1) * each", "model = tl.program_id(1).to(tl.int64)")
-            source(f"weight += model * {self.groups * self.units**2}")
+            source(f"weight += model * {self.groups * self.parts**2 * self.size * self.sums}")
+        if self.stream is not None:
+            block = f"({block}).to(tl.int64)"
+            block += f" + model * (tl.num_programs(0) // {spread})" if self.models else ""
+            source(f"block = {block}", f"scratch += block * {2 * ROWS * self.whole}", "arrived += block")
+            source("turn = tl.zeros((), tl.int32)")
         source(
             f"unit_in = units < {self.size}",
             "inside = row_in[:, None] & unit_in[None, :]",
@@ -96,7 +139,9 @@ class Layout:
         )
 
     def write_weight(self, source: Source, *, transposed: bool) -> None:
-        """The blocks of K as w_{group}_{part}_{source}, K^T if `transposed`, in the operands' precision."""
+        """The blocks of K, if they stay on the chip, as w_{group}_{part}_{source}; K^T if `transposed`."""
+        if self.stream is not None:
+            return
         row, column = ("units[None, :]", "units[:, None]") if transposed else ("units[:, None]", "units[None, :]")
         source("both_in = unit_in[:, None] & unit_in[None, :]")
         for group, part, other in self.blocks():
@@ -108,10 +153,21 @@ class Layout:
         """A tile as a product takes it."""
         return f"{value}.to(tl.bfloat16)" if self.precision == "bf16" else value
 
-    def product(self, left: str, right: str, onto: str | None = None) -> str:
-        """The product of two tiles, the right one an operand already, added to a third."""
-        precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
-        return f"tl.dot({self.operand(left)}, {right}{'' if onto is None else f', acc={onto}'}{precision})"
+    def write_product(
+        self, source: Source, name: str, left: str, block: tuple[int, int, int], onto: str | None = None
+    ) -> None:
+        """The product of a tile and a block of K, which `blocks` names, added to another tile."""
+        group, part, other = block
+        if self.stream is None:
+            precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
+            acc = "" if onto is None else f", acc={onto}"
+            source(f"{name} = tl.dot({self.operand(left)}, w_{group}_{part}_{other}{acc}{precision})")
+            return
+        first = ((group * self.parts + part) * self.parts + other) * self.size * self.sums
+        precision = "ieee" if self.precision == "bf16" else self.precision
+        sizes = f"{self.size}, {self.sums}, {self.whole}, {self.stream.tile}, {self.stream.ahead}"
+        given = f"{left}, {onto or f'tl.zeros_like({left})'}, units, scratch, arrived, turn, weight + {first}"
+        source(f"{name} = odernn_streamed({given}, {sizes}, {self.stream.spread}, {precision!r})", "turn += 1")
 
     def of_state(self, pointer: str, part: int) -> str:
         """The address of a part of a state."""
@@ -123,4 +179,4 @@ class Layout:
 
     def apart(self, value: str) -> str:
         """Zero in the units that only fill the tile, so that no infinity of theirs meets a zero of K."""
-        return value if self.size == self.padded else f"tl.where(unit_in[None, :], {value}, 0.0)"
+        return value if self.size == self.whole else f"tl.where(unit_in[None, :], {value}, 0.0)"

@@ -9,7 +9,7 @@ from ..operators import TRITON, Cotangents, Wants, define_engine, flat_pull_back
 from ..program import Operands, Program
 from ..torch import operators as by_torch
 from ..torch.operators import Arguments
-from .availability import precision_of, why_not
+from .availability import layout_for, why_not
 from .chunk_recursion import backward_of
 from .elementwise import KINDS
 from .forward import run_forward
@@ -53,8 +53,8 @@ def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wa
 
 def _layout(operands: Operands, program: Program) -> Layout:
     units = operands.y0.shape[-1]
-    groups, precision = operands.weight.shape[-2] // units, precision_of(operands.y0.device, program.products)
-    return Layout(program.method, units, groups, precision, models=operands.weight.ndim == 3)
+    groups, models = operands.weight.shape[-2] // units, operands.weight.ndim == 3
+    return layout_for(operands.y0.device, program.method, units, groups, program.products, models=models)
 
 
 def register() -> None:

@@ -167,9 +167,8 @@ class _Writer(Writer):
                 source(f"{name} = d_{stage}_{group}_{part} * {value}")
                 source(f"tl.store({self._of_preactivation('step', stage, group, part)}, {name}, mask=inside)")
                 for other in layout.sources(part):
-                    product = layout.product(name, f"w_{group}_{part}_{other}", found.get(other))
-                    found[other] = f"r_{stage}_{other}"
-                    source(f"{found[other]} = {product}")
+                    before, found[other] = found.get(other), f"r_{stage}_{other}"
+                    layout.write_product(source, found[other], name, (group, part, other), before)
         if self.plan.by_state:
             for part, value in kappa.items():
                 source(f"{found[part]} += a_{stage}_{part} * {value}")

@@ -34,6 +34,8 @@ class Writer(ABC):
             signature, unspecialised = f"{signature}, each", (*unspecialised, "each")
         if self.lengths:
             signature = f"{signature}, lengths"
+        if self.layout.stream is not None:
+            signature = f"{signature}, scratch, arrived"
         numbers = ", ".join(f'"{each}"' for each in unspecialised)
         self.source(f"@triton.jit(do_not_specialize=[{numbers}])")
         with self.source.block(f"def {name}({signature}):"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import cycle, product
 from math import sqrt
 
 import torch
@@ -43,6 +43,10 @@ HOLDS = ("zero-order", "linear")
 STEPS = ("number", "time", "rows")
 CONTROLS = ("few inputs", "many inputs", "squashed", "given")
 SHAPES = {"tails": (4, 5, 20), "two blocks of rows": (3, 17, 16), "one sample": (1, 16, 32), "one row": (5, 1, 6)}
+WIDE = {"160 units": (4, 9, 160), "300 units": (3, 17, 300), "512 units": (2, 5, 512)}
+"""Shapes for a device, whose K is streamed with "highest" on any card and, the last, whatever the precision."""
+SPREAD = {"44 units": (3, 18, 44)}
+"""A shape whose units, and whose halves, several programs share: two blocks of rows, and tails in both."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,16 @@ def cases_of_networks() -> list[Case]:
     return found
 
 
+def spread_cases() -> list[Case]:
+    """Of the same every second one, with units that several programs share."""
+    return [replace(case, shape=shape) for case in cases_of_networks()[::2] for shape in SPREAD]
+
+
+def wide_cases() -> list[Case]:
+    """The same of networks whose K does not fit on the chip, in turn with few units and many."""
+    return [replace(case, shape=shape) for case, shape in zip(cases_of_networks(), cycle(WIDE), strict=False)]
+
+
 _STRIDE = 13
 """Of the rows of the product, which are tens of thousands, one in so many is looked at when pairs are chosen."""
 
@@ -95,7 +109,7 @@ def _fits(method: str, kind: str, shape: str) -> bool:
 def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
     """The call, with the same numbers in every dtype and on every device."""
     method, kind = METHODS[case.method], KINDS[case.kind]
-    time, batch, n = SHAPES[case.shape]
+    time, batch, n = (SHAPES | WIDE | SPREAD)[case.shape]
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int, scale: float = 1.0) -> Tensor:
@@ -134,7 +148,7 @@ def call(case: Case, dtype: torch.dtype, device: str, seed: int = 0) -> Call:
 
 def _coefficients(case: Case, steps: Callable[..., Tensor]) -> Tensor:
     """Those of the two-step midpoint rule, 1 - r^2, r^2 and 1 + r, of steps and ratios between 0.5 and 1.5."""
-    time, batch, _ = SHAPES[case.shape]
+    time, batch, _ = (SHAPES | WIDE | SPREAD)[case.shape]
     r = 10 * steps(time, 1, batch if case.step == "rows" else 1)
     return torch.stack((1 - r * r, r * r, 1 + r), dim=-1)
 

@@ -26,9 +26,12 @@ from tests.odernn.engines.triton.cases import (
     numbers,
     numbers_of_networks,
     one_by_one,
+    spread_cases,
 )
 from tests.odernn.engines.triton.networks import networks, trained
 from tests.odernn.engines.triton.ragged import Ragged, ragged, run
+from tests.odernn.engines.triton.streamed import streamed
+from tests.odernn.engines.triton.together import together
 
 
 def measured(case: Case) -> float | str:
@@ -110,6 +113,11 @@ def of_ensemble() -> float | str:
         return traceback.format_exc()[-1500:]
 
 
+def reason() -> str:
+    """Why the kernels run a layer."""
+    return ODERNN(AntisymmetricField(1, 20), "rk4", dt=0.1, engine="triton").choice(torch.randn(3, 2, 1)).reason
+
+
 def classifier() -> SequenceNetwork:
     """Of two layers, whose state does not fill a block."""
     below, above = (ODERNN(AntisymmetricField(m, 6), "heun", dt=0.3, batch_first=True, engine="triton") for m in (1, 6))
@@ -123,4 +131,14 @@ if __name__ == "__main__":
     found |= {str(case): of_lengths(case) for case in ragged()}
     found["operators"], found["ensemble"] = of_the_operators(), of_ensemble()
     found |= {name: of_network(name) for name in networks()}
+    with streamed():
+        found |= {f"streamed-{case}": measured(case) for case in cases()}
+        found |= {f"streamed-networks-{case}": of_networks(case) for case in cases_of_networks()}
+        found |= {f"streamed-{case}": of_lengths(case) for case in ragged()}
+        found |= {f"streamed-{name}": of_network(name) for name in networks()}
+        found["streamed-choice"] = reason()
+        with together() as launched:
+            found |= {f"spread-{case}": measured(case) for case in spread_cases()}
+            found["spread-networks"] = of_networks(spread_cases()[0])
+    found["programs"] = min(launched)
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

@@ -18,13 +18,14 @@ from odernn.engines.formulas import FORMULAS
 from odernn.engines.problem import Storage
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
-from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks
+from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks, spread_cases
 from tests.odernn.engines.triton.networks import networks
 from tests.odernn.engines.triton.ragged import Ragged, ragged
 from tests.once import once
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+resident_and_streamed = pytest.mark.parametrize("where", ["", "streamed-"], ids=["resident", "streamed"])
 
 
 @pytest.fixture(scope="module")
@@ -48,33 +49,37 @@ def errors(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 @needs_triton
+@resident_and_streamed
 @pytest.mark.parametrize("case", cases(), ids=str)
-def test_values_and_gradients(case: Case, errors: dict[str, float | str]) -> None:
-    found = errors[str(case)]
+def test_values_and_gradients(case: Case, where: str, errors: dict[str, float | str]) -> None:
+    found = errors[f"{where}{case}"]
     assert isinstance(found, float), found
     assert found < BOUND
 
 
 @needs_triton
+@resident_and_streamed
 @pytest.mark.parametrize("network", networks())
-def test_fields_of_ones_own(network: str, errors: dict[str, float | str]) -> None:
-    found = errors[network]
+def test_fields_of_ones_own(network: str, where: str, errors: dict[str, float | str]) -> None:
+    found = errors[f"{where}{network}"]
     assert isinstance(found, float), found
     assert found < BOUND
 
 
 @needs_triton
+@resident_and_streamed
 @pytest.mark.parametrize("case", cases_of_networks(), ids=str)
-def test_several_networks_at_once(case: Case, errors: dict[str, float | str]) -> None:
-    found = errors[f"networks-{case}"]
+def test_several_networks_at_once(case: Case, where: str, errors: dict[str, float | str]) -> None:
+    found = errors[f"{where}networks-{case}"]
     assert isinstance(found, float), found
     assert found < BOUND
 
 
 @needs_triton
+@resident_and_streamed
 @pytest.mark.parametrize("case", ragged(), ids=str)
-def test_sequences_of_several_lengths(case: Ragged, errors: dict[str, float | str]) -> None:
-    found = errors[str(case)]
+def test_sequences_of_several_lengths(case: Ragged, where: str, errors: dict[str, float | str]) -> None:
+    found = errors[f"{where}{case}"]
     assert isinstance(found, float), found
     assert found < BOUND
 
@@ -91,6 +96,31 @@ def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str])
     found = errors["operators"]
     assert isinstance(found, float), found
     assert found < BOUND
+
+
+@needs_triton
+@pytest.mark.parametrize("case", spread_cases(), ids=str)
+def test_programs_that_share_the_rows_of_a_block(case: Case, errors: dict[str, float | str]) -> None:
+    """Each in a process of its own, so that one that does not wait for the others reads what is not there yet."""
+    found = errors[f"spread-{case}"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+    assert errors["programs"] == 2
+
+
+@needs_triton
+def test_programs_that_share_the_rows_of_a_block_of_several_networks(errors: dict[str, float | str]) -> None:
+    found = errors["spread-networks"]
+    assert isinstance(found, float), found
+    assert found < BOUND
+
+
+@needs_triton
+def test_a_layer_says_that_its_weights_are_streamed(errors: dict[str, float | str]) -> None:
+    assert errors["streamed-choice"] == (
+        "the kernels take field, method and state; K is read from L2 in every product, as K of 20 units in tf32x3 "
+        "would take 32 kB of shared memory, and cpu has 16 kB a block"
+    )
 
 
 def test_every_operator_of_the_table_is_told() -> None:

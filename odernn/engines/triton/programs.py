@@ -1,0 +1,85 @@
+"""The programs of a launch: how many there are, how they are compiled, and the memory in which they meet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .layout import ROWS, Layout
+from .streaming import operands_of, stream_of
+
+MOST = 16
+"""Programs that share a block of rows, at most."""
+NARROWEST = 32
+"""Units that each of them has, at least."""
+
+
+def spread_on(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
+    """The layout of a launch on a device, where several programs may share a block of rows.
+
+    Args:
+        layout: sizes.
+        y: a state (rows, n).
+        weight: K, of one network or of several.
+    """
+    if not y.is_cuda:
+        return layout
+    blocks = _models(weight) * _blocks(y, weight)
+    return spread_over(layout, blocks, torch.cuda.get_device_properties(y.device).multi_processor_count)
+
+
+def spread_over(layout: Layout, blocks: int, processors: int) -> Layout:
+    """The same for so many blocks of rows: as many programs for each, a power of two, as there are processors for."""
+    if layout.stream is None:
+        return layout
+    most = min(MOST, layout.whole // NARROWEST, processors // blocks)
+    return replace(layout, stream=stream_of(layout, 1 << max(0, most.bit_length() - 1)))
+
+
+def grid_of(
+    layout: Layout, y: Tensor, weight: Tensor, lengths: Tensor | None
+) -> tuple[tuple[int, ...], tuple[int | Tensor, ...]]:
+    """The programs, and what a kernel takes besides: of several networks the rows of each, the lengths, where to meet.
+
+    Those that share the rows of a block are next to one another.
+    """
+    blocks, models, further = _blocks(y, weight), _models(weight), () if lengths is None else (lengths,)
+    grid = (blocks if layout.stream is None else blocks * layout.stream.spread,)
+    if layout.models:
+        grid, further = (*grid, models), (len(y) // models, *further)
+    return grid, (*further, *scratch_for(layout, blocks * models, y))
+
+
+def scratch_for(layout: Layout, blocks: int, like: Tensor) -> tuple[Tensor, ...]:
+    """What kernels that stream K take besides: memory for states, and a counter for each block of rows."""
+    if layout.stream is None:
+        return ()
+    states = like.new_empty(blocks * 2 * ROWS * layout.whole, dtype=operands_of(layout))
+    return states, like.new_zeros(blocks, dtype=torch.int32)
+
+
+def compile_options(layout: Layout) -> dict[str, Any]:
+    """How a kernel is compiled and launched.
+
+    A product and a sum may round once: said, as Triton changes its default in 3.10. Programs that wait for one another
+    are launched such that all of them run at once.
+    """
+    together = layout.stream is not None and layout.stream.spread > 1
+    return {
+        "num_warps": layout.warps,
+        "num_stages": 1,
+        "enable_fp_fusion": True,
+        "launch_cooperative_grid": together,
+    }
+
+
+def _models(weight: Tensor) -> int:
+    return 1 if weight.ndim == 2 else len(weight)
+
+
+def _blocks(y: Tensor, weight: Tensor) -> int:
+    """Blocks of rows of each network."""
+    return -(-(len(y) // _models(weight)) // ROWS)
