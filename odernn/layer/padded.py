@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import final
 
@@ -83,15 +84,21 @@ def advanced(
     on_divergence: OnDivergence,
     truncate: int | None,
 ) -> tuple[Tensor | None, RecurrentState]:
-    """`Integrator.advance`, with gradients stopped after every `truncate` samples, or nowhere for None."""
+    """`Integrator.advance`, with gradients stopped after every `truncate` samples, or nowhere for None.
+
+    Where only the end is asked for, nothing but the last of these chunks has a gradient, and nothing is kept of others.
+    """
     if truncate is None:
         return layer.advance(samples, state, step, save, on_divergence)
+    prepared, time = layer.prepared(), samples.shape[0]
     parts: list[Tensor] = []
-    for first in range(0, len(samples), truncate):
+    for first in range(0, time, truncate):
         some = slice(first, first + truncate)
         step_now = step[..., some] if isinstance(step, Tensor) and step.ndim else step
         state = state.detach() if first else state
-        part, state = layer.advance(samples[some], state, step_now, save, on_divergence)
+        has_gradient = save == "trajectory" or first + truncate >= time
+        with nullcontext() if has_gradient else torch.no_grad():
+            part, state = layer.advance(samples[some], state, step_now, save, on_divergence, prepared)
         if part is not None:
             parts.append(part)
     return torch.cat(parts) if parts else None, state
