@@ -183,22 +183,6 @@ def test_onnx_gives_the_same_numbers(
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_a_module_of_tensordicts() -> None:
-    """What torchrl's policies are made of: a whole sequence, and a step whose state goes on."""
-    tensordict = pytest.importorskip("tensordict", reason="torchrl's dictionaries are not installed")
-    modules = pytest.importorskip("tensordict.nn", reason="torchrl's dictionaries are not installed")
-    layer, given = a_layer(batch_first=True), torch.randn(3, 5, 2)
-    assert isinstance(layer, ODERNN)
-    whole = modules.TensorDictModule(layer, in_keys=["observation"], out_keys=["features", "_"])
-    found = whole(tensordict.TensorDict({"observation": given}, [3]))["features"]
-    assert torch.equal(found, layer(given)[0])
-    step = modules.TensorDictModule(Step(layer), in_keys=["observation", "state"], out_keys=[("next", "state")])
-    now = tensordict.TensorDict({"observation": given[:, 0], "state": torch.zeros(3, 4)}, [3])
-    torch.testing.assert_close(step(now)["next", "state"], found[:, 0])
-    assert len(list(step.parameters())) == len(list(layer.parameters()))
-
-
 @both
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_under_autocast_the_state_stays_in_single_precision(make: Callable[..., Network], dtype: torch.dtype) -> None:
