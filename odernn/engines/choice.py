@@ -69,7 +69,7 @@ class Choice:
         """
         if self.engine == "torch" or not isinstance(self.adjoint, Operator | FieldOperator):
             return False
-        if self.engine == "native" or torch.compiler.is_compiling():
+        if self.engine == "native" or storage.rows is not None:
             return True
         return int(storage.lengths[0]) * len(storage.lengths) <= LARGEST_RECTANGLE * len(storage.index)
 

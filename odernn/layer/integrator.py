@@ -16,7 +16,7 @@ from solvers.extend import OnDivergence, Save, check_divergence, without_autocas
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, Engine, choice_of, on_engine
-from ..engines.problem import Storage, packed_samples
+from ..engines.problem import Storage
 from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..fields.contract import undisturbed
@@ -118,7 +118,7 @@ class Integrator:
                 return None
             solved = choice.adjoint.solve(problem, save)
             control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
-        t = end_of_each(step, state.t, storage.lengths, lambda: packed_samples(storage.lengths)[1])
+        t = end_of_each(step, state.t, storage.lengths, storage.sequences)
         after = RecurrentState(solved.y, t, solved.carry, control, self.made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
