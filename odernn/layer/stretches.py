@@ -142,7 +142,7 @@ def run_stretches(
     if layer.on_divergence == "raise":
         rule = "the state stopped being finite"
         check_entries(end.y.isfinite(), rule, lambda at: rule)
-    return None if output is None else output.masked_fill(padding, 0), end
+    return output, end  # zero in the padding, where a stretch stands still from zero
 
 
 def _start(state: RecurrentState, steps: Steps, found: Stretches) -> RecurrentState:

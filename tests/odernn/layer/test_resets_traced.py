@@ -155,7 +155,7 @@ def test_a_state_goes_on_through_a_compiled_program() -> None:
 
     def run(x: Tensor, resets: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
         output, state = rnn(x, rnn.initial_state(BATCH), resets=resets)
-        further, end = rnn(x, state, lengths=lengths)
+        further, end = rnn(x, state, lengths=lengths, resets=resets.flip(1))
         return output, further, end.y, torch.as_tensor(end.t)  # pyright: ignore[reportReturnType]
 
     calls = [(samples(), RESETS, torch.tensor(LENGTHS)), (samples(), RESETS.flip(0), torch.tensor(OTHER))]
