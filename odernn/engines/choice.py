@@ -26,6 +26,7 @@ from .problem import RecurrentProblem, Storage
 from .scheme import outline
 from .torch.discrete_adjoint import DiscreteAdjoint, parallel_method, supports_parallel
 from .torch.recursion_operands import knows_recursion
+from .torch.scanned import Scanned, scans
 from .torch.sweep import forward, one_by_one
 from .traced.operator import FieldOperator, why_no_field_operator
 from .warning import EngineWarning
@@ -137,7 +138,7 @@ class OnEngine(Adjoint):
         if not problem.y0.numel():
             return Choice("torch", Autograd(), "the batch is empty")
         if torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export():
-            return Choice("torch", Autograd(), "ONNX knows torch's own operators only")
+            return Choice("torch", Scanned() if scans(problem) else Autograd(), "ONNX knows torch's own operators only")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
             return Choice("torch", Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):

@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
-from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, VectorField
+from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, HamiltonianField, VectorField
 from tests import children
 
 Network = ODERNN | AntisymmetricRNN
@@ -158,24 +158,33 @@ def a_step() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
 
 
 def a_whole_network() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
-    other = [torch.randn(5, 4, 2), torch.tensor([1, 5, 3, 2])]
+    other = [torch.randn(9, 4, 2), torch.tensor([1, 9, 3, 2])]
     return WithLengths(a_stack()), [x(), torch.tensor([5, 2, 4])], other
+
+
+def a_linear_hold() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
+    return a_layer(hold="linear", substeps=2), [x()], [torch.randn(11, 4, 2)]
+
+
+def a_partition() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
+    return ODERNN(HamiltonianField(2, 4), "leapfrog", dt=0.1), [x()], [torch.randn(2, 4, 2)]
 
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("make", [a_step, a_whole_network])
+@pytest.mark.parametrize("make", [a_step, a_whole_network, a_linear_hold, a_partition])
 def test_onnx_gives_the_same_numbers(
     make: Callable[[], tuple[nn.Module, list[Tensor], list[Tensor]]], tmp_path: Path
 ) -> None:
-    """Of any batch, and of sequences of any lengths up to that of the export."""
+    """Of any batch, and of sequences of any length."""
     pytest.importorskip("onnxscript", reason="the ONNX exporter needs onnxscript")
     runtime = pytest.importorskip("onnxruntime", reason="nothing else runs the file")
     module, given, other = make()
-    batch = torch.export.Dim("batch", min=2)
-    shapes = [{each.ndim - 2 if each.ndim > 1 else 0: batch} for each in given]
+    time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)
+    shapes = [{0: time, 1: batch} if each.ndim == 3 else {0: batch} for each in given]
     file = str(tmp_path / "network.onnx")
-    torch.onnx.export(module.eval(), tuple(given), file, dynamo=True, verbose=False, dynamic_shapes=shapes)
+    with torch.no_grad():
+        torch.onnx.export(module.eval(), tuple(given), file, dynamo=True, verbose=False, dynamic_shapes=shapes)
     session = runtime.InferenceSession(file)
     named = {each.name: value.numpy() for each, value in zip(session.get_inputs(), other, strict=True)}
     found, wanted = [torch.as_tensor(each) for each in session.run(None, named)], module(*other)
