@@ -99,7 +99,9 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
 
 
 def unwrapped(x: Tensor) -> Tensor:
-    """The tensor behind the wrappers of torch.func: that of the whole batch, under vmap."""
+    """The tensor behind the wrappers of torch.func: that of the whole batch, under vmap. Itself in a traced program."""
+    if torch.compiler.is_compiling():
+        return x
     while torch._C._functorch.is_functorch_wrapped_tensor(x):  # pyright: ignore[reportAttributeAccessIssue]
         x = torch._C._functorch.get_unwrapped(x)  # pyright: ignore[reportAttributeAccessIssue]
     return x

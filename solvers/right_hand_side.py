@@ -24,7 +24,7 @@ def time_tensor(t: Time, y: Tensor) -> Tensor:
     where the device has that type, so that late times keep their digits: beside a state with dimensions it does not
     widen the result. Any other time has the real dtype of the state. Nothing waits for the device.
     """
-    dtype = y.dtype.to_real()
+    dtype = y.real.dtype if y.is_complex() else y.dtype  # dynamo does not know dtype.to_real
     if isinstance(t, Tensor):
         return t.to(y.device) if t.ndim == 0 and y.ndim else t.to(device=y.device, dtype=dtype)
     wide = torch.float64 if y.ndim and y.device.type != "mps" else dtype

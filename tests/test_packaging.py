@@ -81,7 +81,7 @@ def test_requirements_of_the_wheel(project: dict) -> None:
         "torchdiffeq",
         "torchsde",
     }
-    assert set(project["optional-dependencies"]) == {"benchmarks", "dev", "docs", "export", "triton"}
+    assert set(project["optional-dependencies"]) == {"benchmarks", "dev", "docs", "export", "peers", "triton"}
 
 
 def test_wheel_ships_two_packages(repository: Path) -> None:

@@ -21,6 +21,7 @@ from .lowering import misfit, unsupported
 from .problem import RecurrentProblem, Storage
 from .registry import TORCH_ENGINE, candidates, name_of, why_none
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
+from .torch.scanned import Scanned, scans
 from .torch.sweep import forward, one_by_one
 from .traced.operator import FieldOperator
 from .warning import EngineWarning
@@ -116,7 +117,7 @@ class OnEngine(Adjoint):
         if not problem.y0.numel():
             return _by_torch(Autograd(), "the batch is empty")
         if torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export():
-            return _by_torch(Autograd(), "ONNX knows torch's own operators only")
+            return _by_torch(Scanned() if scans(problem) else Autograd(), "ONNX knows torch's own operators only")
         if self.engine in ("auto", "torch") and isinstance(self.adjoint, Auto) and problem.length == 1:
             return _by_torch(Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):

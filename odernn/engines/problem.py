@@ -53,10 +53,16 @@ class Storage:
     Attributes:
         index: which row of the samples each sample is, time after time, as a PackedSequence has them.
         lengths: samples of each sequence, the largest first.
+        rows: of which sequence each sample of `index` is, where that is known without reading the lengths.
     """
 
     index: Int[Tensor, " samples"]
     lengths: Int[Tensor, " batch"]
+    rows: Int[Tensor, " samples"] | None = None
+
+    def sequences(self) -> Int[Tensor, " samples"]:
+        """Of which sequence each sample of `index` is."""
+        return packed_samples(self.lengths)[1] if self.rows is None else self.rows
 
     @property
     def fills_rectangle(self) -> bool:
@@ -65,7 +71,10 @@ class Storage:
 
     @property
     def ends(self) -> Int[Tensor, " batch"]:
-        """Where in `index` the last sample of each sequence stands."""
+        """Where in `index` the last sample of each sequence stands; of one without a sample anything."""
+        if self.rows is not None:
+            numbers = torch.arange(self.rows.shape[0], device=self.rows.device)
+            return self.rows.new_zeros(self.lengths.shape[0]).scatter_reduce(0, self.rows, numbers, "amax")
         having = _samples_at(self.lengths)
         return (having.cumsum(0) - having)[self.lengths - 1] + torch.arange(len(self.lengths), device=having.device)
 

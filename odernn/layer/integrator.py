@@ -17,7 +17,7 @@ from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, choice_of, on_engine
 from ..engines.engine import Engine
-from ..engines.problem import Storage, packed_samples
+from ..engines.problem import Storage
 from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..fields.contract import undisturbed
@@ -119,7 +119,7 @@ class Integrator:
                 return None
             solved = choice.adjoint.solve(problem, save)
             control = None if self.hold.jumps else problem.control(samples[storage.index[storage.ends]])
-        t = end_of_each(step, state.t, storage.lengths, lambda: packed_samples(storage.lengths)[1])
+        t = end_of_each(step, state.t, storage.lengths, storage.sequences)
         after = RecurrentState(solved.y, t, solved.carry, control, self.made_by)
         return solved.trajectory, after.without_aliases_of(state)
 

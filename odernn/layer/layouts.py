@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from solvers.checks import check_entries
+from solvers.checks import check_entries, is_traced
 
 from ..fields.field import VectorField
 from . import inputs
@@ -93,7 +93,12 @@ def _dense(x: Tensor, field: VectorField, batch_first: bool, lengths: Lengths | 
 def _with_rows(found: Sequences) -> Sequences:
     if found.rows is not None:
         return found
-    return _in_storage(found, rows_of_lengths([found.time] * found.batch, found.samples.device, found.time))
+    samples = found.samples
+    if is_traced(samples):
+        lengths = torch.full((found.batch,), found.time, device=samples.device)
+    else:
+        lengths = [found.time] * found.batch
+    return _in_storage(found, rows_of_lengths(lengths, samples.device, found.time))
 
 
 def _in_storage(found: Sequences, rows: Rows) -> Sequences:
@@ -109,7 +114,11 @@ def _in_storage(found: Sequences, rows: Rows) -> Sequences:
 def _packed(x: PackedSequence, field: VectorField) -> Sequences:
     samples = inputs.storage(x.data, field)
     rows = rows_of_packed(x)
-    return Sequences(samples, len(x.batch_sizes), rows.batch, True, lambda output: x._replace(data=output), rows)
+
+    def give(output: Tensor) -> PackedSequence:  # _replace would come out of a compiled program without its parts
+        return PackedSequence(output, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
+
+    return Sequences(samples, rows.longest, rows.batch, True, give, rows)
 
 
 def _nested(x: Tensor, field: VectorField) -> Sequences:
@@ -120,15 +129,18 @@ def _nested(x: Tensor, field: VectorField) -> Sequences:
         )
     x = x.contiguous()
     samples, offsets = inputs.storage(x.values(), field), x.offsets()  # pyright: ignore[reportAttributeAccessIssue]
-    rows = rows_of_nested(offsets)
-    lengths = rows.read()
-    if not all(lengths):
-        raise ValueError(f"`x` has the lengths {lengths}; leave sequences without a sample out of the batch")
+    rows = rows_of_nested(offsets, x.to_padded_tensor(0.0).shape[1] if is_traced(samples) else None)
+    some, rule = torch.as_tensor(rows.lengths) > 0, "no sequence of `x` is without a sample"
+    check_entries(
+        some,
+        rule,
+        lambda at: f"`x` has the lengths {rows.lengths}; leave sequences without a sample out of the batch",
+    )
 
     def give(output: Tensor) -> Tensor:
         return torch.nested.nested_tensor_from_jagged(output, offsets)
 
-    return Sequences(samples, max(lengths), rows.batch, True, give, rows)
+    return Sequences(samples, rows.longest, rows.batch, True, give, rows)
 
 
 def _check_finite(found: Sequences) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from solvers.checks import check_entries
@@ -14,6 +15,7 @@ from solvers.extend import OnDivergence, Save
 
 from ..control.time_grid import Step
 from .integrator import Integrator
+from .ragged import Steps
 from .rows import Rows
 from .state import RecurrentState
 
@@ -25,33 +27,41 @@ class Padded:
 
     The shapes of the program that is traced do not depend on the lengths, and so it serves for any. Beyond its end a
     sequence sees its last sample again. An explicit one-step method stands still there; another goes on, and what it
-    finds is thrown away.
+    finds is thrown away. With resets the samples are run one by one.
 
     Attributes:
         data: the storage (places, features).
-        rows: where the sequences lie in it, without resets.
-        step: the steps, a number, or a tensor of shape () or (time, batch) by the samples of `rows`.
+        rows: where the sequences lie in it.
+        steps: the steps, a number, or a tensor of shape () or (time, batch) by the samples of `rows`.
         save: "trajectory" or "end".
         truncate: samples between two places where gradients stop, or None.
     """
 
     data: Float[Tensor, "places features"]
     rows: Rows
-    step: Step
+    steps: Steps
     save: Save
     truncate: int | None
 
     def run(
         self, layer: Integrator, state: RecurrentState
     ) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState]:
-        """The output in the storage, zero at the places of no sample, or None; and the state at each end."""
+        """The output in the storage, zero at the places of no sample, or None; and the state at each end.
+
+        Raises:
+            ValueError: there are resets, and the solver carries something that would have to begin afresh.
+        """
         inside = self.rows.inside()
-        step = self.step
+        step = self.steps.step
         if layer.stands_still:
             step = torch.where(inside, step, self.data.new_zeros(()))
         step = step.T if isinstance(step, Tensor) and step.ndim else step
         places = self.rows.places
-        output, _ = advanced(layer, self.data[places], state, step, "trajectory", "ignore", self.truncate)
+        samples = self.data[places]
+        if self.rows.resets is None:
+            output, _ = advanced(layer, samples, state, step, "trajectory", "ignore", self.truncate)
+        else:
+            output = self._one_by_one(layer, samples, state, step, self.rows.resets)
         assert output is not None
         end = self._end(output, state.y)
         if layer.on_divergence == "raise":
@@ -60,6 +70,31 @@ class Padded:
         if self.save == "end":
             return None, RecurrentState(end)
         return self._stored(output, places.masked_fill(~inside, self.data.shape[0])), RecurrentState(end)
+
+    def _one_by_one(
+        self,
+        layer: Integrator,
+        samples: Float[Tensor, "time batch features"],
+        state: RecurrentState,
+        step: Step,
+        resets: Bool[Tensor, "time batch"],
+    ) -> Float[Tensor, "time batch hidden"]:
+        """The trajectory, with the state set back before samples."""
+        prepared, outputs = layer.prepared(), []
+        for n, fresh in enumerate(resets.unsqueeze(-1).unbind()):
+            state = state.detach() if self.truncate and n and n % self.truncate == 0 else state
+            late = self.steps.fresh[n].unsqueeze(-1) if isinstance(self.steps.fresh, Tensor) else self.steps.fresh
+            times = torch.as_tensor(state.t, dtype=torch.float64, device=fresh.device)
+            state = RecurrentState(state.y.masked_fill(fresh, 0), torch.where(fresh, late, times))
+            step_now = step[..., n : n + 1] if isinstance(step, Tensor) and step.ndim else step
+            part, state = layer.advance(samples[n : n + 1], state, step_now, "trajectory", "ignore", prepared)
+            if state.carry and not layer.solver.caches:
+                raise ValueError(
+                    f"`resets` with {layer.made_by}, which carries more than the state, while torch traces: take an "
+                    "explicit one-step method, or call the layer outside of the program"
+                )
+            outputs.append(part)
+        return torch.cat(outputs)
 
     def _end(self, output: Tensor, y0: Tensor) -> Float[Tensor, "batch hidden"]:
         """The state after the last sample of each sequence; `y0` of one that has none."""
@@ -83,15 +118,21 @@ def advanced(
     on_divergence: OnDivergence,
     truncate: int | None,
 ) -> tuple[Tensor | None, RecurrentState]:
-    """`Integrator.advance`, with gradients stopped after every `truncate` samples, or nowhere for None."""
+    """`Integrator.advance`, with gradients stopped after every `truncate` samples, or nowhere for None.
+
+    Where only the end is asked for, nothing but the last of these chunks has a gradient, and nothing is kept of others.
+    """
     if truncate is None:
         return layer.advance(samples, state, step, save, on_divergence)
+    prepared, time = layer.prepared(), samples.shape[0]
     parts: list[Tensor] = []
-    for first in range(0, len(samples), truncate):
+    for first in range(0, time, truncate):
         some = slice(first, first + truncate)
         step_now = step[..., some] if isinstance(step, Tensor) and step.ndim else step
         state = state.detach() if first else state
-        part, state = layer.advance(samples[some], state, step_now, save, on_divergence)
+        has_gradient = save == "trajectory" or first + truncate >= time
+        with nullcontext() if has_gradient else torch.no_grad():
+            part, state = layer.advance(samples[some], state, step_now, save, on_divergence, prepared)
         if part is not None:
             parts.append(part)
     return torch.cat(parts) if parts else None, state

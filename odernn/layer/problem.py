@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -49,7 +50,7 @@ def initial_value_problem(
     if weight is not None:
         check_weight(field, weight, state.y)
     control, called = affine_control_of(field)
-    if control is None:
+    if control is None or torch.onnx.is_in_onnx_export():  # there no engine makes it, and a loop holds no product
         u = field.control(samples)
         check_control(field, u, samples)
         control, samples = GIVEN, u

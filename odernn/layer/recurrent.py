@@ -120,7 +120,11 @@ class RecurrentModule(nn.Module, ABC, Generic[State]):
                 carries, the time and the hold start afresh too. With a PackedSequence or a nested tensor it is padded;
                 one at a sample that is masked counts for the next. In the other direction the state starts afresh
                 after the sample before.
-            truncate: stop gradients after every so many samples: truncated backpropagation through time.
+            truncate: stop gradients after every so many samples of each sequence, counted from the first of this call
+                (in the other direction of a stack from the last): truncated backpropagation through time. The numbers
+                stay, and the gradients are those of a loop over chunks that detaches the state. With `save="end"`
+                memory is that of one chunk. With the trajectory it is that of the whole call, as a loss of all of it
+                needs all; for less, take a loss of each chunk and go back before the next one begins.
             save: "trajectory" for the output at every sample, "end" for the last states only.
 
         Returns:

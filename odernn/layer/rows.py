@@ -27,6 +27,7 @@ class Rows:
         longest: samples of the longest sequence, or more, but not zero.
         device: of the storage.
         resets: whether the state starts afresh before a sample, or None if it never does.
+        padded: whether `place` knows the rest of each sequence too, to `longest`, and all is the storage.
     """
 
     place: Numbering
@@ -35,6 +36,7 @@ class Rows:
     longest: int
     device: torch.device
     resets: Bool[Tensor, "time batch"] | None = None
+    padded: bool = False
 
     @property
     def batch(self) -> int:
@@ -60,7 +62,7 @@ class Rows:
         """With the resets before samples of the input; one before a sample that is left out counts for the next."""
         so_far = resets.cumsum(0)
         seen = so_far.gather(0, self.times)
-        before = torch.cat((seen.new_zeros(1, self.batch), seen[:-1]))
+        before = seen.roll(1, 0).masked_fill(self._numbers() == 0, 0)  # of a slice torch asks whether it has one row
         return replace(self, resets=(seen > before) & self.inside())
 
     def backward(self) -> Rows:
@@ -71,10 +73,15 @@ class Rows:
         if resets is not None:
             after = (lengths - self._numbers()).clamp_(min=0, max=self.longest - 1)
             resets = resets.gather(0, after) & self.inside(1)
-        place, time = (
-            lambda number, row, forward=forward: forward(last[row] - number, row) for forward in (self.place, self.time)
-        )
-        return replace(self, place=place, time=time, resets=resets)
+
+        def turned(number: Tensor, row: Tensor) -> Tensor:
+            number, back = torch.broadcast_tensors(number, last[row] - number)
+            return torch.where(back < 0, number, back) if self.padded else back
+
+        def from_the_end(forward: Numbering) -> Numbering:
+            return lambda number, row: forward(turned(number, row), row)
+
+        return replace(self, place=from_the_end(self.place), time=from_the_end(self.time), resets=resets)
 
     def read(self) -> list[int]:
         """The lengths as numbers."""
@@ -100,8 +107,14 @@ def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.de
         device: of the storage.
         longest: samples of the longest sequence, or more, but not zero.
     """
-    batch = lengths.shape[0] if isinstance(lengths, Tensor) else len(lengths)
-    return Rows(lambda number, row: row.add(number, alpha=batch), lambda number, row: number, lengths, longest, device)
+    traced = isinstance(lengths, Tensor)
+    batch = lengths.shape[0] if traced else len(lengths)
+    return Rows(
+        lambda number, row: row.add(number, alpha=batch),
+        lambda number, row: number,
+        *(lengths, longest, device),
+        padded=traced,
+    )
 
 
 def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
@@ -114,13 +127,24 @@ def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
         lambda number, row: row.add(order[number, row], alpha=batch),
         lambda number, row: order[number, row],
         *(lengths, longest, mask.device),
+        padded=isinstance(lengths, Tensor),
     )
 
 
 def rows_of_packed(x: PackedSequence) -> Rows:
-    """Of a packed storage, in which the sequences stand in order of length, longest first, sample by sample."""
+    """Of a packed storage, in which the sequences stand in order of length, longest first, sample by sample.
+
+    Raises:
+        ValueError: torch traces and there are no indices, so that nothing but values says how many sequences there are.
+    """
     sizes, device = x.batch_sizes, x.data.device
-    batch, order = int(sizes[0]), x.unsorted_indices
+    order, traced = x.unsorted_indices, is_traced(x.batch_sizes)
+    if order is None and traced:
+        raise ValueError(
+            "`x` is packed without the indices that say how many sequences there are, and torch traces, which knows no "
+            "values; pack it with enforce_sorted=False"
+        )
+    batch = int(sizes[0]) if order is None else order.shape[0]
     lengths = (sizes.unsqueeze(1) > torch.arange(batch)).sum(0)
     starts = (sizes.cumsum(0) - sizes).to(device)
     if order is not None:
@@ -128,15 +152,19 @@ def rows_of_packed(x: PackedSequence) -> Rows:
     return Rows(
         lambda number, row: starts[number] + (row if order is None else order[row]),
         lambda number, row: number,
-        *(lengths.tolist(), len(sizes), device),
+        *(lengths if traced else lengths.tolist(), sizes.shape[0], device),
     )
 
 
-def rows_of_nested(offsets: Int[Tensor, " batch_and_one"]) -> Rows:
-    """Of a storage in which one sequence stands after the other."""
-    lengths: list[int] = offsets.diff().tolist()
-    return Rows(
-        lambda number, row: number + offsets[row],
-        lambda number, row: number,
-        *(lengths, max([1, *lengths]), offsets.device),
-    )
+def rows_of_nested(offsets: Int[Tensor, " batch_and_one"], longest: int | None = None) -> Rows:
+    """Of a storage in which one sequence stands after the other.
+
+    Args:
+        offsets: where each begins, and where the last one ends.
+        longest: samples of the longest sequence, where the offsets cannot be read.
+    """
+    lengths: list[int] | Tensor = offsets.diff()
+    if longest is None:
+        lengths = lengths.tolist()
+        longest = max([1, *lengths])
+    return Rows(lambda number, row: number + offsets[row], lambda number, row: number, lengths, longest, offsets.device)

@@ -15,11 +15,12 @@ from torch.nn.utils.rnn import PackedSequence
 from solvers.extend import Save
 
 from .integrator import Integrator
-from .padded import Padded, advanced
+from .padded import advanced
 from .ragged import Ragged
 from .rows import Rows
 from .state import RecurrentState
 from .timing import Timing, ragged_steps, steps
+from .traced import run_traced
 
 Input = Tensor | PackedSequence
 """What a layer takes and gives: a dense or nested tensor, or a PackedSequence."""
@@ -84,9 +85,13 @@ class Sequences:
             return self._run_dense(layer, samples, state, options, backward=backward)
         rows = self.rows.backward() if backward else self.rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
-        if isinstance(rows.lengths, Tensor) and rows.resets is None and not options.continues:
-            padded = Padded(samples, rows, found.step, options.save, options.truncate)
-            output, state = padded.run(layer, start)
+        if isinstance(rows.lengths, Tensor):
+            output, state = run_traced(
+                *(layer, samples, rows, found, start),
+                save=options.save,
+                truncate=options.truncate,
+                continues=options.continues,
+            )
             return None if output is None else self._held(output, start.y, backward=backward), state
         ragged = Ragged(
             *(samples, rows, found),

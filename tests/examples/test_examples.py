@@ -23,9 +23,13 @@ SMALL: dict[str, tuple[dict[str, Any], Callable[[Any], bool]]] = {
     "hamiltonian_energy": ({"samples": 100}, lambda found: found["leapfrog"] < 0.1 * found["euler"]),
     "ensemble": ({"steps": 2, "members": 2}, lambda found: found["seen"] >= 0),
     "memory_task": ({"steps": 2}, chance),
+    # float32, sums over the samples of an episode
+    "torchrl_policy": ({"steps": 2, "batch": 4}, lambda found: chance(found["right"]) and found["off"] < 1e-5),
     "lightning_module": ({"epochs": 1, "count": 100}, lambda found: chance(found["right"]) and found["off"] == 0),
 }
 """Arguments that make each quick, and what holds of its number all the same."""
+NEEDS = {"torchrl_policy": "torchrl"}
+"""What an example is about and the tests do without."""
 
 
 def test_every_example_is_tried_listed_and_short(repository: Path) -> None:
@@ -37,10 +41,16 @@ def test_every_example_is_tried_listed_and_short(repository: Path) -> None:
         assert len(path.read_text(encoding="utf-8").splitlines()) < 100
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    # torchrl and what it imports warn of each other
+    [pytest.param(name, marks=pytest.mark.filterwarnings("ignore")) if name in NEEDS else name for name in SMALL],
+)
 def test_it_runs_and_its_number_holds(
     name: str, repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason="not installed: pip install odernn[peers]")
     monkeypatch.chdir(tmp_path)
     spec = importlib.util.spec_from_file_location(f"example_{name}", repository / "examples" / f"{name}.py")
     assert spec is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
-import torch
 from torch import Tensor
 
 from ...fields.field import AffinePointwiseField
@@ -54,9 +53,9 @@ class TritonEngine(Engine):
     def takes(self, storage: Storage) -> bool:
         """Where the rectangle that they run in is not much larger than what is in it.
 
-        While torch traces, which knows no lengths, it may be.
+        While torch traces, the lengths are not known, and it may be.
         """
-        return torch.compiler.is_compiling() or storage.fills_rectangle
+        return storage.rows is not None or storage.fills_rectangle
 
     def takes_stacked(self, state: Tensor, method: Method, groups: int, products: Products) -> bool:
         """Whatever it runs of one network."""

@@ -19,9 +19,11 @@ def solve_any_length(solve: Solve) -> Solve:
     def call(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
         if operands.lengths is None:
             return solve(operands, program, save)
-        rectangle = Rectangle.of(operands, program)
-        saved, *others = solve(rectangle.operands(operands), replace(program, packed=False), save)
-        return (rectangle.stored(saved) if save else saved, *others)
+        some = _with_samples(operands)
+        rectangle = Rectangle.of(some, program)
+        saved, last, *others = solve(rectangle.operands(some), replace(program, packed=False), save)
+        last = torch.cat((last, operands.y0[len(last) :]))
+        return (rectangle.stored(saved) if save else saved, last, *others)
 
     return call
 
@@ -32,16 +34,38 @@ def pull_back_any_length(pull_back: PullBack) -> PullBack:
     def call(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
         if operands.lengths is None:
             return pull_back(operands, program, given, wants)
-        rectangle = Rectangle.of(operands, program)
-        cotangents = given._replace(saved=rectangle.laid_out(given.saved), of_saved=rectangle.gradient(given.of_saved))
-        found = pull_back(rectangle.operands(operands), replace(program, packed=False), cotangents, wants)
+        some = _with_samples(operands)
+        count = len(some.y0)
+        rectangle = Rectangle.of(some, program)
+        cotangents = given._replace(
+            saved=rectangle.laid_out(given.saved),
+            of_saved=rectangle.gradient(given.of_saved),
+            of_last=None if given.of_last is None else given.of_last[:count],
+        )
+        found = pull_back(rectangle.operands(some), replace(program, packed=False), cotangents, wants)
         y0, weight, input_weight, bias, samples, before, dt, *rest = found
+        of_last = torch.zeros_like(operands.y0) if given.of_last is None else given.of_last
+        y0 = torch.cat((y0, of_last[count:]))
+        if operands.before is not None:
+            before = torch.cat((before, torch.zeros_like(operands.before[count:])))
         if wants.samples:
             samples = rectangle.samples(samples, operands.samples)
         dt = dt[rectangle.number, rectangle.row] if wants.dt else dt
         return (y0, weight, input_weight, bias, samples, before, dt, *rest)
 
     return call
+
+
+def _with_samples(operands: Operands) -> Operands:
+    """Those of the rows that have a sample; the others end where they begin."""
+    lengths, before = operands.lengths, operands.before
+    assert lengths is not None
+    count = int((lengths > 0).sum())
+    if count == len(lengths):
+        return operands
+    return operands._replace(
+        y0=operands.y0[:count], lengths=lengths[:count], before=None if before is None else before[:count].contiguous()
+    )
 
 
 @dataclass(frozen=True)

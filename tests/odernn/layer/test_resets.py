@@ -1,4 +1,4 @@
-"""Law: after a reset a sequence gives what the episode gives by itself; truncation stops gradients and nothing else."""
+"""Law: after a reset a sequence gives what the episode gives by itself."""
 
 from itertools import pairwise
 from typing import Any
@@ -138,32 +138,3 @@ def test_a_reset_at_a_masked_sample_counts_for_the_next() -> None:
     found, wanted = rnn(x, mask=mask, resets=early)[0], rnn(x, mask=mask, resets=late)[0]
     assert torch.equal(found, wanted)
     torch.testing.assert_close(found[2:4], rnn(x[2:4])[0], rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("solver", ["rk4", "leapfrog-midpoint", "etdrk2"])
-@pytest.mark.parametrize("every", [1, 3, 7, 50])
-def test_truncation_is_a_loop_over_chunks_that_detaches(every: int, solver: str) -> None:
-    rnn, (x, _) = ODERNN(LipschitzField(2, 4, dtype=DOUBLE), solver, dt=0.3, hold="linear"), data()
-    given, state, parts = [*rnn.parameters(), x], rnn.initial_state(BATCH), []
-    for first in range(0, TIME, every):
-        part, state = rnn(x[first : first + every], state.detach())
-        parts.append(part)
-    looped, found = (torch.cat(parts), state.y.unsqueeze(0)), rnn(x, truncate=every)
-    torch.testing.assert_close(found, looped, rtol=0, atol=1e-12)
-    torch.testing.assert_close(gradients(found, given), gradients(looped, given), rtol=0, atol=1e-11)
-
-
-def test_truncation_with_lengths_and_resets() -> None:
-    rnn, (x, _) = ODERNN(AntisymmetricField(2, 4, dtype=DOUBLE), "leapfrog-midpoint", dt=0.3), data()
-    lengths, given = [5, 7, 3, 6], [*rnn.parameters(), x]
-    state, parts, y_n = rnn.initial_state(BATCH), [], torch.zeros(BATCH, 4, dtype=DOUBLE)
-    for first in (0, 3, 6):
-        some, left = slice(first, first + 3), (torch.tensor(lengths) - first).clamp(min=0)
-        inside = torch.arange(len(x[some])).unsqueeze(1) < left
-        part, state = rnn(x[some], state.detach(), mask=inside, resets=RESETS[some])
-        parts.append(part.masked_fill(~inside.unsqueeze(-1), 0))
-        # a sequence that has ended is not cut off from its last samples by what comes after it in others
-        y_n = torch.where((left > 0).unsqueeze(1), state.y, y_n)
-    looped, found = (torch.cat(parts), y_n.unsqueeze(0)), rnn(x, lengths=lengths, resets=RESETS, truncate=3)
-    torch.testing.assert_close(found, looped, rtol=0, atol=1e-12)
-    torch.testing.assert_close(gradients(found, given), gradients(looped, given), rtol=0, atol=1e-11)

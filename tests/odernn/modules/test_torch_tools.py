@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations, prune
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.flop_counter import FlopCounterMode
 
-from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, VectorField
+from odernn import ODERNN, AntisymmetricField, AntisymmetricRNN, HamiltonianField, VectorField
 from tests import children
 
 Network = ODERNN | AntisymmetricRNN
@@ -158,45 +158,38 @@ def a_step() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
 
 
 def a_whole_network() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
-    other = [torch.randn(5, 4, 2), torch.tensor([1, 5, 3, 2])]
+    other = [torch.randn(9, 4, 2), torch.tensor([1, 9, 3, 2])]
     return WithLengths(a_stack()), [x(), torch.tensor([5, 2, 4])], other
+
+
+def a_linear_hold() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
+    return a_layer(hold="linear", substeps=2), [x()], [torch.randn(11, 4, 2)]
+
+
+def a_partition() -> tuple[nn.Module, list[Tensor], list[Tensor]]:
+    return ODERNN(HamiltonianField(2, 4), "leapfrog", dt=0.1), [x()], [torch.randn(2, 4, 2)]
 
 
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("make", [a_step, a_whole_network])
+@pytest.mark.parametrize("make", [a_step, a_whole_network, a_linear_hold, a_partition])
 def test_onnx_gives_the_same_numbers(
     make: Callable[[], tuple[nn.Module, list[Tensor], list[Tensor]]], tmp_path: Path
 ) -> None:
-    """Of any batch, and of sequences of any lengths up to that of the export."""
+    """Of any batch, and of sequences of any length."""
     pytest.importorskip("onnxscript", reason="the ONNX exporter needs onnxscript")
     runtime = pytest.importorskip("onnxruntime", reason="nothing else runs the file")
     module, given, other = make()
-    batch = torch.export.Dim("batch", min=2)
-    shapes = [{each.ndim - 2 if each.ndim > 1 else 0: batch} for each in given]
+    time, batch = torch.export.Dim("time", min=2), torch.export.Dim("batch", min=2)
+    shapes = [{0: time, 1: batch} if each.ndim == 3 else {0: batch} for each in given]
     file = str(tmp_path / "network.onnx")
-    torch.onnx.export(module.eval(), tuple(given), file, dynamo=True, verbose=False, dynamic_shapes=shapes)
+    with torch.no_grad():
+        torch.onnx.export(module.eval(), tuple(given), file, dynamo=True, verbose=False, dynamic_shapes=shapes)
     session = runtime.InferenceSession(file)
     named = {each.name: value.numpy() for each, value in zip(session.get_inputs(), other, strict=True)}
     found, wanted = [torch.as_tensor(each) for each in session.run(None, named)], module(*other)
     wanted = [wanted] if isinstance(wanted, Tensor) else list(wanted)
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_module_of_tensordicts() -> None:
-    """What torchrl's policies are made of: a whole sequence, and a step whose state goes on."""
-    tensordict = pytest.importorskip("tensordict", reason="torchrl's dictionaries are not installed")
-    modules = pytest.importorskip("tensordict.nn", reason="torchrl's dictionaries are not installed")
-    layer, given = a_layer(batch_first=True), torch.randn(3, 5, 2)
-    assert isinstance(layer, ODERNN)
-    whole = modules.TensorDictModule(layer, in_keys=["observation"], out_keys=["features", "_"])
-    found = whole(tensordict.TensorDict({"observation": given}, [3]))["features"]
-    assert torch.equal(found, layer(given)[0])
-    step = modules.TensorDictModule(Step(layer), in_keys=["observation", "state"], out_keys=[("next", "state")])
-    now = tensordict.TensorDict({"observation": given[:, 0], "state": torch.zeros(3, 4)}, [3])
-    torch.testing.assert_close(step(now)["next", "state"], found[:, 0])
-    assert len(list(step.parameters())) == len(list(layer.parameters()))
 
 
 @both

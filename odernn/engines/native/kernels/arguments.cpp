@@ -113,8 +113,8 @@ void check_lengths(const Arguments& x, int64_t batch) {
   const int64_t count = x.index->size(0);
   int64_t most = count, total = 0;
   for (int64_t r = 0; r < batch; ++r) {
-    TORCH_CHECK_VALUE(lengths[r] >= 1 && lengths[r] <= most, "`lengths` at ", r, " is ", lengths[r],
-                      "; give whole numbers from 1 on, the largest first, with the sum ", count);
+    TORCH_CHECK_VALUE(lengths[r] >= (r == 0 ? 1 : 0) && lengths[r] <= most, "`lengths` at ", r, " is ", lengths[r],
+                      "; give whole numbers, the largest first and from 1 on, with the sum ", count);
     most = lengths[r];
     total += most;
     TORCH_CHECK_VALUE(total <= count, "`lengths` has a sum above ", count, ", the entries of `index`");

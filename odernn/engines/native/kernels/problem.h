@@ -116,7 +116,7 @@ struct Problem {
 
   const T* y0 = nullptr;             // (batch, state)
   const T* samples = nullptr;        // (times, batch, inputs), or the control itself (times, batch, control)
-  const int64_t* lengths = nullptr;  // (batch), samples of each row, longest first; null: all have `times`
+  const int64_t* lengths = nullptr;  // (batch), samples of each row, longest first, zero too; null: all have `times`
   const int64_t* earlier = nullptr;  // (times + 1), of several lengths: how many samples there are before each time
   const int64_t* index = nullptr;    // which row of `samples` each sample is, time after time
   bool packed = false;               // whether the saved states lie time after time too, and not as `samples` do

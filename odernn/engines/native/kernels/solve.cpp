@@ -77,6 +77,7 @@ void solve_block(const Problem<T>& p, int64_t begin, int64_t rows, const Solutio
   Block<T> block(p, begin, rows, most, arena);
   Output<T> output(p, begin, rows, solution.saved, arena);
   const auto stepper = make_stepper<T>(block, nullptr, nullptr, nullptr, solution.kept);
+  output.copy(output.now(), block.rows_at(0), rows, solution.last);  // those without a sample end where they begin
   for (int64_t first = 0, count = 0; first < p.length(begin); first += count) {
     count = block.samples_from(first);
     block.fill(first, count);

@@ -178,6 +178,43 @@ def close(found: Tensor, wanted: Tensor, bound: float) -> None:
     torch.testing.assert_close(found, wanted, rtol=10 * bound, atol=10 * bound)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("method", ["rk4", "leapfrog", "exponential"])
+def test_rows_without_a_sample_end_where_they_begin(method: str, threads: int) -> None:
+    call = together(padded_call(EVERY[method], hold="linear", before=True), packed=False)
+    assert call.lengths is not None
+    assert call.before is not None
+    y0, before = (torch.cat((each, torch.randn_like(each[:5]))) for each in (call.y0, call.before))
+    more = replace(call, y0=y0, before=before, lengths=torch.cat((call.lengths, call.lengths.new_zeros(5))))
+    gradient, at = torch.randn_like(y0), torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        wanted, found = native.solve(call, save=True), native.solve(more, save=True)
+        assert wanted.saved is not None
+        assert found.saved is not None
+        last = gradient[:BATCH].contiguous()
+        theirs = native.pull_back(call, wanted.saved, wanted.kept, grad_last=last, want_samples=True)
+        back = native.pull_back(more, found.saved, found.kept, grad_last=gradient, want_samples=True)
+    finally:
+        torch.set_num_threads(at)
+    close(found.saved, wanted.saved, BOUND[torch.float64])
+    close(found.last, torch.cat((wanted.last, y0[BATCH:])), BOUND[torch.float64])
+    close(back.y0, torch.cat((theirs.y0, gradient[BATCH:])), BOUND[torch.float64])
+    for name in ("weight", "samples", "input_weight", "bias"):
+        close(getattr(back, name), getattr(theirs, name), BOUND[torch.float64])
+    assert back.before is not None
+    assert not back.before[BATCH:].any()
+
+
+def test_a_method_with_memory_wants_a_sample_of_each_row() -> None:
+    call = together(padded_call(METHODS["leapfrog-midpoint"], carry=True), packed=False)
+    assert call.lengths is not None
+    lengths = call.lengths.clone()
+    lengths[0], lengths[-1] = lengths[0] + 1, 0
+    with pytest.raises(ValueError, match="too short to start the method in"):
+        native.solve(replace(call, lengths=lengths), save=True)
+
+
 @pytest.mark.parametrize("method", ["reversible-heun", "adams-bashforth2"])
 def test_what_is_kept_where_no_row_has_a_sample_is_zero(method: str) -> None:
     """Whatever lay in that memory before."""
@@ -213,7 +250,8 @@ def test_opcheck(method: str, packed: bool) -> None:
     ("change", "error", "said"),
     [
         ({"lengths": torch.tensor([9, 9, 7, 7, 6, 1, 2])}, ValueError, "`lengths` at 6 is 2.*the largest first"),
-        ({"lengths": torch.tensor([9, 9, 7, 7, 6, 3, 0])}, ValueError, "`lengths` at 6 is 0"),
+        ({"lengths": torch.tensor([9, 9, 7, 7, 6, 3, -1])}, ValueError, "`lengths` at 6 is -1"),
+        ({"lengths": torch.tensor([0, 0, 0, 0, 0, 0, 0])}, ValueError, "`lengths` at 0 is 0"),
         ({"lengths": torch.tensor([9, 9, 7, 7, 6, 1, 1])}, ValueError, "`lengths` has the sum 40 and `index` 41"),
         ({"lengths": torch.tensor([9, 9, 9, 9, 9, 9, 9])}, ValueError, "`lengths` has a sum above 41"),
         ({"lengths": torch.tensor([9, 9])}, ValueError, r"`lengths` has shape \[2\]"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from odernn import FIELDS, ODERNN
 from odernn.layer.integrator import Integrator
@@ -23,6 +24,7 @@ class Ragged:
     Attributes:
         steps: whether every sample has its own.
         resets: whether the state starts afresh in between.
+        traced: whether the call is traced first, to a program that knows neither lengths nor resets.
     """
 
     field: str
@@ -32,6 +34,7 @@ class Ragged:
     save: str
     steps: bool
     resets: bool
+    traced: bool = False
 
     def __str__(self) -> str:
         return "-".join(map(str, vars(self).values()))
@@ -45,6 +48,7 @@ def ragged() -> list[Ragged]:
         Ragged("oscillator", "linearly-exact-euler", "linear", 1, "trajectory", False, False),
         Ragged("gated-antisymmetric", "leapfrog-midpoint", "zero-order", 2, "trajectory", True, False),
         Ragged("gated-antisymmetric", "leapfrog-midpoint", "linear", 2, "end", False, True),
+        Ragged("antisymmetric", "heun", "zero-order", 1, "trajectory", True, True, traced=True),
     ]
 
 
@@ -52,7 +56,7 @@ def run(case: Ragged, engine: str, dtype: torch.dtype, device: str) -> tuple[lis
     """The output, the last state, and the gradients of a weighted sum of them, in float64 on the CPU; and `watched`."""
     torch.manual_seed(0)
     rnn = ODERNN(FIELDS[case.field](2, 6), case.solver, dt=0.2, hold=case.hold, substeps=case.substeps, engine=engine)
-    rnn, time, lengths = rnn.to(device, dtype), 5, [3, 5, 1, 5]
+    rnn, time, lengths = rnn.to(device, dtype), 5, torch.tensor([3, 5, 1, 5])
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(*shape, dtype=torch.float64).to(device, dtype)
@@ -64,12 +68,19 @@ def run(case: Ragged, engine: str, dtype: torch.dtype, device: str) -> tuple[lis
     )
     options |= {"dt": dt.requires_grad_()} if case.steps else {}
     options |= {"resets": (draw(time, len(lengths)) < 0.2)} if case.resets else {}
-    with watched() as taken:
-        output, y_n = rnn(x, lengths=lengths, save=case.save, **options)
-    found = [y_n] if output is None else [output, y_n]
-    loss = torch.stack([(each * _weights(each)).sum() for each in found]).sum()
     leaves = [x, *([dt] if case.steps else []), *rnn.parameters()]
-    return [each.detach().double().cpu() for each in (*found, *torch.autograd.grad(loss, leaves))], taken
+
+    def outcome(x: Tensor, lengths: Tensor, options: dict[str, Any]) -> list[Tensor]:
+        output, y_n = rnn(x, lengths=lengths, save=case.save, **options)
+        found = [y_n] if output is None else [output, y_n]
+        loss = torch.stack([(each * _weights(each)).sum() for each in found]).sum()
+        return [*found, *torch.autograd.grad(loss, leaves)]
+
+    with watched() as taken:
+        if case.traced:
+            outcome = make_fx(outcome)(x, lengths.flip(0), options)
+        found = outcome(x, lengths, options)
+    return [each.detach().double().cpu() for each in found], taken
 
 
 @contextmanager
