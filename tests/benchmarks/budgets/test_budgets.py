@@ -46,10 +46,12 @@ def test_float_precise_kernels_of_one_stage_spill_nothing(budgets: list[Budget])
     assert max(each.stack for each in resident) <= 256
 
 
-def test_streamed_kernels_of_256_units_spill_nothing(budgets: list[Budget]) -> None:
-    """At 512 a state takes an eighth of all registers, and what waits for a product may spill."""
+def test_streamed_kernels_of_one_stage_and_256_units_spill_nothing(budgets: list[Budget]) -> None:
+    """At 512 a state takes an eighth of all registers, and what waits for a product may spill; so may four stages."""
     streamed = [each for each in budgets if each.kernel.is_streamed]
-    assert [each for each in streamed if each.stack and each.kernel.units <= 256] == []
+    assert [each for each in streamed if each.stack and each.kernel.units <= 256 and each.kernel.method != "rk4"] == []
+    assert [each for each in streamed if each.stack and each.kernel.variant and each.kernel.method != "rk4"] == []
+    assert max(each.stack for each in streamed if each.kernel.units <= 256) <= 96
     assert max(each.stack for each in streamed) <= 256
     assert max(each.shared for each in streamed) <= min(ARCHITECTURES.values()), "any card streams"
 
