@@ -53,7 +53,7 @@ def _times(
     if given.starts is not None and given.lengths is not None:
         return given.starts[span], given.lengths[span]
     numbers = torch.arange(problem.length, dtype=torch.float64, device=problem.y0.device)
-    return start + numbers * dt, torch.full_like(numbers, dt, dtype=problem.y0.dtype)
+    return start + numbers * dt, numbers.new_ones(problem.length, dtype=problem.y0.dtype) * dt
 
 
 def _before(problem: RecurrentProblem) -> Float[Tensor, "batch control"]:
