@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import abc
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Final, final
 
 import torch
@@ -90,13 +90,10 @@ class NoisePadded(Samples):
         return Batch(whole, labels)
 
     def _pad(self, rest: Float[Tensor, "batch time input"], rows: Int64[Tensor, "batch"], epoch: int) -> None:
-        """Writes the noise of each row, by as many threads as torch has: numpy draws without Python's lock."""
-
-        def write(sequence: Float[Tensor, "time input"], row: int) -> None:
-            sequence.copy_(self.noise(row, epoch))
-
+        """Writes the noise of each row, drawn by as many threads as torch has: numpy does so without Python's lock."""
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            deque(pool.map(write, rest, rows.tolist()), maxlen=0)
+            for sequence, noise in zip(rest, pool.map(self.noise, rows.tolist(), repeat(epoch)), strict=True):
+                sequence.copy_(noise)
 
 
 @dataclass(kw_only=True, eq=False)

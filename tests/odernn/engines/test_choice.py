@@ -65,12 +65,12 @@ def test_one_that_was_asked_for_says_why_torch_serves() -> None:
 
 
 def test_a_rectangle_is_taken_without_its_lengths_while_torch_traces() -> None:
-    """They are values, which a traced program does not know."""
+    """They are values, which a traced program does not know; there a storage has the sequence of each sample."""
 
-    def takes(index: Tensor, lengths: Tensor) -> Tensor:
-        return index + 1 if ENGINES["triton"].takes(Storage(index, lengths)) else index
+    def takes(index: Tensor, lengths: Tensor, rows: Tensor | None) -> Tensor:
+        return index + 1 if ENGINES["triton"].takes(Storage(index, lengths, rows)) else index
 
     lengths = torch.tensor([90, *(1 for _ in range(30))])
     index = torch.arange(int(lengths.sum()))
-    assert torch.equal(takes(index, lengths), index)
-    assert torch.equal(torch.compile(takes, fullgraph=True, backend="eager")(index, lengths), index + 1)
+    assert torch.equal(takes(index, lengths, None), index)
+    assert torch.equal(torch.compile(takes, fullgraph=True, backend="eager")(index, lengths, index), index + 1)
