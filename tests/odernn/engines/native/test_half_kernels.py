@@ -56,7 +56,7 @@ class Coupled(AffinePointwiseField):
 
     def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
         linear, inside = p.chunk(2, dim=-1)
-        return linear + torch.tanh(inside) * torch.cos(u)
+        return linear + torch.tanh(inside + u)
 
     def drift(self, t: Time, p: Tensor, u: Tensor) -> Tensor:
         return self(t, torch.cat((torch.zeros_like(p), p), dim=-1), u)[..., : UNITS // 2]
