@@ -93,8 +93,8 @@ void check_carried(const Arguments& x) {
   }
   if (!x.ragged()) return;
   const int64_t shortest = x.lengths->const_data_ptr<int64_t>()[batch - 1];
-  TORCH_CHECK_VALUE(shortest >= 1 && given + shortest * x.program.substeps >= places.vectors - 1, "`lengths` has the entry ", shortest,
-                    "; a sequence is too short to start the method in");
+  TORCH_CHECK_VALUE(shortest >= 1 && given + shortest * x.program.substeps >= places.vectors - 1,
+                    "`lengths` has the entry ", shortest, "; a sequence is too short to start the method in");
 }
 
 CarriedCounts carried_counts(const Arguments& x) {
