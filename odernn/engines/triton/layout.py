@@ -48,8 +48,8 @@ class Layout:
         precision: of the products.
         models: whether the rows are those of several networks, one after the other, each with weights of its own. The
             kernels then take `each`, the rows of a network, and the grid has the networks as its second dimension.
-        stream: how K is read from memory, or None where it stays on the chip. The kernels then take K in the order of
-            `stream.in_tiles`, and `scratch`, a tile a program.
+        stream: how K is read from memory, or None where it stays on the chip. The kernels then take K as
+            `streaming.in_order` lays it out, and what `programs.scratch_for` makes.
     """
 
     method: Method
