@@ -26,8 +26,8 @@ from benchmarks.tasks.samples import Part, Samples
 FIXED: Final = "one fixed noise block"
 PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
 
-Noise = Callable[[int, int], Float[Tensor, "time input"]]
-"""The noise of a row of a part, in an epoch."""
+Noise = Callable[[Float[Tensor, "time input"], int, int], None]
+"""Writes the noise of a row of a part, in an epoch, into a contiguous tensor on the CPU."""
 
 
 @final
@@ -35,33 +35,35 @@ Noise = Callable[[int, int], Float[Tensor, "time input"]]
 class FreshNoise:
     """Standard Gaussian noise of its own for every row and epoch.
 
+    It is drawn where it is to lie. An array of its own for every row is new pages of the system's each time, which can
+    take longer than the drawing.
+
     Attributes:
-        shape: steps and numbers a step.
         key: what it is a function of, beside row and epoch.
     """
 
-    shape: tuple[int, int]
     key: tuple[int, ...]
 
-    def __call__(self, row: int, epoch: int) -> Float[Tensor, "time input"]:
-        numbers = random_numbers(*self.key, epoch, row)
-        return torch.from_numpy(numbers.standard_normal(self.shape, dtype="float32"))
+    def __call__(self, out: Float[Tensor, "time input"], row: int, epoch: int) -> None:
+        random_numbers(*self.key, epoch, row).standard_normal(dtype="float32", out=out.numpy())
 
 
 @final
 @dataclass(frozen=True)
 class FixedNoise:
-    """One block of standard Gaussian noise for all rows and epochs, a function of `key`."""
+    """One block of standard Gaussian noise of `shape` (time, input) for all rows and epochs, a function of `key`."""
 
     shape: tuple[int, int]
     key: tuple[int, ...]
 
-    def __call__(self, row: int, epoch: int) -> Float[Tensor, "time input"]:
-        return self._block
+    def __call__(self, out: Float[Tensor, "time input"], row: int, epoch: int) -> None:
+        out.copy_(self._block)
 
     @cached_property
     def _block(self) -> Float[Tensor, "time input"]:
-        return FreshNoise(self.shape, self.key)(0, 0)
+        block = torch.empty(self.shape)
+        FreshNoise(self.key)(block, 0, 0)
+        return block
 
 
 @final
@@ -92,8 +94,7 @@ class NoisePadded(Samples):
     def _pad(self, rest: Float[Tensor, "batch time input"], rows: Int64[Tensor, "batch"], epoch: int) -> None:
         """Writes the noise of each row, drawn by as many threads as torch has: numpy does so without Python's lock."""
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            for sequence, noise in zip(rest, pool.map(self.noise, rows.tolist(), repeat(epoch)), strict=True):
-                sequence.copy_(noise)
+            list(pool.map(self.noise, rest, rows.tolist(), repeat(epoch)))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -139,7 +140,7 @@ class NoisePaddedTask(ImageTask):
         if self.fixed_noise:
             return FixedNoise(shape, (self.noise_seed, 0, 0))
         run = self.seed if part == "train" else 0
-        return FreshNoise(shape, (self.noise_seed, PARTS.index(part) + 1, run))
+        return FreshNoise((self.noise_seed, PARTS.index(part) + 1, run))
 
 
 def rows_as_steps(images: LabelledImages) -> Tensor:
