@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from benchmarks.models.averaging import make_average
+from benchmarks.models.kernels import build_kernels
 from benchmarks.models.optimizers import make_optimizer
 from benchmarks.models.schedule import Plateaus, rate_function
 from benchmarks.objectives import Batch, Objective
@@ -54,6 +55,10 @@ class Trainee(L.LightningModule, abc.ABC, Generic[Module]):
         if self.average is None or not int(self.average.n_averaged):
             return self.network
         return cast(Module, self.average.module)
+
+    def on_fit_start(self) -> None:
+        if self.device.type == "cpu":
+            build_kernels(self)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch | list[Batch], batch_idx: int) -> None:
         if self.average is not None and self.global_step > self.settings.average.start * self._steps:

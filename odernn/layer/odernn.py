@@ -207,8 +207,8 @@ class ODERNN(RecurrentModule[RecurrentState]):
         """Build native kernels of a field of one's own: half a minute or so, the first time on a machine.
 
         From then on the native engine runs this field, in any layer, as it runs a registered one: forward and back in
-        C++, under explicit Runge-Kutta methods. It does so as long as nothing but the values of parameters and buffers
-        changes in the field; a copy of it is without. A registered field has its kernels already.
+        C++, under the explicit methods that it has operators for. It does so as long as nothing but the values of
+        parameters and buffers changes in the field; a copy of it is without. A registered field has kernels already.
 
         Args:
             wait: build at once. False: a thread builds while the layer goes on in torch; the first call after that

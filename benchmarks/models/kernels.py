@@ -1,0 +1,30 @@
+"""Kernels for the fields of a network that the engines of the CPU have none for."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from odernn import ODERNN
+from odernn.engines.native import NativeUnavailable
+
+
+def build_kernels(network: nn.Module) -> None:
+    """Build the native kernels of every field of one's own in a network on the CPU; where that fails, torch serves.
+
+    It takes half a minute the first time on a machine, and is looked up afterwards. A field that an engine takes as it
+    is keeps that engine, and so does a layer that names torch's.
+    """
+    for layer in network.modules():
+        if isinstance(layer, ODERNN) and _wants_kernels(layer):
+            try:
+                layer.compile_kernels()
+            except (ValueError, NativeUnavailable):
+                continue
+
+
+def _wants_kernels(layer: ODERNN) -> bool:
+    if layer.engine == "torch":
+        return False
+    x = torch.zeros(2, 2, layer.field.input_size, dtype=next(layer.parameters()).dtype)  # of one sample, torch has it
+    return layer.choice(x).engine == "torch"

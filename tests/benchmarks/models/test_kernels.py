@@ -1,0 +1,51 @@
+"""What a training builds on the CPU before it begins."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from benchmarks.models.kernels import build_kernels
+from odernn import LEM, ODERNN, AntisymmetricField, LEMField, VectorField
+from solvers import Euler
+
+SIZES = 2, 8
+X = torch.zeros(3, 2, SIZES[0], dtype=torch.float64)
+
+
+class Ranked(VectorField):
+    """Units that see each other: no operators of elementwise parts have it."""
+
+    def __init__(self, input_size: int, hidden_size: int, dtype: torch.dtype) -> None:
+        super().__init__(input_size, hidden_size)
+        self.input_map = nn.Linear(input_size, hidden_size, dtype=dtype)
+
+    def control(self, x: Tensor) -> Tensor:
+        return self.input_map(x)
+
+    def forward(self, t: object, y: Tensor, u: Tensor) -> Tensor:
+        return (u - y).sort(dim=-1).values
+
+
+def engine_of(layer: ODERNN) -> str:
+    build_kernels(nn.Sequential(nn.Identity(), layer))
+    return layer.choice(X).engine
+
+
+@pytest.mark.kernels
+def test_a_field_that_no_engine_has_kernels_for_gets_its_own() -> None:
+    assert engine_of(LEM(*SIZES, dt=0.1, dtype=torch.float64)) == "native"
+
+
+def test_a_layer_that_names_torch_keeps_it() -> None:
+    assert engine_of(ODERNN(LEMField(*SIZES, dtype=torch.float64), Euler(), dt=0.1, engine="torch")) == "torch"
+
+
+def test_a_field_without_kernels_goes_on_in_torch() -> None:
+    assert engine_of(ODERNN(Ranked(*SIZES, dtype=torch.float64), Euler(), dt=0.1)) == "torch"
+
+
+def test_a_registered_field_is_left_as_it_is() -> None:
+    field = AntisymmetricField(*SIZES, dtype=torch.float64)
+    before = set(vars(field))
+    engine_of(ODERNN(field, Euler(), dt=0.1))
+    assert set(vars(field)) == before
