@@ -38,9 +38,7 @@ def run_by(kernel: Kernel, stepper: Stepper, chunk: Chunk, adjoint: list[Tensor]
 
 def knows_recursion(method: Method) -> bool:
     """Whether the kernels' recursion knows a method: of those that carry several vectors it does if they are states."""
-    if method.family == "general-linear":
-        return linear_method(method).weighs_two_states
-    return method.family == "shears" or not method.moved
+    return method.family != "general-linear" or linear_method(method).weighs_two_states
 
 
 def by_step(buffer: Tensor, evaluations: int) -> Tensor:

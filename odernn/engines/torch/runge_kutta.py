@@ -63,6 +63,7 @@ class RungeKuttaStepper(Stepper):
             for i, row in enumerate(self.tableau.a):
                 state = _combined(y, dt, row, slopes)
                 stage = chunk.evaluate(state, state, self._fraction(k, i))
+                self._leave_half(i, stage)
                 slopes.append(self._masked(i, stage.linearised.slope.detach()))
             if k + 1 < self.substeps:
                 y = _combined(y, dt, self.tableau.b, slopes)
@@ -74,6 +75,21 @@ class RungeKuttaStepper(Stepper):
         for k in reversed(range(self.substeps)):
             stages = chunk.stages[k * self.tableau.stages : (k + 1) * self.tableau.stages]
             self._step_back(stages, n, adjoint[0])
+
+    def take_kappas(self, chunk: Chunk, first: int) -> None:
+        """Clear those of the half that a stage does not move: a kernel may have had them of the whole state."""
+        if chunk.kappas is None:
+            return
+        for place, mask in enumerate(self._masks * self.substeps):
+            chunk.kappas[first:, place] *= mask
+
+    def _leave_half(self, i: int, stage: Stage) -> None:
+        """Clear the derivatives of the half that stage i does not move, so that nothing comes back through it."""
+        if not self._masks:
+            return
+        stage.preactivation.unflatten(-1, (-1, self.units)).mul_(self._masks[i])
+        if stage.state is not None:
+            stage.state.mul_(self._masks[i])
 
     def _masked(self, i: int, slope: Tensor) -> Tensor:
         """What stage i moves by of a slope; back, what comes to it of a gradient."""

@@ -45,7 +45,11 @@ class TritonEngine(Engine):
             return "the kernels' backward recursion does not know the method"
         adjoint = replace(adjoint, recursion=run_backward)
         assert isinstance(problem.field, AffinePointwiseField)
-        forward, where = field_forward(problem.field, problem.hold), residence(*_sizes(problem))
+        y0, _, groups, products = _sizes(problem)
+        sizes = y0, parallel_method(problem), groups, products  # which may see more of K than the operators' method
+        if (reason := why_not(*sizes)) is not None:
+            return reason
+        forward, where = field_forward(problem.field, problem.hold), residence(*sizes)
         if isinstance(forward, str):
             return adjoint, f"the kernels do the backward recursion; {forward}; {where}"
         return replace(adjoint, forward=forward), f"the kernels are made of the field's `pointwise`; {where}"

@@ -102,6 +102,23 @@ def test_the_layer_is_the_loop_by_hand_with_its_gradients(kind: type[Pendulums |
         torch.testing.assert_close(one, other, **ROUNDING)
 
 
+@pytest.mark.parametrize("engine", ["torch", pytest.param("native", marks=pytest.mark.kernels)])
+def test_the_engines_have_every_gradient_of_autograd(engine: str) -> None:
+    """That of a step for each sample needs dL by each slope, and only of the half that a stage moves."""
+
+    def gradients(**options: str) -> tuple[Tensor, ...]:
+        torch.manual_seed(1)
+        field, x = Affine(), torch.randn(5, 4, INPUT, dtype=DOUBLE, requires_grad=True)
+        dt = torch.rand(4, 5, dtype=DOUBLE).mul_(DT).requires_grad_()
+        rnn = ODERNN(field, "symplectic-euler", dt=0.1, substeps=SUBSTEPS, **options)
+        output, y_n = rnn(x, dt=dt)
+        assert output is not None
+        return torch.autograd.grad(output.sin().sum() + y_n.sum(), (x, dt, *field.parameters()), materialize_grads=True)
+
+    for one, other in zip(gradients(engine=engine), gradients(adjoint="autograd"), strict=True):
+        torch.testing.assert_close(one, other, **ROUNDING)
+
+
 @pytest.mark.parametrize("kind", [Pendulums, Affine])
 def test_a_stream_is_the_loop_by_hand(kind: type[Pendulums | Affine]) -> None:
     field, x = kind(), torch.randn(5, 4, INPUT, dtype=DOUBLE)

@@ -44,6 +44,7 @@ _FIELDS = {
 def networks() -> list[str]:
     """Their names: field, solver and hold."""
     solvers = dict.fromkeys(_FIELDS, ("euler", "rk4", "leapfrog-midpoint")) | {"hamiltonian": ("leapfrog",)}
+    solvers["lem"] = (*solvers["lem"], "symplectic-euler")
     return [
         f"{name} {solver} {hold}" for name in _FIELDS for solver in solvers[name] for hold in ("zero-order", "linear")
     ]
