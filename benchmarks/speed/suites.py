@@ -73,7 +73,8 @@ QUICK = Sizes(
 OURS = ("native", "triton", "torch")
 SAME_FUNCTION = ("naive", "naive-graph", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "jax-scan", "diffrax")
 OTHERS = ("nn.RNN", "nn.GRU", "nn.LSTM")
-ALL = (*OURS, "autograd", *SAME_FUNCTION, *OTHERS, "matmul")
+ON_A_GPU = ("flashrnn", "flashrnn-triton", "torchrl-gru", "torchrl-lstm")
+ALL = (*OURS, "autograd", *SAME_FUNCTION, *OTHERS, *ON_A_GPU, "matmul")
 FEW = (*OURS, "naive", "naive-graph", "nn.RNN", "matmul")
 
 FIELDS = ("antisymmetric", "gated-antisymmetric", "lipschitz", "linear-antisymmetric")

@@ -1,0 +1,143 @@
+"""The peers that are packages of kernels for a GPU: gated layers of the same size, so compared only in time.
+
+FlashRNN: Pöppel, Beck & Hochreiter, FlashRNN: I/O-Aware Optimization of Traditional RNNs on modern hardware, 2024,
+arXiv 2412.07752. torchrl: its recurrent modules with `recurrent_backend="triton"`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from typing import Any, Final, Literal, final
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.speed.case import Case
+from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
+from benchmarks.speed.problem import Problem
+
+GATES: Final = 4
+"""Of an LSTM."""
+WIDEST_HEAD: Final = 64
+"""Units of a head that FlashRNN's Triton kernels take."""
+Backend = Literal["cuda_fused", "triton_fused", "vanilla"]
+Cell = Literal["gru", "lstm"]
+
+
+def gpu_peers() -> list[Contender]:
+    """The peers. FlashRNN's Triton kernels take narrow heads, which see nothing of one another."""
+    return [
+        Contender("flashrnn", "another function", _flashrnn("cuda_fused"), whole_sequences, devices=("cuda",)),
+        Contender("flashrnn-triton", "another function", _flashrnn("triton_fused"), whole_sequences, devices=("cuda",)),
+        Contender("torchrl-gru", "another function", _torchrl("gru"), whole_sequences, devices=("cuda",)),
+        Contender("torchrl-lstm", "another function", _torchrl("lstm"), whole_sequences, devices=("cuda",)),
+    ]
+
+
+def whole_sequences(case: Case) -> str | None:
+    """What they refuse."""
+    return "takes a whole sequence" if case.work == "streaming" else None
+
+
+@final
+class FlashLSTM(nn.Module):
+    """An LSTM by FlashRNN, with its input map before it.
+
+    Args:
+        inputs: numbers a sample.
+        units: of the state.
+        backend: of FlashRNN; "vanilla" is its loop in torch, on any device.
+        end: whether the last state is asked for, not all of them.
+    """
+
+    def __init__(self, inputs: int, units: int, backend: Backend, *, end: bool) -> None:
+        super().__init__()
+        heads = -(-units // WIDEST_HEAD) if backend == "triton_fused" else 1
+        if units % heads:
+            raise UnavailableError(f"{units} units are not {heads} heads of the same size")
+        self.backend, self.end = backend, end
+        self.input_map = nn.Linear(inputs, GATES * units, bias=False)
+        size = units // heads
+        self.recurrent = nn.Parameter(torch.randn(GATES, heads, size, size) / size**0.5)
+        self.bias = nn.Parameter(torch.zeros(GATES, heads, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (time, batch, input) to the states (time, batch, units), or to the last of them."""
+        kernels = _imported("flashrnn", "pip install flashrnn")
+        dtype = torch.float32 if self.backend == "vanilla" else torch.bfloat16  # that the kernels are written for
+        heads, size = self.bias.shape[1:]
+        driven = self.input_map(x).unflatten(-1, (GATES, heads, size)).transpose(0, 1)
+        given = (each.to(dtype).contiguous() for each in (driven, self.recurrent, self.bias))
+        name = str(dtype).removeprefix("torch.")
+        states, _ = kernels.flashrnn(*given, function="lstm", backend=self.backend, dtype=name)
+        output = states[0].flatten(-2).transpose(0, 1).to(x.dtype)
+        return output[-1] if self.end else output
+
+
+def _flashrnn(backend: Backend) -> Any:
+    def make(problem: Problem) -> Runner:
+        _imported("flashrnn", "pip install flashrnn")
+        if backend == "cuda_fused" and shutil.which("nvcc") is None:
+            raise UnavailableError("FlashRNN's CUDA kernels are compiled where they run, and there is no nvcc")
+        shape = problem.case.shape
+        with torch.random.fork_rng(devices=[]):
+            layer = FlashLSTM(shape.inputs, shape.units, backend, end=problem.case.output == "end")
+        return _runner(layer, problem)
+
+    return make
+
+
+@final
+class ResetLayer(nn.Module):
+    """torchrl's layer, which reads and writes a TensorDict. No sequence is reset.
+
+    Args:
+        cell: its kind.
+        inputs: numbers a sample.
+        units: of the state.
+        backend: of torchrl; "pad" is torch's own layer, on any device.
+        end: whether the last state is asked for, not all of them.
+    """
+
+    def __init__(self, cell: Cell, inputs: int, units: int, backend: str = "triton", *, end: bool) -> None:
+        super().__init__()
+        modules = _imported("torchrl.modules", "pip install torchrl")
+        kind, states = (modules.GRUModule, ["h"]) if cell == "gru" else (modules.LSTMModule, ["h", "c"])
+        keys: dict[str, Any] = {"in_keys": ["x", *states], "out_keys": ["y", *(("next", name) for name in states)]}
+        self.layer = kind(inputs, units, recurrent_backend=backend, default_recurrent_mode=True, **keys)
+        self.end = end
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (time, batch, input) to the states (time, batch, units), or to the last of them."""
+        samples = x.transpose(0, 1)
+        start = torch.zeros(*samples.shape[:2], 1, dtype=torch.bool, device=x.device)
+        tensors = _imported("tensordict", "pip install torchrl")
+        given = tensors.TensorDict({"x": samples, "is_init": start}, batch_size=samples.shape[:2])
+        output = self.layer(given)["y"].transpose(0, 1)
+        return output[-1] if self.end else output
+
+
+def _torchrl(cell: Cell) -> Any:
+    def make(problem: Problem) -> Runner:
+        shape = problem.case.shape
+        with torch.random.fork_rng(devices=[]):
+            layer = ResetLayer(cell, shape.inputs, shape.units, end=problem.case.output == "end")
+        return _runner(layer, problem)
+
+    return make
+
+
+def _runner(layer: nn.Module, problem: Problem) -> Runner:
+    layer = layer.to(problem.device)
+    return torch_runner(Model(layer, dict(layer.named_parameters())), problem, same_function=False)
+
+
+def _imported(name: str, command: str) -> Any:
+    """A package, or a reason in a sentence: what it raises as it is loaded is its own affair."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UnavailableError(f"not installed; `{command}` brings it") from error
+    except Exception as error:
+        raise UnavailableError(f"{name} cannot be loaded here: {str(error).splitlines()[0]}") from error
