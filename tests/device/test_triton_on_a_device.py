@@ -10,7 +10,8 @@ from odernn import ODERNN, AntisymmetricField
 from odernn.engines.operators import TORCH, TRITON, Cotangents, Wants
 from odernn.engines.program import Operands
 from odernn.engines.torch import operators
-from odernn.engines.torch.graphs import _played, pull_back_in_blocks, solve_in_blocks
+from odernn.engines.torch.graphs import _played
+from odernn.engines.torch.in_blocks import pull_back_in_blocks, solve_in_blocks
 from tests.odernn.engines.triton.cases import (
     Case,
     call,

@@ -10,7 +10,6 @@ comes back through its result and what it was applied to.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, final
 
 import torch
@@ -19,73 +18,13 @@ from torch import Tensor
 from solvers.extend import Entry
 
 from ...control.stacked_weights import of_models, times
-from ..method import Entries, Method
+from ..method import Method
 from ..recurrence import Recurrence
-from .arithmetic import combine_into
+from .block_scheme import BlockScheme, Matrix, applied, combined, scaled, swapped, transposes
 from .chunk import Chunk
 from .control_path import ControlPath
 from .stage import Stage
 from .stepper import BlockOperands, States, Stepper
-
-
-class Matrix(NamedTuple):
-    """A matrix of 2 x 2 blocks as two elementwise factors: M x = own * x + other * (x with its halves swapped).
-
-    Attributes:
-        own: the diagonals of the blocks, those of q and those of p (..., n).
-        other: the entries beside them (..., n).
-    """
-
-    own: Tensor
-    other: Tensor
-
-    @staticmethod
-    def of_blocks(blocks: Tensor) -> Matrix:
-        """The matrix of blocks (..., 2, 2, n / 2)."""
-        flat = blocks.flatten(-3, -2)
-        return Matrix(flat[..., ::3, :].flatten(-2), flat[..., 1:3, :].flatten(-2))
-
-    def times(self, x: Tensor) -> Tensor:
-        """M x; of several networks x has rows (..., models * batch, n) and the matrix (..., models, 1, n)."""
-        if self.own.ndim == x.ndim + 1:
-            return self.times(x.unflatten(-2, (self.own.shape[-3], -1))).flatten(-3, -2)
-        return torch.mul(x, self.own).addcmul_(_swapped(x), self.other)
-
-    def transposed(self) -> Matrix:
-        """Its transpose."""
-        return Matrix(self.own, _swapped(self.other))
-
-
-@dataclass(frozen=True, slots=True)
-class BlockScheme:
-    """A tableau whose entries name blocks that are given.
-
-    Attributes:
-        entries: of the tableau.
-        c: the nodes.
-        blocks: the matrices that the entries name (steps, matrices, 2, 2, n / 2), one set for all intervals or one
-            each; of several networks (steps, models, matrices, 2, 2, n / 2).
-    """
-
-    entries: Entries
-    c: tuple[float, ...]
-    blocks: Tensor
-
-    @property
-    def stages(self) -> int:
-        """The number of stages."""
-        return len(self.entries.b)
-
-    def matrices(self, start: int, stop: int) -> list[Matrix]:
-        """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
-        blocks = self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]
-        return _matrices(blocks)
-
-    def matrices_of_each(self, start: int, stop: int) -> list[list[Matrix]]:
-        """Those of each interval, for states (batch, n)."""
-        if len(self.blocks) == 1:
-            return [_matrices(self.blocks[0])] * (stop - start)
-        return [_matrices(step) for step in self.blocks[start:stop].unbind(0)]
 
 
 class _Substep(NamedTuple):
@@ -131,7 +70,7 @@ class ExponentialStepper(Stepper):
         self._ends = like.new_empty(0)
         self._mus: Tensor | None = None
         self._steps: list[_Substep] = []
-        self._transposed: list[list[Matrix]] = []
+        self.transposes: list[list[Matrix]] = []
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
@@ -148,16 +87,14 @@ class ExponentialStepper(Stepper):
         start, stop = chunk.start, chunk.start + chunk.path.length
         y, dt = states.window(start, stop), chunk.path.step
         matrices = self.scheme.matrices(start, stop)
-        self._steps, self._transposed = [], _transposed(self.scheme.matrices_of_each(start, stop))
+        self._steps, self.transposes = [], transposes(self.scheme.matrices_of_each(start, stop))
         made = [i for i in range(self.scheme.stages) if self.scheme.entries.is_made_by_a_matrix(i)]
         self._ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
         self._mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
         for k in range(self.substeps):
             stages: list[Stage] = []
             for i, row in enumerate(self.scheme.entries.a):
-                state = _combined(
-                    _applied(self.scheme.entries.flows[i], matrices, y), dt, row, matrices, _slopes(stages)
-                )
+                state = combined(applied(self.scheme.entries.flows[i], matrices, y), dt, row, matrices, _slopes(stages))
                 stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
             mus: list[Tensor | None] = [None] * len(stages)
             if self._mus is not None:
@@ -165,15 +102,15 @@ class ExponentialStepper(Stepper):
                     mus[i] = self._mus[:, k, place]
             self._steps.append(_Substep(y, stages, self._ends[:, k], mus))
             if k + 1 < self.substeps:
-                flow = _applied(self.scheme.entries.flows[-1], matrices, y)
-                y = _combined(flow, dt, self.scheme.entries.b, matrices, _slopes(stages))
+                flow = applied(self.scheme.entries.flows[-1], matrices, y)
+                y = combined(flow, dt, self.scheme.entries.b, matrices, _slopes(stages))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
         """The recursion of kappa and mu, substep by substep."""
         if later is not None:
             adjoint[0].add_(later[0])
         for step in reversed(self._steps):
-            adjoint[0] = self._step_back(step, n, adjoint[0], self._transposed[n])
+            adjoint[0] = self._step_back(step, n, adjoint[0], self.transposes[n])
 
     def finish_chunk(self, chunk: Chunk) -> None:
         """What the chunk, with `ends` and `mus` filled in, gives to the blocks."""
@@ -202,10 +139,10 @@ class ExponentialStepper(Stepper):
         for flow, row, u, buffer in zip(
             self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._buffer, strict=True
         ):
-            state = _combined(_applied(flow, matrices, y), dt, row, matrices, slopes)
+            state = combined(applied(flow, matrices, y), dt, row, matrices, slopes)
             slopes.append(self._pointwise(state, times(state, self._weight, buffer), u))
-        flow = _applied(self.scheme.entries.flows[-1], matrices, y)
-        found = _combined(flow, dt, self.scheme.entries.b, matrices, slopes, out)
+        flow = applied(self.scheme.entries.flows[-1], matrices, y)
+        found = combined(flow, dt, self.scheme.entries.b, matrices, slopes, out)
         return found if found is out else out.copy_(found)
 
     def _step_back(self, step: _Substep, n: int, gradient: Tensor, transposed: list[Matrix]) -> Tensor:
@@ -216,15 +153,15 @@ class ExponentialStepper(Stepper):
         found = gradient.clone() if flow.place < 0 else transposed[flow.place].times(gradient)
         returned: dict[int, Tensor] = {}
         for i in reversed(range(scheme.stages)):
-            kappa = _scaled(scheme.entries.b[i], transposed, gradient)
+            kappa = scaled(scheme.entries.b[i], transposed, gradient)
             for j, mu in returned.items():
-                kappa = _combined(kappa, 1.0, (scheme.entries.a[j][i],), transposed, (mu,))
+                kappa = combined(kappa, 1.0, (scheme.entries.a[j][i],), transposed, (mu,))
             buffer = step.mus[i]
             if i == 0 and buffer is None:
                 step.stages[0].pull_back_onto(n, kappa, found)
                 break
             returned[i] = mu = step.stages[i].pull_back(n, kappa)
-            found.add_(_applied(scheme.entries.flows[i], transposed, mu))
+            found.add_(applied(scheme.entries.flows[i], transposed, mu))
             if buffer is not None:
                 buffer[n].copy_(mu)
         return found
@@ -250,58 +187,12 @@ class ExponentialStepper(Stepper):
         if chunk.weight.ndim == 3:
             result, source = (of_models(each, chunk.weight) for each in (result, source))
         dimensions = (0, -2) if shared else (-2,)
-        own, other = ((result * each).sum(dimensions) for each in (source, _swapped(source)))
+        own, other = ((result * each).sum(dimensions) for each in (source, swapped(source)))
         total = self._gradient[0] if shared else self._gradient[chunk.start : chunk.start + chunk.path.length]
         blocks = total[..., entry.place, :, :, :].flatten(-3, -2)
         blocks[..., ::3, :] += own.unflatten(-1, (2, -1))
         blocks[..., 1:3, :] += other.unflatten(-1, (2, -1))
 
 
-def _matrices(blocks: Tensor) -> list[Matrix]:
-    """Those of blocks (..., matrices, 2, 2, n / 2), for all rows."""
-    return [Matrix.of_blocks(matrix.unsqueeze(-4)) for matrix in blocks.unbind(-4)]
-
-
-def _swapped(x: Tensor) -> Tensor:
-    """The halves of the last dimension, the second first."""
-    return x.roll(x.shape[-1] // 2, -1)
-
-
 def _slopes(stages: Sequence[Stage]) -> list[Tensor]:
     return [stage.linearised.slope.detach() for stage in stages]
-
-
-def _applied(entry: Entry, matrices: Sequence[Matrix], x: Tensor) -> Tensor:
-    """The entry's matrix times x; x itself where that is the identity."""
-    return x if entry.place < 0 else matrices[entry.place].times(x)
-
-
-def _scaled(entry: Entry, matrices: Sequence[Matrix], x: Tensor) -> Tensor:
-    """The entry times x."""
-    applied = _applied(entry, matrices, x)
-    return applied if entry.coefficient == 1 else entry.coefficient * applied
-
-
-def _combined(
-    y: Tensor,
-    dt: float | Tensor,
-    entries: Sequence[Entry],
-    matrices: Sequence[Matrix],
-    slopes: Sequence[Tensor],
-    out: Tensor | None = None,
-) -> Tensor:
-    """Return y + dt sum_j entry_j slope_j, in `out` or in new memory if there is anything to add."""
-    pairs = [(e, slope) for e, slope in zip(entries, slopes, strict=False) if e.coefficient != 0]
-    if not pairs:
-        return y
-    applied = [_applied(entry, matrices, slope) for entry, slope in pairs]
-    buffer = torch.empty_like(y) if out is None else out
-    return combine_into(buffer, y, dt, [entry.coefficient for entry, _ in pairs], applied)
-
-
-def _transposed(each: list[list[Matrix]]) -> list[list[Matrix]]:
-    """The transposes, made once where all intervals share their matrices."""
-    found = [matrix.transposed() for matrix in each[0]]
-    if len(each) == 1 or each[0] is each[1]:
-        return [found] * len(each)
-    return [[matrix.transposed() for matrix in matrices] for matrices in each]

@@ -20,11 +20,12 @@ from solvers.extend import Entry
 
 from ...control.stacked_weights import times
 from ..carried import Carried
-from ..linear_method import Role, linear_method
+from ..linear_method import linear_method
 from ..method import Method
 from ..recurrence import Recurrence
 from .chunk import Chunk
 from .control_path import ControlPath
+from .kept_vectors import KeptVectors
 from .stage import Stage
 from .stepper import States, Stepper
 from .weighted_sums import Coefficients, Given, Sums, weighted_sum
@@ -59,7 +60,7 @@ class SchemeStepper(Stepper):
         carried: what it continues from.
 
     Attributes:
-        kept: (vectors, steps, batch, n), in the order of `LinearMethod.kept`.
+        kept: (vectors, steps, batch, n), in the order of `KeptVectors.numbers`.
         coefficients_gradient: dL by the given coefficients, of the chunks that the recursion has gone through.
     """
 
@@ -74,9 +75,9 @@ class SchemeStepper(Stepper):
         self.given = len(self.carried)
         self.coefficients = Coefficients(carried.coefficients)
         self.weighs_by_row = carried.coefficients is not None
-        self.kept_vectors = linear.kept(with_coefficients=carried.coefficients is not None)
+        numbers = linear.kept(with_coefficients=carried.coefficients is not None)
+        self._vectors = KeptVectors(linear.roles, numbers, self.carried, substeps)
         self.coefficients_gradient = _zeros_of_rows(carried.coefficients, like)
-        self._first = self.carried
         self._sums = [Sums.of(step, given=False) for step in linear.steps]
         self._sums_of_given = Sums.of(linear.steady, given=True)
         self._pointwise = recurrence.scheme.pointwise
@@ -108,13 +109,13 @@ class SchemeStepper(Stepper):
             for row, c, buffer in zip(sums.stages, self.linear.steps[i].c, self._preactivation, strict=False):
                 state = weighted_sum(row, sources, given, dt, y, self._state)
                 sources.append(self._pointwise(state, times(state, self._weight, buffer), controls.at(k, c)[n]))
-            outs = [target, *(self._place_of(vector, number, y) for vector in range(1, self.vectors))]
+            outs = [target, *(self._vectors.place(self.kept, vector, number, y) for vector in range(1, self.vectors))]
             found = [
                 _moved(weighted_sum(row, sources, given, dt, y, out), out)
                 for row, out in zip(sums.ends, outs, strict=False)
             ]
             for vector in range(len(found), self.vectors):
-                self._clear(vector, number)
+                self._vectors.clear(self.kept, vector, number)
             y, *others = found
             self.carried = tuple(others)
 
@@ -126,11 +127,14 @@ class SchemeStepper(Stepper):
             skipped = min(max(-(-(self._starting_steps - k) // s) - chunk.start, 0), length)
             for n in range(skipped):
                 number = (chunk.start + n) * s + k
-                early = (self._before(vector, number, 1, states) for vector in range(number + self.given + 1))
+                early = (
+                    self._vectors.before(self.kept, vector, number, 1, states)
+                    for vector in range(number + self.given + 1)
+                )
                 x = [each.expand(n + 1, -1, -1) for each in early]
                 self._starts[number] = self._evaluated(chunk, number, x, skipped=n, start=True)
             number = chunk.start * s + k
-            x = [self._before(vector, number, length, states) for vector in range(self.vectors)]
+            x = [self._vectors.before(self.kept, vector, number, length, states) for vector in range(self.vectors)]
             self._steps.append(self._evaluated(chunk, number, x, skipped=skipped, start=False))
 
     def reverse(self, chunk: Chunk, n: int, adjoint: list[Tensor], later: Sequence[Tensor] | None) -> None:
@@ -153,12 +157,12 @@ class SchemeStepper(Stepper):
 
     def keep(self, count: int, like: Tensor) -> None:
         """Of those vectors that cannot be made again of the states."""
-        if self.kept_vectors:
-            self.kept = like.new_empty(len(self.kept_vectors), count, *like.shape)
+        if self._vectors.numbers:
+            self.kept = like.new_empty(len(self._vectors.numbers), count, *like.shape)
 
     def take(self, kept: Tensor | None, *, wants_coefficients: bool) -> None:
         """The vectors that `keep` has made memory for."""
-        self.kept = kept if self.kept_vectors else None
+        self.kept = kept if self._vectors.numbers else None
         if not wants_coefficients:
             self.coefficients_gradient = None
 
@@ -193,41 +197,6 @@ class SchemeStepper(Stepper):
 
     def _fraction(self, k: int, c: float) -> float:
         return (k + c) / self.substeps
-
-    def _place_of(self, vector: int, number: int, like: Tensor) -> Tensor | None:
-        """Where a vector goes: into memory that is kept or new; nowhere if it is the state before."""
-        if self.linear.roles[vector - 1] == Role.STATE_BEFORE:
-            return None
-        if self.kept is None or vector not in self.kept_vectors:
-            return torch.empty_like(like)
-        return self.kept[self.kept_vectors.index(vector), number]
-
-    def _clear(self, vector: int, number: int) -> None:
-        """What is kept of a vector that is not there yet."""
-        if self.kept is not None and vector in self.kept_vectors:
-            self.kept[self.kept_vectors.index(vector), number] = 0
-
-    def _before(self, vector: int, number: int, length: int, states: States) -> Tensor:
-        """A vector before step `number` and the same substep of the intervals after it; any where it is not read."""
-        s = self.substeps
-        now = states.window(number, number + (length - 1) * s + 1)[::s]
-        if vector and self.linear.roles[vector - 1] == Role.STATE_BEFORE:
-            return self._states_before(vector, number, length, states)
-        if vector not in self.kept_vectors:
-            return now
-        assert self.kept is not None
-        kept = self.kept[self.kept_vectors.index(vector)]
-        if number:
-            return kept[number - 1 : number + (length - 1) * s : s]
-        first = self._first[vector - 1] if vector <= self.given else now[0]
-        return torch.cat((first.unsqueeze(0), kept[s - 1 : (length - 1) * s : s]))
-
-    def _states_before(self, vector: int, number: int, length: int, states: States) -> Tensor:
-        s = self.substeps
-        if number:
-            return states.window(number - 1, number + (length - 1) * s)[::s]
-        first = self._first[vector - 1].unsqueeze(0) if vector <= self.given else states.window(0, 1)
-        return first if length == 1 else torch.cat((first, states.window(s - 1, (length - 1) * s)[::s]))
 
     def _evaluated(self, chunk: Chunk, number: int, x: list[Tensor], *, skipped: int, start: bool) -> _Recorded:
         """A step's stages in the intervals from the chunk's first on, of which the first few are not to count."""

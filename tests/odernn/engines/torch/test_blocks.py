@@ -6,7 +6,7 @@ import torch
 from odernn.engines.operators import Cotangents, Wants
 from odernn.engines.program import Call
 from odernn.engines.torch import operators
-from odernn.engines.torch.graphs import pull_back_in_blocks, solve_in_blocks
+from odernn.engines.torch.in_blocks import pull_back_in_blocks, solve_in_blocks
 from tests.odernn.engines.native.calls import make_call
 from tests.odernn.engines.triton.cases import Case, call, cases
 from tests.pairs import crossed
