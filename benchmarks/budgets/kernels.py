@@ -15,7 +15,7 @@ from odernn.engines.method import EULER, LEAPFROG, Method, exponential, runge_ku
 from odernn.engines.triton import launch
 from odernn.engines.triton.advance import advance_kernel, advance_text
 from odernn.engines.triton.elementwise import KINDS
-from odernn.engines.triton.layout import Layout, Precision
+from odernn.engines.triton.layout import WORDS, Layout, Precision
 from odernn.engines.triton.plans import Advance, Recur
 from odernn.engines.triton.programs import spread_over
 from odernn.engines.triton.recur import recur_kernel, recur_text
@@ -25,7 +25,7 @@ from solvers.extend import Entry
 from solvers.methods.leapfrog_midpoint import MIDPOINT_RULE
 
 Direction = Literal["forward", "backward"]
-Variant = Literal["", "many networks", "several lengths", "spread"]
+Variant = Literal["", "many networks", "several lengths", "large batch", "spread"]
 
 FUNCTIONS = Path(launch.__file__).with_name("functions.py")
 """The text of the functions that the kernels call."""
@@ -44,8 +44,8 @@ METHODS: Mapping[str, tuple[Method, str]] = MappingProxyType(
 SIZES: tuple[tuple[int, Precision], ...] = ((64, "tf32x3"), (128, "tf32x3"), (128, "tf32"), (256, "bf16"))
 STREAMED: tuple[tuple[int, Precision], ...] = ((256, "tf32x3"), (512, "tf32x3"), (512, "tf32"), (512, "bf16"))
 """Those whose K fits on no card."""
-SMALL = (8, 132)
-"""Blocks of rows in a batch of 128, and processors of an H100."""
+PROCESSORS = 132
+"""Of an H100."""
 ARCHITECTURES: Mapping[int, int] = MappingProxyType({80: 163, 86: 99, 90: 227, 100: 227, 120: 99})
 """Compute capabilities times ten, each with the kilobytes of shared memory that a block may have (NVIDIA, CUDA C++
 Programming Guide, technical specifications per compute capability)."""
@@ -60,8 +60,8 @@ class Kernel:
         units: of the state.
         precision: of the products.
         direction: which of the two kernels.
-        variant: "many networks" for that of many at once, "several lengths" for rows that end early, "spread" where
-            several programs share a block of rows, as for a small batch.
+        variant: "many networks" for that of many at once, "several lengths" for rows that end early, "large batch" for
+            more rows a program, "spread" where several programs share a block of rows, as for a small batch.
     """
 
     method: str
@@ -75,10 +75,11 @@ class Kernel:
         """Its sizes."""
         method, kind = METHODS[self.method]
         layout = Layout(method, self.units, len(KINDS[kind].p), self.precision, self.variant == "many networks")
-        if not self.is_streamed:
-            return layout
-        layout = replace(layout, stream=stream_of(layout))
-        return spread_over(layout, *SMALL) if self.variant == "spread" else layout
+        if self.is_streamed:
+            layout = replace(layout, stream=stream_of(layout))
+            return spread_over(layout, 128, 1, PROCESSORS) if self.variant == "spread" else layout
+        layout = replace(layout, registers=layout.words <= WORDS)
+        return layout if self.variant == "large batch" else spread_over(layout, 128, 1, PROCESSORS)
 
     @property
     def is_streamed(self) -> bool:
@@ -110,10 +111,10 @@ class Kernel:
 
     @property
     def fingerprint(self) -> str:
-        """Of its text, and of the functions in which it streams K: another one has another budget."""
+        """Of its text, and of the functions in which it multiplies: another one has another budget."""
         plan = self.plan
         text = advance_text(plan) if isinstance(plan, Advance) else recur_text(plan)
-        text += unparse(parse(FUNCTIONS.read_text("utf-8"))) if self.is_streamed else ""
+        text += unparse(parse(FUNCTIONS.read_text("utf-8"))) if self.is_streamed or self.layout.splits else ""
         return sha256(text.encode()).hexdigest()[:16]
 
     def absent(self) -> set[str]:
@@ -134,7 +135,7 @@ def all_kernels() -> Iterator[Kernel]:
         for units, precision in (*SIZES, *STREAMED):
             for direction in ("forward", "backward"):
                 yield Kernel(method, units, precision, direction)
-    for variant in ("many networks", "several lengths"):
+    for variant in ("many networks", "several lengths", "large batch"):
         for units, precision in SIZES:
             for direction in ("forward", "backward"):
                 yield Kernel("euler", units, precision, direction, variant)

@@ -56,7 +56,9 @@ class _Writer(Writer):
         self._write_loads("at", "")
         if plan.hold == "linear":
             self._write_before()
-        with source.block(f"for t in range({'tl.minimum(length, tl.max(until))' if self.lengths else 'length'}):"):
+        if self.lengths:
+            source("length = tl.minimum(length, tl.max(until))")
+        with self.each("t", "length"):
             self._write_sample()
         self.store_states(self.named("y"), "last")
         if self.two_states:
@@ -79,7 +81,7 @@ class _Writer(Writer):
         if plan.substeps == 1:
             self._write_own_step()
         else:
-            with source.block(f"for k in range({plan.substeps}):"):
+            with self.each("k", str(plan.substeps)):
                 self._write_own_step()
         if plan.save and not self.two_states:
             self.store_states(self.named("y"), "saved + at * state")
@@ -107,10 +109,10 @@ class _Writer(Writer):
             source(f"input_weight += model * {size * m}", f"bias += model * {size}")
         for j, part in self.control_names:
             row = f"({j * layout.units + part * layout.size} + units)"
-            source(f"b_{j}_{part} = {layout.load(f'bias + {row}', 'unit_in')}[None, :]")
+            source(f"b_{j}_{part} = {layout.load(f'bias + {row}', 'unit_in')}{layout.by_unit}")
             for i in range(m):
                 load = layout.load(f"input_weight + {row} * {m} + {i}", "unit_in")
-                source(f"v_{i}_{j}_{part} = {load}[None, :]")
+                source(f"v_{i}_{j}_{part} = {load}{layout.by_unit}")
 
     def _write_numbers(self) -> None:
         """The numbers of the units."""
@@ -118,7 +120,7 @@ class _Writer(Writer):
         for j in range(len(self.plan.trace.u) - self.controls):
             for part in self.parts:
                 load = layout.load(f"numbers + {j * layout.units + part * layout.size} + units", "unit_in")
-                self.source(f"number_{j}_{part} = {load}[None, :]")
+                self.source(f"number_{j}_{part} = {load}{layout.by_unit}")
 
     def _loaded(self) -> list[str]:
         """What is loaded of a sample."""
@@ -131,12 +133,12 @@ class _Writer(Writer):
         if m is not None:
             for i in range(m):
                 address = f"samples + ({at} * batch + rows) * {m} + {i}"
-                self.source(f"x_{i}{suffix} = {layout.load(address, 'row_in')}[:, None]")
+                self.source(f"x_{i}{suffix} = {layout.load(address, 'row_in')}{layout.by_row}")
             return
         width = self.controls * layout.units
         for j, part in self.control_names:
             first = j * layout.units + part * layout.size
-            address = f"samples + ({at} * batch + rows)[:, None] * {width} + {first} + units[None, :]"
+            address = f"samples + ({at} * batch + rows){layout.by_row} * {width} + {first} + units{layout.by_unit}"
             self.source(f"c_{j}_{part}{suffix} = {layout.load(address)}")
 
     def _write_control(self) -> None:
@@ -157,7 +159,7 @@ class _Writer(Writer):
         width = self.controls * layout.units
         for j, part in self.control_names:
             first = j * layout.units + part * layout.size
-            address = f"before + rows.to(tl.int64)[:, None] * {width} + {first} + units[None, :]"
+            address = f"before + rows.to(tl.int64){layout.by_row} * {width} + {first} + units{layout.by_unit}"
             source(f"e_{j}_{part} = {layout.load(address)}")
 
     def _write_step(self) -> None:
@@ -170,7 +172,7 @@ class _Writer(Writer):
                 source(f"h = tl.load(dt + at) / {s}")
             case "rows":
                 load = "tl.load(dt + at * batch + rows, mask=row_in, other=0.0)"
-                source(f"h = ({load} / {s})[:, None]")
+                source(f"h = ({load} / {s}){self.layout.by_row}")
 
     def write_tableau(self) -> None:
         """Y_i = U_i y + h sum A_ij k_j, and y = U y + h sum B_i k_i; a stage may move one part of the state only."""
@@ -232,7 +234,7 @@ class _Writer(Writer):
         step = linear_method(self.layout.method).steady
         for place, (name, entry) in enumerate(zip("ews", (step.v[0][1], step.v[0][0], step.b[0][0]), strict=True)):
             address = f"weights + ({at} * 3 + {place}) * batch + rows"
-            given = f"{self.layout.load(address, 'row_in')}[:, None]"
+            given = f"{self.layout.load(address, 'row_in')}{self.layout.by_row}"
             source(f"{name} = {given if self.plan.weights else repr(entry.coefficient)}")
         source("n_0 = e * z_0 + w * y_0 + h * s * k_0")
         if self.lengths:

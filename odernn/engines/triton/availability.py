@@ -14,8 +14,8 @@ from torch import Tensor
 from ..linear_method import linear_method
 from ..method import Family, Method
 from ..program import Products
-from .layout import Layout, Precision
-from .streaming import shared_by_tiles, stream_of
+from .layout import WORDS, Layout, Precision
+from .streaming import BYTES, shared_by_tiles, stream_of
 
 OLDEST = (8, 0)
 """The compute capability that the kernels are written for: the first with TF32 and bfloat16 products."""
@@ -30,7 +30,7 @@ _STAGING = 24 << 10
 def precision_of(device: torch.device, products: Products = "float32") -> Precision:
     """How products round, as `torch.set_float32_matmul_precision` or autocast asks; the interpreter rounds nothing."""
     if device.type != "cuda":
-        return "ieee"
+        return "tf32x3"
     return "bf16" if products == "bfloat16" else _PRECISIONS[torch.get_float32_matmul_precision()]
 
 
@@ -45,8 +45,9 @@ def layout_for(
 ) -> Layout:
     """The layout of the kernels on a device: K stays on the chip where it fits, and is streamed where it does not."""
     layout = Layout(method, units, groups, precision_of(device, products), models)
-    if shared_memory(layout) <= _shared_memory_of(device):
-        return layout
+    for held in (replace(layout, registers=layout.words <= WORDS), layout):
+        if shared_memory(held) <= _shared_memory_of(device):
+            return held
     return replace(layout, stream=stream_of(layout))
 
 
@@ -102,6 +103,8 @@ def shared_memory(layout: Layout) -> int:
     """Bytes of shared memory that a program needs, at most."""
     if layout.stream is not None:
         return shared_by_tiles(layout, layout.stream)
+    if layout.registers:  # the blocks of K pass through it, one after the other
+        return layout.whole**2 * BYTES[layout.precision] + _STAGING
     return sum(1 for _ in layout.blocks()) * layout.whole**2 * _BYTES[layout.precision] + _STAGING
 
 

@@ -19,7 +19,7 @@ def write_matrices(source: Source, layout: Layout, entries: Entries, base: str) 
             for column in range(2):
                 at = ((place * 2 + row) * 2 + column) * layout.size
                 load = layout.load(f"{base} + {at} + units", "unit_in")
-                source(f"m_{place}_{row}{column} = {load}[None, :]")
+                source(f"m_{place}_{row}{column} = {load}{layout.by_unit}")
 
 
 def times(entry: Entry, tiles: Sequence[str], part: int, *, transposed: bool = False) -> str:

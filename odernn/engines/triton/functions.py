@@ -54,6 +54,17 @@ def odernn_product(left, right, onto, precision: tl.constexpr):
 
 
 @triton.jit
+def odernn_of_three(high, low, right):
+    """A product as three of TF32, of a matrix that is `high` - `low`, what rounding leaves and what it adds.
+
+    They are differences, as Triton would make one chain of sums, in which each product waits for the one before.
+    """
+    of_right = odernn_rounded(right)
+    product = tl.dot(high, of_right, input_precision="tf32") - tl.dot(low, of_right, input_precision="tf32")
+    return product - tl.dot(high, of_right - right, input_precision="tf32")
+
+
+@triton.jit
 def odernn_meet(arrived, turn, programs: tl.constexpr):
     """Wait until all threads of the programs that share the rows of a block are here; what they wrote, all see then.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from ..method import Method
@@ -11,9 +12,16 @@ from .source import Source
 
 Precision = Literal["ieee", "tf32", "tf32x3", "bf16"]
 """How a product rounds its operands; sums, state and elementwise part are float32 always."""
+_HALVES: Mapping[Precision, int] = MappingProxyType({"tf32x3": 4, "tf32": 2, "bf16": 1, "ieee": 2})
+"""Halves of a register that an entry of K takes."""
 
 ROWS = 16
-"""Rows of the batch a program: the smallest tile of the tensor cores, so that a small batch fills many processors."""
+"""Rows of the batch a program whose state is the left operand of its products: the smallest such tile of the tensor
+cores, so that a small batch fills many processors."""
+FEWEST = 8
+"""The same of a program whose state is the right operand."""
+WORDS = 128
+"""Registers of a thread that K may take, of 255: the state and what is made of it take up to a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,9 @@ class Layout:
         units: of the state.
         groups: entries of a unit's preactivation.
         precision: of the products.
+        registers: whether K stays in registers. The tiles of states are then (units, rows), the right operands of
+            products whose left one is K; else they are (rows, units), and K is the right operand.
+        rows: of the batch a program.
         models: whether the rows are those of several networks, one after the other, each with weights of its own. The
             kernels then take `each`, the rows of a network, and the grid has the networks as its second dimension.
         stream: how K is read from memory, or None where it stays on the chip. The kernels then take K as
@@ -57,6 +68,8 @@ class Layout:
     groups: int
     precision: Precision
     models: bool = False
+    registers: bool = False
+    rows: int = ROWS
     stream: Stream | None = None
 
     @property
@@ -89,7 +102,27 @@ class Layout:
         """Warps of a program."""
         if self.stream is not None:
             return self.stream.warps
+        if self.registers:
+            return min(8, max(4, self.padded // ROWS))
         return 4 if self.units <= 64 else 8
+
+    @property
+    def words(self) -> int:
+        """Registers of a thread that K would take: the warps have 16 units each, and further ones the same again."""
+        layout = replace(self, registers=True)
+        entries = sum(1 for _ in self.blocks()) * layout.padded**2
+        threads = 32 * min(layout.warps, layout.padded // ROWS)
+        return entries * _HALVES[self.precision] // (2 * threads)
+
+    @property
+    def by_unit(self) -> str:
+        """What makes a tile of one number a unit."""
+        return "[:, None]" if self.registers else "[None, :]"
+
+    @property
+    def by_row(self) -> str:
+        """What makes a tile of one number a row."""
+        return "[None, :]" if self.registers else "[:, None]"
 
     @property
     def sums(self) -> int:
@@ -119,7 +152,7 @@ class Layout:
         if spread > 1:
             block, first = f"{block} // {spread}", f"{block} % {spread} * {self.padded} + "
         source(
-            f"rows = {block} * {ROWS} + tl.arange(0, {ROWS})",
+            f"rows = {block} * {self.rows} + tl.arange(0, {self.rows})",
             f"units = {first}tl.arange(0, {self.padded})",
             f"row_in = rows < {'each' if self.models else 'batch'}",
         )
@@ -129,12 +162,12 @@ class Layout:
         if self.stream is not None:
             block = f"({block}).to(tl.int64)"
             block += f" + model * (tl.num_programs(0) // {spread})" if self.models else ""
-            source(f"block = {block}", f"scratch += block * {2 * ROWS * self.whole}", "arrived += block")
+            source(f"block = {block}", f"scratch += block * {2 * self.rows * self.whole}", "arrived += block")
             source("turn = tl.zeros((), tl.int32)")
         source(
             f"unit_in = units < {self.size}",
-            "inside = row_in[:, None] & unit_in[None, :]",
-            f"place = rows.to(tl.int64)[:, None] * {self.units} + units[None, :]",
+            f"inside = row_in{self.by_row} & unit_in{self.by_unit}",
+            f"place = rows.to(tl.int64){self.by_row} * {self.units} + units{self.by_unit}",
             f"state = batch.to(tl.int64) * {self.units}",
         )
 
@@ -142,12 +175,24 @@ class Layout:
         """The blocks of K, if they stay on the chip, as w_{group}_{part}_{source}; K^T if `transposed`."""
         if self.stream is not None:
             return
-        row, column = ("units[None, :]", "units[:, None]") if transposed else ("units[:, None]", "units[None, :]")
+        row, column = ("units[None, :]", "units[:, None]")
+        if transposed == self.registers:
+            row, column = column, row
         source("both_in = unit_in[:, None] & unit_in[None, :]")
         for group, part, other in self.blocks():
             first, beside = group * self.units + part * self.size, other * self.size
             at = f"weight + ({first} + {row}) * {self.units} + ({beside} + {column})"
-            source(f"w_{group}_{part}_{other} = {self.operand(f'tl.load({at}, mask=both_in, other=0.0)')}")
+            name = f"w_{group}_{part}_{other}"
+            source(f"{name} = {self.operand(f'tl.load({at}, mask=both_in, other=0.0)')}")
+            if self.registers and self.precision in ("tf32", "tf32x3"):
+                source(f"h_{name} = odernn_rounded({name})")
+            if self.splits:
+                source(f"l_{name} = h_{name} - {name}")
+
+    @property
+    def splits(self) -> bool:
+        """Whether K in registers is what rounding leaves and what it adds, for three TF32 products."""
+        return self.registers and self.precision == "tf32x3"
 
     def operand(self, value: str) -> str:
         """A tile as a product takes it."""
@@ -158,6 +203,10 @@ class Layout:
     ) -> None:
         """The product of a tile and a block of K, which `blocks` names, added to another tile."""
         group, part, other = block
+        if self.registers:
+            product = self._product_of_registers(f"w_{group}_{part}_{other}", left)
+            source(f"{name} = " + (product if onto is None else f"{onto} + {product}"))
+            return
         if self.stream is None:
             precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
             acc = "" if onto is None else f", acc={onto}"
@@ -169,6 +218,16 @@ class Layout:
         given = f"{left}, {onto or f'tl.zeros_like({left})'}, units, scratch, arrived, turn, weight + {first}"
         source(f"{name} = odernn_streamed({given}, {sizes}, {self.stream.spread}, {precision!r})", "turn += 1")
 
+    def _product_of_registers(self, weight: str, right: str) -> str:
+        """A block of K in registers times a tile. TF32 operands are rounded here: the tensor cores would cut them."""
+        match self.precision:
+            case "tf32x3":
+                return f"odernn_of_three(h_{weight}, l_{weight}, {right})"
+            case "tf32":
+                return f"tl.dot(h_{weight}, odernn_rounded({right}), input_precision='tf32')"
+            case _:
+                return f"tl.dot({weight}, {self.operand(right)}, input_precision='ieee')"
+
     def of_state(self, pointer: str, part: int) -> str:
         """The address of a part of a state."""
         return f"{pointer} + place" + (f" + {part * self.size}" if part else "")
@@ -179,4 +238,4 @@ class Layout:
 
     def apart(self, value: str) -> str:
         """Zero in the units that only fill the tile, so that no infinity of theirs meets a zero of K."""
-        return value if self.size == self.whole else f"tl.where(unit_in[None, :], {value}, 0.0)"
+        return value if self.size == self.whole else f"tl.where(unit_in{self.by_unit}, {value}, 0.0)"

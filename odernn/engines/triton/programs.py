@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .layout import ROWS, Layout
+from .layout import FEWEST, Layout
 from .streaming import operands_of, stream_of
 
 MOST = 16
@@ -18,24 +18,29 @@ NARROWEST = 32
 
 
 def spread_on(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
-    """The layout of a launch on a device, where several programs may share a block of rows.
+    """The layout of a launch on a device: rows a program, and programs that share them.
 
     Args:
         layout: sizes.
         y: a state (rows, n).
         weight: K, of one network or of several.
     """
-    if not y.is_cuda:
-        return layout
-    blocks = _models(weight) * _blocks(y, weight)
-    return spread_over(layout, blocks, torch.cuda.get_device_properties(y.device).multi_processor_count)
+    models = _models(weight)
+    return spread_over(layout, len(y) // models, models, _processors(y))
 
 
-def spread_over(layout: Layout, blocks: int, processors: int) -> Layout:
-    """The same for so many blocks of rows: as many programs for each, a power of two, as there are processors for."""
+def spread_over(layout: Layout, batch: int, models: int, processors: int) -> Layout:
+    """The same for so many rows of each network.
+
+    With K in registers a program has few rows where there are processors for as many programs; where K is streamed,
+    several programs share the rows of a block, a power of two.
+    """
+    if layout.registers:
+        few = replace(layout, rows=FEWEST)
+        return few if models * _blocks(few, batch) <= processors else layout
     if layout.stream is None:
         return layout
-    most = min(MOST, layout.whole // NARROWEST, processors // blocks)
+    most = min(MOST, layout.whole // NARROWEST, processors // (models * _blocks(layout, batch)))
     return replace(layout, stream=stream_of(layout, 1 << max(0, most.bit_length() - 1)))
 
 
@@ -46,7 +51,8 @@ def grid_of(
 
     Those that share the rows of a block are next to one another.
     """
-    blocks, models, further = _blocks(y, weight), _models(weight), () if lengths is None else (lengths,)
+    models, further = _models(weight), () if lengths is None else (lengths,)
+    blocks = _blocks(layout, len(y) // models)
     grid = (blocks if layout.stream is None else blocks * layout.stream.spread,)
     if layout.models:
         grid, further = (*grid, models), (len(y) // models, *further)
@@ -57,7 +63,7 @@ def scratch_for(layout: Layout, blocks: int, like: Tensor) -> tuple[Tensor, ...]
     """What kernels that stream K take besides: memory for states, and a counter for each block of rows."""
     if layout.stream is None:
         return ()
-    states = like.new_empty(blocks * 2 * ROWS * layout.whole, dtype=operands_of(layout))
+    states = like.new_empty(blocks * 2 * layout.rows * layout.whole, dtype=operands_of(layout))
     return states, like.new_zeros(blocks, dtype=torch.int32)
 
 
@@ -80,6 +86,11 @@ def _models(weight: Tensor) -> int:
     return 1 if weight.ndim == 2 else len(weight)
 
 
-def _blocks(y: Tensor, weight: Tensor) -> int:
+def _blocks(layout: Layout, batch: int) -> int:
     """Blocks of rows of each network."""
-    return -(-(len(y) // _models(weight)) // ROWS)
+    return -(-batch // layout.rows)
+
+
+def _processors(y: Tensor) -> int:
+    """Programs that run at once, one a multiprocessor; the interpreter runs one after the other."""
+    return torch.cuda.get_device_properties(y.device).multi_processor_count if y.is_cuda else 1

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any
 
 from .blocks import scaled, times
-from .layout import ROWS
 from .plans import Recur
 from .source import compiled
 from .writer import Writer
@@ -55,8 +54,8 @@ class _Writer(Writer):
         layout.write_weight(source, transposed=False)
         source(
             f"width = batch.to(tl.int64) * {self.width}",
-            f"at_row = rows.to(tl.int64)[:, None] * {self.width} + units[None, :]",
-            f"at_row_p = rows.to(tl.int64)[:, None] * {self.width * layout.groups} + units[None, :]",
+            f"at_row = rows.to(tl.int64){layout.by_row} * {self.width} + units{layout.by_unit}",
+            f"at_row_p = rows.to(tl.int64){layout.by_row} * {self.width * layout.groups} + units{layout.by_unit}",
         )
         self.write_common_matrices("intervals")
         self.load_states("g", "gradient")
@@ -65,7 +64,7 @@ class _Writer(Writer):
         source("at = intervals.to(tl.int64) - 1", f"step = intervals.to(tl.int64) * {plan.substeps} - 1")
         if self._ahead:
             self._write_loads("step", "")
-        with source.block("for t in range(intervals):"):
+        with self.each("t", "intervals"):
             self._write_interval()
         self.store_states(self.named("g"), "gradient_out")
         if self.two_states:
@@ -75,7 +74,7 @@ class _Writer(Writer):
     def _registers(self) -> int:
         """Registers of a thread that the derivatives of a step take."""
         tiles = len(self.tiles) * (2 if self.plan.by_state else 1)
-        return tiles * ROWS * self.layout.padded // (32 * self.layout.warps)
+        return tiles * self.layout.rows * self.layout.padded // (32 * self.layout.warps)
 
     @property
     def _ahead(self) -> bool:
@@ -97,7 +96,7 @@ class _Writer(Writer):
         if plan.substeps == 1:
             self._write_step()
         else:
-            with source.block(f"for k in range({plan.substeps}):"):
+            with self.each("k", str(plan.substeps)):
                 self._write_step()
         source("at -= 1")
 
@@ -218,7 +217,7 @@ class _Writer(Writer):
         source = self.source
         for place, name in enumerate("ews"):
             address = f"weights + (step * 3 + {place}) * batch + rows"
-            source(f"{name} = {self.layout.load(address, 'row_in')}[:, None]")
+            source(f"{name} = {self.layout.load(address, 'row_in')}{self.layout.by_row}")
         source("kappa_0 = s * g_0")
         found = self._write_back(0, {0: "kappa_0"})
         source(f"n_0 = z_0 + w * g_0 + {found[0]}", "z_0 = e * g_0", "g_0 = n_0")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .layout import ROWS, Layout, Precision, Stream
+from .layout import Layout, Precision, Stream
 
 TILE = 32 << 10
 """Bytes of K in a tile."""
@@ -32,7 +32,7 @@ def stream_of(layout: Layout, spread: int = 1) -> Stream:
 def shared_by_tiles(layout: Layout, stream: Stream) -> int:
     """Bytes of shared memory that the tiles of K and those of the state beside them take, at most."""
     on_chip = max(1, stream.ahead - 1)
-    return on_chip * stream.tile * (layout.padded + ROWS) * BYTES[layout.precision] + _BESIDE
+    return on_chip * stream.tile * (layout.padded + layout.rows) * BYTES[layout.precision] + _BESIDE
 
 
 def in_order(layout: Layout, weight: Tensor, *, transposed: bool) -> Tensor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from ..method import Entries
 from .blocks import write_matrices
@@ -68,6 +69,18 @@ class Writer(ABC):
             case _:
                 self.write_tableau()
 
+    @contextmanager
+    def each(self, number: str, count: str) -> Iterator[None]:
+        """A loop. With K in registers it is not a `for`: Triton would load K again in it, from shared memory."""
+        if not self.layout.registers:
+            with self.source.block(f"for {number} in range({count}):"):
+                yield
+            return
+        self.source(f"{number} = tl.zeros((), tl.int32)")
+        with self.source.block(f"while {number} < {count}:"):
+            yield
+            self.source(f"{number} += 1")
+
     def load_states(self, tiles: str, pointer: str) -> None:
         """The parts of a state into tiles, as y for y_0 and y_1."""
         for part in self.parts:
@@ -86,7 +99,7 @@ class Writer(ABC):
         """The places of the layout, and where rows end."""
         self.layout.write_places(self.source)
         if self.lengths:
-            self.source(f"until = {self.layout.load('lengths + rows', 'row_in')}[:, None]")
+            self.source(f"until = {self.layout.load('lengths + rows', 'row_in')}{self.layout.by_row}")
 
     def write_common_matrices(self, intervals: str) -> None:
         """The matrices of all intervals, before the loop; `intervals` names how many there are."""
