@@ -44,7 +44,12 @@ def layout_for(
     models: bool = False,
 ) -> Layout:
     """The layout of the kernels on a device: K stays on the chip where it fits, and is streamed where it does not."""
-    layout = Layout(method, units, groups, precision_of(device, products), models)
+    return _layout(device, Layout(method, units, groups, precision_of(device, products), models))
+
+
+@cache
+def _layout(device: torch.device, layout: Layout) -> Layout:
+    """The same of a layout that does not yet say where K lies."""
     for held in (replace(layout, registers=layout.words <= WORDS), layout):
         if shared_memory(held) <= _shared_memory_of(device):
             return held

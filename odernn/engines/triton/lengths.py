@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..operators import Cotangents, PullBack, Solve, Wants
-from ..problem import Storage, packed_samples
 from ..program import Operands, Program
 
 
@@ -19,11 +18,11 @@ def solve_any_length(solve: Solve) -> Solve:
     def call(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
         if operands.lengths is None:
             return solve(operands, program, save)
-        some = _with_samples(operands)
-        rectangle = Rectangle.of(some, program)
+        some, longest = _with_samples(operands)
+        rectangle = Rectangle.of(some, program, longest)
         saved, last, *others = solve(rectangle.operands(some), replace(program, packed=False), save)
         last = torch.cat((last, operands.y0[len(last) :]))
-        return (rectangle.stored(saved) if save else saved, last, *others)
+        return (rectangle.stored(saved, len(operands.samples)) if save else saved, last, *others)
 
     return call
 
@@ -34,9 +33,9 @@ def pull_back_any_length(pull_back: PullBack) -> PullBack:
     def call(operands: Operands, program: Program, given: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
         if operands.lengths is None:
             return pull_back(operands, program, given, wants)
-        some = _with_samples(operands)
+        some, longest = _with_samples(operands)
         count = len(some.y0)
-        rectangle = Rectangle.of(some, program)
+        rectangle = Rectangle.of(some, program, longest)
         cotangents = given._replace(
             saved=rectangle.laid_out(given.saved),
             of_saved=rectangle.gradient(given.of_saved),
@@ -49,99 +48,106 @@ def pull_back_any_length(pull_back: PullBack) -> PullBack:
         if operands.before is not None:
             before = torch.cat((before, torch.zeros_like(operands.before[count:])))
         if wants.samples:
-            samples = rectangle.samples(samples, operands.samples)
-        dt = dt[rectangle.number, rectangle.row] if wants.dt else dt
+            samples = rectangle.of_samples(samples, len(operands.samples))
+        dt = rectangle.of_steps(dt) if wants.dt else dt
         return (y0, weight, input_weight, bias, samples, before, dt, *rest)
 
     return call
 
 
-def _with_samples(operands: Operands) -> Operands:
-    """Those of the rows that have a sample; the others end where they begin."""
-    lengths, before = operands.lengths, operands.before
-    assert lengths is not None
-    count = int((lengths > 0).sum())
+def _with_samples(operands: Operands) -> tuple[Operands, int]:
+    """Those of the rows that have a sample, and the longest; the others end where they begin. Reads the lengths."""
+    assert operands.lengths is not None
+    lengths, before = operands.lengths.tolist(), operands.before
+    count = sum(length > 0 for length in lengths)
     if count == len(lengths):
-        return operands
-    return operands._replace(
-        y0=operands.y0[:count], lengths=lengths[:count], before=None if before is None else before[:count].contiguous()
-    )
+        return operands, lengths[0]
+    before = None if before is None else before[:count].contiguous()
+    return operands._replace(y0=operands.y0[:count], lengths=operands.lengths[:count], before=before), lengths[0]
 
 
 @dataclass(frozen=True)
 class Rectangle:
     """Where the samples of a storage stand in a rectangle (time, batch), the longest sequence first.
 
+    Where a sequence has ended stands some sample; what is made of it is neither stored nor summed.
+
     Attributes:
-        number: of each sample in its sequence, in the order of the storage's index.
-        row: its sequence.
+        number: of each place's sample in the storage's index.
         place: where it lies in the storage.
-        kept: where it stands among the samples whose states are saved.
-        ends: the last sample of each sequence, by its number in the index.
+        inside: whether the sequence has not ended.
         lengths: of the sequences, for the kernels.
-        time: the longest.
         each: states that are saved a sample.
-        kept_places: samples whose states are saved, those of the storage that are of no sequence among them.
+        samples: of the storage's index.
+        packed: whether the states that are saved lie in the order of the index, and not where the samples lie.
     """
 
-    number: Int[Tensor, " samples"]
-    row: Int[Tensor, " samples"]
-    place: Int[Tensor, " samples"]
-    kept: Int[Tensor, " samples"]
-    ends: Int[Tensor, " batch"]
+    number: Int[Tensor, "time batch"]
+    place: Int[Tensor, "time batch"]
+    inside: Bool[Tensor, "time batch"]
     lengths: Int[Tensor, " batch"]
-    time: int
     each: int
-    kept_places: int
+    samples: int
+    packed: bool
 
     @staticmethod
-    def of(operands: Operands, program: Program) -> Rectangle:
-        """That of a call with lengths; reads the longest back from the device."""
+    def of(operands: Operands, program: Program, longest: int) -> Rectangle:
+        """That of a call with lengths.
+
+        The index holds all first samples, then all second ones, ..., so that those of a time follow one another.
+        """
         index, lengths = operands.index, operands.lengths
         assert index is not None
         assert lengths is not None
-        number, row = packed_samples(lengths)
-        kept = torch.arange(len(index), device=index.device) if program.packed else index
+        inside = torch.arange(longest, device=index.device).unsqueeze(1) < lengths
+        having = inside.sum(1)
+        first = (having.cumsum(0) - having).unsqueeze(1)
+        number = (first + torch.arange(len(lengths), device=index.device)).clamp_(max=len(index) - 1)
         return Rectangle(
-            *(number, row, index, kept, Storage(index, lengths).ends, lengths.int(), int(lengths[0])),
+            *(number, index[number], inside, lengths.int()),
             each=program.substeps if program.method.family == "general-linear" else 1,
-            kept_places=len(index) if program.packed else len(operands.samples),
+            samples=len(index),
+            packed=program.packed,
         )
 
     def operands(self, given: Operands) -> Operands:
-        """The operands of the rectangle, in which a sequence that has ended repeats its last sample."""
-        dt = given.dt if given.dt.ndim == 0 else given.dt[self._table()].T.contiguous()
-        return given._replace(samples=given.samples[self.place[self._table()]], dt=dt, index=None, lengths=self.lengths)
+        """The operands of the rectangle."""
+        dt = given.dt if given.dt.ndim == 0 else given.dt[self.number].T.contiguous()
+        return given._replace(samples=given.samples[self.place], dt=dt, index=None, lengths=self.lengths)
 
-    def stored(self, saved: Float[Tensor, "states batch hidden"]) -> Float[Tensor, "places hidden"]:
-        """States of the rectangle in the storage; zero where there is no sample."""
-        parts = saved.unflatten(0, (self.time, self.each))[self.number, :, self.row]
-        found = saved.new_zeros(self.kept_places, self.each, saved.shape[-1])
-        found[self.kept] = parts
-        return found.flatten(0, 1)
+    def stored(
+        self, saved: Float[Tensor, "states batch hidden"], places: int
+    ) -> Float[Tensor, "places hidden"]:
+        """States of the rectangle in a storage of so many samples; zero where there is no sample."""
+        parts = saved.unflatten(0, (-1, self.each)).transpose(1, 2)
+        return self._scattered(parts, self._kept, self.samples if self.packed else places).flatten(0, 1)
 
     def laid_out(self, saved: Float[Tensor, "places hidden"]) -> Float[Tensor, "states batch hidden"]:
         """The states of a storage in the rectangle."""
-        parts = saved.unflatten(0, (self.kept_places, self.each))[self.kept[self._table()]]
-        return parts.transpose(1, 2).flatten(0, 1)
+        return saved.unflatten(0, (-1, self.each))[self._kept].transpose(1, 2).flatten(0, 1)
 
     def gradient(self, by_saved: Float[Tensor, "places hidden"] | None) -> Float[Tensor, "states batch hidden"] | None:
         """A gradient by them, zero where a sequence has ended."""
         if by_saved is None:
             return None
-        inside = torch.arange(self.time, device=by_saved.device).unsqueeze(1) < self.lengths
-        return self.laid_out(by_saved) * inside.repeat_interleave(self.each, 0).unsqueeze(-1)
+        found = by_saved.unflatten(0, (-1, self.each))[self._kept]
+        return found.masked_fill_(~self.inside[..., None, None], 0).transpose(1, 2).flatten(0, 1)
 
-    def samples(
-        self, gradient: Float[Tensor, "time batch input"], like: Float[Tensor, "places input"]
-    ) -> Float[Tensor, "places input"]:
-        """A gradient by the samples of the rectangle as one by those of the storage."""
-        found = torch.zeros_like(like)
-        found[self.place] = gradient[self.number, self.row]
-        return found
+    def of_samples(self, gradient: Float[Tensor, "time batch input"], places: int) -> Float[Tensor, "places input"]:
+        """A gradient by the samples of the rectangle as one by those of a storage of so many."""
+        return self._scattered(gradient, self.place, places)
 
-    def _table(self) -> Int[Tensor, "time batch"]:
-        """The sample, by its number in the index, at each place of the rectangle; beyond the end the last one."""
-        table = self.ends.repeat(self.time, 1)
-        table[self.number, self.row] = torch.arange(len(self.number), device=table.device)
-        return table
+    def of_steps(self, gradient: Float[Tensor, "time batch"]) -> Float[Tensor, " samples"]:
+        """A gradient by the steps of the rectangle as one by those of the index."""
+        return self._scattered(gradient, self.number, self.samples)
+
+    @property
+    def _kept(self) -> Int[Tensor, "time batch"]:
+        """Where the states of a place are saved."""
+        return self.number if self.packed else self.place
+
+    def _scattered(self, values: Tensor, places: Tensor, count: int) -> Tensor:
+        """Values of a rectangle at their places, of so many; one more place takes what is of no sample."""
+        found = values.new_zeros(count + 1, *values.shape[2:])
+        found[places.masked_fill(~self.inside, count)] = values
+        return found[:count]
