@@ -25,7 +25,7 @@ from solvers.extend import Entry
 from solvers.methods.leapfrog_midpoint import MIDPOINT_RULE
 
 Direction = Literal["forward", "backward"]
-Variant = Literal["", "many networks", "several lengths", "large batch", "spread"]
+Variant = Literal["", "many networks", "several lengths", "large batch", "spread", "spread, streamed"]
 
 FUNCTIONS = Path(launch.__file__).with_name("functions.py")
 """The text of the functions that the kernels call."""
@@ -61,7 +61,8 @@ class Kernel:
         precision: of the products.
         direction: which of the two kernels.
         variant: "many networks" for that of many at once, "several lengths" for rows that end early, "large batch" for
-            more rows a program, "spread" where several programs share a block of rows, as for a small batch.
+            more rows a program, "spread" where several programs share a block of rows, as for a small batch, and
+            "spread, streamed" likewise on a card with less shared memory.
     """
 
     method: str
@@ -75,16 +76,20 @@ class Kernel:
         """Its sizes."""
         method, kind = METHODS[self.method]
         layout = Layout(method, self.units, len(KINDS[kind].p), self.precision, self.variant == "many networks")
+        streamed = replace(layout, stream=stream_of(layout))
+        if self.variant == "spread":
+            return spread_over(streamed, 128, 1, PROCESSORS, ARCHITECTURES[90] << 10)
+        if self.variant == "spread, streamed":
+            return spread_over(streamed, 128, 1, PROCESSORS, 0)
         if self.is_streamed:
-            layout = replace(layout, stream=stream_of(layout))
-            return spread_over(layout, 128, 1, PROCESSORS) if self.variant == "spread" else layout
+            return streamed
         layout = replace(layout, registers=layout.words <= WORDS)
-        return layout if self.variant == "large batch" else spread_over(layout, 128, 1, PROCESSORS)
+        return layout if self.variant == "large batch" else spread_over(layout, 128, 1, PROCESSORS, 0)
 
     @property
     def is_streamed(self) -> bool:
         """Whether K is read from memory."""
-        return (self.units, self.precision) in STREAMED
+        return (self.units, self.precision) in STREAMED and self.variant != "spread"
 
     @property
     def plan(self) -> Advance | Recur:
@@ -114,7 +119,7 @@ class Kernel:
         """Of its text, and of the functions in which it multiplies: another one has another budget."""
         plan = self.plan
         text = advance_text(plan) if isinstance(plan, Advance) else recur_text(plan)
-        text += unparse(parse(FUNCTIONS.read_text("utf-8"))) if self.is_streamed or self.layout.splits else ""
+        text += unparse(parse(FUNCTIONS.read_text("utf-8")))
         return sha256(text.encode()).hexdigest()[:16]
 
     def absent(self) -> set[str]:
@@ -139,10 +144,11 @@ def all_kernels() -> Iterator[Kernel]:
         for units, precision in SIZES:
             for direction in ("forward", "backward"):
                 yield Kernel("euler", units, precision, direction, variant)
-    for method in ("euler", "rk4"):
-        for units, precision in STREAMED:
-            for direction in ("forward", "backward"):
-                yield Kernel(method, units, precision, direction, "spread")
+    for variant in ("spread", "spread, streamed"):
+        for method in ("euler", "rk4"):
+            for units, precision in STREAMED:
+                for direction in ("forward", "backward"):
+                    yield Kernel(method, units, precision, direction, variant)
 
 
 def architectures(kernel: Kernel) -> list[int]:

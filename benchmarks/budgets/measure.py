@@ -68,8 +68,8 @@ def _compile(kernel: Kernel, architecture: int) -> tuple[bytes, int]:
     signature: dict[str, str] = {}
     numbers = {"length": "i32", "batch": "i32", "intervals": "i32", "each": "i32", "dt": "fp32"}
     numbers |= {"lengths": "*i32", "arrived": "*i32"}
-    if kernel.is_streamed and kernel.precision == "bf16":
-        numbers |= {"weight": "*bf16", "scratch": "*bf16"}
+    if kernel.layout.meets and kernel.precision == "bf16":
+        numbers |= {"scratch": "*bf16"} | ({"weight": "*bf16"} if kernel.is_streamed else {})
     for name in function.arg_names:
         signature[name] = "constexpr" if name in absent else numbers.get(name, "*fp32")
     aligned: dict[Any, Any] = {

@@ -44,16 +44,22 @@ def layout_for(
     models: bool = False,
 ) -> Layout:
     """The layout of the kernels on a device: K stays on the chip where it fits, and is streamed where it does not."""
-    return _layout(device, Layout(method, units, groups, precision_of(device, products), models))
+    layout = Layout(method, units, groups, precision_of(device, products), models)
+    return on_chip(layout, room_on(device)) or replace(layout, stream=stream_of(layout))
 
 
 @cache
-def _layout(device: torch.device, layout: Layout) -> Layout:
-    """The same of a layout that does not yet say where K lies."""
+def on_chip(layout: Layout, room: int) -> Layout | None:
+    """A layout with K in registers or, where it takes too many, in shared memory; None where that is too small.
+
+    Args:
+        layout: that does not say where K lies.
+        room: bytes of shared memory that a program may have.
+    """
     for held in (replace(layout, registers=layout.words <= WORDS), layout):
-        if shared_memory(held) <= _shared_memory_of(device):
+        if shared_memory(held) <= room:
             return held
-    return replace(layout, stream=stream_of(layout))
+    return None
 
 
 def why_not(y: Tensor, method: Method, groups: int, products: Products = "float32") -> str | None:
@@ -96,7 +102,7 @@ def _residence_there(place: str, family: Family, units: int, groups: int, produc
     layout = layout_for(device, Method(family), units, groups, products)
     if layout.stream is None:
         return "K stays on the chip"
-    return f"K is read from L2 in every product, as {_too_large(device, layout)}"
+    return f"K is spread over idle processors or read from L2 in every product, as {_too_large(device, layout)}"
 
 
 # What torch.compiler.assume_constant_result does, which would import the compiler and so a second's work.
@@ -108,9 +114,11 @@ def shared_memory(layout: Layout) -> int:
     """Bytes of shared memory that a program needs, at most."""
     if layout.stream is not None:
         return shared_by_tiles(layout, layout.stream)
+    block = layout.whole * layout.padded
     if layout.registers:  # the blocks of K pass through it, one after the other
-        return layout.whole**2 * BYTES[layout.precision] + _STAGING
-    return sum(1 for _ in layout.blocks()) * layout.whole**2 * _BYTES[layout.precision] + _STAGING
+        return block * BYTES[layout.precision] + _STAGING
+    state = 2 * layout.whole * layout.rows * BYTES[layout.precision] if layout.spread > 1 else 0
+    return sum(1 for _ in layout.blocks()) * block * _BYTES[layout.precision] + state + _STAGING
 
 
 def is_interpreted() -> bool:
@@ -123,7 +131,7 @@ def _why_too_wide(device: torch.device, layout: Layout) -> str | None:
         return None
     if layout.units > WIDEST:
         return f"{_too_large(device, layout)}, and the kernels stream it up to {WIDEST} units"
-    needed, given = shared_memory(layout), _shared_memory_of(device)
+    needed, given = shared_memory(layout), room_on(device)
     if needed <= given:
         return None
     return (
@@ -133,7 +141,7 @@ def _why_too_wide(device: torch.device, layout: Layout) -> str | None:
 
 def _too_large(device: torch.device, layout: Layout) -> str:
     """That K does not fit on the chip, in a clause."""
-    needed, given = shared_memory(replace(layout, stream=None)), _shared_memory_of(device)
+    needed, given = shared_memory(replace(layout, stream=None)), room_on(device)
     return (
         f"K of {layout.units} units in {layout.precision} would take {needed >> 10} kB of shared memory, and {device} "
         f"has {given >> 10} kB a block"
@@ -141,8 +149,8 @@ def _too_large(device: torch.device, layout: Layout) -> str:
 
 
 @cache
-def _shared_memory_of(device: torch.device) -> int:
-    """Bytes a block; the interpreter has no bound."""
+def room_on(device: torch.device) -> int:
+    """Bytes of shared memory that a program may have; the interpreter has no bound."""
     if device.type != "cuda":
         return sys.maxsize
     return torch.cuda.get_device_properties(device).shared_memory_per_block_optin

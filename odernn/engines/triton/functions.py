@@ -82,6 +82,19 @@ def odernn_meet(arrived, turn, programs: tl.constexpr):
 
 
 @triton.jit
+def odernn_gathered(part, units, scratch, arrived, turn, whole: tl.constexpr, programs: tl.constexpr):
+    """The state of all units, of which each program that shares the rows has a part: (whole, rows) of (units, rows).
+
+    It goes through `scratch`, as in `odernn_streamed`.
+    """
+    rows = tl.arange(0, part.shape[1])[None, :] * whole
+    place = scratch + turn % 2 * (part.shape[1] * whole)
+    tl.store(place + rows + units[:, None], part.to(scratch.dtype.element_ty))
+    odernn_meet(arrived, turn, programs)
+    return tl.load(place + rows + tl.arange(0, whole)[:, None])
+
+
+@triton.jit
 def odernn_streamed(
     left,
     onto,

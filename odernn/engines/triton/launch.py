@@ -82,6 +82,7 @@ def advance(
         previous: method that weighs two states: the state one solver step before `y0`.
         weights: of such a method: e, w and s of every step (steps, 3, batch), or None where all are the method's own.
     """
+    layout = spread_on(layout, y0, driven.recurrence.weight)
     whole, family = driven.recurrence, layout.method.family
     width = driven.trace.controls * layout.units * len(y0)
     size = whole.length if driven.made_inside(layout) else max(1, ENTRIES // max(1, width))
@@ -106,7 +107,6 @@ def _advance(
     weights: Tensor | None,
     blocks: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    layout = spread_on(layout, y0, driven.recurrence.weight)
     inside, chunk = driven.made_inside(layout), driven.recurrence
     samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
     kind, dt = _step(chunk.dt, len(y0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -32,14 +32,11 @@ class Stream:
         tile: terms of a product's sums that are read at once.
         ahead: tiles that are under way or in use at once.
         warps: of a program.
-        spread: programs that share a block of rows, each with its own of the units, so that many processors read K for
-            a small batch; in every product they wait for one another's states.
     """
 
     tile: int
     ahead: int
     warps: int
-    spread: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +51,17 @@ class Layout:
         units: of the state.
         groups: entries of a unit's preactivation.
         precision: of the products.
-        registers: whether K stays in registers. The tiles of states are then (units, rows), the right operands of
-            products whose left one is K; else they are (rows, units), and K is the right operand.
+        registers: whether K stays in registers.
         rows: of the batch a program.
+        spread: programs that share a block of rows, each with its own of the units and what K has for them; in every
+            product they wait for one another's states.
         models: whether the rows are those of several networks, one after the other, each with weights of its own. The
             kernels then take `each`, the rows of a network, and the grid has the networks as its second dimension.
         stream: how K is read from memory, or None where it stays on the chip. The kernels then take K as
-            `streaming.in_order` lays it out, and what `programs.scratch_for` makes.
+            `streaming.in_order` lays it out.
+
+    The tiles of states are (units, rows) where K stays on the chip, the right operands of products whose left one is K;
+    where it is streamed they are (rows, units), and K is the right operand.
     """
 
     method: Method
@@ -70,6 +71,7 @@ class Layout:
     models: bool = False
     registers: bool = False
     rows: int = ROWS
+    spread: int = 1
     stream: Stream | None = None
 
     @property
@@ -84,8 +86,13 @@ class Layout:
 
     @property
     def padded(self) -> int:
-        """Columns of a tile: a power of two, at least what a product takes."""
-        return self.whole if self.stream is None else self.whole // self.stream.spread
+        """Units of a tile: a power of two, at least what a product takes."""
+        return self.whole // self.spread
+
+    @property
+    def meets(self) -> bool:
+        """Whether states go through memory in every product; the kernels then take what `scratch_for` makes."""
+        return self.stream is not None or self.spread > 1
 
     @property
     def whole(self) -> int:
@@ -102,27 +109,24 @@ class Layout:
         """Warps of a program."""
         if self.stream is not None:
             return self.stream.warps
-        if self.registers:
-            return min(8, max(4, self.padded // ROWS))
-        return 4 if self.units <= 64 else 8
+        return min(8, max(4, self.padded // ROWS))
 
     @property
     def words(self) -> int:
         """Registers of a thread that K would take: the warps have 16 units each, and further ones the same again."""
-        layout = replace(self, registers=True)
-        entries = sum(1 for _ in self.blocks()) * layout.padded**2
-        threads = 32 * min(layout.warps, layout.padded // ROWS)
+        entries = sum(1 for _ in self.blocks()) * self.whole * self.padded
+        threads = 32 * min(self.warps, self.padded // ROWS)
         return entries * _HALVES[self.precision] // (2 * threads)
 
     @property
     def by_unit(self) -> str:
         """What makes a tile of one number a unit."""
-        return "[:, None]" if self.registers else "[None, :]"
+        return "[:, None]" if self.stream is None else "[None, :]"
 
     @property
     def by_row(self) -> str:
         """What makes a tile of one number a row."""
-        return "[None, :]" if self.registers else "[:, None]"
+        return "[None, :]" if self.stream is None else "[:, None]"
 
     @property
     def sums(self) -> int:
@@ -147,8 +151,7 @@ class Layout:
 
     def write_places(self, source: Source) -> None:
         """The rows and units of a program, its masks, and the offset of its first part in a state (batch, units)."""
-        spread = 1 if self.stream is None else self.stream.spread
-        block, first = "tl.program_id(0)", ""
+        spread, block, first = self.spread, "tl.program_id(0)", ""
         if spread > 1:
             block, first = f"{block} // {spread}", f"{block} % {spread} * {self.padded} + "
         source(
@@ -159,7 +162,7 @@ class Layout:
         if self.models:
             source("rows += tl.program_id(1) * each", "model = tl.program_id(1).to(tl.int64)")
             source(f"weight += model * {self.groups * self.parts**2 * self.size * self.sums}")
-        if self.stream is not None:
+        if self.meets:
             block = f"({block}).to(tl.int64)"
             block += f" + model * (tl.num_programs(0) // {spread})" if self.models else ""
             source(f"block = {block}", f"scratch += block * {2 * self.rows * self.whole}", "arrived += block")
@@ -172,27 +175,27 @@ class Layout:
         )
 
     def write_weight(self, source: Source, *, transposed: bool) -> None:
-        """The blocks of K, if they stay on the chip, as w_{group}_{part}_{source}; K^T if `transposed`."""
+        """The blocks of K, if they stay on the chip, as w_{group}_{part}_{source}.
+
+        Of a tile (units, sums) entry (j, k) is what unit j of a product has of unit k of a state: K for the forward
+        kernel, where products are with K^T from the right, and K^T for the backward one.
+        """
         if self.stream is not None:
             return
-        row, column = ("units[None, :]", "units[:, None]")
-        if transposed == self.registers:
+        row, column = "units[:, None]", "terms[None, :]"
+        if not transposed:
             row, column = column, row
-        source("both_in = unit_in[:, None] & unit_in[None, :]")
+        source(f"terms = tl.arange(0, {self.whole})")
+        source(f"both_in = unit_in[:, None] & (terms < {self.size})[None, :]")
         for group, part, other in self.blocks():
             first, beside = group * self.units + part * self.size, other * self.size
             at = f"weight + ({first} + {row}) * {self.units} + ({beside} + {column})"
             name = f"w_{group}_{part}_{other}"
             source(f"{name} = {self.operand(f'tl.load({at}, mask=both_in, other=0.0)')}")
-            if self.registers and self.precision in ("tf32", "tf32x3"):
+            if self.precision in ("tf32", "tf32x3"):
                 source(f"h_{name} = odernn_rounded({name})")
-            if self.splits:
+            if self.precision == "tf32x3":
                 source(f"l_{name} = h_{name} - {name}")
-
-    @property
-    def splits(self) -> bool:
-        """Whether K in registers is what rounding leaves and what it adds, for three TF32 products."""
-        return self.registers and self.precision == "tf32x3"
 
     def operand(self, value: str) -> str:
         """A tile as a product takes it."""
@@ -203,23 +206,25 @@ class Layout:
     ) -> None:
         """The product of a tile and a block of K, which `blocks` names, added to another tile."""
         group, part, other = block
-        if self.registers:
-            product = self._product_of_registers(f"w_{group}_{part}_{other}", left)
-            source(f"{name} = " + (product if onto is None else f"{onto} + {product}"))
-            return
         if self.stream is None:
-            precision = "" if self.precision == "bf16" else f", input_precision={self.precision!r}"
-            acc = "" if onto is None else f", acc={onto}"
-            source(f"{name} = tl.dot({self.operand(left)}, w_{group}_{part}_{other}{acc}{precision})")
+            right = left if self.spread == 1 else self._write_gathered(source, left)
+            product = self._product(f"w_{group}_{part}_{other}", right)
+            source(f"{name} = " + (product if onto is None else f"{onto} + {product}"))
             return
         first = ((group * self.parts + part) * self.parts + other) * self.size * self.sums
         precision = "ieee" if self.precision == "bf16" else self.precision
         sizes = f"{self.size}, {self.sums}, {self.whole}, {self.stream.tile}, {self.stream.ahead}"
         given = f"{left}, {onto or f'tl.zeros_like({left})'}, units, scratch, arrived, turn, weight + {first}"
-        source(f"{name} = odernn_streamed({given}, {sizes}, {self.stream.spread}, {precision!r})", "turn += 1")
+        source(f"{name} = odernn_streamed({given}, {sizes}, {self.spread}, {precision!r})", "turn += 1")
 
-    def _product_of_registers(self, weight: str, right: str) -> str:
-        """A block of K in registers times a tile. TF32 operands are rounded here: the tensor cores would cut them."""
+    def _write_gathered(self, source: Source, state: str) -> str:
+        """A tile of the units of all programs that share the rows."""
+        given = f"{state}, units, scratch, arrived, turn, {self.whole}, {self.spread}"
+        source(f"gathered = odernn_gathered({given})", "turn += 1")
+        return "gathered"
+
+    def _product(self, weight: str, right: str) -> str:
+        """A block of K times a tile. TF32 operands are rounded here: the tensor cores would cut them."""
         match self.precision:
             case "tf32x3":
                 return f"odernn_of_three(h_{weight}, l_{weight}, {right})"

@@ -115,9 +115,7 @@ class Rectangle:
         dt = given.dt if given.dt.ndim == 0 else given.dt[self.number].T.contiguous()
         return given._replace(samples=given.samples[self.place], dt=dt, index=None, lengths=self.lengths)
 
-    def stored(
-        self, saved: Float[Tensor, "states batch hidden"], places: int
-    ) -> Float[Tensor, "places hidden"]:
+    def stored(self, saved: Float[Tensor, "states batch hidden"], places: int) -> Float[Tensor, "places hidden"]:
         """States of the rectangle in a storage of so many samples; zero where there is no sample."""
         parts = saved.unflatten(0, (-1, self.each)).transpose(1, 2)
         return self._scattered(parts, self._kept, self.samples if self.packed else places).flatten(0, 1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from .availability import on_chip, room_on
 from .layout import FEWEST, Layout
 from .streaming import operands_of, stream_of
 
@@ -26,22 +28,44 @@ def spread_on(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
         weight: K, of one network or of several.
     """
     models = _models(weight)
-    return spread_over(layout, len(y) // models, models, _processors(y))
+    return spread_over(layout, len(y) // models, models, _processors(y), room_on(y.device))
 
 
-def spread_over(layout: Layout, batch: int, models: int, processors: int) -> Layout:
+@cache
+def spread_over(layout: Layout, batch: int, models: int, processors: int, room: int) -> Layout:
     """The same for so many rows of each network.
 
-    With K in registers a program has few rows where there are processors for as many programs; where K is streamed,
-    several programs share the rows of a block, a power of two.
+    Where K fits on the chip, a program has few rows if there are processors for as many programs. Where it does not,
+    as few programs share the rows of a block as have room for K, or, if too many would have to, as many as there are
+    processors for stream it.
+
+    Args:
+        layout: sizes, and whether K is streamed.
+        batch: rows of each network.
+        models: networks.
+        processors: programs that run at once.
+        room: bytes of shared memory that a program may have.
     """
-    if layout.registers:
+    if layout.stream is None:
         few = replace(layout, rows=FEWEST)
         return few if models * _blocks(few, batch) <= processors else layout
-    if layout.stream is None:
-        return layout
-    most = min(MOST, layout.whole // NARROWEST, processors // (models * _blocks(layout, batch)))
-    return replace(layout, stream=stream_of(layout, 1 << max(0, most.bit_length() - 1)))
+    for rows in (FEWEST, layout.rows):
+        shared = replace(layout, stream=None, rows=rows)
+        for spread in _powers(_most(shared, batch, models, processors)):
+            if (held := on_chip(replace(shared, spread=spread), room)) is not None:
+                return held
+    layout = replace(layout, spread=max([1, *_powers(_most(layout, batch, models, processors))]))
+    return replace(layout, stream=stream_of(layout))
+
+
+def _most(layout: Layout, batch: int, models: int, processors: int) -> int:
+    """Programs that may share a block of rows."""
+    return min(MOST, layout.whole // NARROWEST, processors // (models * _blocks(layout, batch)))
+
+
+def _powers(most: int) -> list[int]:
+    """Powers of two from 2 up to a number."""
+    return [1 << i for i in range(1, most.bit_length())]
 
 
 def grid_of(
@@ -53,15 +77,15 @@ def grid_of(
     """
     models, further = _models(weight), () if lengths is None else (lengths,)
     blocks = _blocks(layout, len(y) // models)
-    grid = (blocks if layout.stream is None else blocks * layout.stream.spread,)
+    grid = (blocks * layout.spread,)
     if layout.models:
         grid, further = (*grid, models), (len(y) // models, *further)
     return grid, (*further, *scratch_for(layout, blocks * models, y))
 
 
 def scratch_for(layout: Layout, blocks: int, like: Tensor) -> tuple[Tensor, ...]:
-    """What kernels that stream K take besides: memory for states, and a counter for each block of rows."""
-    if layout.stream is None:
+    """What kernels whose states go through memory take besides: room for them, and a counter for each block of rows."""
+    if not layout.meets:
         return ()
     states = like.new_empty(blocks * 2 * layout.rows * layout.whole, dtype=operands_of(layout))
     return states, like.new_zeros(blocks, dtype=torch.int32)
@@ -73,12 +97,11 @@ def compile_options(layout: Layout) -> dict[str, Any]:
     A product and a sum may round once: said, as Triton changes its default in 3.10. Programs that wait for one another
     are launched such that all of them run at once.
     """
-    together = layout.stream is not None and layout.stream.spread > 1
     return {
         "num_warps": layout.warps,
         "num_stages": 1,
         "enable_fp_fusion": True,
-        "launch_cooperative_grid": together,
+        "launch_cooperative_grid": layout.spread > 1,
     }
 
 

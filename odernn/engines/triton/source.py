@@ -16,7 +16,9 @@ from odernn.engines.triton.functions import {functions}
 
 
 """
-_FUNCTIONS = "odernn_expm1, odernn_log1p, odernn_of_three, odernn_rounded, odernn_streamed, odernn_tanh"
+_FUNCTIONS = (
+    "odernn_expm1, odernn_gathered, odernn_log1p, odernn_of_three, odernn_rounded, odernn_streamed, odernn_tanh"
+)
 
 
 class Source:

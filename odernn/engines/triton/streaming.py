@@ -21,12 +21,12 @@ _BESIDE = 4 << 10
 """Shared memory beside the tiles, at most."""
 
 
-def stream_of(layout: Layout, spread: int = 1) -> Stream:
+def stream_of(layout: Layout) -> Stream:
     """How the kernels of a layout read K. A state of more than 256 units needs the registers of 16 warps."""
-    columns = layout.whole // spread
+    columns = layout.padded
     tile = TILE // (BYTES[layout.precision] * columns)
     warps = 4 if columns <= 64 else 8 if columns <= 256 else 16
-    return Stream(min(max(16, tile), 64, layout.whole), AHEAD, warps, spread)
+    return Stream(min(max(16, tile), 64, layout.whole), AHEAD, warps)
 
 
 def shared_by_tiles(layout: Layout, stream: Stream) -> int:

@@ -35,7 +35,7 @@ class Writer(ABC):
             signature, unspecialised = f"{signature}, each", (*unspecialised, "each")
         if self.lengths:
             signature = f"{signature}, lengths"
-        if self.layout.stream is not None:
+        if self.layout.meets:
             signature = f"{signature}, scratch, arrived"
         numbers = ", ".join(f'"{each}"' for each in unspecialised)
         self.source(f"@triton.jit(do_not_specialize=[{numbers}])")

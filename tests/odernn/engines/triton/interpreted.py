@@ -30,7 +30,7 @@ from tests.odernn.engines.triton.cases import (
 )
 from tests.odernn.engines.triton.networks import networks, trained
 from tests.odernn.engines.triton.ragged import Ragged, ragged, run
-from tests.odernn.engines.triton.streamed import streamed
+from tests.odernn.engines.triton.streamed import BLOCK, streamed
 from tests.odernn.engines.triton.together import together
 
 
@@ -137,8 +137,9 @@ if __name__ == "__main__":
         found |= {f"streamed-{case}": of_lengths(case) for case in ragged()}
         found |= {f"streamed-{name}": of_network(name) for name in networks()}
         found["streamed-choice"] = reason()
-        with together() as launched:
-            found |= {f"spread-{case}": measured(case) for case in spread_cases()}
-            found["spread-networks"] = of_networks(spread_cases()[0])
-    found["programs"] = min(launched)
+        for where, room in (("streamed", BLOCK), ("resident", 64 << 10)):
+            with together(room) as launched:
+                found |= {f"spread-{where}-{case}": measured(case) for case in spread_cases()}
+                found[f"spread-{where}-networks"] = of_networks(spread_cases()[0])
+            found[f"programs-{where}"] = min(launched)
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

@@ -36,7 +36,7 @@ def streamed() -> Iterator[None]:
         return found
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(availability, "_shared_memory_of", lambda _: BLOCK)
+        patched.setattr(availability, "room_on", lambda _: BLOCK)
         patched.setattr(availability, "precision_of", lambda *_: "tf32x3")
         patched.setattr(streaming, "TILE", 1 << 10)
         patched.setattr(launch, "in_order", among_others)

@@ -14,18 +14,23 @@ from triton.runtime import interpreter
 
 from odernn.engines.triton import launch, programs
 from odernn.engines.triton.layout import Layout
+from tests.odernn.engines.triton.streamed import BLOCK
 
 
 @contextmanager
-def together() -> Iterator[list[int]]:
-    """Blocks of rows are shared by as many programs as 16 units each make; yields how many, by launch."""
+def together(room: int) -> Iterator[list[int]]:
+    """Blocks of rows are shared by as many programs as 16 units each make; yields how many, by launch.
+
+    Args:
+        room: bytes of shared memory of a program: too little for its part of K, and that is streamed.
+    """
     launched: list[int] = []
     run = interpreter.GridExecutor.__call__
 
     def spread(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
-        found = programs.spread_over(layout, len(y), 1, 1000)
-        assert found.stream is not None
-        launched.append(found.stream.spread)
+        found = programs.spread_over(layout, len(y), 1, 1000, room)
+        assert (found.stream is None) == (room > BLOCK)
+        launched.append(found.spread)
         return found
 
     def in_processes(self: Any, *given: Any, **options: Any) -> None:
