@@ -12,6 +12,7 @@ from odernn.engines.program import Operands
 from odernn.engines.torch import operators
 from odernn.engines.torch.graphs import _played
 from odernn.engines.torch.in_blocks import pull_back_in_blocks, solve_in_blocks
+from odernn.engines.triton import programs
 from tests.odernn.engines.triton.cases import (
     Case,
     call,
@@ -46,7 +47,15 @@ def test_values_and_gradients(case: Case, precision: str) -> None:
 
 
 @pytest.mark.parametrize("case", wide_cases(), ids=str)
-def test_networks_whose_weights_are_streamed(case: Case, precision: str) -> None:
+def test_networks_whose_weights_programs_share(case: Case, precision: str) -> None:
+    want = numbers(TORCH, call(case, torch.float64, "cpu"))
+    assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
+
+
+@pytest.mark.parametrize("case", wide_cases(), ids=str)
+def test_networks_whose_weights_are_streamed(case: Case, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a card whose programs have no room for their part of K."""
+    monkeypatch.setattr(programs, "room_on", lambda _: 0)
     want = numbers(TORCH, call(case, torch.float64, "cpu"))
     assert error(numbers(TRITON, call(case, torch.float32, "cuda")), want) < BOUNDS[precision]
 
@@ -153,7 +162,7 @@ def test_the_engine_can_be_asked_why() -> None:
     assert "up to 512 units" in choice.reason
     streamed = ODERNN(AntisymmetricField(1, 512), "euler", dt=0.03).cuda().choice(torch.randn(2, 2, 1, device="cuda"))
     assert streamed.engine == "triton"
-    assert "K is read from L2" in streamed.reason
+    assert "K is spread over idle processors or read from L2" in streamed.reason
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own

@@ -96,7 +96,7 @@ class Layout:
 
     @property
     def whole(self) -> int:
-        """Columns of the tiles of all programs that share the rows of a block."""
+        """Units of the tiles of all programs that share the rows of a block."""
         return max(16, 1 << (self.size - 1).bit_length())
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -31,7 +31,7 @@ def spread_on(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
     return spread_over(layout, len(y) // models, models, _processors(y), room_on(y.device))
 
 
-@cache
+@lru_cache(maxsize=256)
 def spread_over(layout: Layout, batch: int, models: int, processors: int, room: int) -> Layout:
     """The same for so many rows of each network.
 
