@@ -51,7 +51,7 @@ def measure(kernel: Kernel, architecture: int) -> Budget:
         assembly = _cuobjdump("-sass", file.name)
     found = re.search(r"REG:(\d+) STACK:(\d+)", usage)
     assert found is not None, usage
-    tensor_cores = len(re.findall(r"\bH?G?MMA\.", assembly))
+    tensor_cores = len(re.findall(r"\b(?:UTC)?H?G?MMA\b", assembly))
     return Budget(
         kernel, architecture, kernel.fingerprint, int(found[1]), int(found[2]), -(-shared // 1024), tensor_cores
     )

@@ -36,8 +36,8 @@ def spread_over(layout: Layout, batch: int, models: int, processors: int, room: 
     """The same for so many rows of each network.
 
     Where K fits on the chip, a program has few rows if there are processors for as many programs. Where it does not,
-    as few programs share the rows of a block as have room for K, or, if too many would have to, as many as there are
-    processors for stream it.
+    as many programs share the rows of a block as the units make, and keep their part of K on the chip; or, if there are
+    not the processors for that, as many as there are processors for stream it.
 
     Args:
         layout: sizes, and whether K is streamed.
@@ -49,23 +49,15 @@ def spread_over(layout: Layout, batch: int, models: int, processors: int, room: 
     if layout.stream is None:
         few = replace(layout, rows=FEWEST)
         return few if models * _blocks(few, batch) <= processors else layout
+    every = min(MOST, layout.whole // NARROWEST)
     for rows in (FEWEST, layout.rows):
-        shared = replace(layout, stream=None, rows=rows)
-        for spread in _powers(_most(shared, batch, models, processors)):
-            if (held := on_chip(replace(shared, spread=spread), room)) is not None:
-                return held
-    layout = replace(layout, spread=max([1, *_powers(_most(layout, batch, models, processors))]))
+        shared = replace(layout, stream=None, rows=rows, spread=max(1, every))
+        fits = every * models * _blocks(shared, batch) <= processors
+        if every > 1 and fits and (held := on_chip(shared, room)) is not None:
+            return held
+    most = min(every, processors // (models * _blocks(layout, batch)))
+    layout = replace(layout, spread=1 << max(0, most.bit_length() - 1))
     return replace(layout, stream=stream_of(layout))
-
-
-def _most(layout: Layout, batch: int, models: int, processors: int) -> int:
-    """Programs that may share a block of rows."""
-    return min(MOST, layout.whole // NARROWEST, processors // (models * _blocks(layout, batch)))
-
-
-def _powers(most: int) -> list[int]:
-    """Powers of two from 2 up to a number."""
-    return [1 << i for i in range(1, most.bit_length())]
 
 
 def grid_of(

@@ -1,6 +1,7 @@
 """Law: the kernels that the docs give budgets of are those that there are, and they spill nothing that matters."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from benchmarks.budgets.measure import Budget, measure
 from benchmarks.budgets.table import read, to_markdown
 from benchmarks.support.errors import UserError
 from odernn.engines.triton.availability import shared_memory
-from odernn.engines.triton.layout import WORDS
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 AGAIN = "compile them again: python -m benchmarks budgets --out benchmarks/results/gpu"
@@ -38,9 +38,17 @@ def test_the_budgets_are_of_the_kernels_as_they_are(budgets: list[Budget]) -> No
 
 
 def test_float_precise_kernels_of_one_stage_spill_nothing(budgets: list[Budget]) -> None:
-    """What spills lies in memory near by, and costs a step time; four stages of 128 units and more may spill."""
+    """What spills lies in memory near by, and costs a step time; four stages of 128 units and more may spill.
+
+    Where K takes half of the registers, so may a few numbers of a state of 16 rows, or that waits for its end.
+    """
     resident = [each for each in budgets if not each.kernel.is_streamed]
-    assert [each for each in resident if each.stack and each.kernel.method != "rk4"] == []
+    some = [each for each in resident if each.stack and each.kernel.method != "rk4"]
+    assert [each for each in some if each.kernel.variant not in ("large batch", "several lengths", "spread")] == []
+    assert max(each.stack for each in some) <= 48
+    assert [
+        each for each in some if each.kernel.variant == "spread" and (each.kernel.units < 512 or each.stack > 24)
+    ] == []
     assert [each for each in resident if each.stack and each.kernel.units < 128] == []
     # Four stages keep eight tiles of the state; at 256 units that is half of all registers there are.
     assert max(each.stack for each in resident if each.kernel.units <= 128) <= 96
@@ -64,13 +72,14 @@ def test_they_multiply_on_the_tensor_cores(budgets: list[Budget]) -> None:
 def test_the_rule_of_the_engine_bounds_the_memory(budgets: list[Budget]) -> None:
     """What `why_not` reckons before anything is compiled is at least what is needed.
 
-    The tensor cores of compute capability 10 take K from shared memory: what else were 128 registers a thread.
+    The tensor cores of compute capability 10 take from shared memory what lies in registers elsewhere.
     """
-    bounds = {each: shared_memory(each.kernel.layout) for each in budgets}
-    in_memory = [each for each in budgets if each.architecture == 100 and each.kernel.layout.registers]
-    bounds |= {each: bounds[each] + 4 * WORDS * 32 * each.kernel.layout.warps for each in in_memory}
-    assert max(bounds[each] for each in in_memory) <= ARCHITECTURES[100] << 10
-    assert [each for each in budgets if each.shared << 10 > bounds[each]] == []
+    for each in budgets:
+        layout = each.kernel.layout
+        if layout.registers and each.architecture == 100:
+            layout = replace(layout, registers=False)
+            assert shared_memory(layout) <= ARCHITECTURES[100] << 10
+        assert each.shared << 10 <= shared_memory(layout), each
     assert any(each.shared > ARCHITECTURES[86] for each in budgets), "a consumer card takes fewer units"
 
 

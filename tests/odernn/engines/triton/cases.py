@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import cycle, product
 from math import sqrt
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -87,9 +88,10 @@ def cases_of_networks() -> list[Case]:
     return found
 
 
-def spread_cases() -> list[Case]:
-    """Of the same every second one, with units that several programs share."""
-    return [replace(case, shape=shape) for case in cases_of_networks()[::2] for shape in SPREAD]
+def spread_cases(where: Literal["resident", "streamed"]) -> list[Case]:
+    """Of the same every second one, or where K is streamed every fourth, with units that several programs share."""
+    some = cases_of_networks()[:: 2 if where == "resident" else 4]
+    return [replace(case, shape=shape) for case in some for shape in SPREAD]
 
 
 def wide_cases() -> list[Case]:

@@ -139,7 +139,8 @@ if __name__ == "__main__":
         found["streamed-choice"] = reason()
         for where, room in (("streamed", BLOCK), ("resident", 64 << 10)):
             with together(room) as launched:
-                found |= {f"spread-{where}-{case}": measured(case) for case in spread_cases()}
-                found[f"spread-{where}-networks"] = of_networks(spread_cases()[0])
+                found |= {f"spread-{where}-{case}": measured(case) for case in spread_cases(where)}
             found[f"programs-{where}"] = min(launched)
+        with together(64 << 10):
+            found["spread-networks"] = of_networks(spread_cases("resident")[0])
     Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")

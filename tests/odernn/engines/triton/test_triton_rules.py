@@ -28,15 +28,17 @@ def chosen(method: Method, units: int, precision: Precision, batch: int, kilobyt
         (EULER, 128, "tf32x3", 1057, 90, ("registers", 16, 1)),
         (EULER, 128, "tf32x3", 128, 86, ("registers", 8, 1)),
         (LEAPFROG, 256, "bf16", 128, 90, ("registers", 8, 1)),
-        (LEAPFROG, 200, "tf32x3", 128, 90, ("shared", 8, 2)),
+        (LEAPFROG, 200, "tf32x3", 128, 90, ("shared", 8, 4)),
         (EULER, 256, "bf16", 128, 90, ("registers", 8, 1)),
-        (EULER, 256, "tf32", 128, 90, ("registers", 8, 2)),
-        (EULER, 256, "tf32x3", 128, 90, ("shared", 8, 4)),
+        (EULER, 256, "tf32", 128, 90, ("registers", 8, 8)),
+        (EULER, 256, "tf32x3", 128, 90, ("shared", 8, 8)),
+        (EULER, 256, "tf32x3", 129, 90, ("shared", 16, 8)),
         (EULER, 256, "tf32x3", 128, 86, ("streamed", 16, 8)),
-        (EULER, 256, "tf32", 1024, 90, ("registers", 16, 2)),
+        (EULER, 256, "tf32", 128, 86, ("registers", 8, 8)),
+        (EULER, 256, "tf32", 1024, 90, ("streamed", 16, 2)),
         (EULER, 256, "tf32x3", 1024, 90, ("streamed", 16, 2)),
         (EULER, 512, "tf32x3", 128, 90, ("shared", 16, 16)),
-        (EULER, 512, "tf32", 128, 90, ("shared", 8, 8)),
+        (EULER, 512, "tf32", 64, 90, ("shared", 8, 16)),
         (EULER, 512, "tf32x3", 3000, 90, ("streamed", 16, 1)),
     ],
 )
@@ -51,8 +53,8 @@ def test_networks_at_once_leave_fewer_processors() -> None:
     layout = replace(layout, stream=stream_of(layout))
     found = [spread_over(layout, 128, models, PROCESSORS, room) for models in (1, 4, 8, 16)]
     assert [(each.stream is None, each.rows, each.spread) for each in found] == [
-        (True, 8, 2),
-        (True, 8, 2),
-        (True, 16, 2),
+        (True, 8, 8),
+        (False, 16, 4),
+        (False, 16, 2),
         (False, 16, 1),
     ]

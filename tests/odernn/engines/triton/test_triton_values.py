@@ -99,9 +99,10 @@ def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str])
 
 
 @needs_triton
-@pytest.mark.parametrize("where", ["resident", "streamed"])
-@pytest.mark.parametrize("case", spread_cases(), ids=str)
-def test_programs_that_share_the_rows_of_a_block(case: Case, where: str, errors: dict[str, float | str]) -> None:
+@pytest.mark.parametrize(
+    ("where", "case"), [(where, case) for where in ("resident", "streamed") for case in spread_cases(where)], ids=str
+)
+def test_programs_that_share_the_rows_of_a_block(where: str, case: Case, errors: dict[str, float | str]) -> None:
     """Each in a process of its own, so that one that does not wait for the others reads what is not there yet."""
     found = errors[f"spread-{where}-{case}"]
     assert isinstance(found, float), found
@@ -110,11 +111,8 @@ def test_programs_that_share_the_rows_of_a_block(case: Case, where: str, errors:
 
 
 @needs_triton
-@pytest.mark.parametrize("where", ["resident", "streamed"])
-def test_programs_that_share_the_rows_of_a_block_of_several_networks(
-    where: str, errors: dict[str, float | str]
-) -> None:
-    found = errors[f"spread-{where}-networks"]
+def test_programs_that_share_the_rows_of_a_block_of_several_networks(errors: dict[str, float | str]) -> None:
+    found = errors["spread-networks"]
     assert isinstance(found, float), found
     assert found < BOUND
 
