@@ -235,12 +235,16 @@ const int64_t* samples_before(const Problem<T>& p, Allocator& allocator) {
 
 }  // namespace
 
-void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
+void check_facts(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
   TORCH_CHECK_VALUE(tensor.sizes() == sizes, "`", name, "` has shape ", tensor.sizes(), "; wanted ", sizes);
   TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), "`", name, "` has dtype ", tensor.scalar_type(),
                    " and `y0` ", like.scalar_type(), "; give one dtype");
   TORCH_CHECK_VALUE(tensor.device().is_cpu(), "`", name, "` is on ", tensor.device(),
                     "; the native kernels run on the CPU");
+}
+
+void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
+  check_facts(name, tensor, sizes, like);
   TORCH_CHECK_VALUE(tensor.is_contiguous(), "`", name, "` is not contiguous; give `", name, ".contiguous()`");
 }
 

@@ -150,7 +150,7 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
   const std::vector<int64_t> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
   check_tensor("saved", saved, arguments.saved_sizes(columns), y0);
-  if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, saved.sizes(), y0);
+  if (grad_saved.has_value()) check_facts("grad_saved", *grad_saved, saved.sizes(), y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   const CarriedCounts counts = carried_counts(arguments);
   if (grad_carried.has_value()) check_tensor("grad_carried", *grad_carried, {counts.at_end, batch, columns}, y0);
@@ -181,7 +181,9 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
     Arena arena;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kBoth, arena);
     Gradients<scalar_t> g;
-    g.saved = data_or_null<scalar_t>(grad_saved);
+    if (grad_saved.has_value())
+      g.saved = {grad_saved->const_data_ptr<scalar_t>(), grad_saved->stride(0), grad_saved->stride(-2),
+                 grad_saved->stride(-1)};
     g.end = data_or_null<scalar_t>(grad_last);
     g.end_carried = data_or_null<scalar_t>(grad_carried);
     g.end_vectors = counts.at_end;

@@ -33,6 +33,12 @@ class States {
       }
   }
 
+  // Ask for the memory of state i early, where the processor does not foresee where it is.
+  void fetch(int64_t i) const {
+    if (i < 0 || !problem_.is_scattered()) return;
+    for (int64_t r = 0; r < rows_; ++r) prefetch<false>(source(i, begin_ + r), problem_.state.columns());
+  }
+
   // Rows of state i; those of i + 1 follow.
   const T* const* at(int64_t i) const { return pointers_ + (i - origin_) * rows_; }
 
