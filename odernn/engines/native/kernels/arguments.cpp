@@ -269,21 +269,25 @@ void check_arguments(const Arguments& x) {
   check_carried(x);
 }
 
-std::vector<int64_t> places_without_samples(const Arguments& x) {
-  std::vector<int64_t> empty;
+std::vector<Run> places_without_samples(const Arguments& x) {
+  std::vector<Run> empty;
   if (!x.ragged()) return empty;
   const int64_t count = x.samples.size(0), taken = x.index->size(0);
   const int64_t* index = x.index->const_data_ptr<int64_t>();
-  std::vector<bool> found(static_cast<size_t>(count));
+  std::vector<char> found(static_cast<size_t>(count));  // bytes: bits would be packed and unpacked
   for (int64_t i = 0; i < taken; ++i) {
     const int64_t place = index[i];
     TORCH_CHECK_VALUE(place >= 0 && place < count, "`index` has the entry ", place, " and `samples` ", count, " rows");
-    TORCH_CHECK_VALUE(!found[static_cast<size_t>(place)], "`index` has the entry ", place,
+    TORCH_CHECK_VALUE(found[static_cast<size_t>(place)] == 0, "`index` has the entry ", place,
                       " twice; each sample has a place of its own");
-    found[static_cast<size_t>(place)] = true;
+    found[static_cast<size_t>(place)] = 1;
   }
-  for (int64_t place = 0; taken < count && place < count; ++place)
-    if (!found[static_cast<size_t>(place)]) empty.push_back(place);
+  for (int64_t place = 0; taken < count && place < count; ++place) {
+    if (found[static_cast<size_t>(place)] != 0) continue;
+    const int64_t first = place;
+    while (place < count && found[static_cast<size_t>(place)] == 0) ++place;
+    empty.push_back({first, place - first});
+  }
   return empty;
 }
 

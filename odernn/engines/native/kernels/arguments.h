@@ -54,8 +54,13 @@ struct KindFacts {
 };
 const KindFacts& kind_facts(c10::string_view name);
 
+// Neighbouring rows.
+struct Run {
+  int64_t first, count;
+};
+
 // Of several lengths: the rows of `samples` that no row of the batch has. Each of the others belongs to one.
-std::vector<int64_t> places_without_samples(const Arguments& arguments);
+std::vector<Run> places_without_samples(const Arguments& arguments);
 
 // A tensor of `sizes`, of the dtype of `like`, on the CPU; its entries may lie anyhow.
 void check_facts(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);

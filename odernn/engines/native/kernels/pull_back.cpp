@@ -20,6 +20,8 @@ void add_row(const Problem<T>& p, const T* __restrict row, int64_t stride, T* __
   for (int64_t s = 0; s < p.state.groups; ++s, row += stride * p.state.width, padded += p.state.padded) {
     if (stride == 1) {
       for (int64_t i = 0; i < p.state.width; ++i) padded[i] += row[i];
+    } else if (stride == 0) {
+      for (int64_t i = 0; i < p.state.width; ++i) padded[i] += *row;
     } else {
       for (int64_t i = 0; i < p.state.width; ++i) padded[i] += row[i * stride];
     }

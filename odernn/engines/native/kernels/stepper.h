@@ -33,9 +33,10 @@ class States {
       }
   }
 
-  // Ask for the memory of state i early, where the processor does not foresee where it is.
+  // Ask for the memory of state i early: a product reads a few short rows at a time, which the processor does not
+  // foresee.
   void fetch(int64_t i) const {
-    if (i < 0 || !problem_.is_scattered()) return;
+    if (i < 0) return;
     for (int64_t r = 0; r < rows_; ++r) prefetch<false>(source(i, begin_ + r), problem_.state.columns());
   }
 
