@@ -64,33 +64,16 @@ void tile_of(int64_t rows, const T* const* a, const T* w, int64_t panel, int64_t
   }
 }
 
-// All columns of at most kTileRows rows.
-template <class T>
-void row_tile(const T* const* a, int64_t rows, const Packed<T>& w, const T* initial, int64_t is, T* out, int64_t os) {
-  constexpr int L = kLanes<T>;
-  const int64_t panel = w.inner * kPanelVectors * L;
-  const T* p = w.data;
-  const T* from[kTileRows];
-  for (int64_t r = 0; r < rows; ++r) from[r] = a[r] + w.first;
-  int64_t left = w.columns / L, column = 0;
-  while (left > 0) {
-    const int64_t widest = rows <= 3 ? 2 * kWide : kWide;
-    int64_t c = 1;
-    if (left >= widest && widest == 8) {
-      tile_of<T, 8>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-      c = 8;
-    } else if (left >= 4 && widest >= 4) {
-      tile_of<T, 4>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-      c = 4;
-    } else if (left >= 2) {
-      tile_of<T, 2>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-      c = 2;
-    } else {
-      tile_of<T, 1>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-    }
-    left -= c;
-    column += c * L;
-    p += c / kPanelVectors * panel;
+// C vectors of columns of all rows: what is packed of them stays in the first-level cache from tile to tile.
+template <class T, int C>
+void column_panel(const T* const* a, int64_t rows, const Packed<T>& w, const T* panels, const T* initial, int64_t is,
+                  T* out, int64_t os) {
+  const int64_t panel = w.inner * kPanelVectors * kLanes<T>, tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t begin = rows * t / tiles, n = rows * (t + 1) / tiles - begin;
+    const T* from[kTileRows];
+    for (int64_t r = 0; r < n; ++r) from[r] = a[begin + r] + w.first;
+    tile_of<T, C>(n, from, panels, panel, w.inner, initial + begin * is, is, out + begin * os, os);
   }
 }
 
@@ -198,10 +181,26 @@ Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64
 
 template <class T>
 void multiply(const T* const* a, int64_t rows, const Packed<T>& w, const T* initial, int64_t is, T* out, int64_t os) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t begin = rows * t / tiles, n = rows * (t + 1) / tiles - begin;
-    row_tile(a + begin, n, w, initial + begin * is, is, out + begin * os, os);
+  const int64_t vectors = w.columns / kLanes<T>, widest = rows <= 3 ? 2 * kWide : kWide;
+  const T* panels = w.data;
+  for (int64_t done = 0; done < vectors;) {
+    const int64_t left = vectors - done, c = left >= widest ? widest : left >= 4 && widest > 4 ? 4 : left >= 2 ? 2 : 1;
+    const int64_t column = done * kLanes<T>;
+    switch (c) {
+      case 8:
+        column_panel<T, 8>(a, rows, w, panels, initial + column, is, out + column, os);
+        break;
+      case 4:
+        column_panel<T, 4>(a, rows, w, panels, initial + column, is, out + column, os);
+        break;
+      case 2:
+        column_panel<T, 2>(a, rows, w, panels, initial + column, is, out + column, os);
+        break;
+      default:
+        column_panel<T, 1>(a, rows, w, panels, initial + column, is, out + column, os);
+    }
+    done += c;
+    panels += c * w.inner * kLanes<T>;
   }
 }
 
