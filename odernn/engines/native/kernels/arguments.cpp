@@ -3,6 +3,8 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+
 #include "halves.h"
 #include "linear_arguments.h"
 #include "traced.h"
@@ -168,15 +170,29 @@ Coupling<T> coupling(const Tensor& weight, const Layout& preactivation, Directio
           direction == Direction::kBoth ? pack(k, n, int64_t(1), rows, n, allocator) : Packed<T>{}, 0, 0};
 }
 
+// How many rows of a square, from the first on, hold nothing but zeros, in whole vectors: those of positions, which
+// only velocities move, are not multiplied.
+template <class T>
+int64_t zero_rows(const T* block, int64_t n, int64_t stride) {
+  int64_t count = 0;
+  while (count < n && std::all_of(block + count * stride, block + count * stride + n, [](T x) { return x == T(0); }))
+    ++count;
+  return count / kLanes<T> * kLanes<T>;
+}
+
 // The block of K from half `source` to half `target`.
 template <class T>
 Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction,
                      Allocator& allocator) {
   const int64_t columns = state.columns(), n = state.width;
   const T* block = weight.const_data_ptr<T>() + target * n * columns + source * n;
-  return {pack(block, int64_t(1), columns, n, n, allocator),
-          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, allocator) : Packed<T>{}, source,
-          target};
+  const int64_t zeros = zero_rows(block, n, columns);
+  block += zeros * columns;
+  Coupling<T> k{pack(block, int64_t(1), columns, n, n - zeros, allocator), {}, source, target};
+  k.forward.zeros = zeros;
+  if (direction == Direction::kBoth) k.pullback = pack(block, columns, int64_t(1), n - zeros, n, allocator);
+  k.pullback.first = zeros;
+  return k;
 }
 
 // The moves of one sample. Neighbours that move the same half along the same rate are one move.

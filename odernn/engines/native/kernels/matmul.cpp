@@ -183,6 +183,9 @@ template <class T>
 void multiply(const T* const* a, int64_t rows, const Packed<T>& w, const T* initial, int64_t is, T* out, int64_t os) {
   const int64_t vectors = w.columns / kLanes<T>, widest = rows <= 3 ? 2 * kWide : kWide;
   const T* panels = w.data;
+  for (int64_t r = 0; w.zeros > 0 && out != initial && r < rows; ++r)
+    std::copy(initial + r * is, initial + r * is + w.zeros, out + r * os);
+  initial += w.zeros, out += w.zeros;
   for (int64_t done = 0; done < vectors;) {
     const int64_t left = vectors - done, c = left >= widest ? widest : left >= 4 && widest > 4 ? 4 : left >= 2 ? 2 : 1;
     const int64_t column = done * kLanes<T>;

@@ -13,6 +13,7 @@ from odernn.engines import native
 from odernn.engines.method import EULER
 from odernn.engines.program import Call, Kind
 from tests.odernn.engines.native.calls import (
+    BOUND,
     CASES,
     METHODS,
     compare,
@@ -166,3 +167,13 @@ def test_results_do_not_share_memory() -> None:
     native.solve(call, save=True)
     assert torch.equal(first, copy)
     native.release_memory()
+
+
+@pytest.mark.parametrize("rows", [1, 16, 23, 40])
+@pytest.mark.parametrize("name", METHODS)
+def test_rows_of_zeros_in_the_weight_change_nothing(name: str, rows: int) -> None:
+    """The first of them are not multiplied, but have gradients."""
+    call = make_call(METHODS[name], units=40, batch=5)
+    weight = call.weight.clone()
+    weight[:rows] = 0
+    compare(dataclasses.replace(call, weight=weight), BOUND[torch.float64])
