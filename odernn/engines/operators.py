@@ -113,6 +113,8 @@ def flat_pull_back(pull_back: PullBack, of_one_length_only: str | None = None) -
         *operands, program, want_samples, want_dt = given[5:]
         wants = Wants(want_samples, want_dt)
         cotangents = Cotangents(*given[:5])
+        if cotangents.of_saved is not None:  # the kernels of the native engine take it as it lies
+            cotangents = cotangents._replace(of_saved=cotangents.of_saved.contiguous())
         return pull_back(_operands(operands, of_one_length_only), Program.read(program), cotangents, wants)
 
     return call
@@ -233,7 +235,8 @@ def _backward_of(namespace: str, rate: Rate | None) -> Callable[..., tuple[Tenso
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:DIFFERENTIABLE]
-        grad_outputs = [None if g is None or not g.numel() else g.contiguous() for g in gradients[:3]]
+        of_saved, *at_end = (None if g is None or not g.numel() else g for g in gradients[:3])
+        grad_outputs = (of_saved, *(None if g is None else g.contiguous() for g in at_end))
         wants = (asked[2], asked[6] or asked[8])
         found = getattr(torch.ops, namespace).pull_back(saved, kept, *grad_outputs, *given, *wants)
         y0, weight, input_weight, bias, samples, before, dt, carried, coefficients, blocks = found

@@ -93,7 +93,7 @@ def pull_back(
         saved: `solve(call, save=True).saved`.
         kept: the same solution's `kept`.
         grad_saved: the loss's gradient by every saved state. Where a general linear method keeps more than the
-            trajectory, the trajectory's gradient goes to the places [substeps - 1 :: substeps].
+            trajectory, the trajectory's gradient goes to the places [substeps - 1 :: substeps]. Any strides will do.
         grad_last: by the last state, beside what `grad_saved` says of it.
         grad_carried: general linear method: by the other vectors at the end, likewise.
         want_samples: compute the gradient by `call.samples`.

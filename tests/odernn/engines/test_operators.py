@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from odernn import FIELDS, ODERNN, DiscreteAdjoint
 from odernn.engines.formulas import FORMULAS
 from odernn.engines.method import exponential, runge_kutta, splitting
-from odernn.engines.operators import NATIVE, TORCH, Cotangents, Wants
-from odernn.engines.program import Call, Operands
+from odernn.engines.operators import NATIVE, TORCH, Cotangents, Wants, flat_pull_back
+from odernn.engines.program import Call, Operands, Program
 from odernn.engines.torch import operators as torch_solver
 from odernn.fields.activation import (
     GATED_TANH,
@@ -202,3 +202,19 @@ def test_the_torch_engine_runs_on_the_meta_device(shape: tuple[int, ...]) -> Non
     output.sum().backward()
     assert output.shape == (*shape[:2], 4)
     assert y_n.shape == (1, shape[1], 4)
+
+
+def test_an_engine_is_given_a_contiguous_gradient_of_the_saved_states() -> None:
+    """That of a mean over time is not; the native kernels, which take any, are not called by way of this."""
+    seen = list[Tensor | None]()
+
+    def pull_back(operands: Operands, program: Program, cotangents: Cotangents, wants: Wants) -> tuple[Tensor, ...]:
+        seen.append(cotangents.of_saved)
+        return ()
+
+    call = Call(torch.zeros(2, 4), torch.zeros(4, 4), torch.zeros(3, 2, 4), METHODS["heun"], 1.0)
+    saved, gradient = torch.zeros(3, 2, 4), torch.ones(4).expand(3, 2, 4)
+    flat_pull_back(pull_back)(saved, saved.new_empty(0), gradient, None, None, *call.arguments(), False, False)
+    assert seen[0] is not None
+    assert seen[0].is_contiguous()
+    assert torch.equal(seen[0], gradient)

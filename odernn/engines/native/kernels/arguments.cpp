@@ -3,6 +3,8 @@
 #include <ATen/ops/div.h>
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+
 #include "halves.h"
 #include "linear_arguments.h"
 #include "traced.h"
@@ -168,15 +170,29 @@ Coupling<T> coupling(const Tensor& weight, const Layout& preactivation, Directio
           direction == Direction::kBoth ? pack(k, n, int64_t(1), rows, n, allocator) : Packed<T>{}, 0, 0};
 }
 
+// How many rows of a square, from the first on, hold nothing but zeros, in whole vectors: those of positions, which
+// only velocities move, are not multiplied.
+template <class T>
+int64_t zero_rows(const T* block, int64_t n, int64_t stride) {
+  int64_t count = 0;
+  while (count < n && std::all_of(block + count * stride, block + count * stride + n, [](T x) { return x == T(0); }))
+    ++count;
+  return count / kLanes<T> * kLanes<T>;
+}
+
 // The block of K from half `source` to half `target`.
 template <class T>
 Coupling<T> coupling(const Tensor& weight, const Layout& state, int64_t target, int64_t source, Direction direction,
                      Allocator& allocator) {
   const int64_t columns = state.columns(), n = state.width;
   const T* block = weight.const_data_ptr<T>() + target * n * columns + source * n;
-  return {pack(block, int64_t(1), columns, n, n, allocator),
-          direction == Direction::kBoth ? pack(block, columns, int64_t(1), n, n, allocator) : Packed<T>{}, source,
-          target};
+  const int64_t zeros = zero_rows(block, n, columns);
+  block += zeros * columns;
+  Coupling<T> k{pack(block, int64_t(1), columns, n, n - zeros, allocator), {}, source, target};
+  k.forward.zeros = zeros;
+  if (direction == Direction::kBoth) k.pullback = pack(block, columns, int64_t(1), n - zeros, n, allocator);
+  k.pullback.first = zeros;
+  return k;
 }
 
 // The moves of one sample. Neighbours that move the same half along the same rate are one move.
@@ -235,12 +251,16 @@ const int64_t* samples_before(const Problem<T>& p, Allocator& allocator) {
 
 }  // namespace
 
-void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
+void check_facts(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
   TORCH_CHECK_VALUE(tensor.sizes() == sizes, "`", name, "` has shape ", tensor.sizes(), "; wanted ", sizes);
   TORCH_CHECK_TYPE(tensor.scalar_type() == like.scalar_type(), "`", name, "` has dtype ", tensor.scalar_type(),
                    " and `y0` ", like.scalar_type(), "; give one dtype");
   TORCH_CHECK_VALUE(tensor.device().is_cpu(), "`", name, "` is on ", tensor.device(),
                     "; the native kernels run on the CPU");
+}
+
+void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like) {
+  check_facts(name, tensor, sizes, like);
   TORCH_CHECK_VALUE(tensor.is_contiguous(), "`", name, "` is not contiguous; give `", name, ".contiguous()`");
 }
 
@@ -265,21 +285,25 @@ void check_arguments(const Arguments& x) {
   check_carried(x);
 }
 
-std::vector<int64_t> places_without_samples(const Arguments& x) {
-  std::vector<int64_t> empty;
+std::vector<Run> places_without_samples(const Arguments& x) {
+  std::vector<Run> empty;
   if (!x.ragged()) return empty;
   const int64_t count = x.samples.size(0), taken = x.index->size(0);
   const int64_t* index = x.index->const_data_ptr<int64_t>();
-  std::vector<bool> found(static_cast<size_t>(count));
+  std::vector<char> found(static_cast<size_t>(count));  // bytes: bits would be packed and unpacked
   for (int64_t i = 0; i < taken; ++i) {
     const int64_t place = index[i];
     TORCH_CHECK_VALUE(place >= 0 && place < count, "`index` has the entry ", place, " and `samples` ", count, " rows");
-    TORCH_CHECK_VALUE(!found[static_cast<size_t>(place)], "`index` has the entry ", place,
+    TORCH_CHECK_VALUE(found[static_cast<size_t>(place)] == 0, "`index` has the entry ", place,
                       " twice; each sample has a place of its own");
-    found[static_cast<size_t>(place)] = true;
+    found[static_cast<size_t>(place)] = 1;
   }
-  for (int64_t place = 0; taken < count && place < count; ++place)
-    if (!found[static_cast<size_t>(place)]) empty.push_back(place);
+  for (int64_t place = 0; taken < count && place < count; ++place) {
+    if (found[static_cast<size_t>(place)] != 0) continue;
+    const int64_t first = place;
+    while (place < count && found[static_cast<size_t>(place)] == 0) ++place;
+    empty.push_back({first, place - first});
+  }
   return empty;
 }
 

@@ -54,10 +54,17 @@ struct KindFacts {
 };
 const KindFacts& kind_facts(c10::string_view name);
 
-// Of several lengths: the rows of `samples` that no row of the batch has. Each of the others belongs to one.
-std::vector<int64_t> places_without_samples(const Arguments& arguments);
+// Neighbouring rows.
+struct Run {
+  int64_t first, count;
+};
 
-// A tensor of `sizes`, of the dtype of `like`, contiguous, on the CPU.
+// Of several lengths: the rows of `samples` that no row of the batch has. Each of the others belongs to one.
+std::vector<Run> places_without_samples(const Arguments& arguments);
+
+// A tensor of `sizes`, of the dtype of `like`, on the CPU; its entries may lie anyhow.
+void check_facts(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);
+// The same, contiguous.
 void check_tensor(const char* name, const Tensor& tensor, at::IntArrayRef sizes, const Tensor& like);
 
 // One solver step, for all, for each sample, or for each row and sample, of y's dtype, and its strides.

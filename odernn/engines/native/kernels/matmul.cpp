@@ -64,47 +64,29 @@ void tile_of(int64_t rows, const T* const* a, const T* w, int64_t panel, int64_t
   }
 }
 
-// All columns of at most kTileRows rows.
-template <class T>
-void row_tile(const T* const* a, int64_t rows, const Packed<T>& w, const T* initial, int64_t is, T* out, int64_t os) {
-  constexpr int L = kLanes<T>;
-  const int64_t panel = w.inner * kPanelVectors * L;
-  const T* p = w.data;
-  const T* from[kTileRows];
-  for (int64_t r = 0; r < rows; ++r) from[r] = a[r] + w.first;
-  int64_t left = w.columns / L, column = 0;
-  while (left > 0) {
-    const int64_t widest = rows <= 3 ? 2 * kWide : kWide;
-    int64_t c = 1;
-    if (left >= widest && widest == 8) {
-      tile_of<T, 8>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-      c = 8;
-    } else if (left >= 4 && widest >= 4) {
-      tile_of<T, 4>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-      c = 4;
-    } else if (left >= 2) {
-      tile_of<T, 2>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-      c = 2;
-    } else {
-      tile_of<T, 1>(rows, from, p, panel, w.inner, initial + column, is, out + column, os);
-    }
-    left -= c;
-    column += c * L;
-    p += c / kPanelVectors * panel;
+// C vectors of columns of all rows: what is packed of them stays in the first-level cache from tile to tile.
+template <class T, int C>
+void column_panel(const T* const* a, int64_t rows, const Packed<T>& w, const T* panels, const T* initial, int64_t is,
+                  T* out, int64_t os) {
+  const int64_t panel = w.inner * kPanelVectors * kLanes<T>, tiles = (rows + kTileRows - 1) / kTileRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t begin = rows * t / tiles, n = rows * (t + 1) / tiles - begin;
+    const T* from[kTileRows];
+    for (int64_t r = 0; r < n; ++r) from[r] = a[begin + r] + w.first;
+    tile_of<T, C>(n, from, panels, panel, w.inner, initial + begin * is, is, out + begin * os, os);
   }
 }
 
-// A register tile of the outer product: R columns of a, C vectors of columns of b, over `rows` rows. b is packed: rows,
-// C vectors.
-template <class T, int R, int C>
-void outer_tile(const T* a, int64_t a_stride, const T* b, int64_t rows, T* out, int64_t out_stride) {
+// A register tile of the outer product: R columns of a, C vectors of columns of b, over `rows` rows. b(k) is where
+// those of row k begin.
+template <class T, int R, int C, class Rows>
+void outer_tile(const T* a, int64_t a_stride, const Rows& b, int64_t rows, T* out, int64_t out_stride) {
   constexpr int L = kLanes<T>;
   Vector<T> sum[R][C] = {};
   for (int64_t k = 0; k < rows; ++k) {
     Vector<T> v[C];
     ODERNN_UNROLL
-    for (int c = 0; c < C; ++c) v[c] = load(b + c * L);
-    b += C * L;
+    for (int c = 0; c < C; ++c) v[c] = load(b(k) + c * L);
     ODERNN_UNROLL
     for (int r = 0; r < R; ++r) {
       const Vector<T> x = splat(a[r]);
@@ -120,8 +102,8 @@ void outer_tile(const T* a, int64_t a_stride, const T* b, int64_t rows, T* out, 
   }
 }
 
-template <class T, int C>
-void outer_panel(const T* a, int64_t a_stride, int64_t columns_a, const T* b, int64_t rows, T* out,
+template <class T, int C, class Rows>
+void outer_panel(const T* a, int64_t a_stride, int64_t columns_a, const Rows& b, int64_t rows, T* out,
                  int64_t out_stride) {
   const int64_t tiles = (columns_a + kTileRows - 1) / kTileRows;
   for (int64_t t = 0; t < tiles; ++t) {  // tiles as equal as can be: a tile of one column would waste its loads
@@ -164,6 +146,21 @@ void gather(const T* const* b, int64_t rows, int64_t first, int64_t width, int64
   }
 }
 
+// C vectors of columns of the outer product, from `column` on. Rows of b that several tiles read are packed before.
+template <class T, int C>
+void outer_columns(const T* a, int64_t a_stride, int64_t columns_a, const T* const* b, int64_t column,
+                   int64_t columns_b, int64_t rows, T* out, int64_t out_stride) {
+  constexpr int64_t kWidth = C * kLanes<T>;
+  if (columns_a <= kTileRows && column + kWidth <= columns_b)
+    return outer_panel<T, C>(
+        a, a_stride, columns_a, [=](int64_t k) { return b[k] + column; }, rows, out + column, out_stride);
+  alignas(64) T packed[kOuterRows * kWidth];
+  gather(b, rows, column, kWidth, columns_b, packed);
+  const T* const first = packed;
+  outer_panel<T, C>(
+      a, a_stride, columns_a, [=](int64_t k) { return first + k * kWidth; }, rows, out + column, out_stride);
+}
+
 }  // namespace
 
 template <class T>
@@ -184,10 +181,29 @@ Packed<T> pack(const T* source, int64_t row_stride, int64_t column_stride, int64
 
 template <class T>
 void multiply(const T* const* a, int64_t rows, const Packed<T>& w, const T* initial, int64_t is, T* out, int64_t os) {
-  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t begin = rows * t / tiles, n = rows * (t + 1) / tiles - begin;
-    row_tile(a + begin, n, w, initial + begin * is, is, out + begin * os, os);
+  const int64_t vectors = w.columns / kLanes<T>, widest = rows <= 3 ? 2 * kWide : kWide;
+  const T* panels = w.data;
+  for (int64_t r = 0; w.zeros > 0 && out != initial && r < rows; ++r)
+    std::copy(initial + r * is, initial + r * is + w.zeros, out + r * os);
+  initial += w.zeros, out += w.zeros;
+  for (int64_t done = 0; done < vectors;) {
+    const int64_t left = vectors - done, c = left >= widest ? widest : left >= 4 && widest > 4 ? 4 : left >= 2 ? 2 : 1;
+    const int64_t column = done * kLanes<T>;
+    switch (c) {
+      case 8:
+        column_panel<T, 8>(a, rows, w, panels, initial + column, is, out + column, os);
+        break;
+      case 4:
+        column_panel<T, 4>(a, rows, w, panels, initial + column, is, out + column, os);
+        break;
+      case 2:
+        column_panel<T, 2>(a, rows, w, panels, initial + column, is, out + column, os);
+        break;
+      default:
+        column_panel<T, 1>(a, rows, w, panels, initial + column, is, out + column, os);
+    }
+    done += c;
+    panels += c * w.inner * kLanes<T>;
   }
 }
 
@@ -195,20 +211,18 @@ template <class T>
 void add_outer(const T* a, int64_t a_stride, int64_t columns_a, const T* const* b, int64_t columns_b, int64_t rows,
                T* out, int64_t out_stride) {
   constexpr int L = kLanes<T>;
-  alignas(64) T packed[kOuterRows * kWide * L];
   for (int64_t first = 0; first < rows; first += kOuterRows) {
     const int64_t n = std::min(kOuterRows, rows - first);
     const T* x = a + first * a_stride;
     for (int64_t column = 0; column < columns_b;) {
       const int64_t left = whole_vectors<T>(columns_b - column) / L;
       const int64_t c = left >= kWide ? kWide : left >= 2 ? 2 : 1;
-      gather(b + first, n, column, c * L, columns_b, packed);
       if (c == kWide) {
-        outer_panel<T, kWide>(x, a_stride, columns_a, packed, n, out + column, out_stride);
+        outer_columns<T, kWide>(x, a_stride, columns_a, b + first, column, columns_b, n, out, out_stride);
       } else if (c == 2) {
-        outer_panel<T, 2>(x, a_stride, columns_a, packed, n, out + column, out_stride);
+        outer_columns<T, 2>(x, a_stride, columns_a, b + first, column, columns_b, n, out, out_stride);
       } else {
-        outer_panel<T, 1>(x, a_stride, columns_a, packed, n, out + column, out_stride);
+        outer_columns<T, 1>(x, a_stride, columns_a, b + first, column, columns_b, n, out, out_stride);
       }
       column += c * L;
     }

@@ -11,13 +11,15 @@ constexpr int kTileRows = 6;      // rows of a register tile
 constexpr int kPanelVectors = 2;  // vectors of a packed panel
 
 // A matrix (inner, columns), its columns padded to whole vectors and cut into panels of kPanelVectors vectors: panel,
-// inner, column. Rows are multiplied from their entry number `first` on.
+// inner, column. Rows are multiplied from their entry number `first` on, and the product has `zeros` columns of zeros
+// before those of the matrix.
 template <class T>
 struct Packed {
   const T* data = nullptr;
   int64_t inner = 0;
   int64_t columns = 0;  // padded
   int64_t first = 0;
+  int64_t zeros = 0;
 };
 
 // Entry (i, j) of the result is source[i * row_stride + j * column_stride] for i < inner, j < columns; padding is zero.

@@ -27,10 +27,11 @@ void for_equal_shards(const Problem<T>& problem, const Work& work) {
   for_shards(samples, work);
 }
 
-void fill_with_zeros(const Tensor& rows, const std::vector<int64_t>& which, int64_t each) {
+void fill_with_zeros(const Tensor& rows, const std::vector<Run>& which, int64_t each) {
   if (rows.numel() == 0) return;
   const int64_t bytes = each * rows.size(-1) * rows.element_size();
-  for (const int64_t i : which) std::memset(static_cast<char*>(rows.mutable_data_ptr()) + i * bytes, 0, bytes);
+  char* const data = static_cast<char*>(rows.mutable_data_ptr());
+  for (const Run& run : which) std::memset(data + run.first * bytes, 0, run.count * bytes);
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
@@ -42,7 +43,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor&
   const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
                             blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
-  const std::vector<int64_t> empty = places_without_samples(arguments);
+  const std::vector<Run> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(arguments);
   const CarriedCounts counts = carried_counts(arguments);
@@ -147,10 +148,10 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
   const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
                             blocks, index,  lengths, read_program(program)};
   check_arguments(arguments);
-  const std::vector<int64_t> empty = places_without_samples(arguments);
+  const std::vector<Run> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
   check_tensor("saved", saved, arguments.saved_sizes(columns), y0);
-  if (grad_saved.has_value()) check_tensor("grad_saved", *grad_saved, saved.sizes(), y0);
+  if (grad_saved.has_value()) check_facts("grad_saved", *grad_saved, saved.sizes(), y0);
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   const CarriedCounts counts = carried_counts(arguments);
   if (grad_carried.has_value()) check_tensor("grad_carried", *grad_carried, {counts.at_end, batch, columns}, y0);
@@ -181,7 +182,9 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
     Arena arena;
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kBoth, arena);
     Gradients<scalar_t> g;
-    g.saved = data_or_null<scalar_t>(grad_saved);
+    if (grad_saved.has_value())
+      g.saved = {grad_saved->const_data_ptr<scalar_t>(), grad_saved->stride(0), grad_saved->stride(-2),
+                 grad_saved->stride(-1)};
     g.end = data_or_null<scalar_t>(grad_last);
     g.end_carried = data_or_null<scalar_t>(grad_carried);
     g.end_vectors = counts.at_end;

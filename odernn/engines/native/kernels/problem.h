@@ -31,9 +31,14 @@ struct Layout {
   bool same() const { return width == padded; }  // the caller's rows and the padded ones look alike
 };
 
+// GCC takes a function that does nothing but this for one without effects, whose calls it drops; the empty statement is
+// an effect.
 template <bool kWrite = true, class T>
 void prefetch(const T* row, int64_t columns) {
-  for (int64_t i = 0; i < columns; i += 64 / int64_t(sizeof(T))) __builtin_prefetch(row + i, kWrite);
+  for (int64_t i = 0; i < columns; i += 64 / int64_t(sizeof(T))) {
+    __builtin_prefetch(row + i, kWrite);
+    asm volatile("" : : "r"(row));
+  }
 }
 
 template <class T>
@@ -197,10 +202,22 @@ struct Problem {
   const T* samples_row(int64_t time, int64_t row) const { return samples + place(time, row) * inputs; }
 };
 
+// The gradient by every saved state, which may lie anyhow: that of a mean over time is one number a unit, read again
+// and again.
+template <class T>
+struct SavedGradients {
+  const T* first = nullptr;                // or null
+  int64_t state = 0, row = 0, column = 0;  // strides; of several lengths a state is a place, and there is no row
+
+  const T* at(const Problem<T>& problem, int64_t number, int64_t r) const {
+    return first + (problem.index == nullptr ? number * state + r * row : problem.saved_place(number, r) * state);
+  }
+};
+
 // Gradients given and asked. Null pointers: not given, not asked.
 template <class T>
 struct Gradients {
-  const T* saved = nullptr;        // of every saved state, as these lie
+  SavedGradients<T> saved;
   const T* end = nullptr;          // of the last state (batch, state)
   const T* end_carried = nullptr;  // general linear: of the other vectors at the end (end_vectors, batch, state)
   int64_t end_vectors = 0;

@@ -14,15 +14,35 @@ int64_t samples_per_block(const Problem<T>& p, int64_t rows) {
   return std::max<int64_t>(1, std::min(p.times, count));
 }
 
+// The numbers of a row lie `stride` apart.
 template <class T>
-void add_row(const Problem<T>& p, const T* row, T* padded) {
-  for (int64_t s = 0; s < p.state.groups; ++s)
-    for (int64_t i = 0; i < p.state.width; ++i) padded[s * p.state.padded + i] += row[s * p.state.width + i];
+void add_row(const Problem<T>& p, const T* __restrict row, int64_t stride, T* __restrict padded) {
+  for (int64_t s = 0; s < p.state.groups; ++s, row += stride * p.state.width, padded += p.state.padded) {
+    if (stride == 1) {
+      for (int64_t i = 0; i < p.state.width; ++i) padded[i] += row[i];
+    } else if (stride == 0) {
+      for (int64_t i = 0; i < p.state.width; ++i) padded[i] += *row;
+    } else {
+      for (int64_t i = 0; i < p.state.width; ++i) padded[i] += row[i * stride];
+    }
+  }
 }
 
 template <class T>
 void add_rows(const Problem<T>& p, const T* rows, int64_t begin, int64_t count, T* lambda) {
-  for (int64_t r = 0; r < count; ++r) add_row(p, rows + (begin + r) * p.state.columns(), lambda + r * p.state.stride());
+  for (int64_t r = 0; r < count; ++r)
+    add_row(p, rows + (begin + r) * p.state.columns(), 1, lambda + r * p.state.stride());
+}
+
+// lambda += the gradient of saved state `number` itself, while that of the state before is on its way to the processor.
+template <class T>
+void add_own(const Block<T>& block, const SavedGradients<T>& own, int64_t number, T* lambda) {
+  const Problem<T>& p = block.problem;
+  for (int64_t r = 0; own.first != nullptr && r < block.rows; ++r) {
+    const int64_t row = block.begin + r;
+    if (number > 0 && own.column == 1) prefetch<false>(own.at(p, number - 1, row), p.state.columns());
+    add_row(p, own.at(p, number, row), own.column, lambda + r * p.state.stride());
+  }
 }
 
 template <class T>
@@ -55,9 +75,8 @@ void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g,
     pullback.begin(count);
     for (int64_t i = count * p.saved_per_sample() - 1; i >= 0; --i) {
       const int64_t c = i / p.saved_per_sample(), state = first * p.saved_per_sample() + i;
-      if (g.saved != nullptr)
-        for (int64_t r = 0; r < block.rows; ++r)
-          add_row(p, g.saved + p.saved_place(state, begin + r) * p.state.columns(), lambda + r * p.state.stride());
+      add_own(block, g.saved, state, lambda);
+      states.fetch(state - count * p.saved_per_sample());
       stepper->reverse(first + c, c, i % p.saved_per_sample(), states, lambda);
     }
     stepper->add_weights(count, pullback);

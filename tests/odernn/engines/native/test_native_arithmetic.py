@@ -13,6 +13,7 @@ from odernn.engines import native
 from odernn.engines.method import EULER
 from odernn.engines.program import Call, Kind
 from tests.odernn.engines.native.calls import (
+    BOUND,
     CASES,
     METHODS,
     compare,
@@ -135,6 +136,28 @@ def test_tensors_may_begin_at_any_number(name: str, kind: Kind) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["rk4", "leapfrog", "adams-bashforth2"])
+def test_the_gradient_of_the_saved_states_may_lie_anyhow(name: str) -> None:
+    call = make_call(METHODS[name], batch=5, units=10, times=7, substeps=2)
+    solution = native.solve(call, save=True)
+    saved = solution.saved
+    assert saved is not None
+    time, batch, units = saved.shape
+    for gradient in (
+        torch.randn(batch, units, dtype=saved.dtype).expand(time, -1, -1),  # of a mean over time
+        torch.randn(time, units, dtype=saved.dtype).unsqueeze(1).expand(-1, batch, -1),
+        torch.randn(time, batch, 1, dtype=saved.dtype).expand(-1, -1, units),
+        torch.randn((), dtype=saved.dtype).expand(saved.shape),
+        torch.randn(batch, time, units, dtype=saved.dtype).transpose(0, 1),  # of a layer with the batch first
+        torch.randn(units, batch, time, dtype=saved.dtype).movedim(2, 0).transpose(1, 2),
+    ):
+        assert not gradient.is_contiguous()
+        wanted = native.pull_back(call, saved, solution.kept, grad_saved=gradient.contiguous(), want_samples=True)
+        found = native.pull_back(call, saved, solution.kept, grad_saved=gradient, want_samples=True)
+        for field in ("y0", "weight", "input_weight", "bias", "samples"):
+            assert torch.equal(getattr(found, field), getattr(wanted, field)), field
+
+
 def test_results_do_not_share_memory() -> None:
     call = make_call(EULER, batch=16, units=128, times=300, dtype=torch.float32)  # large enough for the pool
     first, second = saved_states_of(call), saved_states_of(call)
@@ -144,3 +167,13 @@ def test_results_do_not_share_memory() -> None:
     native.solve(call, save=True)
     assert torch.equal(first, copy)
     native.release_memory()
+
+
+@pytest.mark.parametrize("rows", [1, 16, 23, 40])
+@pytest.mark.parametrize("name", METHODS)
+def test_rows_of_zeros_in_the_weight_change_nothing(name: str, rows: int) -> None:
+    """The first of them are not multiplied, but have gradients."""
+    call = make_call(METHODS[name], units=40, batch=5)
+    weight = call.weight.clone()
+    weight[:rows] = 0
+    compare(dataclasses.replace(call, weight=weight), BOUND[torch.float64])

@@ -17,7 +17,7 @@ from odernn.engines.problem import Storage, packed_samples
 from odernn.engines.program import Call, Hold, Kind
 from odernn.layer.segments import PIECE
 from solvers import ETDRK2
-from tests.odernn.engines.native.calls import BOUND, METHODS, make_call
+from tests.odernn.engines.native.calls import BOUND, METHODS, make_call, saved_states_of
 from tests.pairs import crossed
 
 pytestmark = pytest.mark.kernels
@@ -299,3 +299,22 @@ def test_where_the_last_samples_stand() -> None:
     ends = Storage(torch.arange(len(number)), torch.tensor(LENGTHS)).ends
     assert row[ends].tolist() == list(range(BATCH))
     assert (number[ends] + 1).tolist() == list(LENGTHS)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("units", [6, 32])  # padded to whole vectors, and not
+def test_the_gradient_of_the_saved_states_may_lie_anyhow(units: int, packed: bool) -> None:
+    call = together(padded_call(METHODS["rk4"], units=units), packed=packed)
+    saved = saved_states_of(call)
+    places = len(saved)
+    for gradient in (
+        torch.randn(units, dtype=saved.dtype).expand(places, -1),  # of a sum over time
+        torch.randn(places, 1, dtype=saved.dtype).expand(-1, units),
+        torch.randn(units, places, dtype=saved.dtype).T,
+        torch.randn(places, 2 * units, dtype=saved.dtype)[:, ::2],
+    ):
+        assert not gradient.is_contiguous()
+        wanted = native.pull_back(call, saved, grad_saved=gradient.contiguous())
+        found = native.pull_back(call, saved, grad_saved=gradient)
+        assert torch.equal(found.y0, wanted.y0)
+        assert torch.equal(found.weight, wanted.weight)
