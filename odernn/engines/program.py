@@ -174,8 +174,17 @@ class Call:
         )
 
     def arguments(self) -> tuple[Any, ...]:
-        """What both operators take, in their order."""
-        return (*self.operands, self.program.text)
+        """What both operators take, in their order: `operands` and the text of `program`."""
+        method, dt = self.method, self.dt
+        return (
+            *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before),
+            dt if isinstance(dt, Tensor) else as_step(dt),
+            *(self.carried, self.coefficients, self.blocks, self.index, self.lengths),
+            _text_of(
+                *(method.family, method.a, method.b, method.c, method.moved, method.places),
+                *(self.kind, self.squash, self.hold, self.substeps, self.packed, self.products, self.weight_blocks),
+            ),
+        )
 
 
 def products_around(y: Tensor) -> Products:

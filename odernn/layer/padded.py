@@ -59,7 +59,10 @@ class Padded:
         places = self.rows.places
         samples = self.data[places]
         if self.rows.resets is None:
-            output, _ = advanced(layer, samples, state, step, "trajectory", "ignore", self.truncate)
+            if self.truncate is None:
+                output, _ = layer.advance(samples, state, step, "trajectory", "ignore")
+            else:
+                output, _ = truncated(layer, samples, state, step, "trajectory", "ignore", self.truncate)
         else:
             output = self._one_by_one(layer, samples, state, step, self.rows.resets)
         assert output is not None
@@ -109,21 +112,19 @@ class Padded:
         return storage.index_put((places.flatten(),), output.flatten(0, 1))[:size]
 
 
-def advanced(
+def truncated(
     layer: Integrator,
     samples: Float[Tensor, "time batch input"],
     state: RecurrentState,
     step: Step,
     save: Save,
     on_divergence: OnDivergence,
-    truncate: int | None,
+    truncate: int,
 ) -> tuple[Tensor | None, RecurrentState]:
-    """`Integrator.advance`, with gradients stopped after every `truncate` samples, or nowhere for None.
+    """`Integrator.advance`, with gradients stopped after every `truncate` samples.
 
     Where only the end is asked for, nothing but the last of these chunks has a gradient, and nothing is kept of others.
     """
-    if truncate is None:
-        return layer.advance(samples, state, step, save, on_divergence)
     prepared, time = layer.prepared(), samples.shape[0]
     parts: list[Tensor] = []
     for first in range(0, time, truncate):
