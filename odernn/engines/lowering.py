@@ -10,7 +10,7 @@ from solvers import Solver
 
 from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
-from ..fields.field import VectorField, activation_of, is_block_linear
+from ..fields.field import AffinePointwiseField, VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .carried import Carried
 from .problem import Storage
@@ -25,12 +25,10 @@ def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tens
     reason = why_slope_is_called(field, in_parts=solver.needs is not None or is_block_linear(field))
     if reason is not None:
         return f"there is no operator: {reason}"
-    activation = activation_of(field)
-    if activation is None:
-        return f"there is no operator for {type(field).__name__}"
     if hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
-    return unsupported_scheme(field, activation, solver, dt)
+    assert isinstance(field, AffinePointwiseField)
+    return unsupported_scheme(field, field.activation, solver, dt)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def lower(
