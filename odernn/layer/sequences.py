@@ -20,6 +20,7 @@ from .padded import truncated
 from .ragged import Ragged
 from .rows import Rows
 from .state import RecurrentState
+from .stored_run import StoredRun
 from .timing import Timing, ragged_steps, steps
 from .traced import run_traced
 
@@ -89,12 +90,8 @@ class Sequences:
         rows = self.rows.backward() if backward else self.rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
         if isinstance(rows.lengths, Tensor):
-            output, state = run_traced(
-                *(layer, samples, rows, found, start),
-                save=options.save,
-                truncate=options.truncate,
-                continues=options.continues,
-            )
+            run = StoredRun(layer, samples, rows, found, start, options.save, options.truncate)
+            output, state = run_traced(run, continues=options.continues)
             return None if output is None else self._held(output, start.y, backward=backward), state
         ragged = Ragged(
             *(samples, rows, found),
