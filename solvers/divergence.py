@@ -72,7 +72,7 @@ def check_divergence(problem: Problem, solved: Solved, policy: OnDivergence) -> 
         if policy == "raise":
             torch._assert_async(ok, "the state stopped being finite")  # pyright: ignore[reportPrivateImportUsage]
         return
-    plain = unwrapped(ok)
+    plain = unwrapped(ok) if torch._C._are_functorch_transforms_active() else ok
     if is_proxied() or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
     error = _locate(problem) if plain is ok else _under_transforms(problem)

@@ -110,7 +110,8 @@ def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden
     Raises:
         ValueError: the shape of a tensor `dt` is not that of the sequence, or its device is not that of `y`.
     """
-    start = as_number(start)
+    if isinstance(start, Tensor):
+        start = as_number(start)
     if not isinstance(dt, Tensor) and not (isinstance(start, Tensor) and (start.ndim or start.requires_grad)):
         return TimeGrid(start, float(dt))
     steps = dt if isinstance(dt, Tensor) else y.new_tensor(dt)

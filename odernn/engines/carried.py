@@ -31,7 +31,7 @@ class Carried(NamedTuple):
 def carried_of(problem: RecurrentProblem) -> Carried:
     """What a problem's method continues from."""
     schemes = problem.solver.schemes
-    if schemes is None or schemes.vectors == 1:
+    if schemes is None or not schemes.starters:
         return Carried()
     vectors, past = schemes.unpack(problem.carry or (), _first_dt(problem) / problem.substeps)
     coefficients = None
@@ -43,7 +43,7 @@ def carried_of(problem: RecurrentProblem) -> Carried:
 
 def carried_by(schemes: Schemes | None, carry: Carry, step: float, substeps: int, y: Tensor) -> Carried:
     """The same of a method in one interval with so many steps of one length."""
-    if schemes is None or schemes.vectors == 1:
+    if schemes is None or not schemes.starters:
         return Carried()
     vectors, past = schemes.unpack(carry, step)
     coefficients = None
@@ -56,7 +56,7 @@ def carried_by(schemes: Schemes | None, carry: Carry, step: float, substeps: int
 def carry_of(problem: RecurrentProblem, vectors: Float[Tensor, "vectors batch state"]) -> Carry:
     """What the solver carries on, of the vectors besides the state at the end."""
     schemes = problem.solver.schemes
-    if schemes is None or schemes.vectors == 1:
+    if schemes is None or not schemes.starters:
         return problem.carry or ()
     _, past = schemes.unpack(problem.carry or (), _first_dt(problem) / problem.substeps)
     count = len(vectors)

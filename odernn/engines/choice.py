@@ -104,7 +104,10 @@ class OnEngine(Adjoint):
         """Run what `choose` says."""
         choice = self.choose(problem)
         if not torch.compiler.is_compiling():
-            self._tell(choice)
+            if _LOG.isEnabledFor(logging.DEBUG):
+                _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
+            if choice.executor is TORCH_ENGINE and self.engine not in ("auto", "torch"):
+                warn_of_torch(self.engine, choice.reason)
         return choice.adjoint.solve(problem, save)
 
     def choose(self, problem: Problem) -> Choice:
@@ -128,7 +131,10 @@ class OnEngine(Adjoint):
         if missing is not None:
             return self._without_operator(problem, missing)
         engine, reason = self._executor(problem)
-        return Choice(engine, engine.operator, _with_control(problem, reason or engine.account(problem)))
+        reason = reason or engine.account(problem)
+        if problem.called is not None:
+            reason = f"{reason}; torch computes the control: {problem.called}"
+        return Choice(engine, engine.operator, reason)
 
     def _of_stacked_weights(self, problem: Problem) -> Choice | None:
         """The kernels, where nothing but vmap over the weights is at work: networks of one architecture at once."""
@@ -145,11 +151,6 @@ class OnEngine(Adjoint):
     def _without_parallel(self) -> Adjoint:
         """What runs a problem that has no parallel form, or one that the compiler traces."""
         return Autograd() if isinstance(self.adjoint, Auto) else self.adjoint
-
-    def _tell(self, choice: Choice) -> None:
-        _LOG.debug("engine %r: %s, %r: %s", self.engine, choice.engine, choice.adjoint, choice.reason)
-        if self.engine != "auto" and choice.engine != name_of(self.engine):
-            warn_of_torch(self.engine, choice.reason)
 
     def _without_operator(self, problem: RecurrentProblem, missing: str) -> Choice:
         """Any other field or method: by autograd, or in parallel with the engine's recursion."""
@@ -176,13 +177,12 @@ class OnEngine(Adjoint):
     def _executor(self, problem: RecurrentProblem) -> tuple[Engine, str]:
         """The engine that runs the problem, and of torch's why it is that one; "" of any other."""
         device = problem.y0.device.type
-        reason = why_none(self.engine, device)
+        refused = None
         for each in candidates(self.engine, device):
             refused = each.refusal(problem, asked=self.engine != "auto")
             if refused is None:
                 return each, ""
-            reason = refused
-        return TORCH_ENGINE, reason
+        return TORCH_ENGINE, refused or why_none(self.engine, device)
 
 
 def _by_torch(adjoint: Adjoint, reason: str) -> Choice:
@@ -190,11 +190,6 @@ def _by_torch(adjoint: Adjoint, reason: str) -> Choice:
 
 
 _TRANSFORMED = "a transform of torch.func or forward-mode differentiation is at work"
-
-
-def _with_control(problem: RecurrentProblem, reason: str) -> str:
-    """The reason, and why the control comes from the field itself if it does."""
-    return reason if problem.called is None else f"{reason}; torch computes the control: {problem.called}"
 
 
 def warn_of_torch(engine: Engine | str, reason: str) -> None:

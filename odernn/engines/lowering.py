@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ from solvers import Solver
 
 from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
-from ..fields.field import VectorField, activation_of, is_block_linear
+from ..fields.field import ActivatedField, VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .carried import Carried
 from .problem import Storage
@@ -25,12 +25,9 @@ def unsupported(field: VectorField, hold: Hold, solver: Solver, dt: float | Tens
     reason = why_slope_is_called(field, in_parts=solver.needs is not None or is_block_linear(field))
     if reason is not None:
         return f"there is no operator: {reason}"
-    activation = activation_of(field)
-    if activation is None:
-        return f"there is no operator for {type(field).__name__}"
     if hold_name(hold) is None:
         return f"there is no operator for {type(hold).__name__}"
-    return unsupported_scheme(field, activation, solver, dt)
+    return unsupported_scheme(field, cast(ActivatedField, field).activation, solver, dt)
 
 
 def lower(

@@ -37,11 +37,7 @@ class Program:
     @property
     def text(self) -> str:
         """The program as JSON, which is what the operators take; `read` makes it a program again."""
-        method = self.method
-        return _text_of(
-            *(method.family, method.a, method.b, method.c, method.moved, method.places),
-            *(self.kind, self.squash, self.hold, self.substeps, self.packed, self.products, self.weight_blocks),
-        )
+        return _text(self)
 
     @staticmethod
     def read(text: str) -> Program:
@@ -53,6 +49,15 @@ _NAMES = (
     *("family", "a", "b", "c", "moved", "places"),
     *("kind", "squash", "hold", "substeps", "packed", "products", "weight_blocks"),
 )
+
+
+def _text(of: Program | Call) -> str:
+    """The program as JSON; a call has a program's attributes."""
+    method = of.method
+    return _text_of(
+        *(method.family, method.a, method.b, method.c, method.moved, method.places),
+        *(of.kind, of.squash, of.hold, of.substeps, of.packed, of.products, of.weight_blocks),
+    )
 
 
 def _text_of(*facts: object) -> str:
@@ -174,8 +179,8 @@ class Call:
         )
 
     def arguments(self) -> tuple[Any, ...]:
-        """What both operators take, in their order."""
-        return (*self.operands, self.program.text)
+        """What both operators take, in their order: `operands` and the text of `program`."""
+        return (*self.operands, _text(self))
 
 
 def products_around(y: Tensor) -> Products:

@@ -216,7 +216,9 @@ def activation_of(field: VectorField) -> Activation | None:
 
 def is_block_linear(field: VectorField) -> bool:
     """Whether the field says that its linear part is block-diagonal."""
-    return _has(field, ("linear_blocks",))
+    if getattr(type(field), "linear_blocks", None) is not None:
+        return True
+    return "linear_blocks" in vars(field) or "linear_blocks" in field._modules
 
 
 def _has(field: VectorField, names: tuple[str, ...]) -> bool:

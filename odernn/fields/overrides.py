@@ -94,7 +94,7 @@ def _why_control_is_called(field: VectorField) -> str | None:
     linear = field.input_map
     if type(linear) is not nn.Linear or nn.Linear.forward is not _LINEAR_FORWARD:
         return f"the map of the input is {type(linear).__name__} and not exactly torch.nn.Linear"
-    if not (_is_plain(linear, "weight") and _is_plain(linear, "bias")):
+    if not _is_plain(linear):
         return "the map of the input has a weight or a bias that is not a plain parameter"
     reason = why_called(linear)
     return None if reason is None else f"of the map of the input, {reason}"
@@ -111,11 +111,13 @@ def _is_registered(field: VectorField, functions: _Functions) -> bool:
     return tuple(found) in functions.registered
 
 
-def _is_plain(linear: nn.Linear, name: str) -> bool:
-    """Whether the parameter is a plain one of the module's own, or a plain tensor in its place (`functional_call`)."""
-    if name in vars(linear) or name not in linear._parameters:
-        return False
-    value = linear._parameters[name]
-    if value is None or torch.compiler.is_compiling():
-        return True
-    return type(value) in (nn.Parameter, Tensor)
+def _is_plain(linear: nn.Linear) -> bool:
+    """Whether weight and bias are the module's own parameters, or plain tensors in their place (`functional_call`)."""
+    own, parameters = vars(linear), linear._parameters
+    for name in ("weight", "bias"):
+        if name in own or name not in parameters:
+            return False
+        value = parameters[name]
+        if value is not None and not torch.compiler.is_compiling() and type(value) not in (nn.Parameter, Tensor):
+            return False
+    return True

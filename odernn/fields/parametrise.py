@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from math import sqrt
 from typing import final
 
@@ -149,18 +149,20 @@ _BUILDING = threading.RLock()
 """Held while torch.nn.utils.parametrize caches, which it does for all threads at once."""
 
 
-@contextmanager
-def built_once(module: nn.Module, *, keeps_tape: bool) -> Iterator[None]:
+def built_once(module: nn.Module, *, keeps_tape: bool) -> AbstractContextManager[None]:
     """Where a parametrised weight of the module is built once, if the call `keeps_tape` of it.
 
     Another thread's call of a module with parametrised weights waits: torch's cache would hand it a weight with this
     call's graph.
     """
     if torch.compiler.is_compiling():
-        with nn.utils.parametrize.cached() if keeps_tape else nullcontext():
-            yield
-    elif not any(map(nn.utils.parametrize.is_parametrized, module.modules())):
+        return nn.utils.parametrize.cached() if keeps_tape else nullcontext()
+    if any(map(nn.utils.parametrize.is_parametrized, module.modules())):
+        return _built_alone(keeps_tape=keeps_tape)
+    return nullcontext()
+
+
+@contextmanager
+def _built_alone(*, keeps_tape: bool) -> Iterator[None]:
+    with _BUILDING, nn.utils.parametrize.cached() if keeps_tape else nullcontext():
         yield
-    else:
-        with _BUILDING, nn.utils.parametrize.cached() if keeps_tape else nullcontext():
-            yield

@@ -22,8 +22,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
         ValueError: the rank, the feature size, the dtype or the device is not the field's, or a size is zero.
     """
     wanted = "(batch, time, input)" if batch_first else "(time, batch, input)"
-    _check_plain("x", x)
-    assert isinstance(x, Tensor)
+    x = _plain("x", x)
     if x.ndim not in (2, 3):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted}, or (time, input) for a single sequence")
     x = _features("x", x, field)
@@ -36,8 +35,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
 
 def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     """One sample checked, (batch, input); an unbatched (input,) gets a batch of one. Raises as `time_first`."""
-    _check_plain("x", x)
-    assert isinstance(x, Tensor)
+    x = _plain("x", x)
     if x.ndim not in (1, 2):
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give one sample, (batch, input) or (input,)")
     x = _features("x", x, field)
@@ -142,24 +140,28 @@ def _features(name: str, x: Tensor, field: VectorField) -> Tensor:
             "the features are the last dimension"
         )
     like = next(field.parameters(), x)
-    check_kind(name, x, like)
-    _check_field(name, x, field)
-    return x.to(like.dtype)
+    if x.dtype != like.dtype or x.device != like.device:
+        check_kind(name, x, like)
+    for part in chain(field.parameters(), field.buffers()):
+        if part.device != x.device and (part.ndim or part.is_meta):
+            _refuse_field(name, x, field)
+    return x if x.dtype == like.dtype else x.to(like.dtype)
 
 
-def _check_plain(name: str, x: object) -> None:
+def _plain(name: str, x: object) -> Tensor:
     """A tensor with a shape and strides."""
-    check_tensor(name, x)
-    assert isinstance(x, Tensor)
+    if not isinstance(x, Tensor):
+        raise TypeError(f"`{name}` is {type(x).__name__}; give a torch.Tensor")
     if x.is_nested or x.layout is not torch.strided:
         raise TypeError(
             f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor, a nested one with "
             "layout=torch.jagged, or a PackedSequence"
         )
+    return x
 
 
-def _check_field(name: str, x: Tensor, field: VectorField) -> None:
-    """Every parameter and buffer of the field lies where `x` lies, but for scalars of the host."""
+def _refuse_field(name: str, x: Tensor, field: VectorField) -> None:
+    """Name the parameter or buffer of the field that does not lie where `x` lies; scalars of the host may."""
     for part_name, part in chain(field.named_parameters(), field.named_buffers()):
         if part.device != x.device and (part.ndim or part.is_meta):
             raise ValueError(

@@ -126,8 +126,12 @@ class ODERNN(RecurrentModule[RecurrentState]):
         self, given: Sequences, y0: Tensor | RecurrentState | None, options: Options
     ) -> tuple[Tensor | None, Tensor | RecurrentState]:
         """Run over checked sequences, as `RecurrentModule` says."""
-        start = start_of("y0", y0, given, self.field, self._made_by)
-        output, state = given.run(self.integrator(), given.samples, start, options)
+        samples = given.samples  # in the dtype of the parameters, where they are
+        if y0 is None:
+            start = RecurrentState(samples.new_zeros(given.batch, self.field.hidden_size))
+        else:
+            start = start_of("y0", y0, given, self.field, self._made_by)
+        output, state = given.run(self.integrator(), samples, start, options)
         if options.continues:
             return output, state
         return output, state.y.unsqueeze(0) if given.batched else state.y

@@ -14,11 +14,13 @@ from torch.nn.utils.rnn import PackedSequence
 
 from solvers.extend import Save
 
+from ..control.time_grid import Step
 from .integrator import Integrator
-from .padded import advanced
+from .padded import truncated
 from .ragged import Ragged
 from .rows import Rows
 from .state import RecurrentState
+from .stored_run import StoredRun
 from .timing import Timing, ragged_steps, steps
 from .traced import run_traced
 
@@ -82,16 +84,14 @@ class Sequences:
             The output in the layout of the samples, or None, and the state at the end of every sequence.
         """
         if self.rows is None:
-            return self._run_dense(layer, samples, state, options, backward=backward)
+            if backward:
+                return self._run_backward(layer, samples, state, options)
+            return self._run_dense(layer, samples, state, options, layer.dt, options.timing)
         rows = self.rows.backward() if backward else self.rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
         if isinstance(rows.lengths, Tensor):
-            output, state = run_traced(
-                *(layer, samples, rows, found, start),
-                save=options.save,
-                truncate=options.truncate,
-                continues=options.continues,
-            )
+            run = StoredRun(layer, samples, rows, found, start, options.save, options.truncate)
+            output, state = run_traced(run, continues=options.continues)
             return None if output is None else self._held(output, start.y, backward=backward), state
         ragged = Ragged(
             *(samples, rows, found),
@@ -113,15 +113,26 @@ class Sequences:
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state
 
     def _run_dense(
-        self, layer: Integrator, samples: Tensor, state: RecurrentState, options: Options, *, backward: bool
+        self,
+        layer: Integrator,
+        samples: Tensor,
+        state: RecurrentState,
+        options: Options,
+        own: Step,
+        timing: Timing,
     ) -> tuple[Tensor | None, RecurrentState]:
-        timing, own = options.timing, layer.dt
-        if backward:
-            timing, samples = timing.backward(), samples.flip(0)
-            own = own.flip(-1) if isinstance(own, Tensor) and own.ndim else own
         state, step = steps(own, timing, self.time, state, options.continues, layer.on_divergence)
-        output, state = advanced(layer, samples, state, step, options.save, layer.on_divergence, options.truncate)
-        return output.flip(0) if backward and output is not None else output, state
+        if options.truncate is None:
+            return layer.advance(samples, state, step, options.save, layer.on_divergence)
+        return truncated(layer, samples, state, step, options.save, layer.on_divergence, options.truncate)
+
+    def _run_backward(
+        self, layer: Integrator, samples: Tensor, state: RecurrentState, options: Options
+    ) -> tuple[Tensor | None, RecurrentState]:
+        """From the last sample to the first; the output has the order of the samples."""
+        own = layer.dt.flip(-1) if isinstance(layer.dt, Tensor) and layer.dt.ndim else layer.dt
+        output, state = self._run_dense(layer, samples.flip(0), state, options, own, options.timing.backward())
+        return None if output is None else output.flip(0), state
 
     def _held(self, storage: Tensor, y0: Tensor, *, backward: bool) -> Tensor:
         """The output with that of the sample before at the places that are left out; before the first sample y0."""

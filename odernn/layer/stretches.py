@@ -10,13 +10,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from solvers.checks import check_entries
-from solvers.extend import Save
 
 from ..engines.problem import Storage
-from .integrator import Integrator
 from .ragged import Steps
 from .rows import Rows
 from .state import RecurrentState
+from .stored_run import StoredRun
 
 
 @final
@@ -99,28 +98,14 @@ def _before(samples: Int[Tensor, " stretches"], time: int) -> Int[Tensor, " time
     return having.cumsum(0) - having
 
 
-def run_stretches(
-    layer: Integrator,
-    data: Float[Tensor, "places features"],
-    rows: Rows,
-    steps: Steps,
-    state: RecurrentState,
-    save: Save,
-) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState] | None:
+def run_stretches(run: StoredRun) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState] | None:
     """Run sequences with resets, whose lengths are a tensor, in one call of an operator.
-
-    Args:
-        layer: what runs them.
-        data: the storage.
-        rows: where the sequences lie in it.
-        steps: the steps from sample to sample.
-        state: before the first samples.
-        save: "trajectory" or "end".
 
     Returns:
         The output in the storage, zero in the padding, or None, and the whole state at the end of each sequence. None
         where the call has no operator that takes it.
     """
+    layer, data, rows, steps, state = run.layer, run.data, run.rows, run.steps, run.state
     if not layer.may_run_together or not layer.stands_still or state.carry:
         return None
     found = stretches_of(rows, data.shape[0])
@@ -131,13 +116,13 @@ def run_stretches(
         step = step.flatten()[found.sample]
     if rows.padded:
         step = torch.where(inside, step, data.new_zeros(()))
-    run = layer.advance_together(
-        *(data.masked_fill(padding, 0), found.storage, _start(state, steps, found), step, save),
+    together = layer.advance_together(
+        *(data.masked_fill(padding, 0), found.storage, _start(state, steps, found), step, run.save),
         prepared=layer.prepared(),
     )
-    if run is None:
+    if together is None:
         return None
-    output, ends = run
+    output, ends = together
     end = _end(ends.rows(found.last), state, _lengths(rows))
     if layer.on_divergence == "raise":
         rule = "the state stopped being finite"

@@ -5,37 +5,17 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers.extend import Save
-
-from .integrator import Integrator
-from .padded import Padded
-from .ragged import Steps
-from .rows import Rows
+from .padded import run_padded
 from .state import RecurrentState
+from .stored_run import StoredRun
 from .stretches import run_stretches
 
 
-def run_traced(
-    layer: Integrator,
-    data: Float[Tensor, "places features"],
-    rows: Rows,
-    steps: Steps,
-    state: RecurrentState,
-    *,
-    save: Save,
-    truncate: int | None,
-    continues: bool,
-) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState]:
+def run_traced(run: StoredRun, *, continues: bool) -> tuple[Float[Tensor, "places hidden"] | None, RecurrentState]:
     """Run a layer over a storage in a program that serves any lengths and resets.
 
     Args:
-        layer: what runs them.
-        data: the storage.
-        rows: where the sequences lie in it; their lengths are a tensor.
-        steps: the steps from sample to sample.
-        state: before the first samples.
-        save: "trajectory" or "end".
-        truncate: samples between two places where gradients stop, or None.
+        run: what is asked.
         continues: whether the whole state at the end is asked for.
 
     Returns:
@@ -44,15 +24,16 @@ def run_traced(
     Raises:
         ValueError: what the solver or the hold carries from sample to sample has no form that serves any of them.
     """
-    if truncate is None and (continues or rows.resets is not None):
-        run = run_stretches(layer, data, rows, steps, state, save)
-        if run is not None:
-            return run
+    resets, hold = run.rows.resets, run.layer.hold
+    if run.truncate is None and (continues or resets is not None):
+        found = run_stretches(run)
+        if found is not None:
+            return found
     if continues:
         raise ValueError(f"lengths or resets beside a state as `y0`, while torch traces: {_WANTED}")
-    if rows.resets is not None and not layer.hold.jumps:
-        raise ValueError(f"`resets` with the hold {layer.hold}, while torch traces: {_WANTED}")
-    return Padded(data, rows, steps, save, truncate).run(layer, state)
+    if resets is not None and not hold.jumps:
+        raise ValueError(f"`resets` with the hold {hold}, while torch traces: {_WANTED}")
+    return run_padded(run)
 
 
 _WANTED = (
