@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from odernn.engines import native
-from tests import pairs
+from tests import ahead, pairs
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
@@ -21,6 +21,11 @@ os.environ["MPLBACKEND"] = "Agg"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests that `tests.pairs.crossed` marks their rows."""
     pairs.parametrise(metafunc)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put those that wait for a program last: it runs beside the others."""
+    items.sort(key=lambda item: item.get_closest_marker("ahead") is not None)
 
 
 def pytest_collection_finish() -> None:
@@ -43,6 +48,14 @@ def fixed_seed() -> Iterator[None]:
     yield
     # A test that changes the default dtype would change the meaning of every test after it.
     assert torch.get_default_dtype() == torch.float32, "a test must put the default dtype back"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the marker `ahead` names runs beside the tests, from the first one on."""
+    folder = ahead.folder_of(tmp_path_factory)
+    with ahead.begun(request.session.items, folder, ahead.is_full(request.config)):
+        yield
 
 
 @pytest.fixture(scope="session")

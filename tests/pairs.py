@@ -80,6 +80,16 @@ def crossed(
     )
 
 
+def chosen(names: str, rows: Sequence[Any], few: Callable[..., bool]) -> pytest.MarkDecorator:
+    """Parametrise a test by those rows of which `few` says so; the others carry the marker `full`."""
+    plain = [(row, few(*row) if isinstance(row, tuple) else few(row)) for row in rows]
+    return pytest.mark.crossed(
+        names,
+        [_row([row]) for row, is_chosen in plain if is_chosen],
+        lambda: [_row([row], pytest.mark.full) for row, is_chosen in plain if not is_chosen],
+    )
+
+
 def parametrise(metafunc: pytest.Metafunc) -> None:
     """Give a test the rows of its marker `crossed`; those of the full product only where they may be asked for.
 
