@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import torch
 
 from odernn.engines import native
 from tests import ahead, pairs
+from tests.odernn.engines.native.builds import unoptimising
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
@@ -67,7 +69,11 @@ def repository() -> Path:
 def missing_tools() -> list[str]:
     """What a build of the native kernels needs and this machine does not have."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    return [tool for tool in (os.environ.get("CXX", "c++"), "ninja") if shutil.which(tool, path=path) is None]
+    return [
+        tool
+        for tool in (*shlex.split(os.environ.get("CXX") or "c++")[:1], "ninja")
+        if shutil.which(tool, path=path) is None
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +84,9 @@ def kernels(request: pytest.FixtureRequest) -> None:
     if missing := missing_tools():
         pytest.skip(f"the native kernels need {' and '.join(missing)}")
     native.load()
+
+
+@pytest.fixture
+def unoptimised(kernels: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Kernels that are built from here on are not optimised; those of the package have been loaded."""
+    monkeypatch.setenv("CXX", unoptimising(ahead.folder_of(tmp_path_factory)))
