@@ -81,12 +81,15 @@ def crossed(
 
 
 def chosen(names: str, rows: Sequence[Any], few: Callable[..., bool]) -> pytest.MarkDecorator:
-    """Parametrise a test by those rows of which `few` says so; the others carry the marker `full`."""
-    plain = [(row, few(*row) if isinstance(row, tuple) else few(row)) for row in rows]
+    """Parametrise a test by those of the rows that `few` says are chosen; the others carry the marker `full`."""
+    of_few = {True: list[Any](), False: list[Any]()}
+    for row in rows:
+        plain = _plain(row)
+        of_few[few(*plain) if isinstance(plain, tuple) else few(plain)].append(row)
     return pytest.mark.crossed(
         names,
-        [_row([row]) for row, is_chosen in plain if is_chosen],
-        lambda: [_row([row], pytest.mark.full) for row, is_chosen in plain if not is_chosen],
+        [_row([row]) for row in of_few[True]],
+        lambda: [_row([row], pytest.mark.full) for row in of_few[False]],
     )
 
 
