@@ -1,4 +1,4 @@
-"""Programs in processes of their own, which find torch and odernn imported, and nothing built or loaded by either."""
+"""Programs in processes of their own, which find what they need imported, and nothing built or loaded by it."""
 
 import multiprocessing
 import os
@@ -7,15 +7,17 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-# A fork server imports once what every child needs. Where there is none, each child imports it by itself.
+# A fork server imports once what children need. Where there is none, each child imports it by itself.
 METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+# There is one server in a process, with what it is told before its first child: all tests want the same.
+IMPORTED = ["benchmarks.cli", "benchmarks.commands.train", "benchmarks.run.train", "odernn", "pytest"]
 
 
 def context() -> Any:
     """How they begin."""
     made: Any = multiprocessing.get_context(METHOD)
     if METHOD == "forkserver":
-        made.set_forkserver_preload(["odernn", "pytest"])
+        made.set_forkserver_preload(IMPORTED)
     return made
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 from odernn.engines import native
-from tests import pairs
+from tests import ahead, pairs
+from tests.odernn.engines.native.builds import unoptimising
 
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
@@ -21,6 +23,11 @@ os.environ["MPLBACKEND"] = "Agg"
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give the tests that `tests.pairs.crossed` marks their rows."""
     pairs.parametrise(metafunc)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put those that wait for a program last: it runs beside the others."""
+    items.sort(key=lambda item: item.get_closest_marker("ahead") is not None)
 
 
 def pytest_collection_finish() -> None:
@@ -45,6 +52,14 @@ def fixed_seed() -> Iterator[None]:
     assert torch.get_default_dtype() == torch.float32, "a test must put the default dtype back"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def begun(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What the marker `ahead` names runs beside the tests, from the first one on."""
+    folder = ahead.folder_of(tmp_path_factory)
+    with ahead.begun(request.session.items, folder, ahead.is_full(request.config)):
+        yield
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the repository."""
@@ -54,7 +69,11 @@ def repository() -> Path:
 def missing_tools() -> list[str]:
     """What a build of the native kernels needs and this machine does not have."""
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
-    return [tool for tool in (os.environ.get("CXX", "c++"), "ninja") if shutil.which(tool, path=path) is None]
+    return [
+        tool
+        for tool in (*shlex.split(os.environ.get("CXX") or "c++")[:1], "ninja")
+        if shutil.which(tool, path=path) is None
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +84,9 @@ def kernels(request: pytest.FixtureRequest) -> None:
     if missing := missing_tools():
         pytest.skip(f"the native kernels need {' and '.join(missing)}")
     native.load()
+
+
+@pytest.fixture
+def unoptimised(kernels: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Kernels that are built from here on are not optimised; those of the package have been loaded."""
+    monkeypatch.setenv("CXX", unoptimising(ahead.folder_of(tmp_path_factory)))

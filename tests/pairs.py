@@ -80,6 +80,19 @@ def crossed(
     )
 
 
+def chosen(names: str, rows: Sequence[Any], few: Callable[..., bool]) -> pytest.MarkDecorator:
+    """Parametrise a test by those of the rows that `few` says are chosen; the others carry the marker `full`."""
+    of_few = {True: list[Any](), False: list[Any]()}
+    for row in rows:
+        plain = _plain(row)
+        of_few[few(*plain) if isinstance(plain, tuple) else few(plain)].append(row)
+    return pytest.mark.crossed(
+        names,
+        [_row([row]) for row in of_few[True]],
+        lambda: [_row([row], pytest.mark.full) for row in of_few[False]],
+    )
+
+
 def parametrise(metafunc: pytest.Metafunc) -> None:
     """Give a test the rows of its marker `crossed`; those of the full product only where they may be asked for.
 

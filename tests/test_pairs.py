@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.pairs import cover, crossed, parametrise
+from tests.pairs import chosen, cover, crossed, parametrise
 
 MARKED = pytest.param("native", marks=pytest.mark.kernels)
 
@@ -97,3 +97,14 @@ def test_a_row_is_ruled_out_by_levels_without_their_marks() -> None:
 def test_a_level_keeps_its_marks() -> None:
     rows = rows_of({"engine": ["torch", MARKED], "hold": "xy"})
     assert rows == {("torch", "x"): [], ("torch", "y"): [], ("native", "x"): ["kernels"], ("native", "y"): ["kernels"]}
+
+
+def test_rows_that_are_chosen_leave_the_others_to_the_full_product() -> None:
+    mark = chosen("name", ["few", "more", MARKED], lambda name: name != "more").mark
+    names, few, rest = mark.args
+    assert names == "name"
+    assert [(row.values, row.id, [each.name for each in row.marks]) for row in few] == [
+        (("few",), "few", []),
+        (("native",), "native", ["kernels"]),
+    ]
+    assert [(row.values, [each.name for each in row.marks]) for row in rest()] == [(("more",), ["full"])]

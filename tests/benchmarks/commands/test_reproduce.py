@@ -1,11 +1,9 @@
 """`python -m benchmarks reproduce` and `report`, on real runs of one epoch."""
 
-import multiprocessing
 import re
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,10 +15,10 @@ from benchmarks.run.spec import RunSpec
 from benchmarks.settings.groups import rows_of
 from benchmarks.support.errors import FAILED, MISUSED, OK
 from benchmarks.support.process import is_gone
+from tests import children
 from tests.benchmarks.synthetic import make_result
 
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT: Any = multiprocessing.get_context(METHOD)
+CONTEXT = children.context()
 PNG = b"\x89PNG\r\n"
 ROWS = ("antisymmetric", "rnn", "hamiltonian-leapfrog", "lstm")
 SOME = ("--rows", ",".join(ROWS), "--epochs", "1")

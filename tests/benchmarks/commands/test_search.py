@@ -1,7 +1,6 @@
 """`python -m benchmarks search`: chooses on validation data, shares a study, loses nothing when it is killed."""
 
 import math
-import multiprocessing
 import os
 import signal
 import sys
@@ -25,15 +24,13 @@ from benchmarks.settings.parser import make_parser, to_settings
 from benchmarks.settings.types import differences
 from benchmarks.support.errors import MISUSED, OK
 from benchmarks.tasks.task import Task
+from tests import children
 from tests.benchmarks.shipped import settings_of
 
 RUN = "digits/antisymmetric"
 SMALL = ("--model.hidden_size", "8", "--task.batch_size", "300", "--trainer.accelerator", "cpu")
 STUDY = Path("digits", "antisymmetric", "study")
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT: Any = multiprocessing.get_context(METHOD)
-if METHOD == "forkserver":
-    CONTEXT.set_forkserver_preload(["benchmarks.cli", "pytest"])
+CONTEXT = children.context()
 needs_signals = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 
 

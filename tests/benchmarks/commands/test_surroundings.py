@@ -1,6 +1,5 @@
 """Where a command runs: full disks, folders and terminals that do not take what it writes, told in one line."""
 
-import multiprocessing
 import os
 import runpy
 import shutil
@@ -18,17 +17,14 @@ from benchmarks.cli import main
 from benchmarks.models.learner import Learner
 from benchmarks.report.result import read_result, write_result
 from benchmarks.support.errors import MISUSED, OK
+from tests import children
 from tests.benchmarks.synthetic import make_result
 
 RUN = ("digits/antisymmetric", "--model.hidden_size", "8", "--task.batch_size", "300", "--progress", "none")
 FOLDER = Path("digits", "antisymmetric", "seed-0")
 
 posix = pytest.mark.skipif(os.name != "posix", reason="limits, permissions and /dev/full are POSIX's")
-# A fork server imports torch and lightning once for all children.
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT: Any = multiprocessing.get_context(METHOD)
-if METHOD == "forkserver":
-    CONTEXT.set_forkserver_preload(["benchmarks.cli", "pytest"])
+CONTEXT = children.context()
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.models.kernels import build_kernels
-from odernn import LEM, ODERNN, AntisymmetricField, LEMField, VectorField
+from odernn import ODERNN, AntisymmetricField, LEMField, VectorField
 from solvers import Euler
+from tests.odernn.engines.native.builds import built
+from tests.odernn.engines.native.fields import Every
 
 SIZES = 2, 8
 X = torch.zeros(3, 2, SIZES[0], dtype=torch.float64)
@@ -32,8 +34,9 @@ def engine_of(layer: ODERNN) -> str:
 
 
 @pytest.mark.kernels
-def test_a_field_that_no_engine_has_kernels_for_gets_its_own() -> None:
-    assert engine_of(LEM(*SIZES, dt=0.1, dtype=torch.float64)) == "native"
+@pytest.mark.ahead.with_args(built)
+def test_a_field_that_no_engine_has_kernels_for_gets_its_own(unoptimised: None) -> None:
+    assert engine_of(ODERNN(Every(), Euler(), dt=0.1)) == "native"
 
 
 def test_a_layer_that_names_torch_keeps_it() -> None:

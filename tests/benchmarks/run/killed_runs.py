@@ -2,7 +2,6 @@
 
 import csv
 import io
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from benchmarks.run import history as record
 from benchmarks.run.history import RunHistory
 from benchmarks.run.train import train
 from benchmarks.support import atomic as files
+from tests import children
 
 # One thread: sums over threads are the same only for the same number of them.
 ARGS = (
@@ -145,11 +145,7 @@ class Starter:
     """Starts the run in a process of its own and gives its exit code."""
 
     def __init__(self) -> None:
-        # A fork server imports torch and lightning once for all children; where there is none each does so itself.
-        method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-        self.context: Any = multiprocessing.get_context(method)
-        if method == "forkserver":
-            self.context.set_forkserver_preload(["benchmarks.run.train", "benchmarks.commands.train", "pytest"])
+        self.context = children.context()
 
     def __call__(
         self,

@@ -1,27 +1,22 @@
 """Several `reproduce` on one folder: they share the runs, train none twice, and outlive each other."""
 
-import multiprocessing
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.cli import main
 from benchmarks.report.result import find_results
 from benchmarks.run.lease import look
+from tests import children
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 
-# A fork server imports torch and lightning once for all children.
-METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-CONTEXT: Any = multiprocessing.get_context(METHOD)
-if METHOD == "forkserver":
-    CONTEXT.set_forkserver_preload(["benchmarks.cli", "pytest"])
+CONTEXT = children.context()
 
 
 def run(out: Path, log: Path, args: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from odernn import HOLDS, ODERNN, AntisymmetricField, AntisymmetricRNN, UnstructuredField, VectorField
+from tests.pairs import chosen
 
 DOUBLE = torch.float64
 TIME, BATCH = 6, 3
@@ -21,6 +22,16 @@ RESETS = torch.tensor([[0, 1, 0], [0, 0, 1], [1, 0, 0], [1, 1, 0], [0, 0, 0], [1
 # torch's own, while it traces: a context variable of its decomposition tables, and its first use of jit.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
 Network = ODERNN | AntisymmetricRNN
+FEW = {
+    "plain, none",
+    "plain, lengths",
+    "end, mask",
+    "torch, lengths",
+    "truncated, none",
+    "truncated, mask",
+    "stack, lengths",
+}
+"""The kind of a layer beside what tells its padding: each kind with one, and what tells it with several kinds."""
 
 
 def layer(solver: str = "rk4", **options: Any) -> ODERNN:
@@ -48,20 +59,20 @@ def outcome(rnn: Callable[..., Any], parameters: list[Tensor], x: Tensor, y0: Te
     return found + list(torch.autograd.grad(total, [x, y0, *parameters], materialize_grads=True))
 
 
-@pytest.mark.parametrize("named", [{}, {"lengths": torch.tensor(LENGTHS)}, {"mask": MASK}])
-@pytest.mark.parametrize(
-    ("make", "options"),
-    [
-        (layer, {}),
-        (layer, {"save": "end"}),
-        (partial(layer, engine="torch"), {}),
-        (partial(layer, "heun", adjoint="autograd"), {"truncate": 4}),
-        (a_stack, {}),
-    ],
-)
-def test_resets_are_inputs_of_the_program(
-    make: Callable[[], Network], options: dict[str, Any], named: dict[str, Tensor]
-) -> None:
+NAMED = {"none": {}, "lengths": {"lengths": torch.tensor(LENGTHS)}, "mask": {"mask": MASK}}
+KINDS: dict[str, tuple[Callable[[], Network], dict[str, Any]]] = {
+    "plain": (layer, {}),
+    "end": (layer, {"save": "end"}),
+    "torch": (partial(layer, engine="torch"), {}),
+    "truncated": (partial(layer, "heun", adjoint="autograd"), {"truncate": 4}),
+    "stack": (a_stack, {}),
+}
+
+
+@chosen("row", [f"{kind}, {name}" for kind in KINDS for name in NAMED], lambda row: row in FEW)
+def test_resets_are_inputs_of_the_program(row: str) -> None:
+    kind, _, name = row.partition(", ")
+    (make, options), named = KINDS[kind], NAMED[name]
     rnn, dt = make(), torch.rand(BATCH, TIME, dtype=DOUBLE) + 0.1
     y0 = torch.randn(1 if isinstance(rnn, ODERNN) else 4, BATCH, 4, dtype=DOUBLE)
 
@@ -95,7 +106,7 @@ def compiled_once(run: Callable[..., Any], *calls: tuple[Any, ...]) -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
-@pytest.mark.parametrize("engine", ["auto", "torch"])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("auto", marks=pytest.mark.full)])
 def test_a_compiled_call_breaks_nowhere_and_serves_all_resets(engine: str) -> None:
     rnn, y0 = layer(engine=engine), torch.randn(1, BATCH, 4, dtype=DOUBLE)
     parameters = list(rnn.parameters())
@@ -113,7 +124,7 @@ def packed(lengths: list[int]) -> PackedSequence:
     return pack_padded_sequence(samples(), torch.tensor(lengths), enforce_sorted=False)
 
 
-@pytest.mark.parametrize("engine", ["auto", "torch"])
+@pytest.mark.parametrize("engine", ["auto", pytest.param("torch", marks=pytest.mark.full)])
 def test_a_packed_sequence_goes_through_a_compiled_program(engine: str) -> None:
     """In and out, with resets and without; as many samples in all, or the first dimension would be another."""
     rnn = layer(engine=engine)

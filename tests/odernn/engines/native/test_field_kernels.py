@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from odernn import ODERNN, AffinePointwiseField, LEMField
 from odernn.engines import native
@@ -19,68 +19,22 @@ from odernn.engines.traced.pending import Build
 from odernn.engines.traced.tracing import trace
 from odernn.engines.warning import EngineWarning
 from odernn.fields.field import KERNELS
+from tests.odernn.engines.native.builds import built
+from tests.odernn.engines.native.fields import INPUT, Every, N
 
-N, INPUT, TIME, BATCH = 6, 2, 7, 3
+TIME, BATCH = 7, 3
 BOUNDS = {torch.float64: 1e-10, torch.float32: 2e-4}  # rounding, in sums over 21 rows of fourteen steps
-
-
-class Every(AffinePointwiseField):
-    """It sees the state, two preactivations, two controls and its parameters, and calls every operator of the table.
-
-    Its state is two halves that see themselves and each other.
-    """
-
-    shift: Tensor
-    partitioned = True
-    kick_sees_p = True
-    drift_sees_q = True
-
-    def __init__(self) -> None:
-        super().__init__(INPUT, N)
-        torch.manual_seed(0)
-        dtype = torch.float64
-        self.state_map = nn.Linear(N, 2 * N, bias=False, dtype=dtype)
-        self.input_map = nn.Linear(INPUT, 2 * N, dtype=dtype)
-        self.rate = nn.Parameter(torch.tensor(0.3, dtype=dtype))
-        self.scale = nn.Parameter(torch.randn(N, dtype=dtype))
-        self.both = nn.Parameter(torch.randn(2 * N, dtype=dtype))
-        self.register_buffer("shift", torch.linspace(0, 1, N, dtype=dtype))
-        self.constant = 0.25
-
-    def control(self, x: Tensor) -> Tensor:
-        return self.input_map(x).sin()
-
-    def weight(self) -> Tensor:
-        return self.state_map.weight
-
-    def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        a, b = (p * self.both + u).chunk(2, dim=-1)
-        c, d = u[..., :N], u[..., N:]
-        slope = torch.tanh(a) * torch.sigmoid(b) - self.rate.exp() * y.sin() + self.scale * (c - 2 * d)
-        slope = slope + (1 - y * y).cos() / (2 + b.square()) + torch.sqrt(1 + a**2) - torch.log(2 + d**2)
-        slope = slope + 0.1 * (torch.exp(-(c**2)) + torch.expm1(-(d**2)) + torch.log1p(y**2) + torch.sinh(torch.sin(b)))
-        slope = slope + torch.relu(a) - torch.abs(b) + torch.maximum(a, c) - torch.minimum(b, d) + torch.atan(-y)
-        slope = slope - torch.cosh(torch.cos(a)) + torch.sign(c) * self.constant + self.shift
-        slope = slope + torch.where(a > c, a * c, b) + torch.where(d <= 0.5, d, 0.1) + torch.nn.functional.softplus(a)
-        slope = slope + torch.erf(b) + torch.nn.functional.gelu(c) + torch.nn.functional.leaky_relu(d, 0.2)
-        return torch.cat((slope, y), dim=-1)[..., :N] * 0.3 + torch.lerp(y, a, 0.1) + torch.addcmul(y, a, c, value=-0.2)
-
-    def drift(self, t: Any, q: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        return self(t, torch.cat((q, p), dim=-1), u)[..., : N // 2]
-
-    def kick(self, t: Any, q: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        return self(t, torch.cat((q, p), dim=-1), u)[..., N // 2 :]
 
 
 def layer(field: AffinePointwiseField, solver: str, hold: str = "zero-order", **facts: Any) -> ODERNN:
     return ODERNN(field, solver, dt=0.05, substeps=2, hold=hold, **facts)
 
 
-pytestmark = pytest.mark.kernels
+pytestmark = [pytest.mark.kernels, pytest.mark.usefixtures("unoptimised"), pytest.mark.ahead.with_args(built)]
 
 
 @pytest.fixture
-def compiled(kernels: None) -> Every:
+def compiled(unoptimised: None) -> Every:
     """One build for all tests."""
     field = Every()
     layer(field, "euler").compile_kernels()

@@ -1,68 +1,20 @@
 """Law: kernels that multiply the rows of K of one half only, and none of its zeros, give autograd's numbers."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from odernn import ODERNN, AffinePointwiseField
-from solvers.extend import Time
+from tests.odernn.engines.native.builds import built
+from tests.odernn.engines.native.fields import INPUT, UNITS, Coupled
+from tests.pairs import crossed
 
-UNITS, INPUT, TIME, BATCH = 32, 2, 5, 8  # halves of whole vectors in either precision; rows that are more than one tile
+TIME, BATCH = 5, 8  # rows that are more than one tile
 BOUNDS = {torch.float64: 1e-11, torch.float32: 2e-4}  # rounding, in sums over forty rows of five steps
 
-pytestmark = pytest.mark.kernels
-
-
-class Coupled(AffinePointwiseField):
-    """dq/dt = p, dp/dt = tanh(M (q, p) + u) - c (q, p), two groups of preactivations, M of two blocks.
-
-    Args:
-        blocks: of M, "dense", "zero" (it stays so) or "trained from zero", for q and p.
-        told: whether the field says how K is filled.
-    """
-
-    partitioned: ClassVar[bool] = True
-    kick_sees_p: ClassVar[bool] = True
-
-    def __init__(self, blocks: tuple[str, str], told: bool) -> None:
-        super().__init__(INPUT, UNITS)
-        self.told = told
-        half = UNITS // 2
-        self.blocks = blocks
-        self.parts = nn.ParameterList(
-            torch.zeros(half, half) if block == "trained from zero" else torch.randn(half, half) / 4 for block in blocks
-        )
-        self.damping = nn.Parameter(torch.tensor([0.5, 0.25]))
-        self.input_map = nn.Linear(INPUT, UNITS)
-
-    def control(self, x: Tensor) -> Tensor:
-        return self.input_map(x)
-
-    @property
-    def weight_blocks(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride] - each instance has its own
-        if not self.told:
-            return None
-        last = tuple("zero" if block == "zero" else "dense" for block in self.blocks)
-        return (("zero", "diagonal"), ("diagonal", "diagonal"), ("zero", "zero"), last)
-
-    def weight(self) -> Tensor:
-        half = UNITS // 2
-        one, zero = torch.eye(half).to(self.damping), self.damping.new_zeros(half, half)
-        parts = [zero * part if block == "zero" else part for block, part in zip(self.blocks, self.parts, strict=True)]
-        c, d = self.damping
-        return torch.cat([torch.cat(row, dim=1) for row in ([zero, one], [-c * one, -d * one], [zero, zero], parts)])
-
-    def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        linear, inside = p.chunk(2, dim=-1)
-        return linear + torch.tanh(inside + u)
-
-    def drift(self, t: Time, p: Tensor, u: Tensor) -> Tensor:
-        return self(t, torch.cat((torch.zeros_like(p), p), dim=-1), u)[..., : UNITS // 2]
-
-    def kick(self, t: Time, q: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        return self(t, torch.cat((q, p), dim=-1), u)[..., UNITS // 2 :]
+pytestmark = [pytest.mark.kernels, pytest.mark.usefixtures("unoptimised"), pytest.mark.ahead.with_args(built)]
 
 
 def trained(rnn: ODERNN, x: Tensor) -> list[Tensor]:
@@ -84,17 +36,18 @@ def compare(field: AffinePointwiseField, solver: str, dtype: torch.dtype) -> Non
         assert (ours - theirs).abs().max() <= BOUNDS[dtype] * theirs.abs().max().clamp(min=1)
 
 
-@pytest.mark.parametrize("dtype", BOUNDS)
-@pytest.mark.parametrize("solver", ["symplectic-euler", "rk4", "adams-bashforth2"])
-@pytest.mark.parametrize("told", [False, True])
-@pytest.mark.parametrize(
-    "blocks",
-    [("dense", "dense"), ("zero", "dense"), ("dense", "zero"), ("zero", "zero"), ("trained from zero", "dense")],
-    ids=" ".join,
+@crossed(
+    {
+        "blocks": ["dense, dense", "zero, dense", "dense, zero", "zero, zero", "trained from zero, dense"],
+        "told": [False, True],
+        "solver": ["symplectic-euler", "rk4", "adams-bashforth2"],
+        "dtype": list(BOUNDS),
+    }
 )
-def test_they_have_autograds_numbers(blocks: tuple[str, str], told: bool, solver: str, dtype: torch.dtype) -> None:
+def test_they_have_autograds_numbers(blocks: str, told: bool, solver: str, dtype: torch.dtype) -> None:
     torch.manual_seed(1)
-    compare(Coupled(blocks, told), solver, dtype)
+    first, _, second = blocks.partition(", ")
+    compare(Coupled((first, second), told), solver, dtype)
 
 
 def test_a_block_that_is_zero_is_trained() -> None:

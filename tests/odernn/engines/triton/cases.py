@@ -79,6 +79,14 @@ def cases() -> list[Case]:
     return [Case(*(factor[i] for factor, i in zip(factors, row, strict=True))) for row in few]
 
 
+def streamed_cases() -> list[Case]:
+    """Of them so few for a streamed K that each part is in one, beside all with a resident K."""
+    by_parts = {tuple(vars(case).values()): case for case in cases()}
+    parts = [list(dict.fromkeys(column)) for column in zip(*by_parts, strict=True)]
+    rows = {tuple(map(list.index, parts, values)): case for values, case in by_parts.items()}
+    return [rows[row] for row in cover(list(rows), strength=1)]
+
+
 def cases_of_networks() -> list[Case]:
     """Of them one a method, for several networks at once, in turn with the control from within and from without."""
     found = []

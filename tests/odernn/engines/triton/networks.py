@@ -50,6 +50,16 @@ def networks() -> list[str]:
     ]
 
 
+def resident_networks() -> list[str]:
+    """Of them one a field and solver, the holds in turn."""
+    return networks()[::4] + networks()[3::4]
+
+
+def streamed_networks() -> list[str]:
+    """The others, for a streamed K: a field and solver are tried with either K, each with another hold."""
+    return networks()[1::4] + networks()[2::4]
+
+
 def trained(name: str, engine: str, dtype: torch.dtype, device: str) -> list[Tensor]:
     """The output and the gradients of a weighted sum of it, in float64 on the CPU."""
     torch.manual_seed(0)

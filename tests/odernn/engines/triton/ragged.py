@@ -52,6 +52,10 @@ def ragged() -> list[Ragged]:
     ]
 
 
+STREAMED = 4
+"""So many of them, the first, are tried with a streamed K too: one of each family of methods."""
+
+
 def run(case: Ragged, engine: str, dtype: torch.dtype, device: str) -> tuple[list[Tensor], list[bool]]:
     """The output, the last state, and the gradients of a weighted sum of them, in float64 on the CPU; and `watched`."""
     torch.manual_seed(0)

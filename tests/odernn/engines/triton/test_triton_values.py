@@ -4,11 +4,7 @@ It computes in float32 what a device rounds to TF32 or bfloat16, so that roundin
 """
 
 import importlib.util
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -18,84 +14,79 @@ from odernn.engines.formulas import FORMULAS
 from odernn.engines.problem import Storage
 from odernn.engines.traced.expressions import OPERATORS
 from odernn.engines.triton.elementwise import KINDS, TEMPLATES
-from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks, spread_cases
-from tests.odernn.engines.triton.networks import networks
-from tests.odernn.engines.triton.ragged import Ragged, ragged
-from tests.once import once
+from tests.ahead import folder_of, is_full, said
+from tests.odernn.engines.triton.cases import Case, cases, cases_of_networks, spread_cases, streamed_cases
+from tests.odernn.engines.triton.interpreter import interpreted
+from tests.odernn.engines.triton.networks import networks, resident_networks, streamed_networks
+from tests.odernn.engines.triton.ragged import STREAMED, ragged
+from tests.pairs import chosen
 
 BOUND = 1e-5  # float32, through ten steps and a reduction over all of them, of the largest entry
-needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
-resident_and_streamed = pytest.mark.parametrize("where", ["", "streamed-"], ids=["resident", "streamed"])
+
+
+def needs_triton(test: Callable[..., None]) -> Callable[..., None]:
+    """Skipped without Triton; with it the interpreter begins before the first test."""
+    if importlib.util.find_spec("triton") is None:
+        return pytest.mark.skip(reason="Triton is not installed")(test)
+    return pytest.mark.ahead.with_args(interpreted)(test)
 
 
 @pytest.fixture(scope="module")
-def errors(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
-    """By case."""
-
-    def found() -> dict[str, float | str]:
-        path = tmp_path_factory.mktemp("interpreted") / "errors"
-        ran = subprocess.run(
-            [sys.executable, "-m", "tests.odernn.engines.triton.interpreted", str(path)],
-            cwd=repository,
-            env={**os.environ, "TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(path.read_text())
-
-    return once(tmp_path_factory, "interpreted", found)
+def errors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, float | str]:
+    """By name."""
+    return said(interpreted, folder_of(tmp_path_factory), is_full(request.config))
 
 
-@needs_triton
-@resident_and_streamed
-@pytest.mark.parametrize("case", cases(), ids=str)
-def test_values_and_gradients(case: Case, where: str, errors: dict[str, float | str]) -> None:
-    found = errors[f"{where}{case}"]
+def resident_and_streamed(few: Sequence[str], streamed: Sequence[str], every: Sequence[str]) -> pytest.MarkDecorator:
+    """The names of what is tried: a run has these few with a resident K, and those with a streamed one."""
+    taken = {*few, *(f"streamed-{name}" for name in streamed)}
+    return chosen("name", [*every, *(f"streamed-{name}" for name in every)], lambda name: name in taken)
+
+
+def named(found: Sequence[object], kind: str = "") -> list[str]:
+    return [f"{kind}{each}" for each in found]
+
+
+def check(found: float | str) -> None:
     assert isinstance(found, float), found
     assert found < BOUND
 
 
 @needs_triton
-@resident_and_streamed
-@pytest.mark.parametrize("network", networks())
-def test_fields_of_ones_own(network: str, where: str, errors: dict[str, float | str]) -> None:
-    found = errors[f"{where}{network}"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+@resident_and_streamed(named(cases()), named(streamed_cases()), named(cases()))
+def test_values_and_gradients(name: str, errors: dict[str, float | str]) -> None:
+    check(errors[name])
 
 
 @needs_triton
-@resident_and_streamed
-@pytest.mark.parametrize("case", cases_of_networks(), ids=str)
-def test_several_networks_at_once(case: Case, where: str, errors: dict[str, float | str]) -> None:
-    found = errors[f"{where}networks-{case}"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+@resident_and_streamed(resident_networks(), streamed_networks(), networks())
+def test_fields_of_ones_own(name: str, errors: dict[str, float | str]) -> None:
+    check(errors[name])
+
+
+NETWORKS = named(cases_of_networks(), "networks-")
 
 
 @needs_triton
-@resident_and_streamed
-@pytest.mark.parametrize("case", ragged(), ids=str)
-def test_sequences_of_several_lengths(case: Ragged, where: str, errors: dict[str, float | str]) -> None:
-    found = errors[f"{where}{case}"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+@resident_and_streamed(NETWORKS, NETWORKS[::2], NETWORKS)
+def test_several_networks_at_once(name: str, errors: dict[str, float | str]) -> None:
+    check(errors[name])
+
+
+@needs_triton
+@resident_and_streamed(named(ragged()), named(ragged()[:STREAMED]), named(ragged()))
+def test_sequences_of_several_lengths(name: str, errors: dict[str, float | str]) -> None:
+    check(errors[name])
 
 
 @needs_triton
 def test_an_ensemble_in_one_launch(errors: dict[str, float | str]) -> None:
-    found = errors["ensemble"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+    check(errors["ensemble"])
 
 
 @needs_triton
 def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str]) -> None:
-    found = errors["operators"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+    check(errors["operators"])
 
 
 @needs_triton
@@ -104,17 +95,13 @@ def test_torch_checks_and_compiles_the_operators(errors: dict[str, float | str])
 )
 def test_programs_that_share_the_rows_of_a_block(where: str, case: Case, errors: dict[str, float | str]) -> None:
     """Each in a process of its own, so that one that does not wait for the others reads what is not there yet."""
-    found = errors[f"spread-{where}-{case}"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+    check(errors[f"spread-{where}-{case}"])
     assert errors[f"programs-{where}"] == 2
 
 
 @needs_triton
 def test_programs_that_share_the_rows_of_a_block_of_several_networks(errors: dict[str, float | str]) -> None:
-    found = errors["spread-networks"]
-    assert isinstance(found, float), found
-    assert found < BOUND
+    check(errors["spread-networks"])
 
 
 @needs_triton
