@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import repeat
 from typing import Final, final
 
+import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int64
@@ -27,7 +28,10 @@ FIXED: Final = "one fixed noise block"
 PARTS: Final[tuple[Part, ...]] = ("train", "val", "test")
 
 Noise = Callable[[Float[Tensor, "time input"], int, int], None]
-"""Writes the noise of a row of a part, in an epoch, into a contiguous tensor on the CPU."""
+"""Writes the noise of a row of a part, in an epoch, into a contiguous tensor on the CPU.
+
+It does so by numpy: in a thread of its own torch would refuse a tensor that was made in inference mode.
+"""
 
 
 @final
@@ -57,13 +61,13 @@ class FixedNoise:
     key: tuple[int, ...]
 
     def __call__(self, out: Float[Tensor, "time input"], row: int, epoch: int) -> None:
-        out.copy_(self._block)
+        out.numpy()[...] = self._block
 
     @cached_property
-    def _block(self) -> Float[Tensor, "time input"]:
+    def _block(self) -> np.ndarray:
         block = torch.empty(self.shape)
         FreshNoise(self.key)(block, 0, 0)
-        return block
+        return block.numpy()
 
 
 @final
