@@ -1,6 +1,7 @@
 """Recurrent networks as ODE solvers: vector fields, and the layer that steps them through a sequence."""
 
 from .control.hold import HOLDS, Hold, LinearHold, ZeroOrderHold
+from .control.input_map import AffineControl
 from .engines.choice import ADJOINTS, Auto, Choice
 from .engines.engine import Engine
 from .engines.registry import ENGINES, register_flop_formulas
@@ -49,6 +50,7 @@ __all__ = [
     "HOLDS",
     "LEM",
     "ODERNN",
+    "AffineControl",
     "AffinePointwiseField",
     "AntisymmetricField",
     "AntisymmetricRNN",

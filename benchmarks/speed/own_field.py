@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from odernn import AffinePointwiseField
+from odernn import AffineControl, AffinePointwiseField
 from solvers.extend import Time
 
 
@@ -31,10 +31,10 @@ class OwnCoRNN(AffinePointwiseField):
         self.recurrent = nn.Parameter(torch.randn(hidden_size // 2, hidden_size) / sqrt(hidden_size))
         self.input_map = nn.Linear(input_size, hidden_size // 2)
 
-    def control(self, x: Tensor) -> Tensor:
+    def affine_control(self) -> AffineControl:
         """(0, V x + b)."""
-        force = self.input_map(x)
-        return torch.cat((torch.zeros_like(force), force), dim=-1)
+        v, b = self.input_map.weight, self.input_map.bias
+        return AffineControl(torch.cat((torch.zeros_like(v), v)), torch.cat((torch.zeros_like(b), b)), squashed=False)
 
     def weight(self) -> Tensor:
         """The linear part above the matrix inside the tanh."""

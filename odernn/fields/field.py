@@ -77,8 +77,8 @@ class VectorField(nn.Module, ABC):
 class AffinePointwiseField(VectorField):
     """A field that is elementwise in a linear map of the state: dy/dt = pointwise(y, y K^T, u).
 
-    A subclass implements `control`, `weight` and `pointwise`; `forward` follows. This structure is what lets the layer
-    build K once a call and the fast adjoint treat all times at once. Time does not appear in it.
+    A subclass implements `control` or `affine_control`, `weight` and `pointwise`; `forward` follows. This structure is
+    what lets the layer build K once a call and the fast adjoint treat all times at once. Time does not appear in it.
 
     Attributes:
         weight_blocks: how each half of the columns is filled in each half of K's rows, from top to bottom, of a state
@@ -86,6 +86,23 @@ class AffinePointwiseField(VectorField):
     """
 
     weight_blocks: ClassVar[Sequence[tuple[Filling, Filling]] | None] = None
+
+    def affine_control(self) -> AffineControl:
+        """V and b of a control u = V x + b, made from the parameters.
+
+        A field that states them has no `control` of its own: that follows, and kernels that were compiled for the field
+        make it where they need it, so that it is never in memory for all times at once.
+
+        Raises:
+            NotImplementedError: the field implements `control` in its place.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} says nothing of its input; give it a method `control`, or `affine_control`"
+        )
+
+    def control(self, x: Float[Tensor, "*batch input"]) -> Float[Tensor, "*batch control"]:
+        """V x + b of `affine_control`."""
+        return self.affine_control()(x)
 
     @abstractmethod
     def weight(self) -> Float[Tensor, "preactivation hidden"]:

@@ -6,7 +6,7 @@ same: where the functions are those that this package registered, and no hook is
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -59,8 +59,18 @@ def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | N
     """What `field.control` computes, its parameters read; or None, and why `control` must be called."""
     if type(field) is NoisyField and "control" not in vars(field):
         return affine_control_of(field.field)
+    if states_control(field):
+        return field.affine_control(), None
     reason = _why_control_is_called(field)
     return (None, reason) if reason is not None else (field.affine_control(), None)  # pyright: ignore[reportCallIssue]
+
+
+def states_control(field: VectorField) -> TypeGuard[AffinePointwiseField]:
+    """Whether the control of a field of one's own is what its `affine_control` says."""
+    if not isinstance(field, AffinePointwiseField) or {"control", "affine_control"} & vars(field).keys():
+        return False
+    cls = type(field)
+    return cls.control is AffinePointwiseField.control and cls.affine_control is not AffinePointwiseField.affine_control
 
 
 def why_slope_is_called(field: VectorField, *, in_parts: bool) -> str | None:
