@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import ceil
+from textwrap import fill
 
 import torch
 from jaxtyping import Complex
@@ -18,6 +19,8 @@ from odernn.analysis import scaled_spectrum
 from solvers import Solver, imaginary_stability
 
 COLUMNS_A_ROW = 6
+CHARACTERS_A_LINE = 130
+"""Of the title, which is as wide as the figure then."""
 SEQUENCES, TIMES = 2, 2
 COARSE_LIMIT, POINTS = 20.0, 2000
 INSIDE = 1e-9
@@ -55,13 +58,11 @@ def draw_panels(solvers: Mapping[str, Solver], z: Complex[Tensor, " modes"], tit
     figure.supxlabel("Re z", fontsize="medium")
     figure.supylabel("Im z", fontsize="medium")
     enlarged = "\nin the corners: the same dots, stretched" if float(z.abs().max()) < SMALL else ""
-    figure.suptitle(
+    said = (
         f"shaded, or a thick line: stable, |R(z)| ≤ 1; dots: z = dt λ of {title}; "
-        f"crosses: those that are not stable; in %: how many are{enlarged}",
-        x=0.01,
-        ha="left",
-        fontsize="medium",
+        "crosses: those that are not stable; in %: how many are"
     )
+    figure.suptitle(fill(said, CHARACTERS_A_LINE) + enlarged, x=0.01, ha="left", fontsize="medium")
     return Picture(figure, COLUMNS, rows)
 
 

@@ -13,6 +13,7 @@ from benchmarks.figures.evaluations import evaluations_a_step
 from benchmarks.figures.moduli import jacobian
 from benchmarks.figures.networks import all_solvers, random_drive, stepped_by
 from benchmarks.figures.picture import Picture
+from benchmarks.figures.regions import draw_panels
 from odernn import ODERNN, AntisymmetricField, HamiltonianField, LipschitzField
 from solvers import RK4, SOLVERS, Euler, ImplicitMidpoint
 
@@ -120,3 +121,10 @@ def test_a_field_is_stepped_by_what_suits_it() -> None:
     rnn = ODERNN(HamiltonianField(2, 4, dtype=DOUBLE), RK4(), dt=0.1, batch_first=True)
     suited = {name for name, solver in all_solvers().items() if stepped_by(rnn, solver) is not None}
     assert suited == {name for name, make in SOLVERS.items() if make.family != "exponential"}
+
+
+def test_a_long_title_of_the_regions_stays_in_the_figure() -> None:
+    picture = draw_panels({"euler": Euler()}, torch.zeros(1, dtype=torch.complex128), "a network of long name " * 8, 9)
+    figure = picture.figure
+    figure.canvas.draw()
+    assert all(text.get_window_extent().x1 <= figure.bbox.x1 for text in figure.texts)
