@@ -39,6 +39,11 @@ def takes_all(case: Case) -> str | None:
     return None
 
 
+def takes_whole_sequences(case: Case) -> str | None:
+    """What a contender refuses that has no state to go on from."""
+    return "takes a whole sequence" if case.work == "streaming" else None
+
+
 def takes_the_papers(case: Case) -> str | None:
     """What a contender refuses that computes the paper's network alone."""
     return None if case.papers else "computes the paper's network alone"

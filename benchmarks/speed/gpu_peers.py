@@ -13,8 +13,7 @@ from typing import Any, Final, Literal, final
 import torch
 from torch import Tensor, nn
 
-from benchmarks.speed.case import Case
-from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
+from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, takes_whole_sequences, torch_runner
 from benchmarks.speed.problem import Problem
 
 GATES: Final = 4
@@ -28,16 +27,13 @@ Cell = Literal["gru", "lstm"]
 def gpu_peers() -> list[Contender]:
     """The peers. FlashRNN's Triton kernels take narrow heads, which see nothing of one another."""
     return [
-        Contender("flashrnn", "another function", _flashrnn("cuda_fused"), whole_sequences, devices=("cuda",)),
-        Contender("flashrnn-triton", "another function", _flashrnn("triton_fused"), whole_sequences, devices=("cuda",)),
-        Contender("torchrl-gru", "another function", _torchrl("gru"), whole_sequences, devices=("cuda",)),
-        Contender("torchrl-lstm", "another function", _torchrl("lstm"), whole_sequences, devices=("cuda",)),
+        Contender("flashrnn", "another function", _flashrnn("cuda_fused"), takes_whole_sequences, devices=("cuda",)),
+        Contender(
+            "flashrnn-triton", "another function", _flashrnn("triton_fused"), takes_whole_sequences, devices=("cuda",)
+        ),
+        Contender("torchrl-gru", "another function", _torchrl("gru"), takes_whole_sequences, devices=("cuda",)),
+        Contender("torchrl-lstm", "another function", _torchrl("lstm"), takes_whole_sequences, devices=("cuda",)),
     ]
-
-
-def whole_sequences(case: Case) -> str | None:
-    """What they refuse."""
-    return "takes a whole sequence" if case.work == "streaming" else None
 
 
 @final

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from benchmarks.speed.case import Case
-from benchmarks.speed.contender import Contender, Runner, UnavailableError, takes_the_papers
+from benchmarks.speed.contender import Contender, Runner, UnavailableError, takes_the_papers, takes_whole_sequences
 from benchmarks.speed.equivalence import Answer
 from benchmarks.speed.problem import DAMPING, DT, Problem, full_matrix
 from odernn import AntisymmetricField
@@ -129,7 +129,7 @@ def _maker(worker: JaxWorker, name: str) -> Callable[[Problem], Runner]:
 
 
 def _refusal(case: Case) -> str | None:
-    return "takes a whole sequence" if case.work == "streaming" else takes_the_papers(case)
+    return takes_whole_sequences(case) or takes_the_papers(case)
 
 
 def _arrays(problem: Problem) -> dict[str, np.ndarray]:

@@ -10,7 +10,14 @@ import torch
 from torch import Tensor
 
 from benchmarks.speed.case import Case
-from benchmarks.speed.contender import Contender, Model, Runner, UnavailableError, torch_runner
+from benchmarks.speed.contender import (
+    Contender,
+    Model,
+    Runner,
+    UnavailableError,
+    takes_whole_sequences,
+    torch_runner,
+)
 from benchmarks.speed.problem import DT, Problem
 from odernn import ODERNN, DiscreteAdjoint, EngineWarning
 from odernn.engines.native import NativeUnavailable
@@ -43,15 +50,11 @@ REFERENCE = "autograd"
 def our_contenders() -> list[Contender]:
     """One for each execution, and the two ways to take sample after sample."""
     whole = [
-        Contender(name, "ours", _maker(execution), _whole_sequences, devices=execution.devices)
+        Contender(name, "ours", _maker(execution), takes_whole_sequences, devices=execution.devices)
         for name, execution in EXECUTIONS.items()
     ]
     streaming = {"stream": _stream, "step": _step}
     return [*whole, *(Contender(name, "ours", _streamed(run), _single_samples) for name, run in streaming.items())]
-
-
-def _whole_sequences(case: Case) -> str | None:
-    return "takes a whole sequence" if case.work == "streaming" else None
 
 
 def _single_samples(case: Case) -> str | None:

@@ -19,6 +19,7 @@ from benchmarks.speed.contender import (
     UnavailableError,
     takes_all,
     takes_the_papers,
+    takes_whole_sequences,
     torch_runner,
 )
 from benchmarks.speed.loops import looped, refused_loop
@@ -54,7 +55,7 @@ def _why_not_by_hand(case: Case) -> str | None:
 
 
 def _whole_of_the_papers(case: Case) -> str | None:
-    return "takes a whole sequence" if case.work == "streaming" else takes_the_papers(case)
+    return takes_whole_sequences(case) or takes_the_papers(case)
 
 
 def _up_to(longest: int) -> Callable[[Case], str | None]:
