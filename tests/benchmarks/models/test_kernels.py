@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.models.kernels import build_kernels
-from odernn import ODERNN, AntisymmetricField, LEMField, VectorField
-from solvers import Euler
+from odernn import ODERNN, AntisymmetricField, VectorField
+from solvers import Euler, ImplicitMidpoint, Solver
 from tests.odernn.engines.native.builds import built
 from tests.odernn.engines.native.fields import Every
 
@@ -40,15 +40,30 @@ def test_a_field_that_no_engine_has_kernels_for_gets_its_own(unoptimised: None) 
 
 
 def test_a_layer_that_names_torch_keeps_it() -> None:
-    assert engine_of(ODERNN(LEMField(*SIZES, dtype=torch.float64), Euler(), dt=0.1, engine="torch")) == "torch"
+    field = Every()
+    before = set(vars(field))
+    build_kernels(ODERNN(field, Euler(), dt=0.1, engine="torch"))
+    assert set(vars(field)) == before
 
 
 def test_a_field_without_kernels_goes_on_in_torch() -> None:
     assert engine_of(ODERNN(Ranked(*SIZES, dtype=torch.float64), Euler(), dt=0.1)) == "torch"
 
 
-def test_a_registered_field_is_left_as_it_is() -> None:
+@pytest.mark.parametrize("solver", [Euler(), ImplicitMidpoint()], ids=str)
+def test_a_registered_field_is_left_as_it_is(solver: Solver) -> None:
+    """It has kernels, and an implicit method takes none."""
     field = AntisymmetricField(*SIZES, dtype=torch.float64)
     before = set(vars(field))
-    engine_of(ODERNN(field, Euler(), dt=0.1))
+    engine_of(ODERNN(field, solver, dt=0.1))
     assert set(vars(field)) == before
+
+
+def test_no_sample_is_made_up_to_ask_a_field() -> None:
+    """A field may want samples of its own kind, as one that takes tokens does."""
+
+    class Particular(Ranked):
+        def control(self, x: Tensor) -> Tensor:
+            pytest.fail("the field was called")
+
+    build_kernels(ODERNN(Particular(*SIZES, dtype=torch.float64), Euler(), dt=0.1))
