@@ -73,5 +73,5 @@ def count(text: str) -> int:
     """A whole number from 1."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is no number of at least 1")
+        raise argparse.ArgumentTypeError(f"{value} is not a whole number from 1")
     return value

@@ -81,7 +81,7 @@ def _add_places(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("where and how")
     group.add_argument("--data", type=Path | None, metavar="DIR", help="Folder with the task's data files.")
     group.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="Folder above the run folders.")
-    group.add_argument("--overwrite", action="store_true", help="Begin anew, whatever the run's folder holds.")
+    group.add_argument("--overwrite", action="store_true", help="Start again, whatever the run's folder holds.")
     group.add_argument("--devices", type=PositiveInt, default=1, metavar="N", help=DEVICES_HELP)
     group.add_argument("--takeover", type=PositiveFloat, default=TAKEOVER, metavar="S", help=TAKEOVER_HELP)
     group.add_argument("--loggers", type=str, default="", metavar="NAMES", help=LOGGERS_HELP)

@@ -65,7 +65,7 @@ class Scheme:
     def step(self, rnn: ODERNN) -> ODERNN:
         """The network's field, with the same weights, under this scheme; the engine is the one that suits.
 
-        A state that stops being finite is no error: it is a result of the comparison.
+        A state that stops being finite is not an error: it is a result of the comparison.
 
         Raises:
             ValueError: the field lacks a structure that the solver needs.

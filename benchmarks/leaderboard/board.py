@@ -81,7 +81,7 @@ class Board:
 
     Attributes:
         entries: task by task, the best first.
-        refused: the files that are no sound results.
+        refused: the files that are not sound results.
     """
 
     entries: Sequence[Entry] = ()

@@ -15,7 +15,7 @@ from benchmarks.settings.types import Settings, differences
 from benchmarks.support.atomic import parts_of, write_text
 from benchmarks.support.errors import UserError
 
-MEND = "name another folder with `--out`, or begin anew with `--overwrite`"
+MEND = "name another folder with `--out`, or start again with `--overwrite`"
 
 
 class RunFolder:

@@ -45,8 +45,8 @@ def takes_whole_sequences(case: Case) -> str | None:
 
 
 def takes_the_papers(case: Case) -> str | None:
-    """What a contender refuses that computes the paper's network alone."""
-    return None if case.papers else "computes the paper's network alone"
+    """What a contender refuses that computes only the paper's network."""
+    return None if case.papers else "computes only the paper's network"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ WHOLE_CHECKED = 64
 
 
 def torch_peers(longest_whole: int) -> list[Contender]:
-    """The peers; one odeint for the whole sequence goes backward up to `longest_whole` samples alone."""
+    """The peers; one odeint for the whole sequence goes backward only up to `longest_whole` samples."""
     layers = {"nn.RNN": nn.RNN, "nn.GRU": nn.GRU, "nn.LSTM": nn.LSTM}
     return [
         Contender("naive", "peer", _by_hand, _why_not_by_hand),

@@ -59,7 +59,7 @@ def log_ticks(axes: Axes) -> None:
 
 
 def to_png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
-    """The figure as both. Its parts are laid out once, which takes half of the time of a drawing."""
+    """The figure as both. Its parts are placed once, which takes half of the time of a drawing."""
     png = to_png(figure)
     figure.set_layout_engine("none")
     return png, to_svg(figure)

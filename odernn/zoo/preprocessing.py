@@ -34,7 +34,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         time = self.rows * self.columns
         if self.order is not None and sorted(self.order) != list(range(time)):
-            raise ValueError(f"`order` is no permutation of the {time} pixels")
+            raise ValueError(f"`order` is not a permutation of the {time} pixels")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(f"`mean` and `std` have {len(self.mean)} and {len(self.std)} entries, not {self.channels}")
         if not self.maximum > 0 or not all(value > 0 for value in self.std):

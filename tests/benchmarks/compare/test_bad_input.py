@@ -84,7 +84,7 @@ def test_a_run_without_its_checkpoint_is_named(refused: Callable[..., str], copi
 
 def test_a_torn_result_is_named(refused: Callable[..., str], copied: Path) -> None:
     (copied / "result.json").write_text("{", encoding="utf-8")
-    assert "result.json is no result of a run" in refused(str(copied))
+    assert "result.json is not the result of a run" in refused(str(copied))
 
 
 def test_a_network_of_torch_is_named(
