@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 
 
 def device_named(name: str) -> torch.device:
@@ -47,7 +47,8 @@ def chosen(option: str, asked: Sequence[str], there: Collection[str]) -> list[st
     """
     unknown = [name for name in asked if name not in there]
     if unknown:
-        raise UserError(f"`{option}` names {unknown[0]!r}; choose from {', '.join(there)}")
+        near = nearest(unknown[0], there)
+        raise UserError(f"`{option}` names {unknown[0]!r}{near}; choose from {', '.join(there)}")
     return list(asked)
 
 

@@ -117,7 +117,7 @@ def collect(folders: Sequence[Path]) -> Board:
 def _files(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"`folder` is {folder}, which is not a folder")
+            raise UserError(f"`FOLDER` is {folder}, and there is no such folder")
     files = list(dict.fromkeys(path for folder in folders for path in sorted(folder.rglob(FILE))))
     if not files:
         raise UserError(f"there is no {FILE} beneath {', '.join(map(str, folders))}; train something first")
