@@ -83,9 +83,7 @@ def draw_moduli(comparison: Comparison) -> Drawing:
         for row in comparison.rows
         if row.dynamics.moduli is not None
     ]
-    figure = draw_by_solver(lines, f"{comparison.subject.run.title}, the first sequence").figure
-    for axes in figure.axes:
-        axes.set_xlim(*MODULI)
+    figure = draw_by_solver(lines, f"{comparison.subject.run.title}, the first sequence", MODULI).figure
     said = "What lies beyond the right edge belongs to schemes that diverge."
     return Drawing("moduli", "Moduli of the eigenvalues of the end-to-end Jacobian", figure, said)
 
