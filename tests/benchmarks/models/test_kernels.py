@@ -5,7 +5,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.models.kernels import build_kernels
-from odernn import ODERNN, AntisymmetricField, VectorField
+from benchmarks.models.learner import Learner
+from benchmarks.objectives import Classification
+from benchmarks.settings.names import RunName
+from benchmarks.settings.parser import read_settings
+from odernn import ODERNN, AntisymmetricField, ODERecurrence, SequenceNetwork, VectorField
 from solvers import Euler, ImplicitMidpoint, Solver
 from tests.odernn.engines.native.builds import built
 from tests.odernn.engines.native.fields import Every
@@ -37,6 +41,16 @@ def engine_of(layer: ODERNN) -> str:
 @pytest.mark.ahead.with_args(built)
 def test_a_field_that_no_engine_has_kernels_for_gets_its_own(unoptimised: None) -> None:
     assert engine_of(ODERNN(Every(), Euler(), dt=0.1)) == "native"
+
+
+@pytest.mark.kernels
+@pytest.mark.ahead.with_args(built)
+def test_a_training_begins_with_it(unoptimised: None) -> None:
+    layer = ODERNN(Every(), Euler(), dt=0.1, batch_first=True)
+    network = SequenceNetwork(ODERecurrence(layer), layer.field.hidden_size, 10)
+    settings = read_settings(RunName("digits", "antisymmetric"))
+    Learner(network, Classification(10), settings).on_fit_start()
+    assert layer.choice(X).engine == "native"
 
 
 def test_a_layer_that_names_torch_keeps_it() -> None:
