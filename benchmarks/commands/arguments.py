@@ -35,7 +35,7 @@ def make_folder(folder: Path) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> UserError:
-    """What to tell whose folder cannot be written to."""
+    """The error for a folder that cannot be written to."""
     return UserError(f"the output cannot be written to {folder}: {error}; choose another folder")
 
 

@@ -26,7 +26,7 @@ MODULI = (1e-6, 1e3)
 
 
 def drawings_of(comparison: Comparison) -> list[Drawing]:
-    """All of them."""
+    """All pictures of a comparison."""
     return [draw_work(comparison), draw_regions(comparison), draw_moduli(comparison)]
 
 

@@ -43,12 +43,12 @@ class Entry:
 
     @property
     def tests(self) -> list[float]:
-        """On test data, of the runs that did not diverge."""
+        """The metric on test data of each run that did not diverge."""
         return [result.scores.test for result in self.results if result.scores is not None]
 
     @property
     def validations(self) -> list[float]:
-        """On validation data, likewise."""
+        """The metric on validation data of each run that did not diverge."""
         return [result.scores.val for result in self.results if result.scores is not None]
 
     @property

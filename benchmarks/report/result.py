@@ -143,7 +143,7 @@ class RunResult:
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """The result in one line."""
         name = f"{self.task}/{self.row} seed {self.seed}"
         if self.variants:
             name += f" ({', '.join(self.variants)})"

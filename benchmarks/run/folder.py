@@ -72,7 +72,7 @@ class RunFolder:
             raise self.unwritable(error) from error
 
     def unwritable(self, error: OSError) -> UserError:
-        """What to tell whose folder cannot be written to."""
+        """The error for a folder that cannot be written to."""
         return UserError(
             f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`, or make room: "
             "the same command continues from the last finished epoch"

@@ -142,7 +142,7 @@ def _naive(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:
 
 
 def _odeint_a_sample(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:
-    """As published code calls torchdiffeq: one odeint for each sample."""
+    """The loop of published code, which calls torchdiffeq's odeint once a sample."""
     import torchdiffeq
 
     t = torch.tensor([0.0, DT], device=y.device)

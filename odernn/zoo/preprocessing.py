@@ -42,7 +42,7 @@ class Preprocessing:
 
     @property
     def said(self) -> str:
-        """In words."""
+        """The preprocessing in words."""
         shape = f"{self.rows} x {self.columns}" + (f" of {self.channels} channels" if self.channels > 1 else "")
         order = "the scanline" if self.order is None else "a fixed permutation of the pixels"
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))
