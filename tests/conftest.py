@@ -16,6 +16,7 @@ from odernn.engines import native
 from tests import ahead, pairs
 from tests.odernn.engines.native.builds import unoptimising
 
+gc.disable()  # until all is collected: nothing of that is garbage
 # Before anything imports matplotlib, and handed down to the processes that tests start.
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -32,8 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the modules and the collected tests: they stay, and each round would walk them."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

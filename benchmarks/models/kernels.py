@@ -12,8 +12,8 @@ from odernn.engines.native import NativeUnavailable
 def build_kernels(network: nn.Module) -> None:
     """Build the native kernels of every field of one's own in a network on the CPU; where that fails, torch serves.
 
-    It takes half a minute the first time on a machine, and is looked up afterwards. A field that an engine takes as it
-    is keeps that engine, and so does a layer that names torch's.
+    It takes a quarter of a minute the first time on a machine, and is looked up afterwards. A field that an engine
+    takes as it is keeps that engine, and so does a layer that names torch's.
     """
     for layer in network.modules():
         if isinstance(layer, ODERNN) and _wants_kernels(layer):

@@ -208,7 +208,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
         return self.integrator().choice(samples, state)
 
     def compile_kernels(self, *, wait: bool = True) -> None:
-        """Build native kernels of a field of one's own: half a minute or so, the first time on a machine.
+        """Build native kernels of a field of one's own: a quarter of a minute, the first time on a machine.
 
         From then on the native engine runs this field, in any layer, as it runs a registered one: forward and back in
         C++, under the explicit methods that it has operators for. It does so as long as nothing but the values of

@@ -9,7 +9,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -27,8 +26,8 @@ _SOURCES = (
     "matmul.cpp",
     "arena.cpp",
 )
-_OF_A_FIELD = tuple(source for source in _SOURCES if source != "recursion.cpp")
-"""The sources that are compiled with the elementwise part of a field: its `solve` and `pull_back`."""
+_OF_A_FIELD = ("pull_back.cpp", "solve.cpp", "matmul.cpp", "arena.cpp", "field.cpp")
+"""The sources that are compiled with the elementwise part of a field: nothing of torch, whose headers take longer."""
 _FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)
 
@@ -47,10 +46,6 @@ class NativeUnavailable(RuntimeError):  # noqa: N818 - it says what is the case,
     def __str__(self) -> str:
         """The message."""
         return f"the native kernels are unavailable: {self.reason}"
-
-
-_building = threading.Lock()
-"""Held while a library is built or loaded; whoever needs one that is there does not wait for the build of another."""
 
 
 def load() -> None:
@@ -90,7 +85,7 @@ def load_field(header: str) -> str:
 @cache
 def _load_field(namespace: str, header: str) -> str | None:
     """The reason why not, or None."""
-    return _missing_tool() or _reason_against(namespace, _OF_A_FIELD, header)
+    return _missing_tool() or _load() or _reason_against(namespace, _OF_A_FIELD, header)
 
 
 def is_available() -> bool:
@@ -115,7 +110,11 @@ def _reason_against(namespace: str, sources: tuple[str, ...], header: str | None
     try:
         flags = compiler.flags()
         name = f"{namespace}_{_key(compiler, flags)}"
-        torch.ops.load_library(_built(name, compiler, flags, namespace, sources, header))
+        library = _built(name, compiler, flags, sources, header)
+        if header is None:
+            torch.ops.load_library(library)
+        else:
+            torch.ops.odernn_native.load_field(namespace, library)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         return f"the build with {compiler} failed: {_first_error(str(error))}"
     return None
@@ -161,7 +160,6 @@ def _built(
     name: str,
     compiler: Compiler,
     flags: tuple[str, ...],
-    namespace: str,
     sources: tuple[str, ...],
     header: str | None,
 ) -> str:
@@ -176,12 +174,12 @@ def _built(
         if not (done.exists() and library.exists()):
             (folder / "lock").unlink(missing_ok=True)  # torch's own lock: only a process that died can have left it
             library.unlink(missing_ok=True)  # it may be half written
-            what = "native kernels" if header is None else "kernels of a field"
-            _LOG.warning("building odernn's %s, once for this machine and this torch: half a minute or so", what)
-            definitions = [f"-DODERNN_NAMESPACE={namespace}"]
+            what, takes = ("native kernels", "half") if header is None else ("kernels of a field", "a quarter of")
+            _LOG.warning("building odernn's %s, once for this machine and this torch: %s a minute or so", what, takes)
+            definitions = []
             if header is not None:
                 (folder / "pointwise.h").write_text(header, encoding="utf-8")
-                definitions.append(f"-DODERNN_POINTWISE='\"{folder / 'pointwise.h'}\"'")
+                definitions = [f"-DODERNN_POINTWISE='\"{folder / 'pointwise.h'}\"'"]
             cpp_extension.load(
                 name=name,
                 sources=[str(_FOLDER / source) for source in sources],

@@ -41,3 +41,5 @@ class Build:
             self._found = load_field(header)
         except NativeUnavailable as unavailable:
             self._found = unavailable
+        except Exception as error:  # whatever it is: nobody waits for a thread that has ended
+            self._found = NativeUnavailable(f"the build ended with {type(error).__name__}: {error}")

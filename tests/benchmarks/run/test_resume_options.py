@@ -50,10 +50,10 @@ def run() -> Starter:
     return Starter()
 
 
-# An optimizer's state is kept as it is, and a logger keeps none: each needs one row only.
+# Each part keeps its own state and needs one row only; the average is of the groups of weights that have rates.
 @crossed(
     {name: list(values) for name, values in OPTIONS.items()},
-    once={name: list(OPTIONS[name]) for name in ("optimizer", "logger")},
+    once={name: list(OPTIONS[name]) for name in ("optimizer", "logger", "precision", "schedule", "clip")},
 )
 def test_run_killed_in_the_middle_ends_as_one_never_killed(
     run: Starter,

@@ -4,51 +4,20 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from odernn import ODERNN, AffineControl, AffinePointwiseField
+from odernn import ODERNN
 from odernn.fields.overrides import affine_control_of
+from tests.odernn.engines.native.builds import built
+from tests.odernn.fields.stated import DOUBLE, INPUT, Called, Field, N, Stated
 from tests.pairs import crossed
 
-DOUBLE = torch.float64
-INPUT, N = 2, 6
-LENGTHS = torch.tensor([9, 4, 7, 2])
-
-
-class Field(AffinePointwiseField):
-    """V and b are functions of parameters that keep tensors for their gradients; half of either is zero."""
-
-    def __init__(self) -> None:
-        super().__init__(INPUT, N)
-        torch.manual_seed(0)
-        self.recurrent = nn.Parameter(torch.randn(N, N, dtype=DOUBLE) / 3)
-        self.v = nn.Parameter(torch.randn(N // 2, INPUT, dtype=DOUBLE))
-        self.b = nn.Parameter(torch.randn(N // 2, dtype=DOUBLE))
-
-    def weight(self) -> Tensor:
-        return self.recurrent - self.recurrent.T
-
-    def pointwise(self, y: Tensor, p: Tensor, u: Tensor) -> Tensor:
-        return torch.tanh(p + u) - 0.1 * y
-
-    def map(self) -> tuple[Tensor, Tensor]:
-        v, b = self.v * self.v.exp(), self.b.exp()
-        return torch.cat((v, torch.zeros_like(v))), torch.cat((b, torch.zeros_like(b)))
-
-
-class Called(Field):
-    def control(self, x: Tensor) -> Tensor:
-        return nn.functional.linear(x, *self.map())
-
-
-class Stated(Field):
-    def affine_control(self) -> AffineControl:
-        return AffineControl(*self.map(), squashed=False)
+LENGTHS = torch.tensor([4, 2, 3, 1])
 
 
 def found(field: Field, *, compiled: bool = False, **facts: str) -> list[Tensor]:
     """Outputs, those of a stream, those with lengths, and every gradient."""
-    x = torch.randn(9, 4, INPUT, dtype=DOUBLE, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    x = torch.randn(4, 4, INPUT, dtype=DOUBLE, generator=torch.Generator().manual_seed(1)).requires_grad_()
     rnn = ODERNN(field, dt=0.1, substeps=2, **facts)
     if compiled:
         rnn.compile_kernels()
@@ -78,6 +47,8 @@ def test_it_is_the_field_that_computes_its_control(solver: str, hold: str, adjoi
 
 
 @pytest.mark.kernels
+@pytest.mark.ahead.with_args(built)
+@pytest.mark.usefixtures("unoptimised")
 @pytest.mark.parametrize("hold", ["zero-order", "linear"])
 def test_compiled_kernels_make_it(hold: str) -> None:
     facts = {"solver": "heun", "hold": hold}

@@ -7,21 +7,34 @@
 
 #include "halves.h"
 #include "linear_arguments.h"
-#include "traced.h"
 
 namespace odernn {
 namespace {
 
+// Columns of the preactivation and of the control for each column of the state.
+struct KindFacts {
+  const char* name;
+  Kind kind;
+  int64_t preactivations, controls;
+};
+
 constexpr KindFacts kKinds[] = {
-#ifdef ODERNN_POINTWISE
-    {"traced", Kind::kTraced, Traced::kPreactivations, Traced::kControls},
-#else
     {"tanh", Kind::kTanh, 1, 1},                       // tanh(p + u)
     {"gated-tanh", Kind::kGatedTanh, 1, 2},            // sigmoid(p + u_2) tanh(p + u_1)
     {"linear", Kind::kLinear, 1, 1},                   // p + u
     {"linear-plus-tanh", Kind::kLinearPlusTanh, 2, 1}  // p_1 + tanh(p_2 + u)
-#endif
 };
+
+KindFacts kind_facts(const Arguments& x) {
+  const std::string& name = x.program.kind;
+  if (x.field != nullptr) {
+    TORCH_CHECK_VALUE(name == "traced", "`kind` is '", name, "'; give 'traced'");
+    return {"traced", Kind::kTraced, x.field->preactivations, x.field->controls};
+  }
+  for (const KindFacts& facts : kKinds)
+    if (name == facts.name) return facts;
+  TORCH_CHECK_VALUE(false, "`kind` is '", name, "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
+}
 
 bool one_of(c10::string_view value, std::initializer_list<const char*> names) {
   for (const char* name : names)
@@ -52,7 +65,7 @@ void check_moved(const Arguments& x, int64_t columns) {
 
 void check_scheme(const Arguments& x, int64_t columns) {
   const size_t stages = x.program.b.size();
-  const bool known = !kIsTraced || x.program.family == "runge-kutta" || x.program.is_general_linear();
+  const bool known = x.field == nullptr || x.program.family == "runge-kutta" || x.program.is_general_linear();
   TORCH_CHECK_VALUE(known, "`family` is '", x.program.family,
                     "'; a traced field takes 'runge-kutta' or 'general-linear'");
   if (x.program.is_general_linear()) return check_general_linear(x);
@@ -66,7 +79,7 @@ void check_scheme(const Arguments& x, int64_t columns) {
       for (size_t j = i; j < stages; ++j)
         TORCH_CHECK_VALUE(x.program.a[i * stages + j] == 0, "`a` is not strictly lower triangular at (", i, ", ", j,
                           "); give an explicit tableau");
-    if (kIsTraced && !x.program.moved.empty()) check_moved(x, columns);
+    if (x.field != nullptr && !x.program.moved.empty()) check_moved(x, columns);
     return;
   }
   check_moved(x, columns);
@@ -275,7 +288,7 @@ void check_arguments(const Arguments& x) {
   check_scheme(x, columns);
   check_tensor("y0", y0, {batch, columns}, y0);
   check_lengths(x, batch);
-  const KindFacts& kind = kind_facts(x.program.kind);
+  const KindFacts kind = kind_facts(x);
   check_tensor("weight", x.weight, {kind.preactivations * columns, columns}, y0);
   const size_t blocks = x.program.weight_blocks.size(), wanted = static_cast<size_t>(4 * kind.preactivations);
   TORCH_CHECK_VALUE(blocks == 0 || (blocks == wanted && columns % 2 == 0), "`weight_blocks` has ", blocks,
@@ -307,13 +320,6 @@ std::vector<Run> places_without_samples(const Arguments& x) {
   return empty;
 }
 
-const KindFacts& kind_facts(c10::string_view name) {
-  for (const KindFacts& facts : kKinds)
-    if (name == facts.name) return facts;
-  TORCH_CHECK_VALUE(false, "`kind` is '", name,
-                    kIsTraced ? "'; give 'traced'" : "'; give 'tanh', 'gated-tanh', 'linear' or 'linear-plus-tanh'");
-}
-
 Steps solver_steps(const Tensor& dt, int64_t times, int64_t batch, int64_t substeps, const Tensor& like) {
   const bool fits = dt.dim() == 0 || (dt.dim() == 1 && dt.size(0) == times) ||
                     (dt.dim() == 2 && dt.size(0) == batch && dt.size(1) == times);
@@ -338,7 +344,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.times = x.times();
   p.batch = x.y0.size(0);
   p.inputs = x.inputs();
-  const KindFacts& kind = kind_facts(x.program.kind);
+  const KindFacts kind = kind_facts(x);
   p.kind = kind.kind;
   p.family = family_of(x.program.family);
   const int64_t parts = p.family == Family::kShears ? 2 : 1;
@@ -374,7 +380,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
     p.a.assign(x.program.a.begin(), x.program.a.end());
     p.b.assign(x.program.b.begin(), x.program.b.end());
     p.c.assign(x.program.c.begin(), x.program.c.end());
-    if (kIsTraced) p.moved.assign(x.program.moved.begin(), x.program.moved.end());
+    if (x.field != nullptr) p.moved.assign(x.program.moved.begin(), x.program.moved.end());
   }
   if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);
@@ -386,7 +392,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
     p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, allocator)};
   }
   const bool halves = !p.moved.empty() || !x.program.weight_blocks.empty();
-  if (kIsTraced && halves && columns % (2 * kLanes<T>) == 0)
+  if (x.field != nullptr && halves && columns % (2 * kLanes<T>) == 0)
     split_by_halves(x.program.weight_blocks, x.weight.const_data_ptr<T>(), direction == Direction::kBoth, p, allocator);
   if (p.family == Family::kGeneralLinear) add_general_linear(x, p);
   return p;

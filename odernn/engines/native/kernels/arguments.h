@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "problem.h"
+#include "field.h"
 #include "program.h"
 
 namespace odernn {
@@ -27,6 +27,7 @@ struct Arguments {
   const Tensor& dt;
   const MaybeTensor &carried, &coefficients, &blocks, &index, &lengths;
   const Program program;
+  const FieldKernels* field = nullptr;  // of the user's own
 
   bool ragged() const { return lengths.has_value(); }
   int64_t times() const { return ragged() ? *lengths->const_data_ptr<int64_t>() : samples.size(0); }
@@ -45,14 +46,6 @@ struct Arguments {
   "Tensor? carried, Tensor? coefficients, Tensor? blocks, Tensor? index, Tensor? lengths"
 
 void check_arguments(const Arguments& arguments);
-
-// Columns of the preactivation and of the control for each column of the state.
-struct KindFacts {
-  const char* name;
-  Kind kind;
-  int64_t preactivations, controls;
-};
-const KindFacts& kind_facts(c10::string_view name);
 
 // Neighbouring rows.
 struct Run {

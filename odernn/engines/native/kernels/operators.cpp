@@ -1,8 +1,9 @@
 // The operators `solve` and `pull_back`, and what looks into the machinery.
+#include "operators.h"
+
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <torch/library.h>
 
 #include <cstring>
 #include <set>
@@ -11,10 +12,6 @@
 #include "linear_arguments.h"
 #include "parallel.h"
 #include "results.h"
-
-#ifndef ODERNN_NAMESPACE
-#define ODERNN_NAMESPACE odernn_native
-#endif
 
 namespace odernn {
 namespace {
@@ -34,14 +31,14 @@ void fill_with_zeros(const Tensor& rows, const std::vector<Run>& which, int64_t 
   for (const Run& run : which) std::memset(data + run.first * bytes, 0, run.count * bytes);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor& weight, const Tensor& samples,
-                                                 const MaybeTensor& input_weight, const MaybeTensor& bias,
-                                                 const MaybeTensor& before, const Tensor& dt,
+std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const FieldKernels* field, const Tensor& y0, const Tensor& weight,
+                                                 const Tensor& samples, const MaybeTensor& input_weight,
+                                                 const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
                                                  const MaybeTensor& carried, const MaybeTensor& coefficients,
                                                  const MaybeTensor& blocks, const MaybeTensor& index,
                                                  const MaybeTensor& lengths, c10::string_view program, bool save) {
-  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
-                            blocks, index,  lengths, read_program(program)};
+  const Arguments arguments{y0,     weight, samples, input_weight,          bias, before, dt, carried, coefficients,
+                            blocks, index,  lengths, read_program(program), field};
   check_arguments(arguments);
   const std::vector<Run> empty = places_without_samples(arguments);
   const int64_t batch = y0.size(0), columns = y0.size(1);
@@ -60,11 +57,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const Tensor& y0, const Tensor&
   Tensor at_end = counts.at_end > 0 ? at::empty({counts.at_end, batch, columns}, y0.options()) : nothing(y0);
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::solve", [&] {
     Arena arena;
+    const Sweeps<scalar_t> sweeps = sweeps_of<scalar_t>(field);
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kForward, arena);
     const Solution<scalar_t> solution{data_or_null<scalar_t>(saved), data_or_null<scalar_t>(kept),
                                       last.data_ptr<scalar_t>(), data_or_null<scalar_t>(at_end), counts.at_end};
     for_equal_shards(problem,
-                     [&](int64_t, int64_t first, int64_t stop) { solve_rows(problem, first, stop, solution); });
+                     [&](int64_t, int64_t first, int64_t stop) { sweeps.solve(problem, first, stop, solution); });
   });
   return {saved, last, at_end, kept};
 }
@@ -139,14 +137,14 @@ void copy_of_samples(const Problem<T>& problem, const T* from, T* to) {
 
 using Ten = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor>;
 
-Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_saved, const MaybeTensor& grad_last,
-              const MaybeTensor& grad_carried, const Tensor& y0, const Tensor& weight, const Tensor& samples,
-              const MaybeTensor& input_weight, const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
-              const MaybeTensor& carried, const MaybeTensor& coefficients, const MaybeTensor& blocks,
-              const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program, bool want_samples,
-              bool want_dt) {
-  const Arguments arguments{y0,     weight, samples, input_weight,         bias, before, dt, carried, coefficients,
-                            blocks, index,  lengths, read_program(program)};
+Ten pull_back(const FieldKernels* field, const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_saved,
+              const MaybeTensor& grad_last, const MaybeTensor& grad_carried, const Tensor& y0, const Tensor& weight,
+              const Tensor& samples, const MaybeTensor& input_weight, const MaybeTensor& bias,
+              const MaybeTensor& before, const Tensor& dt, const MaybeTensor& carried, const MaybeTensor& coefficients,
+              const MaybeTensor& blocks, const MaybeTensor& index, const MaybeTensor& lengths, c10::string_view program,
+              bool want_samples, bool want_dt) {
+  const Arguments arguments{y0,     weight, samples, input_weight,          bias, before, dt, carried, coefficients,
+                            blocks, index,  lengths, read_program(program), field};
   check_arguments(arguments);
   const std::vector<Run> empty = places_without_samples(arguments);
   const int64_t times = arguments.times(), batch = y0.size(0), columns = y0.size(1);
@@ -180,6 +178,7 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
 
   AT_DISPATCH_FLOATING_TYPES(y0.scalar_type(), "odernn_native::pull_back", [&] {
     Arena arena;
+    const Sweeps<scalar_t> sweeps = sweeps_of<scalar_t>(field);
     const Problem<scalar_t> problem = make_problem<scalar_t>(arguments, steps, Direction::kBoth, arena);
     Gradients<scalar_t> g;
     if (grad_saved.has_value())
@@ -197,8 +196,9 @@ Ten pull_back(const Tensor& saved, const Tensor& kept, const MaybeTensor& grad_s
     g.coefficients = data_or_null<scalar_t>(g_coefficients);
     PartialSums<scalar_t> sums(problem, count_shards(batch), arena);
     const scalar_t* k = saved.const_data_ptr<scalar_t>();
-    for_equal_shards(
-        problem, [&](int64_t i, int64_t first, int64_t stop) { pull_back_rows(problem, k, g, sums[i], first, stop); });
+    for_equal_shards(problem, [&](int64_t i, int64_t first, int64_t stop) {
+      sweeps.pull_back(problem, k, g, sums[i], first, stop);
+    });
     if (want_dt && arguments.ragged()) {
       Tensor of_samples = at::empty(index->sizes(), y0.options());
       copy_of_samples(problem, g_dt.const_data_ptr<scalar_t>(), of_samples.data_ptr<scalar_t>());
@@ -239,24 +239,33 @@ int64_t pool_bytes() {
   return static_cast<int64_t>(pooled_bytes());
 }
 
+// The function without its first argument, which is `field`.
+template <class Result, class... Given>
+auto with_kernels_of(const FieldKernels* field, Result (*operation)(const FieldKernels*, Given...)) {
+  return [field, operation](Given... given) { return operation(field, std::forward<Given>(given)...); };
+}
+
 }  // namespace
+
+void implement(torch::Library& library, const FieldKernels* field) {
+  library.impl("solve", with_kernels_of(field, &solve));
+  library.impl("pull_back", with_kernels_of(field, &pull_back));
+}
+
 }  // namespace odernn
 
 // The schemas of `solve` and `pull_back` are Python's, which knows them before anything is built.
-TORCH_LIBRARY_FRAGMENT(ODERNN_NAMESPACE, m) {
+TORCH_LIBRARY_FRAGMENT(odernn_native, m) {
   m.def("empty_pool() -> ()", &odernn::empty_pool);
 }
 
 // What the tests ask of threads and of the pool; the product calls none of it.
-#ifndef ODERNN_POINTWISE
 TORCH_LIBRARY(odernn_native_testing, m) {
   m.def("count_threads(int batch, int failing) -> int", &odernn::count_threads);
   m.def("has_openmp() -> bool", &odernn::has_openmp);
   m.def("pooled_bytes() -> int", &odernn::pool_bytes);
 }
-#endif
 
-TORCH_LIBRARY_IMPL(ODERNN_NAMESPACE, CPU, m) {
-  m.impl("solve", &odernn::solve);
-  m.impl("pull_back", &odernn::pull_back);
+TORCH_LIBRARY_IMPL(odernn_native, CPU, m) {
+  odernn::implement(m, nullptr);
 }
