@@ -16,7 +16,7 @@ from benchmarks.run.spec import RunSpec
 from benchmarks.run.train import train
 from benchmarks.settings.names import find_run, list_runs
 from benchmarks.settings.parser import make_parser, to_settings
-from benchmarks.support.errors import FAILED, OK, UserError
+from benchmarks.support.errors import FAILED, MISUSED, OK, UserError
 
 LOGGERS_HELP = f"Where metrics go too: {', '.join(LOGGERS)}, or several with commas between them."
 DEVICES_HELP = "Processes that train a run together, each on a device of its own and with its share of each batch."
@@ -37,7 +37,10 @@ command is given again; a run that has ended is not trained again, its result is
 
 def main(argv: Sequence[str]) -> int:
     """Trains the run that is named first, with the options after it."""
-    if not argv or argv[0] in ("-h", "--help"):
+    if not argv:
+        print(USAGE + list_runs(), file=sys.stderr)
+        return MISUSED
+    if argv[0] in ("-h", "--help"):
         print(USAGE + list_runs())
         return OK
     if argv[0].startswith("-"):

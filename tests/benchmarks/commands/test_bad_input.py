@@ -186,6 +186,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"{name:<11} {command.summary}" in shown
 
 
+def test_train_without_a_run_is_misused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script whose variable is empty must not go on as if a network had been trained."""
+    assert main(["train"]) == MISUSED
+    assert "usage: python -m benchmarks train RUN" in capsys.readouterr().err
+
+
 def test_help_of_train_lists_the_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--help"]) == OK
     shown = capsys.readouterr().out
