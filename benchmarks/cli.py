@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -46,6 +47,9 @@ COMMANDS: Mapping[str, Command] = MappingProxyType(
     }
 )
 
+_PARSERS_KEY = re.compile(r'Parser key "([\w.]+)":\s+')
+"""What jsonargparse writes before what is wrong with an option."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs a command; its exit code is 0, 1 where a run diverged, 2 for what cannot be done, 130 after Ctrl-C."""
@@ -53,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         return COMMANDS[args.command].main(argv[1:])
     except (UserError, argparse.ArgumentError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error: " + _PARSERS_KEY.sub(r"`--\1`: ", str(error)), file=sys.stderr)
         return MISUSED
     except BrokenPipeError:
         abandon_stdout()

@@ -48,7 +48,7 @@ def check_count(name: str, value: object, *, least: int = 1, most: int = sys.max
 
 
 def check_choice(name: str, value: object, choices: Collection[str]) -> None:
-    """One of the names in `choices`; the message lists them all, and says which is the nearest."""
+    """Check that a value is one of the names in `choices`; the message lists all, and says which is the nearest."""
     names = ", ".join(map(repr, choices))
     if not isinstance(value, str):
         raise TypeError(f"`{name}` is {value!r} ({type(value).__name__}); give one of {names}")

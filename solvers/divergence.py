@@ -15,7 +15,9 @@ from .loop import Problem, steps
 from .solver import Carry
 
 OnDivergence = Literal["raise", "warn", "ignore"]
+"""What to do where a state stops being finite."""
 POLICIES: tuple[OnDivergence, ...] = ("raise", "warn", "ignore")
+"""All that there is of it."""
 
 
 class DivergenceError(ArithmeticError):

@@ -22,6 +22,7 @@ class Interval:
 
 
 Inputs = tuple[Tensor | None, ...]
+"""The tensors that the intervals of a problem are made of."""
 Layout = Callable[[Inputs, int, int, int], Sequence[Interval]]
 """(inputs, start, stop, offset) -> the intervals from `start` to `stop`, made of the inputs.
 

@@ -14,7 +14,9 @@ from .checks import check_callable, check_flag, check_tensor, check_type
 from .linear_part import BlockDiagonal, LinearPart, apply_matrix
 
 Time = float | Tensor
+"""A time or a step: a number, or a tensor () for all rows of a state or (batch, 1) for each its own."""
 RightHandSide = Callable[[Time, Tensor], Tensor]
+"""(t, y) -> dy/dt, of the shape of y."""
 
 
 def time_tensor(t: Time, y: Tensor) -> Tensor:
@@ -163,6 +165,16 @@ class Structured:
     """A right-hand side f(t, y) with the structure that it declares. A plain callable declares none.
 
     It promises to treat the rows of the state, the vectors of its last dimension, one by one, whatever it declares.
+
+    Args:
+        f: the right-hand side itself, (t, y) -> dy/dt of the shape of y.
+        partition: its drift and kick, which symplectic methods take; or None.
+        semilinear: its linear part and the rest, which exponential methods take; or None.
+        affine: its weight and elementwise part; or None.
+        diffusion: its noise, which stochastic methods take; or None.
+
+    Raises:
+        TypeError: a part of another kind.
     """
 
     f: RightHandSide

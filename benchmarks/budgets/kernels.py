@@ -73,7 +73,7 @@ class Kernel:
 
     @property
     def layout(self) -> Layout:
-        """Its sizes."""
+        """The sizes of the kernel."""
         method, kind = METHODS[self.method]
         layout = Layout(method, self.units, len(KINDS[kind].p), self.precision, self.variant == "many networks")
         streamed = replace(layout, stream=stream_of(layout))
@@ -116,14 +116,14 @@ class Kernel:
 
     @property
     def fingerprint(self) -> str:
-        """Of its text, and of the functions in which it multiplies: another one has another budget."""
+        """A checksum of the kernel's text and of the functions in which it multiplies."""
         plan = self.plan
         text = advance_text(plan) if isinstance(plan, Advance) else recur_text(plan)
         text += unparse(parse(FUNCTIONS.read_text("utf-8")))
         return sha256(text.encode()).hexdigest()[:16]
 
     def absent(self) -> set[str]:
-        """Its arguments that are None."""
+        """The arguments of the kernel that are None."""
         family, plan = self.layout.method.family, self.plan
         two, blocks = family == "general-linear", family == "exponential"
         if isinstance(plan, Advance):
@@ -135,7 +135,7 @@ class Kernel:
 
 
 def all_kernels() -> Iterator[Kernel]:
-    """Every one; of the variants, which differ in a few addresses and masks, only Euler's method."""
+    """All kernels; of variants, which differ in a few addresses and masks, only Euler's method."""
     for method in METHODS:
         for units, precision in (*SIZES, *STREAMED):
             for direction in ("forward", "backward"):
@@ -152,5 +152,5 @@ def all_kernels() -> Iterator[Kernel]:
 
 
 def architectures(kernel: Kernel) -> list[int]:
-    """Those that the kernel is compiled for: all of them for Euler's method, the two server cards for every other."""
+    """The architectures that a kernel is compiled for: all for Euler's method, the two server cards for others."""
     return list(ARCHITECTURES) if kernel.method == "euler" and not kernel.variant else [80, 90]

@@ -15,7 +15,7 @@ from benchmarks.support.markdown import markdown_table
 
 
 def write(path: Path, budgets: Sequence[Budget], triton: str) -> None:
-    """As JSON."""
+    """Write budgets as JSON."""
     write_text(path, json.dumps({"triton": triton, "budgets": [asdict(each) for each in budgets]}, indent=1) + "\n")
 
 

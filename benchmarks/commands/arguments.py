@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 
 
 def device_named(name: str) -> torch.device:
@@ -35,7 +35,7 @@ def make_folder(folder: Path) -> None:
 
 
 def unwritable(folder: Path, error: OSError) -> UserError:
-    """What to tell whose folder cannot be written to."""
+    """The error for a folder that cannot be written to."""
     return UserError(f"the output cannot be written to {folder}: {error}; choose another folder")
 
 
@@ -47,7 +47,8 @@ def chosen(option: str, asked: Sequence[str], there: Collection[str]) -> list[st
     """
     unknown = [name for name in asked if name not in there]
     if unknown:
-        raise UserError(f"`{option}` names {unknown[0]!r}; choose from {', '.join(there)}")
+        near = nearest(unknown[0], there)
+        raise UserError(f"`{option}` names {unknown[0]!r}{near}; choose from {', '.join(there)}")
     return list(asked)
 
 
@@ -73,5 +74,5 @@ def count(text: str) -> int:
     """A whole number from 1."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is no number of at least 1")
+        raise argparse.ArgumentTypeError(f"{value} is not a whole number from 1")
     return value

@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     if args.train is not None:
         return _same_cost(args, rest, argv)
     if rest:
-        parser.error(f"{rest[0]} is no option; options of `train` are for `--train`")
+        parser.error(f"{rest[0]} is not an option; options of `train` are for `--train`")
     if args.epochs is not None or args.budget is not None:
         raise UserError("`--epochs` and `--budget` are for `--train`; without it nothing is trained")
     return _same_weights(args, argv)

@@ -78,7 +78,7 @@ def measured() -> dict[str, Adjoint]:
 
 
 def measure(name: str, adjoint: Adjoint, lengths: Sequence[int], setup: Setup) -> Growth:
-    """The peaks of one adjoint, after a call that is not counted: what is made once, at a first call, is no growth."""
+    """The peaks of one adjoint, after a call that is not counted: what is made once, at a first call, is not growth."""
     measure_one(adjoint, min(lengths), setup)
     peaks = {length: measure_one(adjoint, length, setup) for length in lengths}
     state_bytes = setup.batch * setup.units * torch.get_default_dtype().itemsize

@@ -143,5 +143,5 @@ def _names(text: str) -> list[str]:
 def _count(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is no number of at least 1")
+        raise argparse.ArgumentTypeError(f"{value} is not a whole number from 1")
     return value

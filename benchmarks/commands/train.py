@@ -16,7 +16,7 @@ from benchmarks.run.spec import RunSpec
 from benchmarks.run.train import train
 from benchmarks.settings.names import find_run, list_runs
 from benchmarks.settings.parser import make_parser, to_settings
-from benchmarks.support.errors import FAILED, OK, UserError
+from benchmarks.support.errors import FAILED, MISUSED, OK, UserError
 
 LOGGERS_HELP = f"Where metrics go too: {', '.join(LOGGERS)}, or several with commas between them."
 DEVICES_HELP = "Processes that train a run together, each on a device of its own and with its share of each batch."
@@ -37,7 +37,10 @@ command is given again; a run that has ended is not trained again, its result is
 
 def main(argv: Sequence[str]) -> int:
     """Trains the run that is named first, with the options after it."""
-    if not argv or argv[0] in ("-h", "--help"):
+    if not argv:
+        print(USAGE + list_runs(), file=sys.stderr)
+        return MISUSED
+    if argv[0] in ("-h", "--help"):
         print(USAGE + list_runs())
         return OK
     if argv[0].startswith("-"):
@@ -81,7 +84,7 @@ def _add_places(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("where and how")
     group.add_argument("--data", type=Path | None, metavar="DIR", help="Folder with the task's data files.")
     group.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="Folder above the run folders.")
-    group.add_argument("--overwrite", action="store_true", help="Begin anew, whatever the run's folder holds.")
+    group.add_argument("--overwrite", action="store_true", help="Start again, whatever the run's folder holds.")
     group.add_argument("--devices", type=PositiveInt, default=1, metavar="N", help=DEVICES_HELP)
     group.add_argument("--takeover", type=PositiveFloat, default=TAKEOVER, metavar="S", help=TAKEOVER_HELP)
     group.add_argument("--loggers", type=str, default="", metavar="NAMES", help=LOGGERS_HELP)

@@ -109,7 +109,7 @@ def _relative(found: Tensor, reference: Tensor) -> float:
 
 
 def _conditioning(rnn: ODERNN, x: Tensor) -> Conditioning | None:
-    """Of the end-to-end Jacobian; None where it is not finite."""
+    """The conditioning of the end-to-end Jacobian; None where it is not finite."""
     try:
         return conditioning(end_to_end_jacobian(rnn, x))
     except (ValueError, DivergenceError):

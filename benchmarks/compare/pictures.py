@@ -26,7 +26,7 @@ MODULI = (1e-6, 1e3)
 
 
 def drawings_of(comparison: Comparison) -> list[Drawing]:
-    """All of them."""
+    """All pictures of a comparison."""
     return [draw_work(comparison), draw_regions(comparison), draw_moduli(comparison)]
 
 
@@ -83,9 +83,7 @@ def draw_moduli(comparison: Comparison) -> Drawing:
         for row in comparison.rows
         if row.dynamics.moduli is not None
     ]
-    figure = draw_by_solver(lines, f"{comparison.subject.run.title}, the first sequence").figure
-    for axes in figure.axes:
-        axes.set_xlim(*MODULI)
+    figure = draw_by_solver(lines, f"{comparison.subject.run.title}, the first sequence", MODULI).figure
     said = "What lies beyond the right edge belongs to schemes that diverge."
     return Drawing("moduli", "Moduli of the eigenvalues of the end-to-end Jacobian", figure, said)
 

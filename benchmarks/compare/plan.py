@@ -45,7 +45,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Plan:
-    """What all runs of a comparison agree on, written down before the first: a second start must not plan anew.
+    """What all runs of a comparison agree on, written down before the first: a second start must not plan again.
 
     Attributes:
         mode: what is equal.
@@ -81,7 +81,7 @@ def read_plan(path: Path, mode: Mode, settings: dict[str, Any], labels: Sequence
     try:
         plan = read_as(Plan, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, SchemaError) as error:
-        raise UserError(f"{path} is no plan of a comparison: {error}. Mend or delete it") from error
+        raise UserError(f"{path} is not the plan of a comparison: {error}. Mend or delete it") from error
     asked = {"mode": mode, "settings": settings, "schemes": sorted(labels)}
     there = {"mode": plan.mode, "settings": plan.settings, "schemes": sorted(plan.costs)}
     differing = [name for name in asked if asked[name] != there[name]]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 from odernn import ODERNN
 from solvers import SOLVERS, ImplicitSolver, Solver, make_solver
 
@@ -65,7 +64,7 @@ class Scheme:
     def step(self, rnn: ODERNN) -> ODERNN:
         """The network's field, with the same weights, under this scheme; the engine is the one that suits.
 
-        A state that stops being finite is no error: it is a result of the comparison.
+        A state that stops being finite is not an error: it is a result of the comparison.
 
         Raises:
             ValueError: the field lacks a structure that the solver needs.
@@ -105,9 +104,7 @@ def solver_names(text: str) -> list[str]:
         raise UserError(f"`--solvers` names none; choose from {', '.join(SOLVERS)}")
     for name in asked:
         if name not in SOLVERS:
-            near = difflib.get_close_matches(name, SOLVERS, n=1, cutoff=0.5)
-            meant = f"did you mean {near[0]!r}? " if near else ""
-            raise UserError(f"`--solvers` names {name!r}; {meant}There are {', '.join(SOLVERS)}")
+            raise UserError(f"`--solvers` names {name!r}{nearest(name, SOLVERS)}; choose from {', '.join(SOLVERS)}")
     return list(dict.fromkeys(asked))
 
 

@@ -52,12 +52,12 @@ class Subject:
 
     @property
     def rnn(self) -> ODERNN:
-        """Its recurrent layer."""
+        """The recurrent layer of the network."""
         return self.recurrence.rnn
 
     @property
     def objective(self) -> Objective:
-        """The task's."""
+        """The objective of the task."""
         return self.run.task.objective
 
     @property

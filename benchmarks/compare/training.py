@@ -49,7 +49,7 @@ class Trained:
 
     @property
     def evaluations(self) -> list[float]:
-        """Of the field, from the start to the end of each epoch; the forward passes of training."""
+        """Evaluations of the field from the start to the end of each epoch, in the forward passes of training."""
         return [self.cost.evaluations * row.epoch for row in self.result.history]
 
 

@@ -49,7 +49,7 @@ def _check_magic(content: bytes, path: Path, rank: int) -> None:
     if len(magic) == 4 and magic[:2] == b"\0\0":
         raise DataFileError.about(path, f"its numbers are of type {magic[2]:#04x}, unsigned bytes (0x08) were wanted")
     raise DataFileError.about(
-        path, f"it is no idx file: it begins with {magic.hex(' ') or 'nothing'}, not {wanted.hex(' ')}"
+        path, f"it is not an idx file: it begins with {magic.hex(' ') or 'nothing'}, not {wanted.hex(' ')}"
     )
 
 

@@ -70,7 +70,7 @@ class Layout:
 
     def _lack(self, folder: Path, found: set[str]) -> str:
         if not folder.is_dir():
-            return "is no folder"
+            return "is not a folder"
         return f"lacks {', '.join(name for name in self.names if name not in found)}"
 
 

@@ -17,7 +17,7 @@ from benchmarks.figures.picture import Cell, Picture
 from benchmarks.figures.trained import TrainedNetwork
 from benchmarks.models.baselines import set_forget_bias
 from benchmarks.support.errors import UserError
-from benchmarks.support.plotting import COLOURS, clear_frame, new_figure, styles
+from benchmarks.support.plotting import COLOURS, clear_frame, log_ticks, new_figure, styles
 from odernn import ODERNN, AntisymmetricField
 from odernn.analysis import conditioning, end_to_end_jacobian
 from solvers import ConvergenceError, Euler, ImplicitSolver, Solver
@@ -26,6 +26,8 @@ LENGTHS = (100, 200, 400, 800)
 UNITS, INPUTS, SEQUENCES, DRIVE = 64, 8, 2, 0.55
 EPSILON, SIGMA_W = 0.01, 2.0
 GAMMAS = (0.0, 0.01, 0.1, 1.0)
+FEW = 30.0
+"""A range whose ends are not so many times apart has plain numbers at its ticks, else powers of ten."""
 MOST = 64
 """Samples of a run's first sequence over which solvers are compared: implicit ones take long with many units."""
 COLUMNS = ("network", "T", "mean", "std", "smallest", "largest", "largest_singular_value")
@@ -188,18 +190,27 @@ def _draw_against_length(lines: Sequence[Line], title: str) -> Picture:
     return Picture(figure, COLUMNS, [row for line in lines for row in line.rows()])
 
 
-def draw_by_solver(lines: Sequence[Line], title: str) -> Picture:
-    """A panel for each length: the mean, most of the moduli and all of them, a row a solver."""
+def draw_by_solver(lines: Sequence[Line], title: str, limits: tuple[float, float] | None = None) -> Picture:
+    """A panel for each length: the mean, most of the moduli and all of them, a row a solver.
+
+    Args:
+        lines: the solvers.
+        title: of the figure.
+        limits: of the moduli that are shown; None for all of them.
+    """
     lengths = lines[0].lengths
     figure = new_figure((12.0, 1.4 + 0.24 * len(lines)))
     for index, axes in enumerate(figure.subplots(1, len(lengths), sharex=True, sharey=True, squeeze=False)[0]):
         for row, line in enumerate(lines):
             _draw_whiskers(axes, row, line.moduli[index].flatten())
         axes.axvline(1, color="0.6", linewidth=0.8, zorder=0)
-        axes.set_xscale("log")
         axes.set_title(f"T = {lengths[index]}", fontsize="medium", loc="left")
         axes.set_yticks(range(len(lines)), [line.label for line in lines], fontsize="small")
         clear_frame(axes)
+    for axes in figure.axes:
+        axes.set_xscale("log")
+        low, high = axes.get_xlim() if limits is None else axes.set_xlim(*limits)
+        log_ticks(axes, decades=high > FEW * low)
     figure.axes[0].invert_yaxis()
     figure.supxlabel("modulus of the eigenvalues of dy_T / dy_0: mean, 10th to 90th percentile, all", fontsize="medium")
     figure.suptitle(title, x=0.01, ha="left", fontsize="medium")

@@ -57,12 +57,12 @@ def draw_panels(solvers: Mapping[str, Solver], z: Complex[Tensor, " modes"], tit
         axes.tick_params(labelbottom=True)
     figure.supxlabel("Re z", fontsize="medium")
     figure.supylabel("Im z", fontsize="medium")
-    enlarged = "\nin the corners: the same dots, stretched" if float(z.abs().max()) < SMALL else ""
+    enlarged = "; in the corners: the same dots and crosses, stretched" if float(z.abs().max()) < SMALL else ""
     said = (
         f"shaded, or a thick line: stable, |R(z)| ≤ 1; dots: z = dt λ of {title}; "
-        "crosses: those that are not stable; in %: how many are"
+        f"crosses: those that are not stable; in %: how many are stable{enlarged}"
     )
-    figure.suptitle(fill(said, CHARACTERS_A_LINE) + enlarged, x=0.01, ha="left", fontsize="medium")
+    figure.suptitle(fill(said, CHARACTERS_A_LINE), x=0.01, ha="left", fontsize="medium")
     return Picture(figure, COLUMNS, rows)
 
 

@@ -43,12 +43,12 @@ class Entry:
 
     @property
     def tests(self) -> list[float]:
-        """On test data, of the runs that did not diverge."""
+        """The metric on test data of each run that did not diverge."""
         return [result.scores.test for result in self.results if result.scores is not None]
 
     @property
     def validations(self) -> list[float]:
-        """On validation data, likewise."""
+        """The metric on validation data of each run that did not diverge."""
         return [result.scores.val for result in self.results if result.scores is not None]
 
     @property
@@ -81,7 +81,7 @@ class Board:
 
     Attributes:
         entries: task by task, the best first.
-        refused: the files that are no sound results.
+        refused: the files that are not sound results.
     """
 
     entries: Sequence[Entry] = ()
@@ -117,7 +117,7 @@ def collect(folders: Sequence[Path]) -> Board:
 def _files(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"`folder` is {folder}, which is not a folder")
+            raise UserError(f"`FOLDER` is {folder}, and there is no such folder")
     files = list(dict.fromkeys(path for folder in folders for path in sorted(folder.rglob(FILE))))
     if not files:
         raise UserError(f"there is no {FILE} beneath {', '.join(map(str, folders))}; train something first")

@@ -18,8 +18,8 @@ LEAD = (
 )
 READING = (
     "The head of a column sorts by it. Rows of different epochs were not given the same budget; rows of different "
-    "machines, or of machines that had other work, have times that are no benchmark. The cost of a sequence does not "
-    "depend on a machine."
+    "machines, or of machines that had other work, have times that are not a benchmark. The cost of a sequence does "
+    "not depend on a machine."
 )
 
 
@@ -42,7 +42,7 @@ def document_of(board: Board, origin: Mapping[str, str]) -> Document:
     sections = [
         Section("What leads", _summary(board)),
         *(Section(_heading(most), (), _table(most, found)) for most, found in brackets),
-        *([Section("Refused", ("These files are no sound results.",), _refused(board))] if board.refused else []),
+        *([Section("Refused", ("These files are not sound results.",), _refused(board))] if board.refused else []),
         Section("How to read it", (READING,)),
     ]
     facts = {"entries": f"{len(board.entries)}, of {sum(len(entry.results) for entry in board.entries)} runs"}

@@ -114,7 +114,7 @@ def _check_scores(result: RunResult) -> None:
             if not isclose(getattr(scores, part), value, rel_tol=1e-9, abs_tol=0):  # written and read as decimals
                 raise UserError(f"`metrics.{metric.name}.{part}` is {getattr(scores, part)}, and `history` has {value}")
         if metric.unit == "%" and not 0 <= scores.test <= 1:
-            raise UserError(f"`metrics.{metric.name}.test` is {scores.test}, which is no share")
+            raise UserError(f"`metrics.{metric.name}.test` is {scores.test}, which is not between 0 and 1")
 
 
 def _check_data(result: RunResult) -> None:

@@ -58,7 +58,7 @@ def _on_cuda(work: Action, device: torch.device) -> int:
 
 @contextmanager
 def _hushed() -> Iterator[None]:
-    """Without the two lines that the profiler of torch 2.13 writes to stderr at every start and stop."""
+    """Suppress the two lines that the profiler of torch 2.13 writes to stderr at every start and stop."""
     before = os.environ.get(_LEVEL)
     os.environ[_LEVEL] = "99" if before is None else before
     try:

@@ -27,7 +27,7 @@ def clip_gradients(parameters: Sequence[nn.Parameter], settings: TrainerSettings
 
 
 def clip_each(parameters: Sequence[nn.Parameter], settings: TrainerSettings) -> Float[Tensor, " models"]:
-    """The same of an ensemble, whose parameters are (models, ...): each network's gradient by itself."""
+    """Clip each network's gradient of an ensemble by itself; its parameters are (models, ...)."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     flat = [gradient.reshape(len(gradient), -1) for gradient in gradients]
     norms = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(each, dim=1) for each in flat]), dim=0)

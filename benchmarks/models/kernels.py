@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
 
 from odernn import ODERNN
+from odernn.engines.lowering import unsupported
 from odernn.engines.native import NativeUnavailable
 
 
@@ -24,7 +24,7 @@ def build_kernels(network: nn.Module) -> None:
 
 
 def _wants_kernels(layer: ODERNN) -> bool:
-    if layer.engine == "torch":
+    """Whether no engine has operators for the field under its method, and kernels of its own would take the method."""
+    if layer.engine == "torch" or layer.solver.schemes is None:  # kernels of a field take explicit methods
         return False
-    x = torch.zeros(2, 2, layer.field.input_size, dtype=next(layer.parameters()).dtype)  # of one sample, torch has it
-    return layer.choice(x).engine == "torch"
+    return unsupported(layer.field, layer.hold, layer.solver, layer.dt) is not None

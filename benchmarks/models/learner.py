@@ -52,7 +52,7 @@ class Learner(Trainee[SequenceNetwork]):
 
     @property
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Those of the scorer."""
+        """The metrics that the scorer keeps."""
         return self.scorer.metrics
 
     @property

@@ -12,7 +12,7 @@ from torch import nn
 from benchmarks.models.baselines import Baseline
 from benchmarks.objectives import Objective
 from benchmarks.settings.types import BaselineSettings, ODESettings
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 from odernn import FIELDS, SequenceNetwork
 from odernn.zoo.spec import NetworkSpec
 from solvers import SOLVERS
@@ -124,5 +124,6 @@ def _frequencies(ends: tuple[float, float], dt: float) -> dict[str, float]:
 
 def _named(argument: str, name: str, registry: Mapping[str, type[Any]]) -> type[Any]:
     if name not in registry:
-        raise ValueError(f"`{argument}` is {name!r}; choose one of {', '.join(registry)}")
+        near = nearest(name, registry)
+        raise ValueError(f"`{argument}` is {name!r}{near}; choose one of {', '.join(registry)}")
     return registry[name]

@@ -43,7 +43,7 @@ class Plateaus:
         return self.factor**self.count
 
     def end_epoch(self, merit: tuple[float, ...]) -> bool:
-        """Takes note of an epoch, and says whether it was no better."""
+        """Takes note of an epoch, and says whether it was not better."""
         if self.best is None or merit > self.best:
             self.best = merit
             return False

@@ -101,6 +101,6 @@ def _terminal_table(title: str, table: Table) -> rich.table.Table:
         widest = max((len(row[index].text) for row in table.rows), default=0)
         shown.add_column(column.brief, justify="left" if column.left else "right", min_width=min(widest, WIDEST))
     for row in table.rows:
-        # Text and not str: a name in brackets is no markup.
+        # Text and not str: a name in brackets is not markup.
         shown.add_row(*(Text(row[index].text) for index in places))
     return shown

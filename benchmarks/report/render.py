@@ -27,6 +27,6 @@ def show(title: str, rows: Sequence[Row], notes: Sequence[str]) -> None:
     for name in columns:
         table.add_column(name, justify="left" if name in LEFT else "right", overflow="fold")
     for row in rows:
-        # Text and not str: a name in brackets is no markup.
+        # Text and not str: a name in brackets is not markup.
         table.add_row(*(Text(cell) for cell in cells_of(row, columns)))
     Console().print(Group(table, *(Text(note, style="dim") for note in notes)))

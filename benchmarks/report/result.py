@@ -143,7 +143,7 @@ class RunResult:
 
     @property
     def summary(self) -> str:
-        """One line."""
+        """The result in one line."""
         name = f"{self.task}/{self.row} seed {self.seed}"
         if self.variants:
             name += f" ({', '.join(self.variants)})"
@@ -171,12 +171,12 @@ def read_result(path: Path) -> RunResult:
     """The result in a file.
 
     Raises:
-        UserError: it cannot be read, or is no result; the message names the file and the field.
+        UserError: it cannot be read, or is not a result; the message names the file and the field.
     """
     try:
         return read_as(RunResult, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, SchemaError) as error:
-        raise UserError(f"{path} is no result of a run: {error}. Mend or delete it") from error
+        raise UserError(f"{path} is not the result of a run: {error}. Mend or delete it") from error
 
 
 def find_results(folder: Path) -> list[RunResult]:

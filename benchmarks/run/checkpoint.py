@@ -42,7 +42,7 @@ class AtomicCheckpointIO(CheckpointIO):
         except DAMAGED as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"the checkpoint {path} cannot be read ({reason}); begin anew with `--overwrite`"
+                f"the checkpoint {path} cannot be read ({reason}); start again with `--overwrite`"
             ) from error
 
     def remove_checkpoint(self, path: str | Path) -> None:

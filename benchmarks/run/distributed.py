@@ -19,7 +19,7 @@ from benchmarks.run.spec import RunSpec
 
 
 def carry_out_together(spec: RunSpec, lease: Lease) -> RunResult:
-    """As `carry_out`, by `spec.devices` processes."""
+    """Carry out a run as `carry_out` does, by `spec.devices` processes."""
     port = free_port()
     threads = max(1, (os.cpu_count() or 1) // spec.devices)
     with killable_processes(spec.devices, threads) as pool:

@@ -15,7 +15,7 @@ from benchmarks.settings.types import Settings, differences
 from benchmarks.support.atomic import parts_of, write_text
 from benchmarks.support.errors import UserError
 
-MEND = "name another folder with `--out`, or begin anew with `--overwrite`"
+MEND = "name another folder with `--out`, or start again with `--overwrite`"
 
 
 class RunFolder:
@@ -72,7 +72,7 @@ class RunFolder:
             raise self.unwritable(error) from error
 
     def unwritable(self, error: OSError) -> UserError:
-        """What to tell whose folder cannot be written to."""
+        """The error for a folder that cannot be written to."""
         return UserError(
             f"the output folder {self.path} cannot be written to: {error}; choose another with `--out`, or make room: "
             "the same command continues from the last finished epoch"

@@ -147,7 +147,7 @@ class Lease:
         raise LostLeaseError(f"{self.folder} {how}; nothing is lost, and this process ends here")
 
     def check_sometimes(self) -> None:
-        """The same, as often as there are signs of life: for whoever asks at every batch."""
+        """Check the lease, but no more often than there are signs of life: for callers that ask at every batch."""
         if time.monotonic() - self._checked >= self.takeover / BEATS:
             self.check()
 

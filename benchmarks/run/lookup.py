@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
+from benchmarks.run.folder import RunFolder
 from benchmarks.settings.names import all_runs, list_runs
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 
 
 def folder_of(text: str, out: Path, seed: int, otherwise: str = "") -> Path:
@@ -26,12 +26,13 @@ def folder_of(text: str, out: Path, seed: int, otherwise: str = "") -> Path:
     names = {str(name): name for name in all_runs()}
     if text in names:
         folder = out / names[text].task / names[text].row / f"seed-{seed}"
-        if folder.is_dir():
+        if RunFolder(folder).config.exists():
             return folder
         raise UserError(
             f"`run` is {text!r}, and there is no trained run in {folder}; train it first (`python -m benchmarks train "
             f"{text}`), or name another folder with `--out`{otherwise}"
         )
-    near = difflib.get_close_matches(text, names, n=1)
-    meant = f"did you mean {near[0]!r}? There are" if near else "the runs are"
-    raise UserError(f"`run` is {text!r}, which is neither a folder nor the name of a run; {meant}\n{list_runs()}")
+    raise UserError(
+        f"`run` is {text!r}, which is neither a folder nor the name of a run{nearest(text, names)}; the runs are\n"
+        + list_runs(text)
+    )

@@ -101,7 +101,7 @@ def _carry_out_or_apart(group: Sequence[Owned]) -> None:
 
 
 def _carry_out(group: Sequence[Owned]) -> None:
-    """As `carry_out`, all at once."""
+    """Carry out all runs as `carry_out` does, at once."""
     specs = [spec for spec, _ in group]
     settings = specs[0].settings
     check_optimizer(settings.optimizer)

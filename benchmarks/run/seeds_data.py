@@ -28,11 +28,11 @@ class SeedsData(L.LightningDataModule):
         return self._together(Task.train_dataloader)
 
     def val_dataloader(self) -> CombinedLoader:
-        """Likewise of validation."""
+        """The validation batches, likewise."""
         return self._together(Task.val_dataloader)
 
     def test_dataloader(self) -> CombinedLoader:
-        """Likewise of the test."""
+        """The test batches, likewise."""
         return self._together(Task.test_dataloader)
 
     def _together(self, loader: Callable[[Task], DataLoader[Batch]]) -> CombinedLoader:

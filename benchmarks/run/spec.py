@@ -56,7 +56,7 @@ def make_task(spec: RunSpec) -> Task:
     try:
         task = make(**spec.settings.task, **places, seed=spec.settings.seed)
     except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"the settings `task` make no {spec.name.task}: {error}") from error
+        raise UserError(f"the task {spec.name.task} does not take its settings: {error}") from error
     if task.name != spec.name.task:
         raise UserError(f"the settings `task` of {spec.name} make the task {task.name}; train a run of that name")
     return task

@@ -37,7 +37,7 @@ class Choices:
 
     @property
     def shown(self) -> str:
-        """In words."""
+        """The values in words."""
         return ", ".join(json.dumps(value) for value in self.values)
 
 
@@ -57,7 +57,7 @@ class Range:
 
     @property
     def shown(self) -> str:
-        """In words."""
+        """The range in words."""
         return f"{self.low} to {self.high}{', by ratios' if self.log else ''}"
 
 

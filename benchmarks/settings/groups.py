@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from benchmarks.settings.names import RunName, runs_of
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 
 GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"table1": ("smnist", "pmnist"), "table2": ("pixel-cifar", "noise-padded-cifar")}
@@ -46,7 +46,8 @@ def _check_rows(task: str, wanted: Sequence[str]) -> None:
     there = [name.row for name in runs_of(task)]
     unknown = [row for row in wanted if row not in there]
     if unknown:
-        raise UserError(f"`--rows` names {unknown[0]!r}, which {task} has not; it has {', '.join(there)}")
+        near = nearest(unknown[0], there)
+        raise UserError(f"`--rows` names {unknown[0]!r}, and {task} has no such row{near}; it has {', '.join(there)}")
 
 
 def _rank(name: RunName) -> int:

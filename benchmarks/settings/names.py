@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.support.errors import UserError
+from benchmarks.support.errors import UserError, nearest
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -40,7 +40,7 @@ def runs_of(task: str) -> list[RunName]:
     found = [name for name in all_runs() if name.task == task]
     if not found:
         tasks = sorted({name.task for name in all_runs()})
-        raise UserError(f"`task` is {task!r}; choose from {', '.join(tasks)}")
+        raise UserError(f"`task` is {task!r}{nearest(task, tasks)}; choose from {', '.join(tasks)}")
     return found
 
 
@@ -48,17 +48,19 @@ def find_run(text: str) -> RunName:
     """The run called `text`, such as "digits/lstm".
 
     Raises:
-        UserError: there is none of this name; the message lists those there are.
+        UserError: there is none of this name; the message has the nearest, and lists those there are.
     """
     by_name = {str(name): name for name in all_runs()}
     if text not in by_name:
-        raise UserError(f"`run` is {text!r}; choose one of\n{list_runs()}")
+        raise UserError(f"`run` is {text!r}{nearest(text, by_name)}; choose one of\n{list_runs(text)}")
     return by_name[text]
 
 
-def list_runs() -> str:
-    """The runs, one task a line."""
+def list_runs(beneath: str = "") -> str:
+    """The runs, one task a line; of one task only, if `beneath` begins with its name."""
     rows: dict[str, list[str]] = {}
     for name in all_runs():
         rows.setdefault(name.task, []).append(name.row)
+    task = beneath.split("/")[0]
+    rows = {task: rows[task]} if task in rows else rows
     return "\n".join(f"  {task}/ {' '.join(found)}" for task, found in rows.items())

@@ -24,7 +24,7 @@ from benchmarks.settings.types import (
 from benchmarks.support.errors import UserError
 from benchmarks.tasks import TASKS
 
-# Of a task's arguments these are not part of its settings: the run has one seed, and a folder is no property of a run.
+# These arguments of a task are not settings of it: the run has one seed, and a folder is not a property of a run.
 NO_SETTINGS: set[str | int] = {"seed", "data_dir"}
 
 
@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """A file of settings as dictionaries.
 
     Raises:
-        UserError: it cannot be read, or is no mapping.
+        UserError: it cannot be read, or is not a mapping.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -210,7 +210,7 @@ class Settings:
     trainer: TrainerSettings
 
     def plain(self) -> dict[str, Any]:
-        """As dictionaries of numbers and strings."""
+        """The settings as dictionaries of numbers and strings."""
         return asdict(self)
 
 

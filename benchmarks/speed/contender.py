@@ -45,8 +45,8 @@ def takes_whole_sequences(case: Case) -> str | None:
 
 
 def takes_the_papers(case: Case) -> str | None:
-    """What a contender refuses that computes the paper's network alone."""
-    return None if case.papers else "computes the paper's network alone"
+    """What a contender refuses that computes only the paper's network."""
+    return None if case.papers else "computes only the paper's network"
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _answer(model: Model, problem: Problem, training: bool) -> Answer:
 
 
 def _strictly_upper(name: str, gradient: Tensor) -> Tensor:
-    """Of W's gradient the entries that are ours."""
+    """The strictly upper entries of W's gradient, which are those of our parameter."""
     if name != "recurrent.upper" or gradient.ndim == 1:
         return gradient
     rows, columns = torch.triu_indices(len(gradient), len(gradient), offset=1, device=gradient.device)

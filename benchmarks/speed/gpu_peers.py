@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import shutil
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal, final
 
 import torch
@@ -27,12 +29,10 @@ Cell = Literal["gru", "lstm"]
 def gpu_peers() -> list[Contender]:
     """The peers. FlashRNN's Triton kernels take narrow heads, which see nothing of one another."""
     return [
-        Contender("flashrnn", "another function", _flashrnn("cuda_fused"), takes_whole_sequences, devices=("cuda",)),
-        Contender(
-            "flashrnn-triton", "another function", _flashrnn("triton_fused"), takes_whole_sequences, devices=("cuda",)
-        ),
-        Contender("torchrl-gru", "another function", _torchrl("gru"), takes_whole_sequences, devices=("cuda",)),
-        Contender("torchrl-lstm", "another function", _torchrl("lstm"), takes_whole_sequences, devices=("cuda",)),
+        _peer("flashrnn", partial(_flash_lstm, "cuda_fused")),
+        _peer("flashrnn-triton", partial(_flash_lstm, "triton_fused")),
+        _peer("torchrl-gru", partial(ResetLayer, "gru")),
+        _peer("torchrl-lstm", partial(ResetLayer, "lstm")),
     ]
 
 
@@ -71,19 +71,6 @@ class FlashLSTM(nn.Module):
         return output[-1] if self.end else output
 
 
-def _flashrnn(backend: Backend) -> Any:
-    def make(problem: Problem) -> Runner:
-        _imported("flashrnn", "pip install flashrnn")
-        if backend == "cuda_fused" and shutil.which("nvcc") is None:
-            raise UnavailableError("FlashRNN's CUDA kernels are compiled where they run, and there is no nvcc")
-        shape = problem.case.shape
-        with torch.random.fork_rng(devices=[]):
-            layer = FlashLSTM(shape.inputs, shape.units, backend, end=problem.case.output == "end")
-        return _runner(layer, problem)
-
-    return make
-
-
 @final
 class ResetLayer(nn.Module):
     """torchrl's layer, which reads and writes a TensorDict. No sequence is reset.
@@ -114,19 +101,23 @@ class ResetLayer(nn.Module):
         return output[-1] if self.end else output
 
 
-def _torchrl(cell: Cell) -> Any:
+def _flash_lstm(backend: Backend, inputs: int, units: int, *, end: bool) -> FlashLSTM:
+    _imported("flashrnn", "pip install flashrnn")
+    if backend == "cuda_fused" and shutil.which("nvcc") is None:
+        raise UnavailableError("FlashRNN's CUDA kernels are compiled where they run, and there is no nvcc")
+    return FlashLSTM(inputs, units, backend, end=end)
+
+
+def _peer(name: str, layer: Callable[..., nn.Module]) -> Contender:
+    """A contender of a layer, which is made of (inputs, units, end=whether the last state is asked for)."""
+
     def make(problem: Problem) -> Runner:
         shape = problem.case.shape
         with torch.random.fork_rng(devices=[]):
-            layer = ResetLayer(cell, shape.inputs, shape.units, end=problem.case.output == "end")
-        return _runner(layer, problem)
+            made = layer(shape.inputs, shape.units, end=problem.case.output == "end").to(problem.device)
+        return torch_runner(Model(made, dict(made.named_parameters())), problem, same_function=False)
 
-    return make
-
-
-def _runner(layer: nn.Module, problem: Problem) -> Runner:
-    layer = layer.to(problem.device)
-    return torch_runner(Model(layer, dict(layer.named_parameters())), problem, same_function=False)
+    return Contender(name, "another function", make, takes_whole_sequences, devices=("cuda",))
 
 
 def _imported(name: str, command: str) -> Any:

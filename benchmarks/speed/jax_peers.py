@@ -116,7 +116,7 @@ def jax_contenders(worker: JaxWorker) -> list[Contender]:
 
 
 def absent_contenders() -> list[Contender]:
-    """In their place where nobody asked for them, so that a table says so."""
+    """Placeholders for JAX's contenders where nobody asked for them, so that a table says so."""
     return [Contender(name, "peer", _not_asked_for, lambda case: "`--peers jax` measures it") for name in NAMES]
 
 

@@ -123,7 +123,7 @@ def diffrax_solve(increment: Callable[[Any, Any], Any], y0: Any, x: Any, whole: 
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that decide on times."""
+    """The versions of the packages that decide on times."""
     return {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "diffrax", "equinox")}
 
 

@@ -51,7 +51,7 @@ def measure_resident(suite: str, group: Group, contenders: Mapping[str, Contende
 
 def _in_a_process(blank: Measurement, threads: int) -> Measurement:
     if not STATUS.exists():
-        return replace(blank, note="resident memory is read from Linux's /proc alone")
+        return replace(blank, note="resident memory is read from Linux's /proc only")
     request = json.dumps(asdict(Request(blank.contender, blank.case, threads)))
     command = [sys.executable, "-m", "benchmarks.speed.peak_rss", request]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

@@ -34,7 +34,7 @@ WHOLE_CHECKED = 64
 
 
 def torch_peers(longest_whole: int) -> list[Contender]:
-    """The peers; one odeint for the whole sequence goes backward up to `longest_whole` samples alone."""
+    """The peers; one odeint for the whole sequence goes backward only up to `longest_whole` samples."""
     layers = {"nn.RNN": nn.RNN, "nn.GRU": nn.GRU, "nn.LSTM": nn.LSTM}
     return [
         Contender("naive", "peer", _by_hand, _why_not_by_hand),
@@ -142,7 +142,7 @@ def _naive(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:
 
 
 def _odeint_a_sample(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:
-    """As published code calls torchdiffeq: one odeint for each sample."""
+    """The loop of published code, which calls torchdiffeq's odeint once a sample."""
     import torchdiffeq
 
     t = torch.tensor([0.0, DT], device=y.device)

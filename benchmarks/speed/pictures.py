@@ -39,7 +39,7 @@ def draw_pictures(measurements: Sequence[Measurement], peak: float) -> dict[str,
 
 
 def _of_one_batch(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Of several lengths those with the smallest batch, which all contenders are measured with."""
+    """The measurements with the smallest batch of several, which all contenders have."""
     batch = min((one.case.shape.batch for one in measurements), default=0)
     return [one for one in measurements if one.case.shape.batch == batch]
 

@@ -102,7 +102,7 @@ class Report:
 
 
 def _plain(measurement: Measurement, peak: float) -> dict[str, object]:
-    """As JSON takes it: an infinite error, of shapes that differ, is a word."""
+    """A value that JSON takes: an infinite error, of shapes that differ, becomes a word."""
     error = measurement.error if measurement.error is None or measurement.error < float("inf") else "infinite"
     return asdict(measurement) | {
         "error": error,

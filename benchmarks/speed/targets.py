@@ -102,7 +102,7 @@ def _of_schemes() -> list[Target]:
 
 
 def _of_neighbours() -> list[Target]:
-    """By the dense products of a step, each as large as the antisymmetric field's; and beside the loop by hand."""
+    """Targets by the dense products of a step, as large as the antisymmetric field's, and beside the loop by hand."""
     shape = neighbours_shape(FULL)
     euler, found = Point("neighbours", Case(shape), "native"), []
     for field, engine, products in (("cornn", "native", 2), ("own-cornn", "compiled", 2), ("lem", "compiled", 4)):

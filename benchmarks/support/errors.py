@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 OK = 0
 FAILED = 1  # the work was done and did not succeed: a run diverged
 MISUSED = 2  # asked for something that cannot be done; nothing was started
@@ -10,6 +13,12 @@ INTERRUPTED = 130  # by Ctrl-C, the number that shells give it
 
 class UserError(Exception):
     """Something the user can mend. It is shown as one line, without a traceback."""
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """What to add to a message about a name that is not among `names`: the one that was meant, if any is near."""
+    near = difflib.get_close_matches(text, list(names), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 class NonFiniteError(ArithmeticError):

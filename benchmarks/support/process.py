@@ -29,7 +29,7 @@ class ProcessId:
 
     @property
     def shown(self) -> str:
-        """In words."""
+        """The process in words."""
         return f"pid {self.pid} on {self.host}"
 
 

@@ -108,4 +108,7 @@ def check_folder(name: str, value: Any) -> None:
     if not isinstance(value, Path):
         raise TypeError(f"`{name}` is {value!r} of type {type(value).__name__}; give a pathlib.Path or None")
     if not value.expanduser().is_dir():
-        raise MissingDataError(f"`{name}` is {value}, which is not a folder; give one that exists, or None to download")
+        raise MissingDataError(
+            f"`{name}` (on the command line `--data`) is {value}, which is not a folder; give one that exists, or "
+            "leave it out to download the files"
+        )

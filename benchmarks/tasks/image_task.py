@@ -31,7 +31,7 @@ class ImageTask(Task):
         split_seed: of that draw. Results are comparable only where it is the same.
 
     Raises:
-        MissingDataError: `data_dir` is no folder. What is wrong with the files is raised by `setup`.
+        MissingDataError: `data_dir` is not a folder. What is wrong with the files is raised by `setup`.
     """
 
     data_dir: Path | None = folder()

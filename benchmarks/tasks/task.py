@@ -82,7 +82,7 @@ class Task(L.LightningDataModule, abc.ABC):
         return None
 
     def spell(self, tokens: Int64[Tensor, "batch time"]) -> list[list[str]] | None:
-        """The symbols that tokens stand for, so that a person can read; None where samples are no tokens."""
+        """The symbols that tokens stand for, so that a person can read; None where samples are not tokens."""
         return None
 
     @abc.abstractmethod

@@ -62,6 +62,6 @@ def orthonormalised(
 
 
 def _factorisable(matrices: Tensor) -> Tensor:
-    """In a dtype and on a device that LAPACK or its kin serve."""
+    """The matrices in a dtype and on a device that LAPACK or its like take."""
     wide = matrices.float() if matrices.dtype in HALVES else matrices
     return wide if wide.device.type in ("cpu", "cuda") else wide.cpu()

@@ -70,7 +70,18 @@ def scaled_spectrum(
 ) -> Complex[Tensor, "time batch hidden"]:
     """The eigenvalues of df/dy times the step of the solver, dt / substeps: the z of `Solver.amplification`.
 
-    Arguments and errors as `spectrum` of a network.
+    Args:
+        rnn: the network.
+        x: its input, in its layout.
+        y0: where it starts, as it takes it; zero if None.
+        at: the samples to take, from 0; all of them if None.
+        dtype: the dtype to compute in; None for the network's own.
+
+    Returns:
+        (time, batch, hidden), time first whatever the network's layout.
+
+    Raises:
+        TypeError, ValueError, DivergenceError: as `spectrum`.
     """
     check_dtype(dtype)
     subject = prepare(rnn, x, y0, dtype)
@@ -88,7 +99,16 @@ def scaled(
 def field_jacobian(
     field: VectorField, x: Tensor, y: Tensor | None, *, dtype: torch.dtype | None = None
 ) -> Float[Tensor, "*batch hidden hidden"]:
-    """The Jacobian df/dy of a field at states y (..., hidden) under inputs x (..., input), at the time 0.
+    """The Jacobian df/dy of a field at states under inputs, at the time 0.
+
+    Args:
+        field: the field.
+        x: inputs (..., input).
+        y: states (..., hidden); the leading dimensions broadcast against those of `x`.
+        dtype: the dtype to compute in; None for the field's own.
+
+    Returns:
+        (..., hidden, hidden), the derivative of entry i of the slope by entry j of the state at [i, j].
 
     Raises:
         TypeError, ValueError: a tensor is missing, or its last dimension is not the field's.

@@ -106,7 +106,7 @@ def _run(subject: Subject, begin: Place, first: int, last: int, repeats: int = 1
 
 
 def _lean(place: Place) -> Place:
-    """Without a carry that holds nothing of the state: matrices that a one-step method keeps to save work."""
+    """The state without a carry that holds only matrices, which a one-step method keeps to save work."""
     return place if place.carried else replace(place, state=replace(place.state, carry=None))
 
 
@@ -127,7 +127,7 @@ def _repeat(part: Time, batch: int, count: int) -> Time:
 
 
 def _tracked(place: Place) -> Place:
-    """With gradients flowing to y and to what is carried."""
+    """The state with gradients flowing to y and to what is carried."""
     state = place.state
     carry = None
     if state.carry is not None:

@@ -114,6 +114,7 @@ def _moving(hold: Hold, before: Tensor, sample: Tensor, span: TimeSpan) -> Contr
 
 
 HOLDS: Mapping[str, Hold] = MappingProxyType({"zero-order": ZeroOrderHold(), "linear": LinearHold()})
+"""The holds by name."""
 
 
 def as_hold(hold: Hold | str) -> Hold:

@@ -13,7 +13,7 @@ _CHANGING = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._NormBase)
 def is_deterministic(field: VectorField) -> bool:
     """Whether nothing in the field draws at random, counts or is built once a call, as far as its modules tell.
 
-    Dropout draws anew and batch normalisation counts each time; a parametrised weight is cached during the call; and
+    Dropout draws again and batch normalisation counts each time; a parametrised weight is cached during the call; and
     parameters that are none of a module's own, as torch.func.functional_call puts in their place, are gone after it.
     """
     own = all(isinstance(parameter, nn.Parameter) for parameter in field.parameters())

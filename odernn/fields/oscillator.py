@@ -24,33 +24,7 @@ from .parametrise import SkewSymmetric, Unconstrained, check_even, draw_input_ma
 class OscillatorBank(AffinePointwiseField):
     """dy/dt = A y + activation(M y, V x + b), A being n / 2 oscillators. Abstract: a field names matrix and activation.
 
-    The state is (q, p), two halves. Oscillator i has the frequency omega_i and the damping g_i, both learned:
-    dq_i/dt = -g_i q_i - omega_i p_i and dp_i/dt = omega_i q_i - g_i p_i. The flow of A is exact at any frequency under
-    an exponential method (`LinearlyExactEuler`, `ExponentialEuler`, ...), which Euler's method is not.
-
-    The damping is kept as its logarithm, and a frequency as its quotient by `frequency_unit`. That unit changes no
-    value of the field. It decides how far an optimiser that rescales gradients, such as Adam, turns a frequency in one
-    step: 1 / dt makes the parameters angles in radians a sample.
-
-    Args:
-        input_size: m, features of an input sample.
-        hidden_size: n, units of the state, an even number: n / 2 of q and n / 2 of p.
-        lowest_frequency: omega of the first oscillator at the start, in radians a unit of time.
-        highest_frequency: of the last one; the others lie between them at equal distances.
-        frequency_unit: in which the frequencies are kept, in radians a unit of time.
-        damping: of every oscillator at the start, in units of 1 / time, above zero.
-        sigma_w: W is drawn from N(0, sigma_w^2 / n); of an antisymmetric matrix, its strictly upper entries.
-        sigma_v: V is drawn from N(0, sigma_v^2 / m). b is zero.
-        device: of the parameters.
-        dtype: of the parameters.
-
-    Raises:
-        TypeError: a size that is not a whole number, a scale that is not a number.
-        ValueError: an odd `hidden_size`, a size below 1, a scale or a frequency below zero or not finite, a damping or
-            a unit that is not above zero.
-
-    Source of the idea that a linear part is integrated exactly: Hochbruck & Ostermann, Exponential integrators, Acta
-    Numerica 19 (2010), 209-286; the field is our own.
+    State, arguments and errors as `OscillatorField`.
     """
 
     matrix: ClassVar[type[SkewSymmetric] | type[Unconstrained]]
@@ -142,7 +116,36 @@ class OscillatorBank(AffinePointwiseField):
 
 @final
 class OscillatorField(OscillatorBank):
-    """dy/dt = A y + tanh((W - W^T) y + V x + b). Arguments as `OscillatorBank`."""
+    """dy/dt = A y + tanh((W - W^T) y + V x + b): a bank of oscillators that the tanh couples.
+
+    The state is (q, p), two halves. Oscillator i has the frequency omega_i and the damping g_i, both learned:
+    dq_i/dt = -g_i q_i - omega_i p_i and dp_i/dt = omega_i q_i - g_i p_i. The flow of A is exact at any frequency under
+    an exponential method (`LinearlyExactEuler`, `ExponentialEuler`, ...), which Euler's method is not.
+
+    The damping is kept as its logarithm, and a frequency as its quotient by `frequency_unit`. That unit changes no
+    value of the field. It decides how far an optimiser that rescales gradients, such as Adam, turns a frequency in one
+    step: 1 / dt makes the parameters angles in radians a sample.
+
+    Args:
+        input_size: m, features of an input sample.
+        hidden_size: n, units of the state, an even number: n / 2 of q and n / 2 of p.
+        lowest_frequency: omega of the first oscillator at the start, in radians a unit of time.
+        highest_frequency: of the last one; the others lie between them at equal distances.
+        frequency_unit: in which the frequencies are kept, in radians a unit of time.
+        damping: of every oscillator at the start, in units of 1 / time, above zero.
+        sigma_w: W is drawn from N(0, sigma_w^2 / n); of an antisymmetric matrix, its strictly upper entries.
+        sigma_v: V is drawn from N(0, sigma_v^2 / m). b is zero.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        TypeError: a size that is not a whole number, a scale that is not a number.
+        ValueError: an odd `hidden_size`, a size below 1, a scale or a frequency below zero or not finite, a damping or
+            a unit that is not above zero.
+
+    Source of the idea that a linear part is integrated exactly: Hochbruck & Ostermann, Exponential integrators, Acta
+    Numerica 19 (2010), 209-286; the field is our own.
+    """
 
     matrix = SkewSymmetric
     activation = LINEAR_PLUS_TANH
@@ -152,7 +155,7 @@ class OscillatorField(OscillatorBank):
 class GatedOscillatorField(OscillatorBank):
     """dy/dt = A y + sigmoid(M y + V_z x + b_z) * tanh(M y + V x + b), M = W - W^T, shared by gate and candidate.
 
-    Arguments as `OscillatorBank`.
+    State, arguments and errors as `OscillatorField`.
     """
 
     matrix = SkewSymmetric
@@ -161,7 +164,10 @@ class GatedOscillatorField(OscillatorBank):
 
 @final
 class UnstructuredOscillatorField(OscillatorBank):
-    """dy/dt = A y + tanh(W y + V x + b), W unconstrained. Arguments as `OscillatorBank`."""
+    """dy/dt = A y + tanh(W y + V x + b), W unconstrained.
+
+    State, arguments and errors as `OscillatorField`.
+    """
 
     matrix = Unconstrained
     activation = LINEAR_PLUS_TANH

@@ -43,7 +43,7 @@ class SkewSymmetric(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the entries anew."""
+        """Draw the entries again."""
         nn.init.normal_(self.upper, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:
@@ -84,7 +84,7 @@ class Unconstrained(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the entries anew."""
+        """Draw the entries again."""
         nn.init.normal_(self.matrix, std=self.sigma / sqrt(self.size))
 
     def forward(self) -> Float[Tensor, "size size"]:

@@ -39,3 +39,4 @@ FIELDS: Mapping[str, type[VectorField]] = MappingProxyType(
         "lem": LEMField,
     }
 )
+"""The fields by name. Every solver is tested with each."""

@@ -19,19 +19,7 @@ from .parametrise import SkewSymmetric, Unconstrained, damped, draw_input_map, i
 class TanhField(AffinePointwiseField):
     """dy/dt = activation(M y, V x + b), M = matrix - damping I. Abstract: a field names its matrix and its activation.
 
-    Args:
-        input_size: m, features of an input sample.
-        hidden_size: n, units of the state.
-        damping: the paper's gamma, which it calls diffusion, in units of 1 / time.
-        sigma_w: W is drawn from N(0, sigma_w^2 / n); of an antisymmetric matrix, its strictly upper entries.
-        sigma_v: V is drawn from N(0, sigma_v^2 / m); the paper's sigma_v is 1.
-        bias: whether there is a b, which starts at zero.
-        device: of the parameters.
-        dtype: of the parameters.
-
-    Raises:
-        TypeError: a size that is not a whole number, a scale that is not a number.
-        ValueError: a size below 1, a scale or a damping below zero or not finite.
+    Arguments and errors as `AntisymmetricField`.
     """
 
     matrix: ClassVar[type[SkewSymmetric] | type[Unconstrained]]
@@ -89,7 +77,21 @@ class TanhField(AffinePointwiseField):
 
 @final
 class AntisymmetricField(TanhField):
-    """dy/dt = tanh((W - W^T - damping I) y + V x + b): the paper's field. Arguments as `TanhField`.
+    """dy/dt = tanh((W - W^T - damping I) y + V x + b): the paper's field.
+
+    Args:
+        input_size: m, features of an input sample.
+        hidden_size: n, units of the state.
+        damping: the paper's gamma, which it calls diffusion, in units of 1 / time.
+        sigma_w: W is drawn from N(0, sigma_w^2 / n); of an antisymmetric matrix, its strictly upper entries.
+        sigma_v: V is drawn from N(0, sigma_v^2 / m); the paper's sigma_v is 1.
+        bias: whether there is a b, which starts at zero.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        TypeError: a size that is not a whole number, a scale that is not a number.
+        ValueError: a size below 1, a scale or a damping below zero or not finite.
 
     Source: Chang et al., AntisymmetricRNN (2019), eqs. (8) and (12).
     """
@@ -102,7 +104,7 @@ class AntisymmetricField(TanhField):
 class GatedAntisymmetricField(TanhField):
     """dy/dt = sigmoid(M y + V_z x + b_z) * tanh(M y + V x + b), M = W - W^T - damping I, shared by gate and candidate.
 
-    Arguments as `TanhField`.
+    Arguments and errors as `AntisymmetricField`.
 
     Source: Chang et al., AntisymmetricRNN (2019), eq. (13).
     """
@@ -113,7 +115,9 @@ class GatedAntisymmetricField(TanhField):
 
 @final
 class UnstructuredField(TanhField):
-    """dy/dt = tanh((W - damping I) y + V x + b), W unconstrained. Arguments as `TanhField`.
+    """dy/dt = tanh((W - damping I) y + V x + b), W unconstrained.
+
+    Arguments and errors as `AntisymmetricField`.
 
     Source: the plain field of Chang et al., AntisymmetricRNN (2019), eq. (8), without its constraint.
     """
@@ -126,7 +130,7 @@ class UnstructuredField(TanhField):
 class GatedUnstructuredField(TanhField):
     """dy/dt = sigmoid(M y + V_z x + b_z) * tanh(M y + V x + b), M = W - damping I shared, W unconstrained.
 
-    Arguments as `TanhField`.
+    Arguments and errors as `AntisymmetricField`.
 
     Source: Chang et al., AntisymmetricRNN (2019), sec. 4, the ablation.
     """

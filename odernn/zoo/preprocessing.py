@@ -34,7 +34,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         time = self.rows * self.columns
         if self.order is not None and sorted(self.order) != list(range(time)):
-            raise ValueError(f"`order` is no permutation of the {time} pixels")
+            raise ValueError(f"`order` is not a permutation of the {time} pixels")
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             raise ValueError(f"`mean` and `std` have {len(self.mean)} and {len(self.std)} entries, not {self.channels}")
         if not self.maximum > 0 or not all(value > 0 for value in self.std):
@@ -42,7 +42,7 @@ class Preprocessing:
 
     @property
     def said(self) -> str:
-        """In words."""
+        """The preprocessing in words."""
         shape = f"{self.rows} x {self.columns}" + (f" of {self.channels} channels" if self.channels > 1 else "")
         order = "the scanline" if self.order is None else "a fixed permutation of the pixels"
         mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (self.mean, self.std))

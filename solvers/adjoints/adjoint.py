@@ -14,6 +14,7 @@ from ..loop import Problem, states
 from ..solver import Carry
 
 Save = Literal["trajectory", "end"]
+"""Which states are wanted: those after every interval, or the last one only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ class Comparison:
         self._product = torch.maximum(self._product, _norm(y) * _norm(gradient))
 
     def error(self, y: Tensor, true: Tensor, gradient: Tensor) -> float:
-        """That of a state against the true one, the largest of all samples. Reads one value back from the device."""
+        """The largest error of a sample's state against the true one. Reads one value back from the device."""
         self.meet(true, gradient)
         tiny = torch.finfo(self._product.dtype).tiny
         scale = torch.minimum(self._largest, self._product / _norm(gradient).clamp_min(tiny))
@@ -59,5 +59,5 @@ class Comparison:
 
 
 def _norm(y: Tensor) -> Tensor:
-    """Of each sample, over the units."""
+    """The norm of each sample over the units."""
     return torch.linalg.vector_norm(y, dim=-1)

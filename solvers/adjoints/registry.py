@@ -27,6 +27,10 @@ ADJOINTS: Mapping[str, type[Adjoint]] = MappingProxyType(
 def make_adjoint(adjoint: Adjoint | str, registry: Mapping[str, type[Adjoint]] = ADJOINTS) -> Adjoint:
     """The adjoint itself, or the one that is registered under its name.
 
+    Args:
+        adjoint: an adjoint or a name.
+        registry: from names to classes.
+
     Raises:
         TypeError: neither an adjoint nor a name, or a `registry` that is not a mapping.
         ValueError: an unknown name; the message lists the registry.

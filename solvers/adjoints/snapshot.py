@@ -150,7 +150,7 @@ def _copied(place: Place) -> object:
 
 
 def _generator_states(device: torch.device, reach: Reach) -> list[Tensor]:
-    """Of torch's own generators and of those that can be reached."""
+    """The states of torch's own generators and of those that can be reached."""
     own = [torch.get_rng_state()]
     if device.type in ("cuda", "xpu"):
         own.append(torch.get_device_module(device).get_rng_state(device))

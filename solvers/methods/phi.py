@@ -20,7 +20,7 @@ def phi_functions(matrix: Tensor, highest: int) -> tuple[Tensor, ...]:
 
     phi_k(Z) = sum_j Z^j / (j + k)!, so phi_k(0) = I / k! and Z phi_{k+1}(Z) = phi_k(Z) - I / k!. All of them are read
     off the first block row of one exponential, of Z bordered by identities above the diagonal. Nothing is divided by
-    Z: a singular Z is no special case. Differentiable. In half precision the work is done in float32: torch's
+    Z: a singular Z is not a special case. Differentiable. In half precision the work is done in float32: torch's
     exponential of a half-precision matrix is silently wrong (2.13, by a factor of 1e30).
 
     Args:

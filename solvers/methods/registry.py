@@ -53,6 +53,7 @@ SOLVERS: Mapping[str, type[Solver]] = MappingProxyType(
         "stochastic-heun": StochasticHeun,
     }
 )
+"""The methods by name, each of which can be made without arguments."""
 
 
 def make_solver(solver: str) -> Solver:

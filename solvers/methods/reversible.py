@@ -22,7 +22,7 @@ from .characteristic import WEAK_INSTABILITY, quadratic_radius
 
 
 def _heun(ratios: Sequence[Coefficient]) -> Scheme:
-    """On (y, s)."""
+    """The scheme on (y, s)."""
     return Scheme(
         u=((0.0, 1.0), (2.0, -1.0)),
         a=((), (1.0,)),
@@ -38,7 +38,7 @@ _HEUN_START = Scheme(((1.0,), (1.0,)), ((), (1.0,)), ((1.0,), (1.0,)), ((0.5, 0.
 
 
 def _leapfrog(ratios: Sequence[Coefficient]) -> Scheme:
-    """On (y, dt v), v times the step before."""
+    """The scheme on (y, dt v), v times the step before."""
     (r,) = ratios
     return Scheme(((1.0, 0.5 * r),), ((),), ((1.0, 0.0), (0.0, -r)), ((1.0,), (2.0,)), (0.5,), whole(1))
 

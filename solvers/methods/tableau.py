@@ -27,7 +27,7 @@ class ButcherTableau:
         c: the nodes, one a stage, each the sum of its row of `a`.
 
     Raises:
-        TypeError: an entry is no number.
+        TypeError: an entry is not a number.
         ValueError: the shapes do not fit, an entry is not finite, a node is not its row's sum, or an order condition
             fails; the message names the entry.
 

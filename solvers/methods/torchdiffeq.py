@@ -69,7 +69,7 @@ class TorchdiffeqSolver(Solver):
         - The whole solution is one tensor written in place, a row an output time: differentiating one call for a whole
           sequence costs the square of its length. Here a call has two rows.
         - explicit_adams and implicit_adams raise their order with every step, up to 11 and 12, by coefficients for even
-          steps; they start with two steps of the 3/8 rule, anew in every step of ours. "rk4" is the 3/8 rule.
+          steps; they start with two steps of the 3/8 rule, again in every step of ours. "rk4" is the 3/8 rule.
         - "scipy_solver" has no gradient, silently, and is therefore not offered.
 
     Args:
@@ -125,7 +125,7 @@ class TorchdiffeqSolver(Solver):
         return _METHODS[self.method].adaptive
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
-        """Nothing: every step starts the method anew."""
+        """Nothing: every step starts the method again."""
         return ()
 
     def step(self, f: RightHandSide, t: Time, dt: Time, y: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
@@ -150,7 +150,7 @@ class TorchdiffeqSolver(Solver):
         return y * nan
 
     def cross_by_adjoint(self, flow: Flow, y: Tensor, parameters: Sequence[Tensor]) -> Tensor:
-        """As `cross`, differentiable by torchdiffeq's adjoint equation: with respect to `y` and `parameters` alone."""
+        """As `cross`, differentiable by torchdiffeq's adjoint equation: with respect to `y` and `parameters` only."""
         self.check_dtype(y.dtype)
         ends = _unit_interval(y)
         options = self._attempts(ends)[-1]

@@ -66,7 +66,7 @@ def _stepper(method: str, options: Options) -> Stepper:
 
 
 def _callback(func: Func, method: str, packing: Packing) -> Callable[[Tensor, Tensor, Tensor], object] | None:
-    """What to call before a step. Steps of a fixed length are neither accepted nor rejected, and a warning says so."""
+    """The callback before a step. Steps of a fixed length are neither accepted nor rejected, and a warning says so."""
     for name in CALLBACKS[1:]:
         if getattr(func, name, None) is not None:
             warnings.warn(

@@ -76,12 +76,12 @@ def interpolated(func: Func, step: Step, t: Tensor, interp: str) -> Tensor:
 
 
 def _line(step: Step, t: Tensor) -> Tensor:
-    """On the line through the states at the ends of the step."""
+    """The point on the line through the states at the ends of the step."""
     return step.y0 + ((t - step.t0) / (step.t1 - step.t0)).to(step.y0.real.dtype) * (step.y1 - step.y0)
 
 
 def _cubic(func: Func, step: Step, t: Tensor) -> Tensor:
-    """On the cubic through the states and the slopes at the ends of the step, in Hermite's basis."""
+    """The point on the cubic through the states and the slopes at the ends of the step, in Hermite's basis."""
     real = step.y0.real.dtype
     dt = step.t1 - step.t0
     x = (t - step.t0) / dt

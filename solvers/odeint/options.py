@@ -113,7 +113,7 @@ def _check_step_size(step_size: float | Tensor) -> None:
 
 
 def _even_grid(t: Tensor, step_size: float | Tensor) -> Tensor:
-    """t[0], then a point each step, and t[-1] in the place of the last.
+    """t[0], then a point each step, and t[-1] instead of the last.
 
     Gradients flow to both ends of `t`, and to the step size if that is a tensor.
     """

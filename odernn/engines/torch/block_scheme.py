@@ -39,7 +39,7 @@ class Matrix(NamedTuple):
         return torch.mul(x, self.own).addcmul_(swapped(x), self.other)
 
     def transposed(self) -> Matrix:
-        """Its transpose."""
+        """The transposed matrix."""
         return Matrix(self.own, swapped(self.other))
 
 
@@ -64,19 +64,19 @@ class BlockScheme:
         return len(self.entries.b)
 
     def matrices(self, start: int, stop: int) -> list[Matrix]:
-        """Those of the intervals from `start` to `stop`, for states (time, batch, n)."""
+        """The matrices of the intervals from `start` to `stop`, for states (time, batch, n)."""
         blocks = self.blocks if len(self.blocks) == 1 else self.blocks[start:stop]
         return _matrices(blocks)
 
     def matrices_of_each(self, start: int, stop: int) -> list[list[Matrix]]:
-        """Those of each interval, for states (batch, n)."""
+        """The matrices of each interval, for states (batch, n)."""
         if len(self.blocks) == 1:
             return [_matrices(self.blocks[0])] * (stop - start)
         return [_matrices(step) for step in self.blocks[start:stop].unbind(0)]
 
 
 def _matrices(blocks: Tensor) -> list[Matrix]:
-    """Those of blocks (..., matrices, 2, 2, n / 2), for all rows."""
+    """The matrices of blocks (..., matrices, 2, 2, n / 2), for all rows."""
     return [Matrix.of_blocks(matrix.unsqueeze(-4)) for matrix in blocks.unbind(-4)]
 
 

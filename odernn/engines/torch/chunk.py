@@ -79,7 +79,7 @@ class Chunk:
         return stage
 
     def evaluate_early(self, state: Tensor, source: Tensor, fraction: float) -> Stage:
-        """The same only in the first few intervals, as many as `state` has, in memory of its own; of all units."""
+        """Evaluate all units in the first few intervals only, as many as `state` has, in memory of its own."""
         preactivation = self.preactivations.new_empty(len(state), *self.preactivations.shape[2:])
         stage = self._evaluate(state, source, fraction, None, preactivation, torch.empty_like(state))
         self.early_stages.append(stage)

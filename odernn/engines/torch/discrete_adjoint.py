@@ -102,7 +102,7 @@ class DiscreteAdjoint(Adjoint):
 
 
 def at_samples(saved: Tensor, every: int) -> Tensor:
-    """Of the saved states those at the ends of the intervals: all of them, not a view, if there are no others."""
+    """The saved states at the ends of the intervals: all of them, not a view, if there are no others."""
     return saved if every == 1 else saved[every - 1 :: every]
 
 

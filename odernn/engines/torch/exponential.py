@@ -118,7 +118,7 @@ class ExponentialStepper(Stepper):
             self._add_gradient(step, chunk)
 
     def gradient_by_blocks(self) -> Tensor:
-        """Of all chunks that the recursion has gone through."""
+        """The gradient by the blocks over all chunks that the recursion has gone through."""
         return self._gradient.movedim(1, 0).contiguous() if self._several else self._gradient
 
     def block_operands(self, chunk: Chunk) -> BlockOperands:

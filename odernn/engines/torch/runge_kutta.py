@@ -64,7 +64,7 @@ class RungeKuttaStepper(Stepper):
                 state = _combined(y, dt, row, slopes)
                 stage = chunk.evaluate(state, state, self._fraction(k, i))
                 self._leave_half(i, stage)
-                slopes.append(self._masked(i, stage.linearised.slope.detach()))
+                slopes.append(self._moving(i, stage.linearised.slope.detach()))
             if k + 1 < self.substeps:
                 y = _combined(y, dt, self.tableau.b, slopes)
 
@@ -76,12 +76,16 @@ class RungeKuttaStepper(Stepper):
             stages = chunk.stages[k * self.tableau.stages : (k + 1) * self.tableau.stages]
             self._step_back(stages, n, adjoint[0])
 
-    def take_kappas(self, chunk: Chunk, first: int) -> None:
-        """Clear those of the half that a stage does not move: a kernel may have had them of the whole state."""
+    def finish_chunk(self, chunk: Chunk) -> None:
+        """Clear kappa in the half that a stage does not move, where the slope is not used.
+
+        An engine may have written the whole kappa, or only the half that moves and left memory as it found it in the
+        other; so this writes zeros instead of multiplying by them.
+        """
         if chunk.kappas is None:
             return
         for place, mask in enumerate(self._masks * self.substeps):
-            chunk.kappas[first:, place] *= mask
+            chunk.kappas[:, place].masked_fill_(mask == 0, 0.0)
 
     def _leave_half(self, i: int, stage: Stage) -> None:
         """Clear the derivatives of the half that stage i does not move, so that nothing comes back through it."""
@@ -91,8 +95,8 @@ class RungeKuttaStepper(Stepper):
         if stage.state is not None:
             stage.state.mul_(self._masks[i])
 
-    def _masked(self, i: int, slope: Tensor) -> Tensor:
-        """What stage i moves by of a slope; back, what comes to it of a gradient."""
+    def _moving(self, i: int, slope: Tensor) -> Tensor:
+        """The part of a slope that moves the state in stage i."""
         return slope * self._masks[i] if self._masks else slope
 
     def _fraction(self, k: int, i: int) -> float:
@@ -103,7 +107,7 @@ class RungeKuttaStepper(Stepper):
         each = zip(self.tableau.a, controls, self._stages, self._buffer, strict=True)
         for i, (row, u, out, buffer) in enumerate(each):
             state = combine_into(out, y, dt, row, slopes)
-            slopes.append(self._masked(i, self._pointwise(state, times(state, self._weight, buffer), u)))
+            slopes.append(self._moving(i, self._pointwise(state, times(state, self._weight, buffer), u)))
         return slopes
 
     def _step_back(self, stages: Sequence[Stage], n: int, gradient: Tensor) -> None:
@@ -112,8 +116,8 @@ class RungeKuttaStepper(Stepper):
         returned: dict[int, Tensor] = {}
         for i in reversed(range(1, tableau.stages)):
             kappa = self._kappa(i, gradient, returned)
-            returned[i] = stages[i].pull_back(n, self._masked(i, kappa))
-        kappa = self._masked(0, self._kappa(0, gradient, returned))
+            returned[i] = stages[i].pull_back(n, kappa)
+        kappa = self._kappa(0, gradient, returned)
         if kappa is gradient and returned:
             kappa = gradient.clone()
         for mu in returned.values():

@@ -95,7 +95,7 @@ class SchemeStepper(Stepper):
         return self.vectors - 1 - self.given
 
     def starting_intervals(self, start: int, length: int) -> int:
-        """Those of the first steps."""
+        """The intervals of the first steps."""
         return min(max(-(-self._starting_steps // self.substeps) - start, 0), length)
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
@@ -156,12 +156,12 @@ class SchemeStepper(Stepper):
                 total[rows, k, :, entry.place] += products
 
     def keep(self, count: int, like: Tensor) -> None:
-        """Of those vectors that cannot be made again of the states."""
+        """Make memory for the vectors that cannot be computed again from the states."""
         if self._vectors.numbers:
             self.kept = like.new_empty(len(self._vectors.numbers), count, *like.shape)
 
     def take(self, kept: Tensor | None, *, wants_coefficients: bool) -> None:
-        """The vectors that `keep` has made memory for."""
+        """Take the vectors that `keep` has made memory for."""
         self.kept = kept if self._vectors.numbers else None
         if not wants_coefficients:
             self.coefficients_gradient = None
@@ -177,7 +177,7 @@ class SchemeStepper(Stepper):
                 step.lambdas[0][first:] = (kappa / s[: len(kappa)])[first:]
 
     def weights_of_states(self, times: slice, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        """Those of the steps after the start."""
+        """The weights of the steps after the start."""
         step, rows = self.linear.steady, like.new_empty(len(like), dtype=dtype)
         entries = (step.v[0][1], step.v[0][0], step.b[0][0])
         return tuple(self.coefficients.of_every_step(entry, self.substeps, times, rows) for entry in entries)
@@ -262,7 +262,7 @@ class _Controls:
         self._found: dict[tuple[int, float], tuple[Tensor, ...]] = {}
 
     def at(self, k: int, c: float) -> tuple[Tensor, ...]:
-        """In every interval, at the node c of substep k."""
+        """The control in every interval, at the node c of substep k."""
         if (k, c) not in self._found:
             self._found[k, c] = self._path.at((k + c) / self._substeps).unbind(0)
         return self._found[k, c]

@@ -1,4 +1,4 @@
-"""A problem stepped under autograd with other tensors in the place of its own: what is differentiated twice."""
+"""A problem stepped under autograd with other tensors instead of its own: what is differentiated twice."""
 
 from __future__ import annotations
 

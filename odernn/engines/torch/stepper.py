@@ -123,7 +123,7 @@ class Stepper(ABC):
         return 0
 
     def weights_of_states(self, times: slice, like: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...] | None:
-        """Of a method that weighs two states e, w and s of every solver step in some intervals, for a kernel.
+        """The weights e, w and s of every solver step in some intervals, of a method that weighs two states.
 
         They are y_next = e y_before + w y + s dt f(t, y), each (steps, batch), for rows like those of `like`.
         """
@@ -134,5 +134,5 @@ class Stepper(ABC):
         return
 
     def block_operands(self, chunk: Chunk) -> BlockOperands | None:
-        """Of an exponential method on blocks what a kernel takes of the recorded chunk."""
+        """What a kernel takes of the recorded chunk, for an exponential method on blocks."""
         return None

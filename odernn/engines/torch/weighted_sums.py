@@ -94,7 +94,7 @@ class Sums:
 
     @staticmethod
     def of(step: LinearStep, *, given: bool) -> Sums:
-        """Those of a step, of numbers only where no coefficients are given."""
+        """The sums of a step; their coefficients are numbers where none are given."""
         if not given:
             numbers = (tuple(tuple(Entry(e[0], -1) for e in row) for row in t) for t in (step.u, step.v, step.b))
             step = replace(step, **dict(zip("uvb", numbers, strict=True)))

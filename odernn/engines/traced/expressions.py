@@ -167,7 +167,7 @@ class Expression:
         return self.of.apply("neg", self) if value is None else self.of.number(-value)
 
     def number(self) -> float | None:
-        """Its value, of a constant."""
+        """The value of a constant; None of anything else."""
         node = self.of.node(self.index)
         return node.value if node.operator == "number" and isinstance(node.value, float) else None
 

@@ -28,11 +28,27 @@ def refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[...,
 
 
 def test_unknown_run_lists_those_there_are(refused: Callable[..., str]) -> None:
-    said = refused("train", "digits/transformer")
-    assert "`run` is 'digits/transformer'" in said
+    said = refused("train", "imagenet/transformer")
+    assert "`run` is 'imagenet/transformer'; choose one of" in said
     for name in all_runs():
         assert f"{name.task}/ " in said
         assert name.row in said
+
+
+@pytest.mark.parametrize("text", ["digits", "digits/", "digits/antisymetric"])
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_of_a_task_that_there_is_only_the_rows_are_listed(refused: Callable[..., str], command: str, text: str) -> None:
+    said = refused(command, text)
+    assert "\n  digits/ ablation antisymmetric " in said
+    assert "smnist/" not in said
+    if text == "digits/antisymetric":
+        assert "(did you mean 'digits/antisymmetric'?)" in said
+
+
+def test_a_training_that_was_refused_has_not_been_there(refused: Callable[..., str]) -> None:
+    """Its folder stays, as another process may be at work in it, and counts for nothing."""
+    refused("train", "digits/antisymmetric", "--model.solver", "rk5")
+    assert "there is no trained run in " in refused("compare", "digits/antisymmetric")
 
 
 def test_run_comes_first(refused: Callable[..., str]) -> None:
@@ -44,8 +60,9 @@ def test_run_comes_first(refused: Callable[..., str]) -> None:
     [
         ("digits/lstm --model.dt 0.1", "--model.dt"),
         ("digits/lstm --nonsense", "--nonsense"),
-        ("digits/antisymmetric --model.dt -0.1", "model.dt"),
+        ("digits/antisymmetric --model.dt -0.1", "error: `--model.dt`: Not of type PositiveFloat: -0.1 "),
         ("digits/antisymmetric --model.solver runge", "`model.solver` is 'runge'; choose one of euler, "),
+        ("digits/antisymmetric --model.solver rk5", "`model.solver` is 'rk5' (did you mean 'rk4'?); choose one of "),
         ("digits/antisymmetric --model.field magnetic", "`model.field` is 'magnetic'; choose one of antisymmetric, "),
         ("digits/antisymmetric --model.adjoint magic", "magic"),
         ("digits/antisymmetric --model.hold tight", "tight"),
@@ -62,7 +79,7 @@ def test_run_comes_first(refused: Callable[..., str]) -> None:
             "make the task digits-permuted; train a run of that name",
         ),
         ("digits-permuted/lstm --task.permutation_seed null", "make the task digits; train a run of that name"),
-        ("smnist/lstm --data /no/such/folder", "/no/such/folder"),
+        ("smnist/lstm --data /no/such/folder", "`--data`) is /no/such/folder, which is not a folder"),
     ],
 )
 def test_wrong_value_is_named(refused: Callable[..., str], args: str, said: str) -> None:
@@ -137,10 +154,13 @@ def test_folder_in_use_is_named(refused: Callable[..., str], tmp_path: Path) -> 
     ("args", "said"),
     [
         (["reproduce", "imagenet"], "`task` is 'imagenet'; choose from adding, "),
-        (["reproduce", "digits", "--rows", "lstm,transformer"], "`--rows` names 'transformer', which digits has not"),
+        (
+            ["reproduce", "digits", "--rows", "lstm,transformer"],
+            "`--rows` names 'transformer', and digits has no such row",
+        ),
         (
             ["reproduce", "table2", "--rows", "rnn"],
-            "`--rows` names 'rnn', which pixel-cifar has not; it has ",
+            "`--rows` names 'rnn', and pixel-cifar has no such row; it has ",
         ),
         (["report"], "which is not a folder"),
     ],
@@ -164,6 +184,12 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     for name, command in COMMANDS.items():
         assert f"{name:<11} {command.summary}" in shown
+
+
+def test_train_without_a_run_is_misused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script whose variable is empty must not go on as if a network had been trained."""
+    assert main(["train"]) == MISUSED
+    assert "usage: python -m benchmarks train RUN" in capsys.readouterr().err
 
 
 def test_help_of_train_lists_the_runs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,7 +120,7 @@ def test_report_lists_runs_that_have_not_ended(tmp_path: Path, capsys: pytest.Ca
 def test_malformed_result_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "result.json").write_text('{"task": "digits"}')
     assert main(["report", "--out", str(tmp_path)]) == MISUSED
-    assert f"{tmp_path / 'result.json'} is no result of a run" in capsys.readouterr().err
+    assert f"{tmp_path / 'result.json'} is not the result of a run" in capsys.readouterr().err
 
 
 def test_without_rows_every_row_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

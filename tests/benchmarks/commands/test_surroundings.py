@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,34 @@ def test_report_is_written_before_it_is_shown_and_survives_a_closed_pipe(results
     assert child.exitcode != OK
     assert "Traceback" not in log.read_text()
     assert (results / "report.md").exists()
+
+
+class Interrupting(MetaPathFinder):
+    """Ctrl-C while the program is imported."""
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> None:
+        if fullname == "benchmarks.cli":
+            signal.raise_signal(signal.SIGINT)
+
+
+def interrupted_at_once(log: Path) -> None:
+    """What a child does: the program, stopped before it has begun."""
+    sys.argv = ["benchmarks", "report"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.modules.pop("benchmarks.cli")
+    sys.meta_path.insert(0, Interrupting())
+    with log.open("w", buffering=1) as sys.stderr:
+        runpy.run_module("benchmarks", run_name="__main__")
+
+
+@posix
+def test_an_interrupt_before_it_has_begun_has_no_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    child = CONTEXT.Process(target=interrupted_at_once, args=(log,))
+    child.start()
+    child.join(240)
+    assert child.exitcode == -signal.SIGINT, log.read_text()
+    assert not log.read_text()
 
 
 # --- disks ---

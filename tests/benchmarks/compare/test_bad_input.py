@@ -37,13 +37,13 @@ def copied(runs: Path, tmp_path: Path) -> Path:
 
 
 def test_an_unknown_solver_is_named_before_anything_is_read(refused: Callable[..., str]) -> None:
-    assert "`--solvers` names 'ruk4'; did you mean 'rk4'? There are euler, " in refused("nowhere", "--solvers", "ruk4")
+    assert "`--solvers` names 'ruk4' (did you mean 'rk4'?); choose" in refused("nowhere", "--solvers", "ruk4")
 
 
 def test_what_is_neither_a_folder_nor_a_run_is_named(refused: Callable[..., str]) -> None:
     said = refused("digits/antisymetric")
-    assert "`run` is 'digits/antisymetric', which is neither a folder nor the name of a run; did you mean" in said
-    assert "'digits/antisymmetric'" in said
+    assert "`run` is 'digits/antisymetric', which is neither a folder nor the name of a run" in said
+    assert "(did you mean 'digits/antisymmetric'?)" in said
 
 
 def test_a_run_that_was_not_trained_is_named(refused: Callable[..., str], tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_run_without_its_checkpoint_is_named(refused: Callable[..., str], copi
 
 def test_a_torn_result_is_named(refused: Callable[..., str], copied: Path) -> None:
     (copied / "result.json").write_text("{", encoding="utf-8")
-    assert "result.json is no result of a run" in refused(str(copied))
+    assert "result.json is not the result of a run" in refused(str(copied))
 
 
 def test_a_network_of_torch_is_named(

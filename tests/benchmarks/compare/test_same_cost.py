@@ -112,7 +112,7 @@ def test_a_damaged_plan_is_named(tmp_path: Path) -> None:
     write_plan(path, Plan("equal-time", {}, 0.3, COSTS, {"euler": 3}))
     assert read_plan(path, "equal-time", {}, list(COSTS)) is not None
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(UserError, match=r"plan.json is no plan of a comparison: .*Mend or delete it"):
+    with pytest.raises(UserError, match=r"plan.json is not the plan of a comparison: .*Mend or delete it"):
         read_plan(path, "equal-time", {}, list(COSTS))
 
 

@@ -20,12 +20,12 @@ def test_a_name_counts_once() -> None:
     ("asked", "meant"), [("rk5", "rk4"), ("Leapfrog", "leapfrog"), ("implicit_midpoint", "implicit-")]
 )
 def test_an_unknown_solver_suggests_the_nearest(asked: str, meant: str) -> None:
-    with pytest.raises(UserError, match=rf"`--solvers` names '{asked}'; did you mean '{meant}.*'\? There are euler, "):
+    with pytest.raises(UserError, match=rf"`--solvers` names '{asked}' \(did you mean '{meant}.*'\?\); choose"):
         solver_names(f"euler,{asked}")
 
 
 def test_a_name_like_no_other_suggests_nothing() -> None:
-    with pytest.raises(UserError, match=r"names 'xyzzy'; There are euler, "):
+    with pytest.raises(UserError, match=r"names 'xyzzy'; choose from euler, "):
         solver_names("xyzzy")
 
 

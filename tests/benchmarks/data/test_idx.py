@@ -29,9 +29,9 @@ def header(*dims: int, kind: int = 8, rank: int | None = None) -> bytes:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "it is no idx file: it begins with nothing"),
-        (b"\0\0\x08", "no idx file"),
-        (b"<!DOCTYPE html>", "no idx file: it begins with 3c 21 44 4f"),
+        (b"", "it is not an idx file: it begins with nothing"),
+        (b"\0\0\x08", "not an idx file"),
+        (b"<!DOCTYPE html>", "not an idx file: it begins with 3c 21 44 4f"),
         (header(4, 2, 3, kind=0x0D) + bytes(24), "type 0x0d"),
         (header(24) + bytes(24), "1 dimensions, 3 were wanted"),
         (header(4, 2, rank=3), "ends inside its header, after 12 bytes"),
@@ -116,7 +116,7 @@ def test_missing_files_are_named_with_the_folders_looked_at(small_mnist, tmp_pat
         LAYOUT.find(tmp_path)
     message = str(caught.value)
     assert f"{tmp_path / 'mnist'} lacks t10k-labels-idx1-ubyte\n" in message
-    assert f"{tmp_path / 'MNIST/raw'} is no folder" in message
+    assert f"{tmp_path / 'MNIST/raw'} is not a folder" in message
     for wanted in ("`data_dir`", "--data DIR", *(file.name for file in FILES)):
         assert wanted in message
 

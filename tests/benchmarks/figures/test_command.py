@@ -113,8 +113,10 @@ def test_the_other_figures_need_a_vector_field(lstm_run: Path, tmp_path: Path) -
 
 
 def test_an_unknown_figure_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="`--only` names 'figure3'; choose from figure1, figure1-rk4, "):
-        draw(tmp_path, ["figure3"])
+    with pytest.raises(
+        UserError, match=r"`--only` names 'fugure3' \(did you mean 'figure.*choose from figure1, figure1-rk4, "
+    ):
+        draw(tmp_path, ["fugure3"])
     assert not list(tmp_path.iterdir())
 
 

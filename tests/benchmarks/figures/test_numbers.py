@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import pairwise
 from math import log2
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 
 from benchmarks.figures.energies import Held, energies, flow_energies
 from benchmarks.figures.evaluations import evaluations_a_step
-from benchmarks.figures.moduli import jacobian
+from benchmarks.figures.moduli import Line, draw_by_solver, jacobian
 from benchmarks.figures.networks import all_solvers, random_drive, stepped_by
 from benchmarks.figures.picture import Picture
 from benchmarks.figures.regions import draw_panels
@@ -121,6 +122,23 @@ def test_a_field_is_stepped_by_what_suits_it() -> None:
     rnn = ODERNN(HamiltonianField(2, 4, dtype=DOUBLE), RK4(), dt=0.1, batch_first=True)
     suited = {name for name, solver in all_solvers().items() if stepped_by(rnn, solver) is not None}
     assert suited == {name for name, make in SOLVERS.items() if make.family != "exponential"}
+
+
+@pytest.mark.parametrize(("low", "high", "least"), [(0.4, 2.0, 3), (0.99, 1.01, 1), (1e-6, 1e3, 3)])
+def test_the_moduli_of_solvers_have_ticks_that_can_be_read(low: float, high: float, least: int) -> None:
+    """They do not run into each other, and there are enough."""
+    moduli = torch.tensor([[low, high]], dtype=DOUBLE)
+    lengths = [10, 20, 40, 80]  # as many panels side by side as the figure has
+    for limits in (None, (low, high)):
+        figure = draw_by_solver([Line("euler", lengths, [moduli] * 4, [1.0] * 4)], "a network", limits).figure
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            left, right = axes.get_xlim()
+            shown = [tick.label1 for tick in axes.xaxis.get_major_ticks() if left <= tick.get_loc() <= right]
+            shown += [tick.label1 for tick in axes.xaxis.get_minor_ticks() if tick.label1.get_text()]
+            boxes = sorted((label.get_window_extent() for label in shown if label.get_text()), key=lambda box: box.x0)
+            assert len(boxes) >= least
+            assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
 
 
 def test_a_long_title_of_the_regions_stays_in_the_figure() -> None:

@@ -101,7 +101,8 @@ def test_larger_networks_stand_elsewhere(results: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "which is not a folder"), ("", "there is no result.json"), ("{", "none of the files")]
+    ("content", "said"),
+    [(None, "there is no such folder"), ("", "there is no result.json"), ("{", "none of the files")],
 )
 def test_nothing_to_show_is_an_error(
     content: str | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

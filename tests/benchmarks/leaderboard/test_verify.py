@@ -53,7 +53,7 @@ def test_so_are_those_beside_the_networks_that_ship(name: str) -> None:
         ({"task": "imagenet"}, "`task` is 'imagenet'; there are"),
         ({"metrics/accuracy/val": 0.99}, "`metrics.accuracy.val` is 0.99, and `history` has"),
         ({"metrics/accuracy/train": 0.99}, "`metrics.accuracy.train` is 0.99"),
-        ({"metrics/accuracy/test": 1.5}, "which is no share"),
+        ({"metrics/accuracy/test": 1.5}, "which is not between 0 and 1"),
         ({"best_epoch": 3}, "`best_epoch` is 3, of 2"),
         ({"history/0/epoch": 5}, "does not count its epochs from 1"),
         ({"data/scikit-learn digits/sha256": "0" * 64}, "is called the published file"),

@@ -78,7 +78,7 @@ def test_what_is_no_result_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "digits" / "result.json"
     path.parent.mkdir()
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"result\.json is no result of a run"):
+    with pytest.raises(UserError, match=r"result\.json is not the result of a run"):
         find_results(tmp_path)
 
 

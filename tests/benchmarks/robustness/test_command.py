@@ -155,7 +155,7 @@ def refused(out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 def test_bad_input_is_named(refused, out: Path) -> None:
     assert "`run` is 'digits/antisymetric', which is neither" in refused("digits/antisymetric")
-    assert "`--solvers` names 'ruk4'; did you mean 'rk4'" in refused(RUNS[0], "--out", str(out), "--solvers", "ruk4")
+    assert "`--solvers` names 'ruk4' (did you mean 'rk4'?)" in refused(RUNS[0], "--out", str(out), "--solvers", "ruk4")
     assert "`run` names digits/antisymmetric twice" in refused(RUNS[0], RUNS[0], "--out", str(out))
 
 

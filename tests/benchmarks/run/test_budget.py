@@ -45,8 +45,8 @@ def test_a_slow_row_is_trained_where_it_is_named() -> None:
     ("tasks", "rows", "said"),
     [
         (["table3"], None, "`task` is 'table3'; choose from "),
-        (["table1"], ["transformer"], "`--rows` names 'transformer', which smnist has not; it has "),
-        (["digits", "adding"], ["rnn"], "`--rows` names 'rnn', which adding has not"),
+        (["table1"], ["transformer"], "`--rows` names 'transformer', and smnist has no such row; it has "),
+        (["digits", "adding"], ["rnn"], "`--rows` names 'rnn', and adding has no such row"),
     ],
 )
 def test_what_there_is_not_is_named(tasks: list[str], rows: list[str] | None, said: str) -> None:

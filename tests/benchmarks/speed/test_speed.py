@@ -83,7 +83,7 @@ def test_every_suite_runs(suite: str, tmp_path: Path) -> None:
     assert all(one["seconds"] for one in measurements), measurements
 
 
-@pytest.mark.skipif(not peak_rss.STATUS.exists(), reason="resident memory is read from Linux's /proc alone")
+@pytest.mark.skipif(not peak_rss.STATUS.exists(), reason="resident memory is read from Linux's /proc only")
 def test_memory_is_that_of_a_process_of_its_own(tmp_path: Path) -> None:
     arguments = "--suite memory --contenders autograd --shape 400,64,64,1 --threads 1"
     assert main([*arguments.split(), "--out", str(tmp_path)]) == OK

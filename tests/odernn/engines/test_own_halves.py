@@ -8,6 +8,9 @@ from torch import Tensor, nn
 
 from odernn import ODERNN, DiscreteAdjoint
 from odernn.engines.choice import Engine
+from odernn.engines.torch.chunk import Chunk
+from odernn.engines.torch.stepper import Stepper
+from odernn.engines.torch.sweep import one_by_one
 from odernn.fields.field import AffinePointwiseField
 from solvers.extend import Time
 
@@ -65,6 +68,27 @@ def test_they_have_autograds_numbers(engine: Engine, hold: str, substeps: int) -
         torch.autograd.grad(rnn(x, dt=dt)[0].square().sum(), [x, dt, *field.parameters()]) for rnn in (fast, exact)
     )
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)  # sums of some ten products in another order
+
+
+def test_what_a_recursion_leaves_in_the_half_that_stands_does_not_count() -> None:
+    """A kernel writes only the kappas that move the state; the memory of the others holds anything."""
+
+    def moving_half_only(stepper: Stepper, chunk: Chunk, adjoint: list[Tensor], grad_saved: Tensor | None) -> None:
+        one_by_one(stepper, chunk, adjoint, grad_saved)
+        assert chunk.kappas is not None
+        for place, half in enumerate(stepper.method.moved * stepper.substeps):
+            chunk.kappas[:, place].unflatten(-1, (2, -1))[..., 1 - half, :] = torch.nan
+
+    torch.manual_seed(0)
+    field = Springs(2, 6).double()
+    x = torch.randn(5, 3, 2, dtype=DOUBLE)
+    dt = torch.full((3, 5), 0.2, dtype=DOUBLE, requires_grad=True)
+    found, wanted = (
+        torch.autograd.grad(rnn(x, dt=dt)[0].square().sum(), [dt, *field.parameters()])
+        for adjoint in (DiscreteAdjoint(recursion=moving_half_only), DiscreteAdjoint())
+        for rnn in [ODERNN(field, "symplectic-euler", dt=0.2, substeps=2, adjoint=adjoint, engine="torch")]
+    )
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)  # the same numbers in the same order
 
 
 def test_a_kick_that_is_not_the_slope_is_asked() -> None:

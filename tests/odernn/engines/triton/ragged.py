@@ -25,6 +25,7 @@ class Ragged:
         steps: whether every sample has its own.
         resets: whether the state starts afresh in between.
         traced: whether the call is traced first, to a program that knows neither lengths nor resets.
+        continues: whether a second call goes on from the state at the end of each sequence.
     """
 
     field: str
@@ -35,6 +36,7 @@ class Ragged:
     steps: bool
     resets: bool
     traced: bool = False
+    continues: bool = False
 
     def __str__(self) -> str:
         return "-".join(map(str, vars(self).values()))
@@ -46,7 +48,7 @@ def ragged() -> list[Ragged]:
         Ragged("antisymmetric", "heun", "zero-order", 1, "trajectory", True, True),
         Ragged("hamiltonian", "leapfrog", "linear", 2, "end", False, True),
         Ragged("oscillator", "linearly-exact-euler", "linear", 1, "trajectory", False, False),
-        Ragged("gated-antisymmetric", "leapfrog-midpoint", "zero-order", 2, "trajectory", True, False),
+        Ragged("gated-antisymmetric", "leapfrog-midpoint", "zero-order", 2, "trajectory", True, False, continues=True),
         Ragged("gated-antisymmetric", "leapfrog-midpoint", "linear", 2, "end", False, True),
         Ragged("antisymmetric", "heun", "zero-order", 1, "trajectory", True, True, traced=True),
     ]
@@ -75,8 +77,12 @@ def run(case: Ragged, engine: str, dtype: torch.dtype, device: str) -> tuple[lis
     leaves = [x, *([dt] if case.steps else []), *rnn.parameters()]
 
     def outcome(x: Tensor, lengths: Tensor, options: dict[str, Any]) -> list[Tensor]:
-        output, y_n = rnn(x, lengths=lengths, save=case.save, **options)
+        state = rnn.initial_state(len(lengths)) if case.continues else None
+        output, y_n = rnn(x, state, lengths=lengths, save=case.save, **options)
         found = [y_n] if output is None else [output, y_n]
+        if case.continues:
+            further, end = rnn(x, y_n, lengths=lengths.flip(0), save=case.save, **options)
+            found = [output, further, end.y]
         loss = torch.stack([(each * _weights(each)).sum() for each in found]).sum()
         return [*found, *torch.autograd.grad(loss, leaves)]
 
