@@ -6,6 +6,8 @@ same: where the functions are those that this package registered, and no hook is
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from itertools import repeat
 from typing import NamedTuple, TypeGuard
 
 import torch
@@ -18,6 +20,7 @@ from .noise import NoisyField
 from .registry import FIELDS
 
 _LINEAR_FORWARD = nn.Linear.forward
+_PLAIN = frozenset((nn.Parameter, Tensor, type(None)))
 
 
 class _Functions(NamedTuple):
@@ -37,6 +40,10 @@ _SLOPE = _registered("pointwise", "forward")
 _PARTS = _registered(
     "pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks", "remainder_scale"
 )
+_ANSWERS = (*_CONTROL.names, *_PARTS.names, "activation", "partitioned", "kick_sees_p", "drift_sees_q")
+"""What is asked of a field's class."""
+_IN_FIELD = frozenset(_ANSWERS)
+_IN_LINEAR = frozenset(("weight", "bias"))
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
 
@@ -53,6 +60,37 @@ def why_called(module: nn.Module) -> str | None:
     if torch_module._has_any_global_hook():
         return "torch has hooks for all modules"
     return None
+
+
+def standing(field: VectorField) -> Hashable | None:
+    """What the class of a field says, as one value, where no call of the field can be anything else; None elsewhere.
+
+    Of fields of one standing this module tells the same, and their `affine_control` is what `control` computes. It is
+    looked at in each call: the class has a registered control, the map of the input is exactly torch's, nothing that
+    is asked of the class is in the instance, nothing is hooked in, and all parameters are plain.
+    """
+    own, cls = vars(field), type(field)
+    parts = own["_modules"]
+    linear = parts.get("input_map")
+    if torch.compiler.is_compiling() or torch_module._has_any_global_hook():
+        return None
+    if type(linear) is not nn.Linear or nn.Linear.forward is not _LINEAR_FORWARD:
+        return None
+    if linear._parameters.keys() != _IN_LINEAR or not _IN_LINEAR.isdisjoint(vars(linear)):
+        return None
+    if not (_IN_FIELD.isdisjoint(own) and _IN_FIELD.isdisjoint(parts)):
+        return None
+    for module in (field, *parts.values()):
+        if module is None or type(module).__call__ is not nn.Module.__call__:
+            return None
+        own = vars(module)
+        hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
+        if hooks or own["_backward_pre_hooks"] or "forward" in own or (own["_modules"] and module is not field):
+            return None
+        if not _PLAIN.issuperset(map(type, own["_parameters"].values())):
+            return None
+    said = tuple(map(getattr, repeat(cls), _ANSWERS, repeat(None)))
+    return (cls, *said) if said[: len(_CONTROL.names)] in _CONTROL.registered else None
 
 
 def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | None]:
@@ -127,7 +165,6 @@ def _is_plain(linear: nn.Linear) -> bool:
     for name in ("weight", "bias"):
         if name in own or name not in parameters:
             return False
-        value = parameters[name]
-        if value is not None and not torch.compiler.is_compiling() and type(value) not in (nn.Parameter, Tensor):
+        if not torch.compiler.is_compiling() and type(parameters[name]) not in _PLAIN:
             return False
     return True
