@@ -75,7 +75,7 @@ def as_number(t: Time) -> Time:
 
 
 def as_tensor(t: Time) -> Tensor:
-    """A number as a tensor of shape () on the host: nothing has to wait for a device to read it."""
+    """A number as a tensor of shape () on the host, where nothing has to wait to read it; of float64, rounded once."""
     return t if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64, device="cpu")
 
 

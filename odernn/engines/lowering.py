@@ -15,11 +15,12 @@ from solvers.extend import Problem, Save, Solved
 
 from ..control.hold import Hold, LinearHold, ZeroOrderHold
 from ..control.input_map import AffineControl
+from ..control.time_grid import as_tensor
 from ..fields.field import ActivatedField, VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .carried import Carried, carried_of, carry_of
 from .problem import RecurrentProblem, Storage
-from .program import Call, Kind, Operands, Products, Program, Squash, as_step
+from .program import Call, Kind, Operands, Products, Program, Squash
 from .scheme import method_on_weight, scheme_of, unsupported_scheme
 from .torch.discrete_adjoint import at_samples
 
@@ -174,7 +175,7 @@ def _operands(problem: RecurrentProblem) -> Operands:
         *(problem.y0.contiguous(), weight.contiguous(), span.samples.contiguous(), control.weight.contiguous()),
         control.weight.new_zeros(len(control.weight)) if bias is None else bias,
         None if span.before is None else span.before.contiguous(),
-        as_step(steps_of(span.dt) if isinstance(span.dt, Tensor) else span.dt),
+        as_tensor(steps_of(span.dt) if isinstance(span.dt, Tensor) else span.dt),
         *(carried_of(problem) if carries else _NOTHING),
     )
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from ..control.input_map import AffineControl
+from .activation import Activation
 from .field import ActivatedField, AffinePointwiseField, VectorField, activation_of
 from .noise import NoisyField
 from .registry import FIELDS
@@ -40,9 +41,9 @@ _SLOPE = _registered("pointwise", "forward")
 _PARTS = _registered(
     "pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks", "remainder_scale"
 )
-_ANSWERS = (*_CONTROL.names, *_PARTS.names, "activation", "partitioned", "kick_sees_p", "drift_sees_q")
-"""What is asked of a field's class."""
-_IN_FIELD = frozenset(_ANSWERS)
+_FACTS = ("activation", "partitioned", "kick_sees_p", "drift_sees_q")
+_VALUES = frozenset((Activation, bool, type(None)))
+_IN_FIELD = frozenset((*_CONTROL.names, *_PARTS.names, *_FACTS))
 _IN_LINEAR = frozenset(("weight", "bias"))
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
@@ -89,8 +90,11 @@ def standing(field: VectorField) -> Hashable | None:
             return None
         if not _PLAIN.issuperset(map(type, own["_parameters"].values())):
             return None
-    said = tuple(map(getattr, repeat(cls), _ANSWERS, repeat(None)))
-    return (cls, *said) if said[: len(_CONTROL.names)] in _CONTROL.registered else None
+    control = tuple(map(getattr, repeat(cls), _CONTROL.names, repeat(None)))
+    facts = tuple(map(getattr, repeat(cls), _FACTS, repeat(None)))
+    if control not in _CONTROL.registered or not _VALUES.issuperset(map(type, facts)):
+        return None  # a property may say another thing in each instance
+    return cls, control, facts, tuple(map(getattr, repeat(cls), _PARTS.names, repeat(None)))
 
 
 def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | None]:

@@ -63,7 +63,7 @@ def initial_value_problem(
     makes it piece by piece. `known` is the field's `standing`, where the caller has looked at it.
     """
     weight = built_weight(field, state.y) if weight is None else weight
-    control, called = affine_control_of(field) if known is None else (field.affine_control(), None)
+    control, called = affine_control_of(field) if known is None else (field.affine_control(), None)  # pyright: ignore[reportCallIssue]
     if control is None or torch.onnx.is_in_onnx_export():  # there no engine makes it, and a loop holds no product
         u = field.control(samples)
         check_control(field, u, samples)
