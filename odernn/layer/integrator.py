@@ -148,6 +148,7 @@ class Integrator:
             problem = initial_value_problem(
                 *(self.field, self.hold, self.solver, self.substeps, samples, state, times),
                 products=products_around(state.y),
+                known=standing(self.field),
             )
         return choice_of(self.runner, problem)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, AntisymmetricField, Engine, EngineWarning, OscillatorField, UnstructuredField
+from odernn.engines.problem import Storage
 from odernn.engines.torch import operators as by_torch
 from odernn.extend import Operands, Program, RecurrentProblem, register_engine
 from solvers import RK4, Euler, ExponentialEuler
@@ -140,6 +141,14 @@ def test_what_the_control_goes_through_is_of_the_kind() -> None:
     runner.solve(squashed, "end")
     runner.solve(problem, "end")
     assert [program.squash for program in PROGRAMS] == ["identity", "tanh", "identity"]
+
+
+def test_sequences_of_several_lengths_have_no_kind() -> None:
+    """Their program says in which order what they save is."""
+    layer()(inputs())
+    (problem,) = ASKED
+    assert problem.kind is not None
+    assert replace(problem, storage=Storage(torch.arange(15), torch.full((3,), 5))).kind is None
 
 
 def test_a_step_a_row_where_it_goes_into_matrices() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune
 
-from odernn import ODERNN, AntisymmetricField, UnstructuredField, VectorField
+from odernn import ODERNN, AntisymmetricField, LinearAntisymmetricField, UnstructuredField, VectorField
 from solvers import SOLVERS
 
 DOUBLE = torch.float64
@@ -97,6 +97,12 @@ def _set_weight(rnn: ODERNN) -> None:
     _map(rnn).weight = nn.Parameter(_map(rnn).weight.detach().as_subclass(_Negative))
 
 
+def _set_attribute(rnn: ODERNN) -> None:
+    weight = _map(rnn).weight.detach().as_subclass(_Negative)
+    del _map(rnn).weight
+    vars(_map(rnn))["weight"] = weight
+
+
 _SINE = type(AntisymmetricField.activation)("tanh", 1, lambda p, u: torch.sin(p + u))
 
 CHANGES: dict[str, Callable[[ODERNN], object]] = {
@@ -121,6 +127,7 @@ CHANGES: dict[str, Callable[[ODERNN], object]] = {
     "the class, another pointwise": lambda rnn: setattr(rnn.field, "__class__", _Leaky),
     "the class, another control": lambda rnn: setattr(rnn.field, "__class__", _Squared),
     "a weight of another class": _set_weight,
+    "a weight of another class that is not a parameter": _set_attribute,
 }
 
 
@@ -139,11 +146,13 @@ def test_the_next_call_is_that_of_a_layer_that_was_never_called(change: str, eng
     assert not torch.equal(after, before)
 
 
-OF_CLASSES: dict[str, tuple[type, str, Callable[..., Tensor]]] = {
+OF_CLASSES: dict[str, tuple[type, str, object]] = {
     "pointwise": (AntisymmetricField, "pointwise", lambda self, y, p, u: torch.sin(p + u)),
     "control": (AntisymmetricField, "control", lambda self, x: -self.input_map(x)),
     "forward": (AntisymmetricField, "forward", lambda self, t, y, u: -y),
     "weight": (AntisymmetricField, "weight", lambda self: -self.recurrent()),
+    "call": (AntisymmetricField, "__call__", lambda self, t, y, u: -y),
+    "activation": (AntisymmetricField, "activation", _SINE),
     "linear": (nn.Linear, "forward", lambda self, x: -nn.functional.linear(x, self.weight, self.bias)),
 }
 
@@ -157,6 +166,25 @@ def test_a_function_that_is_put_into_a_class(change: str, engine: str, monkeypat
     after, _ = called(x)
     torch.testing.assert_close(after, ODERNN(_field(0), "rk4", dt=0.1, engine=engine)(x)[0], rtol=0, atol=0)
     assert not torch.equal(after, before)
+
+
+@pytest.mark.parametrize("adjoint", ["auto", "autograd"])
+def test_a_parametrisation_afterwards_is_built_once_a_call(adjoint: str) -> None:
+    """An implicit method asks for K and for the linear part, which are made of one matrix."""
+    builds: list[int] = []
+
+    class Counted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            builds.append(1)
+            return x
+
+    field = LinearAntisymmetricField(2, 4, dtype=DOUBLE)
+    rnn, x = ODERNN(field, "implicit-midpoint", dt=0.1, adjoint=adjoint), torch.randn(5, 3, 2, dtype=DOUBLE)
+    rnn(x)
+    parametrize.register_parametrization(field.recurrent, "upper", Counted())
+    builds.clear()
+    rnn(x)
+    assert len(builds) == 1
 
 
 @pytest.mark.parametrize("engine", ["torch", "auto"])
