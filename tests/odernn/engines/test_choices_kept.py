@@ -189,3 +189,32 @@ def test_transforms_after_a_call(engine: str) -> None:
         dual = last(torch.autograd.forward_ad.make_dual(x, v))
         tangent = torch.autograd.forward_ad.unpack_dual(dual).tangent
     torch.testing.assert_close(tangent, torch.einsum("abctuv,tuv->abc", jacobian, v))
+
+
+def test_a_control_that_the_layer_computes_after_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While torch exports to ONNX the layer computes the control itself, whatever an engine could make."""
+    rnn = layer()
+    found = [rnn(inputs())[0]]
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+        found.append(rnn(inputs())[0])
+    found.append(rnn(inputs())[0])
+    for each in found[1:]:
+        torch.testing.assert_close(each, found[0], rtol=0, atol=1e-14)  # float64, the sum over two features
+
+
+def test_a_compiled_call_reads_nothing_of_what_is_kept() -> None:
+    graphs: list[Any] = []
+
+    def backend(graph: torch.fx.GraphModule, given: object) -> Callable[..., Any]:
+        graphs.append(graph)
+        return graph.forward
+
+    rnn = layer()
+    rnn.engine = "auto"
+    compiled = torch.compile(rnn, fullgraph=True, backend=backend)
+    first, _ = compiled(inputs())
+    for dt in (0.1, torch.full((5,), 0.1, dtype=DOUBLE)):
+        rnn(inputs(), dt=dt)
+    torch.testing.assert_close(compiled(inputs())[0], first, rtol=0, atol=0)
+    assert len(graphs) == 1
