@@ -71,15 +71,15 @@ def backward_of(namespace: str, rate: Rate | None) -> Callable[..., tuple[Tensor
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)
         asked = ctx.needs_input_grad[:DIFFERENTIABLE]
-        of_saved, *at_end = (None if g is None or not g.numel() else g for g in gradients[:3])
-        grad_outputs = (of_saved, *(None if g is None else g.contiguous() for g in at_end))
+        of_saved, *at_end = [None if g is None or not g.numel() else g for g in gradients[:3]]
+        grad_outputs = (of_saved, *[None if g is None else g.contiguous() for g in at_end])
         wants = (asked[2], asked[6] or asked[8])
         found = getattr(torch.ops, namespace).pull_back(saved, kept, *grad_outputs, *given, *wants)
         y0, weight, input_weight, bias, samples, before, dt, carried, coefficients, blocks = found
         grad_dt = _by_dt(dt, operands[6]) if asked[6] else None
         every = (y0, weight, samples, input_weight, bias, before, grad_dt, carried, coefficients, blocks)
-        wanted = (one if each else None for one, each in zip(every, asked, strict=True))
-        return (*wanted, *(None for _ in given[DIFFERENTIABLE:]), None)
+        wanted = [one if each else None for one, each in zip(every, asked, strict=True)]
+        return (*wanted, *[None] * len(given[DIFFERENTIABLE:]), None)
 
     return backward
 

@@ -193,8 +193,10 @@ def solved(problem: RecurrentProblem, namespace: str, arguments: tuple[Any, ...]
 
 def needs_gradient(arguments: tuple[object, ...]) -> bool:
     """Whether a gradient may be asked for of what the operator returns."""
-    tensors = [unwrapped(each) for each in arguments if isinstance(each, Tensor)]
-    return torch.is_grad_enabled() and any(map(attrgetter("requires_grad"), tensors))
+    if not torch.is_grad_enabled():
+        return False
+    tensors = [each for each in arguments if isinstance(each, Tensor)]
+    return any(map(attrgetter("requires_grad"), map(unwrapped, tensors)))
 
 
 def steps_of(dt: float | Tensor) -> float | Tensor:
