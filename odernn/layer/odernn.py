@@ -106,8 +106,10 @@ class ODERNN(RecurrentModule[RecurrentState]):
             store_step(self, value)
         else:
             super().__setattr__(name, value)
-        if name in ("adjoint", "engine") and getattr(self, "engine", None) is not None:
-            self._runner = on_engine(self.adjoint, self.engine)
+        if name in ("adjoint", "engine"):
+            adjoint, engine = getattr(self, "adjoint", None), getattr(self, "engine", None)
+            if adjoint is not None and engine is not None:
+                self._runner = on_engine(adjoint, engine)
 
     @property
     def made_by(self) -> str:
