@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
+from functools import partial
 from math import isfinite
 from numbers import Complex, Real
 
@@ -58,9 +59,8 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
         raise ValueError(f"`{name}` is {value!r}; choose one of {names}{meant}")
 
 
-def is_proxied() -> bool:
-    """Whether torch.fx.experimental.proxy_tensor.make_fx traces, which lets no value be read."""
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None
+proxy_mode: Callable[[], object] = partial(torch._C._get_dispatch_mode, torch._C._TorchDispatchModeKey.PROXY)
+"""What traces for torch.fx.experimental.proxy_tensor.make_fx, which lets no value be read, or None."""
 
 
 def is_readable(x: Tensor) -> bool:
@@ -70,7 +70,7 @@ def is_readable(x: Tensor) -> bool:
 
 def is_traced(x: Tensor) -> bool:
     """Whether the operations on `x` are recorded, or only their shapes worked out, and there are no values yet."""
-    return torch.compiler.is_compiling() or is_proxied() or x.is_meta or isinstance(x, FakeTensor)
+    return torch.compiler.is_compiling() or proxy_mode() is not None or x.is_meta or isinstance(x, FakeTensor)
 
 
 def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], str]) -> None:
@@ -91,7 +91,7 @@ def check_entries(ok: Tensor, rule: str, explain: Callable[[tuple[int, ...]], st
         torch._assert_async(ok.all(), rule)  # pyright: ignore[reportPrivateImportUsage]
         return
     plain = unwrapped(ok)
-    if is_proxied() or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
+    if proxy_mode() is not None or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
     if plain is not ok:
         raise ValueError(rule)

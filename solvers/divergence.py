@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 from .adjoints.adjoint import Solved
-from .checks import is_proxied, unwrapped
+from .checks import proxy_mode, unwrapped
 from .loop import Problem, steps
 from .solver import Carry
 
@@ -75,7 +75,7 @@ def check_divergence(problem: Problem, solved: Solved, policy: OnDivergence) -> 
             torch._assert_async(ok, "the state stopped being finite")  # pyright: ignore[reportPrivateImportUsage]
         return
     plain = unwrapped(ok) if torch._C._are_functorch_transforms_active() else ok
-    if is_proxied() or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
+    if proxy_mode() is not None or plain.is_meta or isinstance(plain, FakeTensor) or bool(plain.all()):
         return
     error = _locate(problem) if plain is ok else _under_transforms(problem)
     if policy == "raise":

@@ -6,15 +6,14 @@ A user of the solvers needs none of it. `solvers.checks` has the checks of argum
 from .adjoints.adjoint import Save, Solved
 from .adjoints.closure import check_seen
 from .adjoints.snapshot import Snapshot, snapshot_of
-from .adjoints.transforms import mapped, transformed
 from .adjoints.unsupported import refuse_second_derivative, refuse_transforms
-from .autocast import autocast_dtype, without_autocast
 from .divergence import POLICIES, OnDivergence, check_divergence
 from .linear_part import LinearPart, apply_matrix
 from .loop import Inputs, Interval, Problem, steps
 from .methods.exponential_rk import functions_of
 from .methods.exponential_tableau import Entry
 from .methods.registry import as_solver
+from .modes import autocast_dtype, mapped, transformed, without_autocast
 from .requirements import check_requirements
 from .right_hand_side import RightHandSide, Time, time_tensor
 from .scheme import Coefficient, Scheme, Schemes

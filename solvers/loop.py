@@ -75,11 +75,11 @@ class Problem:
         """The part from its interval `start` to `stop`, from the state `y`."""
         return replace(self, length=stop - start, y0=y, carry=carry, origin=self.origin + start)
 
-    def start(self) -> Carry:
-        """The carry before the first step."""
+    def start(self, first: Interval | None = None) -> Carry:
+        """The carry before the first step; the first interval is made again where it is not given."""
         if self.carry is not None:
             return self.carry
-        first = self.first()
+        first = self.first() if first is None else first
         return self.solver.init(first.f, first.t, first.dt / self.substeps, self.y0)
 
 
@@ -95,8 +95,9 @@ def problem_of(solver: Solver, intervals: Sequence[Interval], y0: Tensor) -> Pro
 
 def steps(problem: Problem) -> Iterator[tuple[Time, Tensor, Carry]]:
     """Step through the problem, yielding (time at the end, state, carry) after every solver step."""
-    y, carry = problem.y0, problem.start()
-    for interval in problem.intervals():
+    intervals = problem.intervals()
+    y, carry = problem.y0, problem.start(intervals[0])
+    for interval in intervals:
         dt = interval.dt / problem.substeps
         for k in range(problem.substeps):
             t = interval.t + k * dt if k else interval.t

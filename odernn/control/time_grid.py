@@ -75,7 +75,7 @@ def as_number(t: Time) -> Time:
 
 
 def as_tensor(t: Time) -> Tensor:
-    """A number as a tensor of shape () on the host: nothing has to wait for a device to read it."""
+    """A number as a tensor of shape () on the host, where nothing has to wait to read it; of float64, rounded once."""
     return t if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64, device="cpu")
 
 
@@ -96,12 +96,13 @@ class TimeGrid:
     starts: Tensor | None = None
     lengths: Tensor | None = None
 
-    def end(self, length: int) -> Time:
-        """The time after `length` intervals, all of them."""
-        if self.starts is None or self.lengths is None:
-            assert self.dt is not None
-            return self.start + length * self.dt
-        return self.starts[-1] + self.lengths[-1]
+    def end(self, length: int) -> Tensor:
+        """The time after `length` intervals, all of them; from a number on the host, where nothing waits to read it."""
+        if self.starts is not None and self.lengths is not None:
+            return self.starts[-1] + self.lengths[-1]
+        assert self.dt is not None
+        t = self.start + length * self.dt
+        return t if isinstance(t, Tensor) else torch.tensor(t, dtype=torch.float64, device="cpu")
 
 
 def time_grid(dt: Step, start: Time, length: int, y: Float[Tensor, "batch hidden"]) -> TimeGrid:

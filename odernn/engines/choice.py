@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import final
 
 import torch
 
 import solvers
-from solvers import Adjoint, Autograd, Checkpointed
+from solvers import Adjoint, Autograd, Checkpointed, Solver
 from solvers.extend import Problem, Save, Solved, mapped, refuse_transforms, transformed
 
-from .adjoint import Operator
+from ..control.hold import Hold
 from .engine import Engine
-from .lowering import misfit, unsupported
+from .lowering import Operator, misfit, unsupported
 from .problem import RecurrentProblem, Storage
 from .registry import TORCH_ENGINE, candidates, name_of, why_none
 from .torch.discrete_adjoint import DiscreteAdjoint, supports_parallel
@@ -86,6 +86,10 @@ def on_engine(adjoint: Adjoint, engine: Engine | str) -> Adjoint:
     )
 
 
+MOST_KNOWN = 16
+"""Kinds of problems of which a choice is kept; a layer has one or two."""
+
+
 @final
 @dataclass(frozen=True)
 class OnEngine(Adjoint):
@@ -95,10 +99,20 @@ class OnEngine(Adjoint):
         adjoint: `Auto` or `DiscreteAdjoint`; with `Auto` a problem that has no parallel form, and one under a transform
             of torch.func, goes by `Autograd`.
         engine: the engine that was asked for.
+
+    What it has chosen for a problem it takes for every other of the same `RecurrentProblem.kind`, if an operator runs
+    it and the engine decides by the kind only. A copy, or one that was pickled, chooses for itself.
     """
 
     adjoint: Auto | DiscreteAdjoint
     engine: Engine | str
+    _known: dict[Hashable, tuple[Choice, Solver, Hold]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __reduce__(self) -> tuple[type[OnEngine], tuple[object, ...]]:
+        """Without what it has chosen."""
+        return type(self), (self.adjoint, self.engine)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
         """Run what `choose` says."""
@@ -125,6 +139,26 @@ class OnEngine(Adjoint):
             return _by_torch(Autograd(), "for a single sample there is nothing to gain")
         if not isinstance(problem, RecurrentProblem):
             return _by_torch(self._without_parallel(), "the problem is not a layer's")
+        kind = problem.kind
+        if kind is None:
+            return self._chosen(problem)
+        known = self._known.get(kind)
+        return self._kept(kind, problem) if known is None else known[0]
+
+    def _kept(self, kind: Hashable, problem: RecurrentProblem) -> Choice:
+        """The choice for a kind of problems, kept if it is that for all of them."""
+        choice = self._chosen(problem)
+        asked = candidates(self.engine, problem.y0.device.type)
+        if not isinstance(choice.adjoint, Operator) or not all(each.decides_by_kind for each in asked):
+            return choice
+        choice = replace(choice, adjoint=choice.adjoint.for_kind_of(problem))
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[kind] = choice, problem.solver, problem.hold  # kept, as the kind has their identities
+        return choice
+
+    def _chosen(self, problem: RecurrentProblem) -> Choice:
+        """What runs a problem that no transform is at work on, looked at from the start."""
         missing = unsupported(problem.field, problem.hold, problem.solver, problem.step)
         if missing is None and problem.called is not None:
             missing = misfit(problem.field, problem.y0, problem.given.samples, problem.control)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from solvers import Adjoint
 
-from .adjoint import Operator
+from .lowering import Operator
 from .method import Method
 from .problem import RecurrentProblem, Storage
 from .program import Call, Products
@@ -41,6 +41,9 @@ class Engine(ABC):
     """The types of devices on which `engine="auto"` asks it."""
     heeds_autocast: ClassVar[bool] = False
     """Whether its operators take products as autocast asks; the others work in float32 inside it."""
+    decides_by_kind: ClassVar[bool] = False
+    """Whether `refusal` and `account` say the same of all problems of one `RecurrentProblem.kind`, so that they are not
+    asked again; whether a batch is empty does not matter, since torch serves it."""
 
     @property
     def operator(self) -> Adjoint:

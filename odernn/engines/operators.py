@@ -1,4 +1,4 @@
-"""What torch must know of the operators: shapes for tracing, gradients, and autocast. The same for every engine."""
+"""The engines' operators, and what torch must know of them: schemas, shapes for tracing, gradients, and autocast."""
 
 from __future__ import annotations
 
@@ -9,18 +9,12 @@ import torch
 from torch import Tensor
 from torch.library import register_autocast, register_autograd, register_fake
 
-from solvers.extend import without_autocast
-
-from . import twice
 from .flops import register_formulas
+from .gradient import backward_of, no_second_derivative, save_for_backward
 from .linear_method import linear_method, vectors_at_end
 from .mapping import map_in_turn
-from .program import Operands, Program
-from .replay import Rate, replay
-from .written import counted
-
-DIFFERENTIABLE = 10
-"""The operands of which there is a gradient; they come first."""
+from .program import DIFFERENTIABLE, Operands, Program
+from .replay import Rate
 
 OPERANDS = (
     "Tensor y0, Tensor weight, Tensor samples, Tensor? input_weight, Tensor? bias, Tensor? before, Tensor dt, "
@@ -147,8 +141,8 @@ def register_rules(namespace: str, rate: Rate | None = None) -> None:
     register_fake(solve, _shapes_of(namespace))
     register_fake(pull_back, _pull_back_shapes)
     register_formulas(namespace)
-    register_autograd(solve, _backward_of(namespace, rate), setup_context=_save)
-    register_autograd(pull_back, _no_second_derivative)
+    register_autograd(solve, backward_of(namespace, rate), setup_context=save_for_backward)
+    register_autograd(pull_back, no_second_derivative)
     for device in DEVICES:
         if torch.amp.is_autocast_available(device):
             register_autocast(solve, device, torch.float32)
@@ -213,70 +207,3 @@ def _pull_back_shapes(*given: Any) -> tuple[Tensor, ...]:
     like = (given.input_weight, given.bias, samples if want_samples else None, given.before)
     found = (y0, given.weight, *like, grad_dt, given.carried, given.coefficients if want_dt else None, given.blocks)
     return tuple(nothing if one is None else torch.empty_like(one) for one in found)
-
-
-def _save(ctx: Any, inputs: Sequence[Any], output: tuple[Tensor, ...]) -> None:
-    *operands, ctx.program, save = inputs
-    if not save:
-        raise RuntimeError("gradients are wanted of an operator that was called with `save` false; give true")
-    ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(output[3])
-    saved, ctx.writes = counted(output[0])
-    ctx.save_for_backward(*operands, saved, output[3])
-
-
-def _backward_of(namespace: str, rate: Rate | None) -> Callable[..., tuple[Tensor | None, ...]]:
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        *operands, saved, kept = ctx.saved_tensors
-        given = (*operands, ctx.program)
-        if torch.is_grad_enabled():
-            found = _differentiable(operands, Program.read(ctx.program), rate, gradients[:3], ctx.needs_input_grad[:-2])
-            return (*found, None, None)
-        if ctx.writes is not None and ctx.writes.has_changed():
-            saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)
-        asked = ctx.needs_input_grad[:DIFFERENTIABLE]
-        of_saved, *at_end = (None if g is None or not g.numel() else g for g in gradients[:3])
-        grad_outputs = (of_saved, *(None if g is None else g.contiguous() for g in at_end))
-        wants = (asked[2], asked[6] or asked[8])
-        found = getattr(torch.ops, namespace).pull_back(saved, kept, *grad_outputs, *given, *wants)
-        y0, weight, input_weight, bias, samples, before, dt, carried, coefficients, blocks = found
-        grad_dt = _by_dt(dt, operands[6]) if asked[6] else None
-        every = (y0, weight, samples, input_weight, bias, before, grad_dt, carried, coefficients, blocks)
-        wanted = (one if each else None for one, each in zip(every, asked, strict=True))
-        return (*wanted, *(None for _ in given[DIFFERENTIABLE:]), None)
-
-    return backward
-
-
-def _differentiable(
-    operands: Sequence[Tensor | None],
-    program: Program,
-    rate: Rate | None,
-    gradients: Sequence[Tensor | None],
-    asked: Sequence[bool],
-) -> list[Tensor | None]:
-    """The gradients by the operands with a graph, for `create_graph=True`: by autograd, step by step.
-
-    They are taken by other views of the operands, so that none comes by way of another that was made of it.
-    """
-    views = [x.view_as(x) if x is not None and each else x for x, each in zip(operands, asked, strict=True)]
-    given = Operands(*views)  # pyright: ignore[reportArgumentType]
-    with without_autocast(given.y0):
-        outputs = replay(given, program, rate)
-    return twice.gradients(outputs, gradients, views, asked)
-
-
-def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
-    """A gradient (time, batch), of several lengths (samples,), as one by `dt`."""
-    if dt.ndim == 2:
-        return gradient.T.to(dt.dtype)
-    if dt.ndim < gradient.ndim:
-        gradient = gradient.sum(1) if dt.ndim else gradient.sum()
-    return gradient.to(dt.dtype)
-
-
-def _no_second_derivative(ctx: Any, *gradients: Tensor) -> None:
-    raise RuntimeError(
-        "the operator `pull_back` has no derivative; for a second one of the recurrence differentiate `solve` with "
-        "create_graph=True"
-    )

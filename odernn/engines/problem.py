@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import NamedTuple, final
 
@@ -124,6 +124,7 @@ class RecurrentProblem(Problem):
         dt: the common length of the intervals, or None if the inputs have it.
         storage: of sequences of several lengths, which only what `Choice.takes` them runs.
         products: "bfloat16" inside an autocast to it.
+        standing: what `odernn.fields.overrides.standing` says of the field in this call.
     """
 
     field: VectorField
@@ -134,6 +135,7 @@ class RecurrentProblem(Problem):
     dt: float | None
     storage: Storage | None = None
     products: Products = "float32"
+    standing: Hashable | None = None
 
     @property
     def given(self) -> LayerInputs:
@@ -150,7 +152,24 @@ class RecurrentProblem(Problem):
             return Span(samples, before, self.step)
         if start and not self.hold.jumps:
             before = self.control(samples[start - 1])
-        return Span(samples if self.length == samples.shape[0] else samples[start:stop], before, self.step)
+        dt = self.step if self.dt is None else self.dt
+        return Span(samples if self.length == samples.shape[0] else samples[start:stop], before, dt)
+
+    @property
+    def kind(self) -> Hashable | None:
+        """All that decides how an engine's operators run the problem, as one value; None where more may decide it.
+
+        Problems of one kind differ in the values of their tensors, in their length and in their batch. Solver and hold
+        stand in it by identity: whoever keeps a kind keeps them too.
+        """
+        if self.standing is None or self.storage is not None:
+            return None
+        y0, lengths = self.y0, self.inputs[4]
+        steps = None if lengths is None else lengths.numel() != len(lengths)  # those of rows differ
+        return (
+            *(self.standing, id(self.solver), id(self.hold), steps, self.substeps, self.control.squashed),
+            *(self.products, y0.dtype, y0.device, self.field.hidden_size),
+        )
 
     @property
     def step(self) -> float | Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from solvers.extend import autocast_dtype
 
+from ..control.time_grid import as_tensor as as_step
 from .method import Method
 
 Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
@@ -103,6 +104,10 @@ class Operands(NamedTuple):
     lengths: Tensor | None = None
 
 
+DIFFERENTIABLE = 10
+"""The operands of which there is a gradient; they come first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What to integrate: dy/dt = pointwise(p, u) with p = y K^T, from y0, through all samples.
@@ -186,8 +191,3 @@ class Call:
 def products_around(y: Tensor) -> Products:
     """What an autocast around a call with the state `y` asks of products."""
     return "bfloat16" if autocast_dtype(y) == torch.bfloat16 else "float32"
-
-
-def as_step(dt: float | Tensor) -> Tensor:
-    """A number as a tensor of float64, so that it is rounded once."""
-    return dt if isinstance(dt, Tensor) else torch.tensor(dt, dtype=torch.float64, device="cpu")

@@ -54,8 +54,7 @@ def unsupported_scheme(
         return f"the operators take {MOST_STAGES} stages at most"
     name, on = type(solver).__name__, type(field).__name__
     if _as_blocks(field, solver, rows=False):
-        rows = isinstance(dt, Tensor) and dt.numel() != len(dt)
-        known = not rows or (_is_tableau(solver) and activation.name in FORMULAS)
+        known = not _of_rows(dt) or (_is_tableau(solver) and activation.name in FORMULAS)
         return None if known else f"the operators take {name} on {on} with one `dt` for all sequences of a batch"
     if solver.exponential is not None:
         return _why_not_euler(on, activation, solver, dt)
@@ -67,10 +66,17 @@ def unsupported_scheme(
 def outline(field: VectorField, solver: Solver, dt: float | Tensor, preactivations: int) -> tuple[Method, int]:
     """The method that `scheme_of` finds, of an exponential one without numbers, and the entries of a preactivation."""
     groups = preactivations // field.hidden_size
-    if _as_blocks(field, solver, rows=isinstance(dt, Tensor) and dt.numel() != len(dt)):
+    if _as_blocks(field, solver, rows=_of_rows(dt)):
         return Method("exponential"), groups - 1
     method = _registered(solver)
     return Method("runge-kutta") if method is None else method, groups
+
+
+def method_on_weight(field: VectorField, solver: Solver, dt: float | Tensor) -> Method | None:
+    """The method that `scheme_of` finds where K stays as it is; None where the step goes into matrices or into K."""
+    if solver.exponential is not None or _as_blocks(field, solver, rows=_of_rows(dt)):
+        return None
+    return _registered(solver)
 
 
 def scheme_of(
@@ -151,6 +157,11 @@ def _as_blocks(field: VectorField, solver: Solver, rows: bool) -> bool:
     if method is not None and method.family == "shears":
         return is_partitioned(field) or is_damped_partitioned(field)
     return solver.exponential is not None or _is_tableau(solver)
+
+
+def _of_rows(dt: float | Tensor | None) -> bool:
+    """Whether a step, a number or with time first, may differ from row to row."""
+    return isinstance(dt, Tensor) and dt.numel() != len(dt)
 
 
 def _block_entries(

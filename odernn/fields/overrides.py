@@ -6,6 +6,8 @@ same: where the functions are those that this package registered, and no hook is
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from itertools import repeat
 from typing import NamedTuple, TypeGuard
 
 import torch
@@ -13,11 +15,13 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 from ..control.input_map import AffineControl
+from .activation import Activation
 from .field import ActivatedField, AffinePointwiseField, VectorField, activation_of
 from .noise import NoisyField
 from .registry import FIELDS
 
 _LINEAR_FORWARD = nn.Linear.forward
+_PLAIN = frozenset((nn.Parameter, Tensor, type(None)))
 
 
 class _Functions(NamedTuple):
@@ -37,6 +41,10 @@ _SLOPE = _registered("pointwise", "forward")
 _PARTS = _registered(
     "pointwise", "forward", "weight", "drift", "kick", "semilinear", "linear_blocks", "remainder_scale"
 )
+_FACTS = ("activation", "partitioned", "kick_sees_p", "drift_sees_q")
+_VALUES = frozenset((Activation, bool, type(None)))
+_IN_FIELD = frozenset((*_CONTROL.names, *_PARTS.names, *_FACTS))
+_IN_LINEAR = frozenset(("weight", "bias"))
 _ACTIVATIONS = frozenset(cls.activation for cls in FIELDS.values() if isinstance(cls, ActivatedField))
 
 
@@ -53,6 +61,40 @@ def why_called(module: nn.Module) -> str | None:
     if torch_module._has_any_global_hook():
         return "torch has hooks for all modules"
     return None
+
+
+def standing(field: VectorField) -> Hashable | None:
+    """What the class of a field says, as one value, where no call of the field can be anything else; None elsewhere.
+
+    Of fields of one standing this module tells the same, and their `affine_control` is what `control` computes. It is
+    looked at in each call: the class has a registered control, the map of the input is exactly torch's, nothing that
+    is asked of the class is in the instance, nothing is hooked in, and all parameters are plain.
+    """
+    own, cls = vars(field), type(field)
+    parts = own["_modules"]
+    linear = parts.get("input_map")
+    if torch.compiler.is_compiling() or torch_module._has_any_global_hook():
+        return None
+    if type(linear) is not nn.Linear or nn.Linear.forward is not _LINEAR_FORWARD:
+        return None
+    if linear._parameters.keys() != _IN_LINEAR or not _IN_LINEAR.isdisjoint(vars(linear)):
+        return None
+    if not (_IN_FIELD.isdisjoint(own) and _IN_FIELD.isdisjoint(parts)):
+        return None
+    for module in (field, *parts.values()):
+        if module is None or type(module).__call__ is not nn.Module.__call__:
+            return None
+        own = vars(module)
+        hooks = own["_forward_hooks"] or own["_forward_pre_hooks"] or own["_backward_hooks"]
+        if hooks or own["_backward_pre_hooks"] or "forward" in own or (own["_modules"] and module is not field):
+            return None
+        if not _PLAIN.issuperset(map(type, own["_parameters"].values())):
+            return None
+    control = tuple(map(getattr, repeat(cls), _CONTROL.names, repeat(None)))
+    facts = tuple(map(getattr, repeat(cls), _FACTS, repeat(None)))
+    if control not in _CONTROL.registered or not _VALUES.issuperset(map(type, facts)):
+        return None  # a property may say another thing in each instance
+    return cls, control, facts, tuple(map(getattr, repeat(cls), _PARTS.names, repeat(None)))
 
 
 def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | None]:
@@ -127,7 +169,6 @@ def _is_plain(linear: nn.Linear) -> bool:
     for name in ("weight", "bias"):
         if name in own or name not in parameters:
             return False
-        value = parameters[name]
-        if value is not None and not torch.compiler.is_compiling() and type(value) not in (nn.Parameter, Tensor):
+        if not torch.compiler.is_compiling() and type(parameters[name]) not in _PLAIN:
             return False
     return True

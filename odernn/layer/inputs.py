@@ -22,10 +22,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
         ValueError: the rank, the feature size, the dtype or the device is not the field's, or a size is zero.
     """
     wanted = "(batch, time, input)" if batch_first else "(time, batch, input)"
-    x = _plain("x", x)
-    if x.ndim not in (2, 3):
-        raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted}, or (time, input) for a single sequence")
-    x = _features("x", x, field)
+    x = _checked(x, field, (2, 3), f"{wanted}, or (time, input) for a single sequence")
     if x.shape[1 if batch_first and x.ndim == 3 else 0] == 0:
         raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted} with at least one sample in time")
     if x.ndim == 2:
@@ -35,10 +32,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
 
 def sample(x: object, field: VectorField) -> Float[Tensor, "batch input"]:
     """One sample checked, (batch, input); an unbatched (input,) gets a batch of one. Raises as `time_first`."""
-    x = _plain("x", x)
-    if x.ndim not in (1, 2):
-        raise ValueError(f"`x` has shape {tuple(x.shape)}; give one sample, (batch, input) or (input,)")
-    x = _features("x", x, field)
+    x = _checked(x, field, (1, 2), "one sample, (batch, input) or (input,)")
     return x.unsqueeze(0) if x.ndim == 1 else x
 
 
@@ -64,7 +58,7 @@ def storage(data: object, field: VectorField) -> Float[Tensor, "places input"]:
     assert isinstance(data, Tensor)
     if data.ndim != 2:
         raise ValueError(f"`x` has samples of shape {tuple(data.shape[1:])}; give (input,)")
-    return _features("x", data, field)
+    return _checked(data, field, (2,), "(places, input)")
 
 
 def lengths_of(lengths: object, time: int, samples: Float[Tensor, "time batch input"]) -> list[int] | Tensor:
@@ -130,42 +124,46 @@ def flags_of(
     return flags.T if batch_first else flags
 
 
-def _features(name: str, x: Tensor, field: VectorField) -> Tensor:
-    """The input checked, in the dtype of the field's parameters; it has another one only inside autocast."""
+def _checked(x: object, field: VectorField, ranks: tuple[int, ...], wanted: str) -> Tensor:
+    """The input checked, in the dtype of the field's parameters; it has another one only inside autocast.
+
+    Args:
+        x: the input.
+        field: the field.
+        ranks: the dimensions that it may have.
+        wanted: those in words.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"`x` is {type(x).__name__}; give a torch.Tensor")
+    if x.is_nested or x.layout is not torch.strided:
+        raise TypeError(
+            f"`x` is {'nested' if x.is_nested else x.layout}; give a dense tensor, a nested one with "
+            "layout=torch.jagged, or a PackedSequence"
+        )
+    if x.ndim not in ranks:
+        raise ValueError(f"`x` has shape {tuple(x.shape)}; give {wanted}")
     if not x.is_floating_point():
-        raise TypeError(f"`{name}` has dtype {x.dtype}; give a floating dtype, as `{name}.float()`")
+        raise TypeError(f"`x` has dtype {x.dtype}; give a floating dtype, as `x.float()`")
     if x.shape[-1] != field.input_size:
         raise ValueError(
-            f"`{name}` has {x.shape[-1]} features (shape {tuple(x.shape)}) and the field takes {field.input_size}; "
+            f"`x` has {x.shape[-1]} features (shape {tuple(x.shape)}) and the field takes {field.input_size}; "
             "the features are the last dimension"
         )
     like = next(field.parameters(), x)
     if x.dtype != like.dtype or x.device != like.device:
-        check_kind(name, x, like)
+        check_kind("x", x, like)
     for part in chain(field.parameters(), field.buffers()):
         if part.device != x.device and (part.ndim or part.is_meta):
-            _refuse_field(name, x, field)
+            _refuse_field(x, field)
     return x if x.dtype == like.dtype else x.to(like.dtype)
 
 
-def _plain(name: str, x: object) -> Tensor:
-    """A tensor with a shape and strides."""
-    if not isinstance(x, Tensor):
-        raise TypeError(f"`{name}` is {type(x).__name__}; give a torch.Tensor")
-    if x.is_nested or x.layout is not torch.strided:
-        raise TypeError(
-            f"`{name}` is {'nested' if x.is_nested else x.layout}; give a dense tensor, a nested one with "
-            "layout=torch.jagged, or a PackedSequence"
-        )
-    return x
-
-
-def _refuse_field(name: str, x: Tensor, field: VectorField) -> None:
+def _refuse_field(x: Tensor, field: VectorField) -> None:
     """Name the parameter or buffer of the field that does not lie where `x` lies; scalars of the host may."""
-    for part_name, part in chain(field.named_parameters(), field.named_buffers()):
+    for name, part in chain(field.named_parameters(), field.named_buffers()):
         if part.device != x.device and (part.ndim or part.is_meta):
             raise ValueError(
-                f"`{name}` is on {x.device} and the field's `{part_name}` on {part.device}; move the field with "
+                f"`x` is on {x.device} and the field's `{name}` on {part.device}; move the field with "
                 f"`.to({str(x.device)!r})`"
                 + ("" if not part.is_meta else ", or give it values first: load_state_dict(..., assign=True)")
             )

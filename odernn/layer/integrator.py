@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import final
 
@@ -11,18 +11,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from solvers import Adjoint, Autograd, Solver
-from solvers.extend import OnDivergence, Save, check_divergence, without_autocast
+from solvers.extend import OnDivergence, Save, autocast_dtype, check_divergence, without_autocast
 
 from ..control.hold import Hold
-from ..control.time_grid import Step, as_tensor, end_of_each, grid_of_samples, time_grid
-from ..engines.choice import Auto, Choice, choice_of, on_engine
+from ..control.time_grid import Step, end_of_each, grid_of_samples, time_grid
+from ..engines.choice import Auto, Choice, choice_of
 from ..engines.engine import Engine
 from ..engines.problem import Storage
 from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
-from ..fields.overrides import affine_control_of
+from ..fields.overrides import affine_control_of, standing
 from ..fields.parametrise import built_once
 from .prepared import Prepared
 from .problem import built_weight, initial_value_problem
@@ -36,6 +36,7 @@ class Integrator:
     """What runs sequences; the attributes are those of `ODERNN`.
 
     Attributes:
+        runner: the adjoint on the engine, as `on_engine` makes it.
         made_by: what the states say that they are made by, the representation of the solver.
     """
 
@@ -47,6 +48,7 @@ class Integrator:
     adjoint: Adjoint
     engine: Engine | str
     on_divergence: OnDivergence
+    runner: Adjoint
     made_by: str
 
     def advance(
@@ -71,18 +73,23 @@ class Integrator:
         Returns:
             The trajectory or None, and the state at the end.
         """
-        products = products_around(state.y)
-        with self._built_weights(), without_autocast(state.y):
+        known, half = standing(self.field), autocast_dtype(state.y)
+        with (
+            nullcontext() if known is not None else self._built_weights(),  # nothing in such a field is parametrised
+            nullcontext() if half is None else without_autocast(state.y),
+        ):
             times = time_grid(step, state.t, samples.shape[0], state.y)
-            weight = None if prepared is None else prepared.weight
             problem = initial_value_problem(
-                *(self.field, self.hold, self.solver, self.substeps, samples, state, times, weight), products=products
+                *(self.field, self.hold, self.solver, self.substeps, samples, state, times),
+                weight=None if prepared is None else prepared.weight,
+                products="bfloat16" if half == torch.bfloat16 else "float32",
+                known=known,
             )
-            adjoint = on_engine(self.adjoint, self.engine)
-            solved = adjoint.solve(problem, save) if prepared is None else prepared.solve(adjoint, problem, save)
+            runner = self.runner
+            solved = runner.solve(problem, save) if prepared is None else prepared.solve(runner, problem, save)
             check_divergence(problem, solved, on_divergence)
             control = None if self.hold.jumps else problem.control(problem.given.samples[-1])
-        after = RecurrentState(solved.y, as_tensor(times.end(samples.shape[0])), solved.carry, control, self.made_by)
+        after = RecurrentState(solved.y, times.end(samples.shape[0]), solved.carry, control, self.made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
     def advance_together(
@@ -114,7 +121,7 @@ class Integrator:
                 *(self.field, self.hold, self.solver, self.substeps, samples, state),
                 *(grid_of_samples(step, state.t, len(storage.index), state.y), prepared.weight, storage, products),
             )
-            choice = choice_of(on_engine(self.adjoint, self.engine), problem)
+            choice = choice_of(self.runner, problem)
             if not choice.takes(storage) or self._starts_slowly:
                 return None
             solved = choice.adjoint.solve(problem, save)
@@ -123,12 +130,16 @@ class Integrator:
         after = RecurrentState(solved.y, t, solved.carry, control, self.made_by)
         return solved.trajectory, after.without_aliases_of(state)
 
-    def prepared(self) -> Prepared:
-        """What several calls of `advance` have in common; not under an adjoint that makes steps again after a call."""
+    def prepared(self, y: Float[Tensor, "batch hidden"]) -> Prepared:
+        """What several calls of `advance` have in common; not under an adjoint that makes steps again after a call.
+
+        Args:
+            y: a state.
+        """
         if not isinstance(self.adjoint, Autograd | Auto):
             return Prepared(None)
-        with self._built_weights(), without_autocast(next(self.field.parameters(), torch.empty(()))):
-            return Prepared(built_weight(self.field))
+        with self._built_weights(), without_autocast(y):
+            return Prepared(built_weight(self.field, y))
 
     def choice(self, samples: Float[Tensor, "time batch input"], state: RecurrentState) -> Choice:
         """Which engine and adjoint would run these samples, and why."""
@@ -137,8 +148,9 @@ class Integrator:
             problem = initial_value_problem(
                 *(self.field, self.hold, self.solver, self.substeps, samples, state, times),
                 products=products_around(state.y),
+                known=standing(self.field),
             )
-        return choice_of(on_engine(self.adjoint, self.engine), problem)
+        return choice_of(self.runner, problem)
 
     def discretisation(self) -> Discretisation:
         """The field and how it is stepped, for a stream.

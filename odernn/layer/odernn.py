@@ -13,7 +13,7 @@ from solvers.extend import OnDivergence
 
 from ..control.hold import Hold
 from ..control.time_grid import Step, as_tensor
-from ..engines.choice import Choice
+from ..engines.choice import Choice, on_engine
 from ..engines.engine import Engine
 from ..engines.traced.kernels import compile_kernels
 from ..fields.field import VectorField
@@ -106,6 +106,10 @@ class ODERNN(RecurrentModule[RecurrentState]):
             store_step(self, value)
         else:
             super().__setattr__(name, value)
+        if name in ("adjoint", "engine"):
+            adjoint, engine = getattr(self, "adjoint", None), getattr(self, "engine", None)
+            if adjoint is not None and engine is not None:
+                self._runner = on_engine(adjoint, engine)
 
     @property
     def made_by(self) -> str:
@@ -260,5 +264,5 @@ class ODERNN(RecurrentModule[RecurrentState]):
         """The settings as they are now, and how they step through checked samples: what `forward` is made from."""
         return Integrator(
             *(self.field, self.solver, self.dt, self.substeps, self.hold),
-            *(self.adjoint, self.engine, self.on_divergence, self._made_by),
+            *(self.adjoint, self.engine, self.on_divergence, self._runner, self._made_by),
         )

@@ -64,7 +64,7 @@ def _one_by_one(
 ) -> Float[Tensor, "time batch hidden"]:
     """The trajectory, with the state set back before samples."""
     layer, state = run.layer, run.state
-    prepared, outputs = layer.prepared(), []
+    prepared, outputs = layer.prepared(state.y), []
     for n, fresh in enumerate(resets.unsqueeze(-1).unbind()):
         state = state.detach() if run.truncate and n and n % run.truncate == 0 else state
         late = run.steps.fresh[n].unsqueeze(-1) if isinstance(run.steps.fresh, Tensor) else run.steps.fresh
@@ -107,7 +107,7 @@ def truncated(
 
     Where only the end is asked for, nothing but the last of these chunks has a gradient, and nothing is kept of others.
     """
-    prepared, time = layer.prepared(), samples.shape[0]
+    prepared, time = layer.prepared(state.y), samples.shape[0]
     parts: list[Tensor] = []
     for first in range(0, time, truncate):
         some = slice(first, first + truncate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -18,14 +18,29 @@ from ..engines.problem import LayerInputs, RecurrentProblem, Storage
 from ..engines.program import Products
 from ..fields.field import AffinePointwiseField, VectorField
 from ..fields.overrides import affine_control_of
-from .returned import FirstValue, check_control, check_weight, looked_at
+from .returned import FirstValue, check_control, looked_at
 from .right_hand_side import is_elementwise, make_right_hand_side
 from .state import RecurrentState
 
 
-def built_weight(field: VectorField) -> Tensor | None:
-    """K of an affine-pointwise field, or None."""
-    return field.weight() if isinstance(field, AffinePointwiseField) else None
+def built_weight(field: VectorField, y: Float[Tensor, "batch hidden"]) -> Tensor | None:
+    """K of an affine-pointwise field, a tensor (a multiple of hidden, hidden) like the state; None of another field.
+
+    Raises:
+        TypeError, ValueError: it is something else.
+    """
+    if not isinstance(field, AffinePointwiseField):
+        return None
+    weight, n, name = field.weight(), field.hidden_size, f"{type(field).__name__}.weight"
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"`{name}` returned {type(weight).__name__}; it returns K, a torch.Tensor")
+    if weight.ndim != 2 or weight.shape[1] != n or not len(weight) or len(weight) % n:
+        raise ValueError(f"`{name}` returned shape {tuple(weight.shape)}; it returns K, (a multiple of {n}, {n})")
+    for fact in ("dtype", "device"):
+        got, wanted = getattr(weight, fact), getattr(y, fact)
+        if got != wanted:
+            raise ValueError(f"`{name}` returned {fact} {got} and the state has {fact} {wanted}")
+    return weight
 
 
 def initial_value_problem(
@@ -39,21 +54,20 @@ def initial_value_problem(
     weight: Tensor | None = None,
     storage: Storage | None = None,
     products: Products = "float32",
+    known: Hashable | None = None,
 ) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`; of a storage they are (places, input).
 
     The weights are built here, once, unless they are given, as for the pieces of one call. A control that only the
     field itself can compute is computed here too, once, for all samples; a registered one is left to the engine, which
-    makes it piece by piece.
+    makes it piece by piece. `known` is the field's `standing`, where the caller has looked at it.
     """
-    weight = built_weight(field) if weight is None else weight
-    if weight is not None:
-        check_weight(field, weight, state.y)
-    control, called = affine_control_of(field)
+    weight = built_weight(field, state.y) if weight is None else weight
+    control, called = affine_control_of(field) if known is None else (field.affine_control(), None)  # pyright: ignore[reportCallIssue]
     if control is None or torch.onnx.is_in_onnx_export():  # there no engine makes it, and a loop holds no product
         u = field.control(samples)
         check_control(field, u, samples)
-        control, samples = GIVEN, u
+        control, samples, known = GIVEN, u, None
 
     def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
         inputs = LayerInputs(*given)  # pyright: ignore[reportArgumentType]
@@ -89,4 +103,5 @@ def initial_value_problem(
         dt=times.dt,
         storage=storage,
         products=products,
+        standing=known,
     )

@@ -135,9 +135,12 @@ class RecurrentModule(nn.Module, ABC, Generic[State]):
             TypeError, ValueError: an argument does not fit the field or the others; the message says what would do.
             DivergenceError: a state stopped being finite, and `on_divergence` of its layer is "raise".
         """
-        check_choice("save", save, get_args(Save))
+        if save != "trajectory":
+            check_choice("save", save, get_args(Save))
         if truncate is not None:
             check_count("truncate", truncate)
+        if dt is not None and timestamps is not None:
+            raise ValueError("`dt` and `timestamps` are both given; give one of them")
         given = sequences_of(
             *(x, self.input_field),
             batch_first=self.batch_first,

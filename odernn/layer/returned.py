@@ -66,24 +66,6 @@ def looked_at(field: VectorField, f: RightHandSide) -> RightHandSide:
     return replace(f, f=whole, affine=affine, partition=partition, semilinear=semilinear)
 
 
-def check_weight(field: VectorField, weight: object, y: Float[Tensor, "batch hidden"]) -> None:
-    """Check that K is a tensor (a multiple of hidden, hidden) like the state.
-
-    Raises:
-        TypeError, ValueError: it is something else.
-    """
-    name = f"{type(field).__name__}.weight"
-    if not isinstance(weight, Tensor):
-        raise TypeError(f"`{name}` returned {type(weight).__name__}; it returns K, a torch.Tensor")
-    n = field.hidden_size
-    if weight.ndim != 2 or weight.shape[1] != n or not len(weight) or len(weight) % n:
-        raise ValueError(f"`{name}` returned shape {tuple(weight.shape)}; it returns K, (a multiple of {n}, {n})")
-    for fact in ("dtype", "device"):
-        got, wanted = getattr(weight, fact), getattr(y, fact)
-        if got != wanted:
-            raise ValueError(f"`{name}` returned {fact} {got} and the state has {fact} {wanted}")
-
-
 def check_control(field: VectorField, u: object, x: Float[Tensor, "*batch input"]) -> None:
     """The control is a tensor with the leading dimensions of the input.
 

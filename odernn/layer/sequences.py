@@ -14,7 +14,6 @@ from torch.nn.utils.rnn import PackedSequence
 
 from solvers.extend import Save
 
-from ..control.time_grid import Step
 from .integrator import Integrator
 from .padded import truncated
 from .ragged import Ragged
@@ -83,11 +82,31 @@ class Sequences:
         Returns:
             The output in the layout of the samples, or None, and the state at the end of every sequence.
         """
-        if self.rows is None:
-            if backward:
-                return self._run_backward(layer, samples, state, options)
-            return self._run_dense(layer, samples, state, options, layer.dt, options.timing)
-        rows = self.rows.backward() if backward else self.rows
+        if self.rows is not None:
+            return self._run_rows(layer, samples, state, options, self.rows, backward=backward)
+        own, timing = layer.dt, options.timing
+        if backward:  # from the last sample to the first; the output has the order of the samples
+            own = own.flip(-1) if isinstance(own, Tensor) and own.ndim else own
+            samples, timing = samples.flip(0), timing.backward()
+        state, step = steps(own, timing, self.time, state, options.continues, layer.on_divergence)
+        if options.truncate is None:
+            output, state = layer.advance(samples, state, step, options.save, layer.on_divergence)
+        else:
+            output, state = truncated(layer, samples, state, step, options.save, layer.on_divergence, options.truncate)
+        return output if output is None or not backward else output.flip(0), state
+
+    def _run_rows(
+        self,
+        layer: Integrator,
+        samples: Tensor,
+        state: RecurrentState,
+        options: Options,
+        rows: Rows,
+        *,
+        backward: bool,
+    ) -> tuple[Tensor | None, RecurrentState]:
+        """The same over a storage."""
+        rows = rows.backward() if backward else rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
         if isinstance(rows.lengths, Tensor):
             run = StoredRun(layer, samples, rows, found, start, options.save, options.truncate)
@@ -101,7 +120,7 @@ class Sequences:
             still=layer.stands_still,
             caches=layer.solver.caches,
         )
-        prepared = layer.prepared()
+        prepared = layer.prepared(start.y)
         run = ragged.run(
             partial(layer.advance, prepared=prepared),
             partial(layer.advance_together, prepared=prepared) if layer.may_run_together else None,
@@ -111,28 +130,6 @@ class Sequences:
         if options.save == "end":
             return None, run.state
         return self._held(run.storage(len(samples)), state.y, backward=backward), run.state
-
-    def _run_dense(
-        self,
-        layer: Integrator,
-        samples: Tensor,
-        state: RecurrentState,
-        options: Options,
-        own: Step,
-        timing: Timing,
-    ) -> tuple[Tensor | None, RecurrentState]:
-        state, step = steps(own, timing, self.time, state, options.continues, layer.on_divergence)
-        if options.truncate is None:
-            return layer.advance(samples, state, step, options.save, layer.on_divergence)
-        return truncated(layer, samples, state, step, options.save, layer.on_divergence, options.truncate)
-
-    def _run_backward(
-        self, layer: Integrator, samples: Tensor, state: RecurrentState, options: Options
-    ) -> tuple[Tensor | None, RecurrentState]:
-        """From the last sample to the first; the output has the order of the samples."""
-        own = layer.dt.flip(-1) if isinstance(layer.dt, Tensor) and layer.dt.ndim else layer.dt
-        output, state = self._run_dense(layer, samples.flip(0), state, options, own, options.timing.backward())
-        return None if output is None else output.flip(0), state
 
     def _held(self, storage: Tensor, y0: Tensor, *, backward: bool) -> Tensor:
         """The output with that of the sample before at the places that are left out; before the first sample y0."""

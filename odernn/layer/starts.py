@@ -103,8 +103,10 @@ def continuing(name: str, state: object, batch: int | None, field: VectorField, 
     like = next(field.parameters(), state.y)
     check_kind(f"{name}.y", state.y, like)
     _check_time(f"{name}.t", state.t, state.y)
-    _check_control(f"{name}.control", state.control, state.y, like)
-    _check_carry(f"{name}.carry", state.carry, state.y)
+    if state.control is not None:
+        _check_control(f"{name}.control", state.control, state.y, like)
+    if state.carry is not None:
+        _check_carry(f"{name}.carry", state.carry, state.y)
     if state.carry and state.solver not in (None, solver):
         raise ValueError(
             f"`{name}` holds the carry of {state.solver} and the layer steps with {solver}; "
@@ -127,8 +129,6 @@ def _check_time(name: str, t: object, y: Float[Tensor, "batch hidden"]) -> None:
 
 
 def _check_control(name: str, control: object, y: Float[Tensor, "batch hidden"], like: Tensor) -> None:
-    if control is None:
-        return
     check_tensor(name, control)
     assert isinstance(control, Tensor)
     if control.ndim < 2 or len(control) != len(y):
@@ -137,8 +137,6 @@ def _check_control(name: str, control: object, y: Float[Tensor, "batch hidden"],
 
 
 def _check_carry(name: str, carry: object, y: Float[Tensor, "batch hidden"]) -> None:
-    if carry is None:
-        return
     if not isinstance(carry, tuple):
         raise TypeError(f"`{name}` is {type(carry).__name__}; give the tuple that the solver made, or None")
     for i, part in enumerate(carry):

@@ -54,8 +54,9 @@ class RecurrentState:
         """The same state, what it shares with another one in memory of its own: neither changes with the other."""
         theirs = (other.y, other.t, *(other.carry or ()), other.control)
         for part in (self.y, self.t, *(self.carry or ()), self.control):
-            if isinstance(part, Tensor) and _is_one_of(part, theirs):
-                return self._mapped(lambda part: part.clone() if _is_one_of(part, theirs) else part)
+            for other_part in theirs:
+                if part is other_part and isinstance(part, Tensor):
+                    return self._mapped(lambda part: part.clone() if _is_one_of(part, theirs) else part)
         return self
 
     def to(self, device: torch.device | str | torch.dtype | None = None, dtype: torch.dtype | None = None) -> Self:

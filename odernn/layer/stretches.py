@@ -118,7 +118,7 @@ def run_stretches(run: StoredRun) -> tuple[Float[Tensor, "places hidden"] | None
         step = torch.where(inside, step, data.new_zeros(()))
     together = layer.advance_together(
         *(data.masked_fill(padding, 0), found.storage, _start(state, steps, found), step, run.save),
-        prepared=layer.prepared(),
+        prepared=layer.prepared(state.y),
     )
     if together is None:
         return None

@@ -33,18 +33,10 @@ class Timing:
     Attributes:
         dt: another step than the layer's, or None.
         timestamps: the times of the samples, (time,) or (batch, time), or None.
-
-    Raises:
-        ValueError: both are given.
     """
 
     dt: Step | None = None
     timestamps: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse both."""
-        if self.dt is not None and self.timestamps is not None:
-            raise ValueError("`dt` and `timestamps` are both given; give one of them")
 
     def backward(self) -> Timing:
         """For the samples from the last to the first: each keeps its own step, and time runs from its end."""

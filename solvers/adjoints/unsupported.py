@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..loop import Problem
-from .transforms import transformed
+from ..modes import transformed
 
 
 def refuse_transforms(adjoint: str, problem: Problem) -> None:

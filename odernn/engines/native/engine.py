@@ -39,6 +39,7 @@ class NativeEngine(Engine):
     name: ClassVar[str] = "native"
     namespace: ClassVar[str] = NATIVE
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    decides_by_kind: ClassVar[bool] = True
 
     def refusal(self, problem: RecurrentProblem, *, asked: bool) -> str | None:
         """Whatever `why_not` says of the state."""

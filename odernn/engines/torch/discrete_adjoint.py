@@ -23,11 +23,11 @@ from solvers.extend import (
 
 from ...fields.field import is_partitioned
 from ..carried import Carried, carried_of, carry_of
+from ..gradient import counted
 from ..method import Method
 from ..problem import RecurrentProblem
 from ..recurrence import Recurrence
 from ..scheme import explicit_method
-from ..written import counted
 from .autograd_derivatives import AutogradDerivatives
 from .operators import adjoints, by_vectors, solve_with
 from .stepped import differentiable

@@ -12,9 +12,8 @@ from solvers import Adjoint
 from solvers.extend import Problem, Save, Solved
 
 from ...fields.field import AffinePointwiseField
-from ..adjoint import solved, steps_of
 from ..carried import carried_of
-from ..lowering import hold_name
+from ..lowering import hold_name, solved, steps_of
 from ..problem import RecurrentProblem
 from ..program import Call
 from ..scheme import MOST_STAGES, explicit_method
@@ -54,7 +53,7 @@ class FieldOperator(Adjoint):
         kernels, weight = kernels_of(problem.field), problem.inputs[0]
         assert kernels is not None
         assert weight is not None
-        return solved(problem, kernels.namespace, _call(problem, kernels, weight, save), save)
+        return solved(problem, kernels.namespace, _call(problem, kernels, weight, save).arguments(), save)
 
 
 def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor, save: Save) -> Call:

@@ -17,7 +17,7 @@ from odernn import (
     UnstructuredField,
     VectorField,
 )
-from odernn.engines.adjoint import Operator
+from odernn.engines.lowering import Operator
 from odernn.fields import TanhField
 from solvers import RK4, Euler, Leapfrog, Solver
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, AntisymmetricField
-from odernn.engines.adjoint import Operator
+from odernn.engines.lowering import Operator
 from solvers import Solver
 from solvers.arithmetic import advance
 from solvers.extend import Carry, Coefficient, RightHandSide, Scheme, Schemes, Time

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from odernn import FIELDS, ODERNN, VectorField
-from odernn.engines import operators
+from odernn.engines import gradient
 from odernn.engines.method import exponential, runge_kutta, splitting
 from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
@@ -186,7 +186,7 @@ def test_an_ordinary_backward_pass_makes_no_step_again(monkeypatch: pytest.Monke
 
     rnn = ODERNN(field_of("antisymmetric"), "rk4", dt=0.2)
     output, _ = rnn(torch.randn(TIME, BATCH, 2, dtype=DOUBLE))
-    monkeypatch.setattr(operators, "replay", never)
+    monkeypatch.setattr(gradient, "replay", never)
     output.sum().backward(retain_graph=True)
     with pytest.raises(AssertionError):
         output.sum().backward(create_graph=True)
