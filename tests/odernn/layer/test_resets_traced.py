@@ -28,16 +28,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:.*
 Network = ODERNN | AntisymmetricRNN
 ROUNDING = {"rtol": 0, "atol": 1e-12}
 """Sums of some twenty products of numbers of about one, in another order."""
-FEW = {
-    "plain, none",
-    "plain, lengths",
-    "end, mask",
-    "torch, lengths",
-    "truncated, none",
-    "truncated, mask",
-    "stack, lengths",
-}
-"""The kind of a layer beside what tells its padding: each kind with one, and what tells it with several kinds."""
+FEW = {"plain, none", "end, mask", "torch, lengths", "truncated, mask", "stack, lengths"}
+"""The kind of a layer beside what tells its padding: every kind and every way to tell it."""
 
 
 def layer(solver: str = "rk4", **options: Any) -> ODERNN:
