@@ -27,8 +27,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put those that wait for a program last: it runs beside the others."""
-    items.sort(key=lambda item: item.get_closest_marker("ahead") is not None)
+    """Put those that wait for a program last: it runs beside the others. Those that idle by themselves come first."""
+    items.sort(key=lambda item: bool(item.get_closest_marker("ahead")) - bool(item.get_closest_marker("waits")))
 
 
 def pytest_collection_finish() -> None:

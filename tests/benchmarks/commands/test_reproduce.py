@@ -147,6 +147,7 @@ def test_diverged_run_does_not_end_the_others(
     assert "90.0" in shown
 
 
+@pytest.mark.waits
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 def test_no_run_outlives_a_killed_reproduce(tmp_path: Path) -> None:
     options = ["--rows", "antisymmetric,rnn", "--seeds", "1", "--epochs", "500", "--jobs", "2", "--out", str(tmp_path)]

@@ -214,6 +214,7 @@ def start(tmp_path: Path, space: Path, name: str, *args: str) -> Any:
     return process
 
 
+@pytest.mark.waits
 def test_two_processes_share_a_study(tmp_path: Path, space: Path) -> None:
     both = [start(tmp_path, space, name, "--trials", "4", "--epochs", "1", "--pruner", "none") for name in "ab"]
     for process in both:
@@ -226,6 +227,7 @@ def test_two_processes_share_a_study(tmp_path: Path, space: Path) -> None:
     assert all((tmp_path / STUDY / name / ".owner-1.free").exists() for name in folders)
 
 
+@pytest.mark.waits
 @needs_signals
 def test_trial_of_a_killed_process_goes_on(search: Callable[..., int], tmp_path: Path, space: Path) -> None:
     args = ("--trials", "1", "--epochs", "30", "--pruner", "none")
@@ -247,6 +249,7 @@ def test_trial_of_a_killed_process_goes_on(search: Callable[..., int], tmp_path:
     assert (tmp_path / STUDY / "trial-0000" / ".owner-2.free").exists()
 
 
+@pytest.mark.waits
 def test_trial_of_a_live_process_is_left_to_it(tmp_path: Path, space: Path) -> None:
     study = open_study(tmp_path / "study", "none", 1, None)
     trials = Trials(study, tmp_path / "study", 1, 60.0)

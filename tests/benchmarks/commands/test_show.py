@@ -22,7 +22,13 @@ def size(task: Task, samples: int) -> tuple[int, ...]:
     return image.shape[:2]
 
 
-@pytest.mark.parametrize("name", TASKS)
+AS_ANOTHER = ("digits-permuted", "smnist", "pmnist", "noise-padded-mnist", "text-characters")
+"""Tasks of the same kind of samples as others: images that are permuted or padded, letters of another text."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.full) if name in AS_ANOTHER else name for name in TASKS]
+)
 def test_every_task_can_be_drawn(name, task_arguments):
     task = TASKS[name](**task_arguments[name])
     task.setup()

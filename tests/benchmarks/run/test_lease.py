@@ -19,6 +19,7 @@ TAKEOVER = 1.0  # for those that die
 LIVELY = 24.0  # for those that live: a sign of life every three seconds, and 21 to spare on a loaded machine
 CONTEXT = multiprocessing.get_context("spawn")
 
+pytestmark = pytest.mark.waits
 needs_signals = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
 needs_proc = pytest.mark.skipif(not processes.machine_id(), reason="only Linux says which processes a machine has")
 

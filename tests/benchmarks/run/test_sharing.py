@@ -14,7 +14,7 @@ from benchmarks.report.result import find_results
 from benchmarks.run.lease import look
 from tests import children
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")
+pytestmark = [pytest.mark.waits, pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no kill -9")]
 
 CONTEXT = children.context()
 

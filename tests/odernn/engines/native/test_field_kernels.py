@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -261,6 +262,20 @@ def test_a_build_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(EngineWarning, match="Every goes on in torch: the native kernels are unavailable"):
         assert kernels_of(field) is None
     assert kernels_of(field) is None  # and it says so once
+
+
+def test_a_build_that_ends_as_nobody_foresaw_ends() -> None:
+    build = finished(Build("\ud800"))  # half a letter, which no file can hold
+    with pytest.raises(native.NativeUnavailable, match="the build ended with UnicodeEncodeError"):
+        build.namespace()
+
+
+def test_what_holds_no_kernels_is_refused(tmp_path: Path) -> None:
+    load = torch.ops.odernn_native.load_field
+    with pytest.raises(RuntimeError, match=r"the kernels in .* cannot be loaded: .*no-library"):
+        load("odernn_field_of_nobody", str(tmp_path / "no-library.so"))
+    with pytest.raises(RuntimeError, match="holds no kernels of a field"):
+        load("odernn_field_of_nobody", torch._C.__file__)
 
 
 def finished(build: Build) -> Build:
