@@ -81,6 +81,9 @@ def list_pretrained(pattern: str = "*", *, folder: Path | str | None = None) -> 
     Args:
         pattern: what the names must look like, where * stands for any characters: "smnist*".
         folder: where they lie, as `python -m benchmarks export` writes them; those of the package if None.
+
+    Raises:
+        ValueError: `folder` is not a folder.
     """
     return [name for name in names_in(_folder(folder)) if fnmatchcase(name, pattern)]
 
