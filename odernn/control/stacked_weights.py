@@ -24,27 +24,31 @@ def add_times(total: Tensor, x: Tensor, matrix: Tensor) -> Tensor:
     return total.addmm_(x, matrix) if matrix.ndim == 2 else total.add_(times(x, matrix))
 
 
-def add_outer(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Add the sum over times and rows of left_p right_n to `total`, (P, n) or (models, P, n).
+def add_outer(total: Tensor | None, left: Tensor, right: Tensor, weight: Tensor) -> Tensor:
+    """Add the sum over times and rows of left_p right_n to `total`, or begin with it if there is none.
 
     Args:
-        total: a weight's gradient.
+        total: a weight's gradient, written into.
         left: (time, rows, P).
         right: (time, rows, n).
+        weight: the weight (P, n) or (models, P, n), or a part of it.
     """
-    if total.ndim == 2:
-        total.addmm_(left.flatten(0, 1).T, right.flatten(0, 1))
-    else:
-        total.add_(torch.einsum("tmbp,tmbn->mpn", of_models(left, total), of_models(right, total)))
+    if weight.ndim == 2:
+        rows, columns = left.flatten(0, 1).T, right.flatten(0, 1)
+        return rows @ columns if total is None else total.addmm_(rows, columns)
+    found = torch.einsum("tmbp,tmbn->mpn", of_models(left, weight), of_models(right, weight))
+    return found if total is None else total.add_(found)
 
 
-def add_rows(total: Tensor, x: Tensor) -> None:
-    """Add the sum over times and rows (time, rows, n) to `total`, (n,) or (models, n)."""
-    if total.ndim == 1:
+def add_rows(total: Tensor | None, x: Tensor, bias: Tensor) -> Tensor:
+    """Add the sum over times and rows (time, rows, n) to `total`, likewise, for a bias (n,) or (models, n)."""
+    if bias.ndim == 1:
         flat = x.flatten(0, 1)
-        total.addmv_(flat.T, flat.new_ones(len(flat)))  # faster than a sum over a long dimension
+        # A product is faster than a sum over a long dimension, but on a device, where its ones are a launch.
+        found = flat.T @ flat.new_ones(len(flat)) if flat.device.type == "cpu" else flat.sum(0)
     else:
-        total.add_(of_models(x, total).sum((0, 2)))
+        found = of_models(x, bias).sum((0, 2))
+    return found if total is None else total.add_(found)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from solvers.extend import Time
+
 from ..fields.activation import GATED_TANH, LINEAR, LINEAR_PLUS_TANH, TANH
 
 
@@ -18,7 +20,8 @@ class Linearised(NamedTuple):
 
     Attributes:
         slope: dy/dt (..., n).
-        by_preactivation: its derivative by the preactivation (..., P), a unit's by each of its own entries.
+        by_preactivation: the step times its derivative by the preactivation (..., P), a unit's by each of its own
+            entries.
         by_state: that by the state itself (..., n), or None if it does not enter.
         by_control: that by the control (..., U), or None if it is the derivative by the last U entries of the
             preactivation, or if it is not asked for.
@@ -36,12 +39,13 @@ class Formula:
 
     Attributes:
         rate: (p, u) -> dy/dt; it may overwrite p.
-        linearise: (p, u) -> dy/dt with its derivatives; it may overwrite p.
+        linearise: (p, u, step, out) -> dy/dt with its derivatives, that by the preactivation in `out`; it may overwrite
+            p. The step is a number or broadcasts against the state.
         by_control: whether `linearise` gives a derivative by the control of its own.
     """
 
     rate: Callable[[Tensor, Tensor], Tensor]
-    linearise: Callable[[Tensor, Tensor], Linearised]
+    linearise: Callable[[Tensor, Tensor, Time, Tensor], Linearised]
     by_control: bool = False
 
 
@@ -49,9 +53,9 @@ def _tanh(p: Tensor, u: Tensor) -> Tensor:
     return p.add_(u).tanh_()
 
 
-def _tanh_linearised(p: Tensor, u: Tensor) -> Linearised:
+def _tanh_linearised(p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
     slope = _tanh(p, u)
-    return Linearised(slope, one_minus_square(slope))
+    return Linearised(slope, _scaled_one_minus_square(slope, step, out))
 
 
 def _gated(p: Tensor, u: Tensor) -> Tensor:
@@ -59,22 +63,23 @@ def _gated(p: Tensor, u: Tensor) -> Tensor:
     return torch.add(p, gate).sigmoid_().mul_(p.add_(candidate).tanh_())
 
 
-def _gated_linearised(p: Tensor, u: Tensor) -> Linearised:
+def _gated_linearised(p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
     """With s = sigmoid(p + u_z) and t = tanh(p + u_c): s (1 - t^2) by the candidate, t s (1 - s) by the gate."""
     candidate, gate = u.chunk(2, dim=-1)
     s, t = torch.add(p, gate).sigmoid_(), p.add_(candidate).tanh_()
     slope = s * t
     by_candidate = torch.addcmul(s, slope, t, value=-1)
     by_gate = torch.addcmul(slope, slope, s, value=-1)
-    return Linearised(slope, by_candidate + by_gate, by_control=torch.cat((by_candidate, by_gate), dim=-1))
+    by_preactivation = torch.add(by_candidate, by_gate, out=out).mul_(step)
+    return Linearised(slope, by_preactivation, by_control=torch.cat((by_candidate, by_gate), dim=-1))
 
 
 def _linear(p: Tensor, u: Tensor) -> Tensor:
     return p.add_(u)
 
 
-def _linear_linearised(p: Tensor, u: Tensor) -> Linearised:
-    return Linearised(p.add_(u), p.new_ones(()).expand_as(p))
+def _linear_linearised(p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
+    return Linearised(p.add_(u), _filled(out, step))
 
 
 def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
@@ -82,10 +87,24 @@ def _linear_plus_tanh(p: Tensor, u: Tensor) -> Tensor:
     return preactivation.add_(u).tanh_().add_(linear)
 
 
-def _linear_plus_tanh_linearised(p: Tensor, u: Tensor) -> Linearised:
+def _linear_plus_tanh_linearised(p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
     linear, preactivation = p.chunk(2, dim=-1)
     tanh = torch.add(preactivation, u).tanh_()
-    return Linearised(linear + tanh, torch.cat((torch.ones_like(tanh), one_minus_square(tanh)), dim=-1))
+    by_linear, by_preactivation = out.chunk(2, dim=-1)
+    _filled(by_linear, step)
+    _scaled_one_minus_square(tanh, step, by_preactivation)
+    return Linearised(linear + tanh, out)
+
+
+def _filled(out: Tensor, step: Time) -> Tensor:
+    return out.copy_(step) if isinstance(step, Tensor) else out.fill_(step)
+
+
+def _scaled_one_minus_square(k: Tensor, step: Time, out: Tensor) -> Tensor:
+    """The step times the derivative of tanh where it is `k`; of a number in one pass over it."""
+    if isinstance(step, Tensor):
+        return torch.mul(one_minus_square(k), step, out=out)
+    return torch.addcmul(k.new_full((), step), k, k, value=-step, out=out)
 
 
 def one_minus_square(k: Tensor) -> Tensor:

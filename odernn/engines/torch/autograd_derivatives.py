@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from solvers.extend import check_seen
+from solvers.extend import Time, check_seen
 
 from ..formulas import Linearised
 from ..recurrence import Recurrence
@@ -66,18 +66,19 @@ class AutogradDerivatives:
         with torch.enable_grad():
             return path.at(fraction)
 
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
+    def linearise(self, y: Tensor, p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
         """The slope keeps its graph to the control and the parameters."""
         y, p = y.detach().requires_grad_(), p.detach().requires_grad_()
         with torch.enable_grad():
             slope = self.recurrence.scheme.pointwise(y, p * 1, u).expand_as(y)  # p * 1: it may work in place
         if not slope.requires_grad:
-            return Linearised(slope, torch.zeros_like(p))
+            return Linearised(slope, out.zero_())
         self._check_seen(slope, (y, p))
         by_preactivation, by_state = torch.autograd.grad(
             slope, (p, y), torch.ones_like(slope), retain_graph=True, allow_unused=True
         )
-        return Linearised(slope, torch.zeros_like(p) if by_preactivation is None else by_preactivation, by_state)
+        scaled = out.zero_() if by_preactivation is None else torch.mul(by_preactivation, step, out=out)
+        return Linearised(slope, scaled, by_state)
 
     def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Through the control and the parameters, by the graph of the chunk."""

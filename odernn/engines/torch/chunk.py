@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from solvers.extend import Time
+
 from ...control.stacked_weights import times
 from ..formulas import Linearised
 from .control_path import ControlPath
@@ -28,8 +30,8 @@ class Derivatives(Protocol):
         """The control at a fraction of every interval (time, batch, U)."""
         ...
 
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
-        """The right-hand side with its derivatives; `p` may be overwritten."""
+    def linearise(self, y: Tensor, p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
+        """The right-hand side with its derivatives, that by the preactivation in `out`; `p` may be overwritten."""
         ...
 
     def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
@@ -111,8 +113,7 @@ class Chunk:
             control = control[:count]
         step = self.path.step_of_first(count)
         weight = self.weight[..., rows, columns]
-        found = self.derivatives.linearise(state, times(source, weight.mT), control)
-        torch.mul(found.by_preactivation, step, out=preactivation)
+        found = self.derivatives.linearise(state, times(source, weight.mT), control, step, preactivation)
         by_state = None if found.by_state is None else found.by_state * step
         return Stage(source, weight, rows, columns, found, preactivation, by_state, kappa, fraction)
 

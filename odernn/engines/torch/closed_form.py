@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from solvers.extend import Time
+
 from ..formulas import Formula, Linearised
 from ..recurrence import Recurrence
 from .control_path import ControlPath, control_path
@@ -39,9 +41,9 @@ class ClosedFormDerivatives:
         """The control itself."""
         return path.at(fraction)
 
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor) -> Linearised:
+    def linearise(self, y: Tensor, p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
         """By the activation's formula."""
-        return self.formula.linearise(p, u)
+        return self.formula.linearise(p, u, step, out)
 
     def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Each stage's dL/du, shared out to the two samples between which its control lay."""

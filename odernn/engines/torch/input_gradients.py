@@ -22,17 +22,17 @@ class InputGradients:
     def __init__(self, control: AffineControl, samples: Tensor, want_samples: bool) -> None:
         self.control = control
         self.input = samples
-        self.weight = None if control.weight is None else torch.zeros_like(control.weight)
-        self.bias = None if control.bias is None else torch.zeros_like(control.bias)
+        self.weight: Tensor | None = None
+        self.bias: Tensor | None = None
         self.samples = torch.empty_like(samples) if want_samples else None
 
     def add(self, start: int, stop: int, u: Tensor, gradient: Tensor) -> None:
         """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives; `u` is their control."""
         if self.control.squashed and self.control.weight is not None:
             gradient = gradient * one_minus_square(u)
-        if self.weight is not None and self.bias is not None:
-            add_outer(self.weight, gradient, self.input[start:stop])
-            add_rows(self.bias, gradient)
+        V, b = self.control.weight, self.control.bias
+        if V is not None and b is not None:
+            self.weight = add_outer(self.weight, gradient, self.input[start:stop], V)
+            self.bias = add_rows(self.bias, gradient, b)
         if self.samples is not None:
-            V = self.control.weight
             self.samples[start:stop] = gradient if V is None else times(gradient, V)

@@ -18,6 +18,7 @@ from .exponential import ExponentialStepper
 from .runge_kutta import RungeKuttaStepper
 from .scheme_stepper import SchemeStepper
 from .splitting import SplittingStepper
+from .stage import EVERY
 from .stepper import Stepper
 
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
@@ -134,7 +135,7 @@ def backward(
         recursion: what does the sequential part.
         size: intervals a chunk, as `chunk_bounds` takes it.
     """
-    weight = torch.zeros_like(recurrence.weight) if wanted.weight else None
+    weight: Tensor | None = None
     step = states.y0.new_zeros(recurrence.length, len(states.y0)) if wanted.step else None
     buffers = _Buffers(stepper, wanted.step or derivatives.wants_kappa)
     for start, stop in reversed(_bounds(recurrence, stepper, states.y0, size)):
@@ -148,8 +149,8 @@ def backward(
         )
         recursion(stepper, chunk, adjoint, later)
         stepper.finish_chunk(chunk)
-        if weight is not None:
-            _add_weight(chunk, weight)
+        if wanted.weight:
+            weight = _add_weight(chunk, weight)
         if step is not None:
             stepper.add_step_gradient(chunk, step)
         derivatives.end_chunk(path, chunk.every_stage(), start, stop)
@@ -182,10 +183,17 @@ class _Buffers:
         return preactivations[:length], None if kappas is None else kappas[:length]
 
 
-def _add_weight(chunk: Chunk, total: Tensor) -> None:
-    """dL/dK: one product an evaluation, over all times."""
+def _add_weight(chunk: Chunk, total: Tensor | None) -> Tensor:
+    """dL/dK: one product an evaluation, over all times, added to that of the chunks before or the first of all."""
     for stage in chunk.every_stage():
-        add_outer(total[..., stage.rows, stage.columns], stage.preactivation, stage.source)
+        given = stage.preactivation, stage.source, stage.weight
+        if stage.rows == stage.columns == EVERY:
+            total = add_outer(total, *given)
+            continue
+        total = torch.zeros_like(chunk.weight) if total is None else total
+        add_outer(total[..., stage.rows, stage.columns], *given)
+    assert total is not None
+    return total
 
 
 def _bounds(recurrence: Recurrence, stepper: Stepper, y: Tensor, size: int | None) -> list[tuple[int, int]]:

@@ -63,9 +63,9 @@ def _by_kernel(
         mus=None if blocks is None or blocks.mus is None else blocks.mus.flatten(0, 1),
         lengths=None if lengths is None else (lengths - (chunk.start + first)) * stepper.saved_per_interval,
     )
-    adjoint[0].copy_(went.gradient)
+    adjoint[0] = went.gradient
     if went.carried is not None:
-        adjoint[1].copy_(went.carried)
+        adjoint[1] = went.carried
 
 
 def _weights(stepper: Stepper, chunk: Chunk, first: int) -> Tensor | None:

@@ -124,20 +124,21 @@ def test_without_kept_states_there_is_no_gradient_but_an_error(namespace: str) -
         getattr(torch.ops, namespace).solve(*call("heun").arguments(), False)
 
 
+@pytest.mark.parametrize("step", [0.3, torch.tensor([[0.3], [0.1], [2.0], [0.5], [1.0]], dtype=DOUBLE)], ids=type)
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda each: each.name)
-def test_a_formula_is_the_activation_and_its_derivatives(activation: Activation) -> None:
+def test_a_formula_is_the_activation_and_its_derivatives(activation: Activation, step: float | Tensor) -> None:
     n, formula = 3, FORMULAS[activation.name]
     groups = 2 if activation is LINEAR_PLUS_TANH else 1
     p = torch.randn(5, groups * n, dtype=DOUBLE, requires_grad=True)
     u = torch.randn(5, activation.controls * n, dtype=DOUBLE, requires_grad=True)
     slope = activation.function(p, u)
     by_preactivation, by_control = torch.autograd.grad(slope.sum(), (p, u))
-    found = formula.linearise(p.detach().clone(), u.detach())
+    found = formula.linearise(p.detach().clone(), u.detach(), step, torch.empty_like(p.detach()))
     torch.testing.assert_close(formula.rate(p.detach().clone(), u.detach()), slope)
     torch.testing.assert_close(found.slope, slope)
-    torch.testing.assert_close(found.by_preactivation + torch.zeros_like(p), by_preactivation)
-    shared = found.by_preactivation[..., -u.shape[-1] :] if found.by_control is None else found.by_control
-    torch.testing.assert_close(shared + torch.zeros_like(u), by_control)
+    torch.testing.assert_close(found.by_preactivation, by_preactivation * step)
+    shared = found.by_preactivation[..., -u.shape[-1] :] / step if found.by_control is None else found.by_control
+    torch.testing.assert_close(shared, by_control)
     assert formula.by_control == (found.by_control is not None)
 
 
