@@ -61,11 +61,19 @@ def _by_kernel(
         kappas=kappas,
         ends=None if blocks is None else blocks.ends.flatten(0, 1),
         mus=None if blocks is None or blocks.mus is None else blocks.mus.flatten(0, 1),
-        lengths=None if lengths is None else (lengths - (chunk.start + first)) * stepper.saved_per_interval,
+        lengths=_left(lengths, chunk.start + first, stepper.saved_per_interval),
     )
     adjoint[0] = went.gradient
     if went.carried is not None:
         adjoint[1] = went.carried
+
+
+def _left(lengths: Tensor | None, start: int, each: int) -> Tensor | None:
+    """The gradients that each row has from interval `start` on, so many an interval."""
+    if lengths is None:
+        return None
+    left = lengths - start if start else lengths
+    return left * each if each > 1 else left
 
 
 def _weights(stepper: Stepper, chunk: Chunk, first: int) -> Tensor | None:

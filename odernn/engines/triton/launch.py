@@ -54,7 +54,7 @@ class Driven:
 
     def chunk(self, start: int, stop: int) -> Driven:
         """The samples from `start` to `stop`, without the matrices."""
-        lengths = None if self.lengths is None else self.lengths - start
+        lengths = self.lengths - start if self.lengths is not None and start else self.lengths
         return replace(self, recurrence=self.recurrence.chunk(start, stop), lengths=lengths)
 
     def made_inside(self, layout: Layout) -> bool:

@@ -21,7 +21,7 @@ def solve_any_length(solve: Solve) -> Solve:
         some, longest = _with_samples(operands)
         rectangle = Rectangle.of(some, program, longest)
         saved, last, *others = solve(rectangle.operands(some), replace(program, packed=False), save)
-        last = torch.cat((last, operands.y0[len(last) :]))
+        last = _with_rest(last, operands.y0)
         return (rectangle.stored(saved, len(operands.samples)) if save else saved, last, *others)
 
     return call
@@ -43,16 +43,20 @@ def pull_back_any_length(pull_back: PullBack) -> PullBack:
         )
         found = pull_back(rectangle.operands(some), replace(program, packed=False), cotangents, wants)
         y0, weight, input_weight, bias, samples, before, dt, *rest = found
-        of_last = torch.zeros_like(operands.y0) if given.of_last is None else given.of_last
-        y0 = torch.cat((y0, of_last[count:]))
-        if operands.before is not None:
-            before = torch.cat((before, torch.zeros_like(operands.before[count:])))
+        if count < len(operands.y0):
+            y0 = _with_rest(y0, torch.zeros_like(operands.y0) if given.of_last is None else given.of_last)
+            before = before if operands.before is None else _with_rest(before, torch.zeros_like(operands.before))
         if wants.samples:
             samples = rectangle.of_samples(samples, len(operands.samples))
         dt = rectangle.of_steps(dt) if wants.dt else dt
         return (y0, weight, input_weight, bias, samples, before, dt, *rest)
 
     return call
+
+
+def _with_rest(some: Tensor, every: Tensor) -> Tensor:
+    """What is of the first rows, and of those after them what `every` has."""
+    return some if len(some) == len(every) else torch.cat((some, every[len(some) :]))
 
 
 def _with_samples(operands: Operands) -> tuple[Operands, int]:
@@ -75,7 +79,7 @@ class Rectangle:
     Attributes:
         number: of each place's sample in the storage's index.
         place: where it lies in the storage.
-        inside: whether the sequence has not ended.
+        ended: whether the sequence has ended.
         lengths: of the sequences, for the kernels.
         each: states that are saved a sample.
         samples: of the storage's index.
@@ -84,7 +88,7 @@ class Rectangle:
 
     number: Int[Tensor, "time batch"]
     place: Int[Tensor, "time batch"]
-    inside: Bool[Tensor, "time batch"]
+    ended: Bool[Tensor, "time batch"]
     lengths: Int[Tensor, " batch"]
     each: int
     samples: int
@@ -94,17 +98,18 @@ class Rectangle:
     def of(operands: Operands, program: Program, longest: int) -> Rectangle:
         """That of a call with lengths.
 
-        The index holds all first samples, then all second ones, ..., so that those of a time follow one another.
+        The index holds all first samples, then all second ones, ..., so that those of a time follow one another, and
+        before time t there are min(t, length) of each sequence.
         """
         index, lengths = operands.index, operands.lengths
         assert index is not None
         assert lengths is not None
-        inside = torch.arange(longest, device=index.device).unsqueeze(1) < lengths
-        having = inside.sum(1)
-        first = (having.cumsum(0) - having).unsqueeze(1)
-        number = (first + torch.arange(len(lengths), device=index.device)).clamp_(max=len(index) - 1)
+        every = torch.arange(max(longest, len(lengths)), device=index.device)
+        time = every[:longest].unsqueeze(1)
+        first = torch.minimum(time, lengths).sum(1, keepdim=True)
+        number = (first + every[: len(lengths)]).clamp_(max=len(index) - 1)
         return Rectangle(
-            *(number, index[number], inside, lengths.int()),
+            *(number, index[number], time >= lengths, lengths.int()),
             each=program.substeps if program.method.family == "general-linear" else 1,
             samples=len(index),
             packed=program.packed,
@@ -125,11 +130,8 @@ class Rectangle:
         return saved.unflatten(0, (-1, self.each))[self._kept].transpose(1, 2).flatten(0, 1)
 
     def gradient(self, by_saved: Float[Tensor, "places hidden"] | None) -> Float[Tensor, "states batch hidden"] | None:
-        """A gradient by them, zero where a sequence has ended."""
-        if by_saved is None:
-            return None
-        found = by_saved.unflatten(0, (-1, self.each))[self._kept]
-        return found.masked_fill_(~self.inside[..., None, None], 0).transpose(1, 2).flatten(0, 1)
+        """A gradient by them; the kernel does not read it where a sequence has ended."""
+        return None if by_saved is None else self.laid_out(by_saved)
 
     def of_samples(self, gradient: Float[Tensor, "time batch input"], places: int) -> Float[Tensor, "places input"]:
         """A gradient by the samples of the rectangle as one by those of a storage of so many."""
@@ -146,6 +148,8 @@ class Rectangle:
 
     def _scattered(self, values: Tensor, places: Tensor, count: int) -> Tensor:
         """Values of a rectangle at their places, of so many; one more place takes what is of no sample."""
-        found = values.new_zeros(count + 1, *values.shape[2:])
-        found[places.masked_fill(~self.inside, count)] = values
+        shape = count + 1, *values.shape[2:]
+        every = count == self.samples and places is self.number  # of the index each place has one
+        found = values.new_empty(shape) if every else values.new_zeros(shape)
+        found[places.masked_fill(self.ended, count)] = values
         return found[:count]

@@ -87,12 +87,13 @@ class _Writer(Writer):
 
     def _write_interval(self) -> None:
         plan, source, layout = self.plan, self.source, self.layout
-        if plan.later:
-            for part in self.parts:
-                source(f"g_{part} = g_{part} + {layout.load(layout.of_state('later + at * state', part))}")
-        self.write_own_matrices()
         if self.lengths:
             source("on = at < until")
+        mask = "inside & on" if self.lengths else "inside"
+        if plan.later:
+            for part in self.parts:
+                source(f"g_{part} = g_{part} + {layout.load(layout.of_state('later + at * state', part), mask)}")
+        self.write_own_matrices()
         if plan.substeps == 1:
             self._write_step()
         else:
