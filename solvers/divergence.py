@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from math import isfinite
+from cmath import isfinite
 from typing import Literal
 
 import torch
@@ -102,7 +102,7 @@ def _adds_up(y: Tensor, carry: Carry) -> bool:
     for part in carry:
         if isinstance(part, Tensor):
             total = total + part.detach().sum()
-    return isfinite(float(total))
+    return isfinite(total.item())
 
 
 _ADVICE = "use a smaller dt, more substeps, damping or another solver, or look for input that is not finite"

@@ -1,5 +1,6 @@
 """Law: on a device the Triton kernels give the torch engine's numbers, to the rounding that each precision states."""
 
+import copy
 from collections.abc import Iterator
 from typing import Literal
 
@@ -152,6 +153,30 @@ def test_more_than_two_to_the_thirty_one_entries() -> None:
         output, _ = rnn(x)
         some, _ = rnn(x[:, -100:])
     assert torch.equal(output[:, -100:], some)
+
+
+@pytest.mark.parametrize(("units", "solver"), [(32, "euler"), (128, "rk4"), (300, "heun")])
+def test_a_cuda_graph_of_a_users_plays_the_network(units: int, solver: str) -> None:
+    """torch.cuda.make_graphed_callables; 300 units are spread over programs that are launched together."""
+    torch.manual_seed(0)
+    rnn = ODERNN(AntisymmetricField(2, units), solver, dt=0.03, on_divergence="ignore").cuda()
+    x = torch.randn(20, 8, 2, device="cuda", requires_grad=True)
+    assert rnn.choice(x).engine == "triton"
+    played = copy.deepcopy(rnn)
+    torch.cuda.make_graphed_callables(played, (x,))
+    for _ in range(2):  # other values than those that it was made with, at other addresses
+        again = torch.randn_like(x)
+        found = []
+        for network in (rnn, played):
+            given = again.clone().requires_grad_()
+            network.zero_grad()
+            output, y_n = network(given)
+            (output.square().sum() + y_n.sum()).backward()
+            assert given.grad is not None
+            grads = [p.grad.clone() for p in network.parameters() if p.grad is not None]
+            found.append([output.detach().clone(), given.grad, *grads])
+        for one, other in zip(*found, strict=True):
+            assert torch.allclose(one, other, rtol=1e-5, atol=1e-5)  # cuBLAS may sum otherwise in a graph
 
 
 def test_the_engine_can_be_asked_why() -> None:

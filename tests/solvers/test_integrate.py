@@ -158,6 +158,20 @@ def test_divergence_is_an_error_with_step_time_and_norm() -> None:
     assert 1.1e27 < caught.value.norm < 2e27
 
 
+def test_a_finite_state_whose_sum_overflows_has_not_diverged() -> None:
+    y0 = torch.full((4,), 3e38)
+    assert y0.sum().isinf()
+    assert torch.equal(integrate(lambda t, y: 0 * y, y0, t1=1, dt=0.5, solver=Euler(), save="end").y, y0)
+
+
+def test_a_complex_state_may_diverge_in_its_imaginary_part() -> None:
+    y0 = torch.full((2,), 1j, dtype=torch.complex64)
+    rotated = integrate(lambda t, y: 1j * y, y0, t1=1, dt=0.5, solver=Euler(), save="end").y
+    assert rotated.imag.isfinite().all()
+    with pytest.raises(DivergenceError):
+        integrate(lambda t, y: 1e38 * y, y0, t1=2, dt=1.0, solver=Euler())
+
+
 def test_divergence_may_be_flagged_instead() -> None:
     with pytest.warns(DivergenceWarning, match="diverged at step 8"):
         solution = integrate(explosion, torch.full((2,), 10.0), t1=10, dt=0.1, solver=Euler(), on_divergence="warn")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ def spread_on(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
         weight: K, of one network or of several.
     """
     models = _models(weight)
-    return spread_over(layout, len(y) // models, models, _processors(y), room_on(y.device))
+    return spread_over(layout, len(y) // models, models, _processors_on(y.device), room_on(y.device))
 
 
 @lru_cache(maxsize=256)
@@ -106,6 +106,7 @@ def _blocks(layout: Layout, batch: int) -> int:
     return -(-batch // layout.rows)
 
 
-def _processors(y: Tensor) -> int:
+@cache
+def _processors_on(device: torch.device) -> int:
     """Programs that run at once, one a multiprocessor; the interpreter runs one after the other."""
-    return torch.cuda.get_device_properties(y.device).multi_processor_count if y.is_cuda else 1
+    return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else 1

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn.engines.operators import flat_pull_back, flat_solve
@@ -16,6 +15,8 @@ from odernn.engines.triton.operators import pull_back, solve
 
 _MEMORY = ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "detach")
 """What launches nothing, besides views."""
+_READS = ("item", "_local_scalar_dense", "nonzero", "equal")
+"""What gives Python a value."""
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "solve": flat_solve(solve_any_length(solve)),
     "pull_back": flat_pull_back(pull_back_any_length(pull_back)),
@@ -27,10 +28,12 @@ class Launches(TorchDispatchMode):
 
     Args:
         patched: puts the kernels' places right, and takes tensors of the meta device for a device's.
+        host: whether the tensors are the host's, which stand for a device's and may be read.
     """
 
-    def __init__(self, patched: pytest.MonkeyPatch) -> None:
+    def __init__(self, patched: pytest.MonkeyPatch, *, host: bool = False) -> None:
         super().__init__()
+        self.host = host
         self.names: list[str] = []
         patched.setattr(availability, "_why_not_there", lambda *_: None)
         for name in ("advance", "recur"):
@@ -41,9 +44,9 @@ class Launches(TorchDispatchMode):
         if space == "odernn_triton":
             with self:
                 return _OPERATORS[name](*args)
-        on_host = isinstance(args[0] if args else None, Tensor) and args[0].device.type == "cpu"
-        assert on_host or name not in ("item", "_local_scalar_dense", "nonzero", "equal"), f"{name} waits for it"
-        if name not in _MEMORY and not func.is_view and not on_host:
+        if name in _READS:
+            assert self.host or args[0].device.type == "cpu", f"{name} waits for the device"
+        elif name not in _MEMORY and not func.is_view:
             self.names.append(name)
         return func(*args, **(kwargs or {}))
 
