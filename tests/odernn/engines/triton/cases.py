@@ -218,4 +218,5 @@ def error(have: list[Tensor], want: list[Tensor]) -> float:
     """The largest difference, of the largest entry of what it is a difference of."""
     assert len(have) == len(want)
     pairs = [(one, other) for one, other in zip(have, want, strict=True) if other.numel()]
-    return max(float((one - other).abs().max() / other.abs().max().clamp_min(1e-3)) for one, other in pairs)
+    each = [(one - other).abs().max() / other.abs().max().clamp_min(1e-3) for one, other in pairs]
+    return float(torch.stack(each).max())  # which is not a number where one of them is not

@@ -120,8 +120,12 @@ def classifier() -> SequenceNetwork:
 
 
 def errors(full: bool) -> dict[str, float | str]:
-    """By name. Streamed kernels take a part of what resident ones take, or all of it."""
+    """By name. Streamed kernels take a part of what resident ones take, or all of it.
+
+    Memory that nobody has written into is not a number, which torch sees to where it is to be deterministic.
+    """
     torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
     found = {str(case): measured(case) for case in cases()}
     found |= {f"networks-{case}": of_networks(case) for case in cases_of_networks()}
     found |= {str(case): of_lengths(case) for case in ragged()}
