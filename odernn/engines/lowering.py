@@ -104,6 +104,7 @@ def lower(
         lengths=None if storage is None else storage.lengths,
         packed=packed,
         products=products,
+        weight_blocks=lowered.weight_blocks,
     )
 
 

@@ -141,9 +141,10 @@ class Call:
         packed: of several lengths: whether the saved states have the order of `index`, and not that of `samples`.
         products: what the operands of the products of state and K are rounded to; another than the state's dtype is for
             the Triton kernels only.
-        weight_blocks: traced kind: how the halves of K's rows and columns are filled, as `weight_blocks` of the field
-            says; one number, of 0 zero, 1 diagonal and 2 dense, for each half of the columns in each half of the rows.
-            What it says is zero has no gradient. Empty: K may be anything.
+        weight_blocks: how the halves of K's rows and columns are filled, as `weight_blocks` of the field says; one
+            number, of 0 zero, 1 diagonal and 2 dense, for each half of the columns in each half of the rows. What it
+            says is zero need have no gradient: the native engine makes none in the kernels of a field's own and in an
+            exponential method. Empty: K may be anything.
     """
 
     y0: Float[Tensor, "batch state"]

@@ -15,6 +15,7 @@ from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from ..fields.field import (
+    AffinePointwiseField,
     ScaledRemainderField,
     VectorField,
     is_block_linear,
@@ -25,6 +26,7 @@ from .block_tableau import BlockEntries, block_entries, scaled_entries, shear_en
 from .formulas import FORMULAS
 from .linear_method import general_linear
 from .method import EULER, Method, exponential, moves, numbers_of, runge_kutta, splitting
+from .traced.weight_blocks import NUMBERS
 
 MOST_STAGES = 15
 """Of a tableau that the kernels take."""
@@ -38,12 +40,14 @@ class Lowered(NamedTuple):
         kind: the name of the activation.
         weight: K of what the method sees.
         blocks: the matrices of an exponential method.
+        weight_blocks: of an exponential method: how the halves of K are filled, as `Call` has it; empty if unknown.
     """
 
     method: Method
     kind: str
     weight: Float[Tensor, "preactivation hidden"]
     blocks: Float[Tensor, "steps matrices 2 2 half"] | None = None
+    weight_blocks: tuple[int, ...] = ()
 
 
 def unsupported_scheme(
@@ -98,7 +102,7 @@ def scheme_of(
         method = exponential(entries.flows, entries.a, entries.b, nodes)
         blocks = torch.stack(entries.matrices, dim=-4)
         blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
-        return Lowered(method, activation.remainder.name, weight[n:], blocks)
+        return Lowered(method, activation.remainder.name, weight[n:], blocks, _filled_below(field))
     if solver.exponential is not None:
         assert not isinstance(step, Tensor)
         return Lowered(EULER, activation.name, _as_euler(weight, step))
@@ -141,6 +145,12 @@ _EXPLICIT_METHODS = cache(_explicit_method)
 def _registered(solver: Solver) -> Method | None:
     """A solver on a registered field without a linear part: whatever moves halves finds them apart."""
     return explicit_method(solver, apart=True)
+
+
+def _filled_below(field: VectorField) -> tuple[int, ...]:
+    """How the halves of K's rows below the linear part are filled, as numbers; empty where the field does not say."""
+    blocks = field.weight_blocks if isinstance(field, AffinePointwiseField) else None
+    return () if blocks is None else tuple(NUMBERS[filling] for row in blocks[2:] for filling in row)
 
 
 def _is_tableau(solver: Solver) -> bool:

@@ -44,6 +44,7 @@ class CoRNNField(AffinePointwiseField):
     partitioned: ClassVar[bool] = True
     kick_sees_p: ClassVar[bool] = True
     activation: ClassVar[Activation] = LINEAR_PLUS_TANH
+    weight_blocks = (("zero", "diagonal"), ("diagonal", "diagonal"), ("zero", "zero"), ("dense", "dense"))
 
     def __init__(
         self,

@@ -42,6 +42,7 @@ class LEMField(AffinePointwiseField):
     partitioned: ClassVar[bool] = True
     kick_sees_p: ClassVar[bool] = True
     drift_sees_q: ClassVar[bool] = True
+    weight_blocks = (("dense", "zero"), ("dense", "zero"), ("zero", "dense"), ("dense", "zero"))
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ class UnICORNNField(AffinePointwiseField):
 
     partitioned: ClassVar[bool] = True
     activation: ClassVar[Activation] = LINEAR_PLUS_SCALED_TANH
+    weight_blocks = (("zero", "diagonal"), ("diagonal", "zero"), ("zero", "zero"), ("diagonal", "zero"))
 
     def __init__(
         self,

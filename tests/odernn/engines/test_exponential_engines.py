@@ -181,7 +181,7 @@ def method_of(tableau: ExponentialTableau) -> Method:
     return exponential(tableau.flow_entries, tableau.a_entries, tableau.b_entries, tableau.c)
 
 
-def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
+def call(solver: str, *, steps: int, matrices: int | None = None, units: int = 4) -> Call:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
 
@@ -190,15 +190,15 @@ def call(solver: str, *, steps: int, matrices: int | None = None) -> Call:
     tableau = kind.tableau
     count = len(tableau.functions) if matrices is None else matrices
     return Call(
-        y0=normal(3, 4),
-        weight=normal(4, 4),
+        y0=normal(3, units),
+        weight=normal(units, units),
         samples=normal(5, 3, 2),
         method=method_of(tableau),
         dt=(0.1 + 0.1 * torch.rand(5, dtype=DOUBLE)).requires_grad_(),
-        input_weight=normal(4, 2),
-        bias=normal(4),
+        input_weight=normal(units, 2),
+        bias=normal(units),
         substeps=2,
-        blocks=normal(steps, count, 2, 2, 2),
+        blocks=normal(steps, count, 2, 2, units // 2),
     )
 
 
@@ -262,6 +262,40 @@ ONE = method_of(LinearlyExactEuler.tableau)
 def test_bad_arguments_are_named(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         native.solve(replace(call("linearly-exact-euler", steps=1), **change), save=False)
+
+
+def of_weights_with_zeros(weight_blocks: tuple[int, ...]) -> tuple[Call, Tensor]:
+    """A call whose K is zero above and dense below, in whole vectors, and K itself."""
+    torch.manual_seed(0)
+    made = call("etdrk2", steps=1, units=64)
+    weight = torch.cat((torch.zeros(32, 64), torch.randn(32, 64) / 8)).to(DOUBLE).requires_grad_()
+    return replace(made, weight=weight, weight_blocks=weight_blocks), weight
+
+
+def gradients_of(made: Call) -> list[Tensor]:
+    leaves = [each for each in made.operands if isinstance(each, Tensor) and each.requires_grad]
+    saved, *_ = torch.ops.odernn_native.solve(*made.arguments(), True)
+    return list(torch.autograd.grad(saved.sin().sum(), leaves))
+
+
+@pytest.mark.kernels
+def test_rows_that_the_program_says_are_zero_have_no_gradient_and_the_others_theirs() -> None:
+    (untold, weight), (told, _) = of_weights_with_zeros(()), of_weights_with_zeros((0, 0, 2, 2))
+    every = gradients_of(untold)
+    of_weight = next(i for i, each in enumerate(every) if each.shape == weight.shape)
+    assert (every[of_weight][:32] != 0).all()
+    every[of_weight][:32] = 0
+    for found, wanted in zip(gradients_of(told), every, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=0)  # the same sums in the same order
+
+
+@pytest.mark.kernels
+def test_rows_that_the_program_says_are_zero_and_are_not() -> None:
+    made, weight = of_weights_with_zeros((0, 0, 2, 2))
+    with torch.no_grad():
+        weight[7, 3] = 1
+    with pytest.raises(ValueError, match="`weight_blocks` says that the first half of the rows of `weight` is zero"):
+        native.solve(made, save=False)
 
 
 @pytest.mark.kernels

@@ -233,6 +233,18 @@ Family family_of(c10::string_view name) {
   return name == "exponential" ? Family::kExponential : Family::kRungeKutta;
 }
 
+// Rows of K, from the first on, that the program says are zero.
+template <class T>
+int64_t silent_rows(const Arguments& x, const Coupling<T>& k) {
+  const std::vector<int64_t>& blocks = x.program.weight_blocks;
+  const int64_t half = x.y0.size(1) / 2 / kLanes<T> * kLanes<T>;
+  if (blocks.empty() || blocks[0] != kZero || blocks[1] != kZero) return 0;
+  TORCH_CHECK_VALUE(
+      k.forward.zeros >= half,
+      "`weight_blocks` says that the first half of the rows of `weight` is zero, and it has other entries");
+  return half;
+}
+
 // The entries of an exponential tableau, and its matrices in memory of the problem's own.
 template <class T>
 void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
@@ -242,6 +254,7 @@ void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
   for (const double a : x.program.a) p.rows.push_back({static_cast<T>(a), *place++});
   for (const double b : x.program.b) p.weights.push_back({static_cast<T>(b), *place++});
   const Tensor& blocks = *x.blocks;
+  p.couplings[0].silent = silent_rows(x, p.couplings[0]);
   p.block_numbers = blocks.numel();
   p.blocks_time = blocks.size(0) == 1 ? 0 : blocks.numel() / blocks.size(0);
   T* copy = allocator.take<T>(p.block_numbers);
@@ -374,7 +387,6 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   p.dt_row = steps.row;
   p.substeps = x.program.substeps;
 
-  if (p.family == Family::kExponential) add_exponential(x, p, allocator);
   if (p.family == Family::kRungeKutta || p.family == Family::kExponential) {
     p.stages = static_cast<int64_t>(x.program.b.size());
     p.a.assign(x.program.a.begin(), x.program.a.end());
@@ -394,6 +406,7 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   const bool halves = !p.moved.empty() || !x.program.weight_blocks.empty();
   if (x.field != nullptr && halves && columns % (2 * kLanes<T>) == 0)
     split_by_halves(x.program.weight_blocks, x.weight.const_data_ptr<T>(), direction == Direction::kBoth, p, allocator);
+  if (p.family == Family::kExponential) add_exponential(x, p, allocator);
   if (p.family == Family::kGeneralLinear) add_general_linear(x, p);
   return p;
 }

@@ -21,10 +21,21 @@ void point_at(T* rows, int64_t stride, int64_t count, P** out) {
   for (int64_t r = 0; r < count; ++r) out[r] = rows + r * stride;
 }
 
-// out += diagonal * x.
+// out = initial + diagonal * x.
 template <class T>
-void add_scaled(const T* diagonal, const T* x, int64_t columns, T* out) {
-  for (int64_t i = 0; i < columns; i += kLanes<T>) store(out + i, load(out + i) + load(diagonal + i) * load(x + i));
+void add_scaled(const T* diagonal, const T* x, int64_t columns, const T* initial, T* out) {
+  for (int64_t i = 0; i < columns; i += kLanes<T>) store(out + i, load(initial + i) + load(diagonal + i) * load(x + i));
+}
+
+// out[i (stride + 1)] += sum_r a[r][i] b[r][i]: the diagonal of a^T b.
+template <class T>
+void add_diagonal_of_outer(const T* a, int64_t a_stride, const T* const* b, int64_t first, int64_t columns,
+                           int64_t rows, T* out, int64_t stride) {
+  for (int64_t i = 0; i < columns; i += kLanes<T>) {
+    Vector<T> sum{};
+    for (int64_t r = 0; r < rows; ++r) sum += load(a + r * a_stride + i) * load(b[r] + first + i);
+    for (int64_t j = 0; j < kLanes<T>; ++j) out[(i + j) * (stride + 1)] += sum[j];
+  }
 }
 
 template <class T>
@@ -99,19 +110,22 @@ class Block {
                      derivative);
   }
 
-  // preactivation = K source in the rows of K that drive the window, zero in the others.
+  // preactivation = K source in the rows of K that drive the window.
   void multiply_halves(const Coupling<T>& coupling, Window window, const T* const* source, int64_t count,
                        T* preactivation) {
     const int64_t stride = preactivation_columns();
-    std::fill(preactivation, preactivation + count * stride, T(0));
     window.each_half(coupling, columns(), [&](const Half<T>& half) {
+      for (const int64_t target : half.empty)
+        for (int64_t r = 0; r < count; ++r) std::fill_n(preactivation + r * stride + target, columns() / 2, T(0));
       for (const Part<T>& k : half.parts) {
         T* out = preactivation + k.target;
+        const T* initial = k.first ? zeros : out;
+        const int64_t initial_stride = k.first ? 0 : stride;
         if (k.diagonal == nullptr) {
-          multiply(source, count, k.forward, out, stride, out, stride);
+          multiply(source, count, k.forward, initial, initial_stride, out, stride);
         } else {
           for (int64_t r = 0; r < count; ++r)
-            add_scaled(k.diagonal, source[r] + k.source, columns() / 2, out + r * stride);
+            add_scaled(k.diagonal, source[r] + k.source, columns() / 2, initial + r * initial_stride, out + r * stride);
         }
       }
     });
@@ -198,6 +212,7 @@ class Pullback {
   void traced_cotangent(T theta, int64_t c, const T* const* source, T* preactivation, const T* step,
                         const Combination<T>& sum, Window window, bool add_to_state, T* state) {
     const int64_t rows = block_.rows, columns = block_.columns();
+    const bool by_halves = block_.problem.couplings[0].by_halves;  // nobody reads outside of the window
     const T* control = block_.control.at(theta, c * rows, rows);
     T* own = wanted_ ? control_ + ((c + earlier_) * rows) * stride() : nullptr;
     T* before = wanted_ && earlier_ ? own - rows * stride() : nullptr;
@@ -208,7 +223,7 @@ class Pullback {
       T* to = state + r * columns;
       for (int64_t i = 0; i < columns; i += kLanes<T>) {
         if (window.template misses<T>(i)) {
-          for (int64_t g = 0; g < Traced::kPreactivations; ++g) store(p + g * columns + i, Vector<T>{});
+          for (int64_t g = 0; g < Traced::kPreactivations && !by_halves; ++g) store(p + g * columns + i, Vector<T>{});
           if (!add_to_state) store(to + i, Vector<T>{});
           continue;
         }
@@ -245,7 +260,8 @@ class Pullback {
           multiply(block_.cotangents, rows, k.pullback, to, stride, to, stride);
         } else {
           for (int64_t r = 0; r < rows; ++r)
-            add_scaled(k.diagonal, preactivation_cotangent + r * width + k.target, stride / 2, to + r * stride);
+            add_scaled(k.diagonal, preactivation_cotangent + r * width + k.target, stride / 2, to + r * stride,
+                       to + r * stride);
         }
       }
     });
@@ -267,8 +283,8 @@ class Pullback {
     const Coupling<T>& k = p.couplings[static_cast<size_t>(coupling)];
     if (k.by_halves) return add_half_weights(k, window, preactivation_cotangent, source, rows, sum);
     const int64_t columns = block_.preactivation_columns() - (p.preactivation.padded - p.preactivation.width);
-    add_outer(preactivation_cotangent, block_.preactivation_columns(), columns, source, p.state.width, rows, sum,
-              block_.columns());
+    add_outer(preactivation_cotangent + k.silent, block_.preactivation_columns(), columns - k.silent, source,
+              p.state.width, rows, sum + k.silent * block_.columns(), block_.columns());
   }
 
   // The gradients of the control's parameters and of the samples [first, first + count), after the recursion.
@@ -326,9 +342,7 @@ class Pullback {
       for (const Place& place : half.places) {
         T* to = sum + place.target * columns + place.source;
         if (place.diagonal) {
-          for (int64_t r = 0; r < rows; ++r)
-            for (int64_t i = 0; i < columns / 2; ++i)
-              to[i * (columns + 1)] += cotangent[r * stride + place.target + i] * source[r][place.source + i];
+          add_diagonal_of_outer(cotangent + place.target, stride, source, place.source, columns / 2, rows, to, columns);
         } else {
           for (int64_t r = 0; r < rows; ++r) from[r] = source[r] + place.source;
           add_outer(cotangent + place.target, stride, columns / 2, from, place.columns, rows, to, columns);

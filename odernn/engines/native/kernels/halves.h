@@ -22,7 +22,7 @@ class RowsOfHalf {
   void add_diagonal(int64_t source, Half<T>& half) {
     T* diagonal = allocator_.take<T>(units_ / 2);
     for (int64_t i = 0; i < units_ / 2; ++i) diagonal[i] = rows_[i * (units_ + 1) + source];
-    half.parts.push_back({source, target_, {}, {}, diagonal});
+    add({source, target_, true, {}, {}, diagonal}, half);
     half.places.push_back({source, target_, units_ / 2, true});
   }
 
@@ -32,14 +32,26 @@ class RowsOfHalf {
     if (end - source == units_ && is_zero(0)) source = units_ / 2;
     if (is_zero(end - units_ / 2)) end -= units_ / 2;
     if (source >= end) return;
-    Part<T> part{source, target_, pack(rows_ + source, int64_t(1), units_, end - source, units_ / 2, allocator_), {}};
+    Part<T> part{
+        source, target_, true, pack(rows_ + source, int64_t(1), units_, end - source, units_ / 2, allocator_), {}};
     part.forward.first = source;
     if (both_) part.pullback = pack(rows_ + source, units_, int64_t(1), units_ / 2, end - source, allocator_);
     part.pullback.first = target_;
-    half.parts.push_back(part);
+    add(part, half);
+  }
+
+  // After all of them.
+  void finish(Half<T>& half) const {
+    if (!found_) half.empty.push_back(target_);
   }
 
  private:
+  void add(Part<T> part, Half<T>& half) {
+    part.first = !found_;
+    found_ = true;
+    half.parts.push_back(part);
+  }
+
   bool is_zero(int64_t source) const {
     for (int64_t r = 0; r < units_ / 2; ++r)
       for (int64_t i = source; i < source + units_ / 2; ++i)
@@ -49,7 +61,7 @@ class RowsOfHalf {
 
   int64_t units_, target_;
   const T* rows_;
-  bool both_;
+  bool both_, found_ = false;
   Allocator& allocator_;
 };
 
@@ -70,6 +82,7 @@ void split_by_halves(const std::vector<int64_t>& blocks, const T* weight, bool b
         rows.add_dense(left == kDense ? 0 : n / 2, right == kDense ? n : n / 2, coupling.halves[h]);
       if (left == kDiagonal) rows.add_diagonal(0, coupling.halves[h]);
       if (right == kDiagonal) rows.add_diagonal(n / 2, coupling.halves[h]);
+      rows.finish(coupling.halves[h]);
     }
 }
 

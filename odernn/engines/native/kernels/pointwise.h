@@ -185,20 +185,23 @@ inline Vector<T> combined(const Combination<T>& sum, int64_t r, int64_t i) {
   return v;
 }
 
-// out[r] = y[r] + step[r] * sum[r].
+// out[r] = y[r] + step[r] * sum[r] in the columns of the window, whole vectors.
 template <class T>
-void advance(const T* const* y, const T* step, const Combination<T>& sum, int64_t rows, int64_t columns,
-             T* const* out) {
+void advance(const T* const* y, const T* step, const Combination<T>& sum, int64_t rows, Window columns, T* const* out) {
   for (int64_t r = 0; r < rows; ++r) {
     const T* from = y[r];
     T* to = out[r];
-    if (sum.terms == 1) {
+    if (sum.terms == 0) {
+      std::copy(from + columns.from, from + columns.to, to + columns.from);
+    } else if (sum.terms == 1) {
       const T* k = sum.row[0] + r * sum.stride[0];
       const Vector<T> factor = splat<T>(step[r] * sum.coefficient[0]);
-      for (int64_t i = 0; i < columns; i += kLanes<T>) store(to + i, load(from + i) + factor * load(k + i));
+      for (int64_t i = columns.from; i < columns.to; i += kLanes<T>)
+        store(to + i, load(from + i) + factor * load(k + i));
     } else {
       const Vector<T> factor = splat<T>(step[r]);
-      for (int64_t i = 0; i < columns; i += kLanes<T>) store(to + i, load(from + i) + factor * combined(sum, r, i));
+      for (int64_t i = columns.from; i < columns.to; i += kLanes<T>)
+        store(to + i, load(from + i) + factor * combined(sum, r, i));
     }
   }
 }

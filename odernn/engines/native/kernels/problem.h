@@ -58,6 +58,7 @@ void copy_back(const Layout& layout, const T* padded, T* row) {
 template <class T>
 struct Part {
   int64_t source = 0, target = 0;  // its first column in the state, and in the preactivation
+  bool first = true;               // of those with this target
   Packed<T> forward, pullback;     // as `Coupling` has them
   const T* diagonal = nullptr;     // or a square with these numbers on its diagonal and zeros elsewhere
 };
@@ -73,6 +74,7 @@ template <class T>
 struct Half {
   std::vector<Part<T>> parts;
   std::vector<Place> places;
+  std::vector<int64_t> empty;  // targets of groups without a part
 };
 
 // One block of K: it maps the state, or a half of it, to the preactivation that drives the rate, or a half of that.
@@ -81,7 +83,8 @@ struct Coupling {
   Packed<T> forward;               // source -> preactivation, K^T
   Packed<T> pullback;              // preactivation -> source, K
   int64_t source = 0, target = 0;  // halves of the state; 0 where K is one block
-  bool by_halves = false;          // traced: whether `halves` are there
+  int64_t silent = 0;      // rows, from the first on, that have no gradient: the program says that they are zero
+  bool by_halves = false;  // traced: whether `halves` are there
   Half<T> halves[2];
 };
 

@@ -112,6 +112,19 @@ class RungeKutta final : public Stepper<T> {
 
   T* rate(int64_t e) { return records_[e].rate != nullptr ? records_[e].rate : rates_[e % stages_]; }
 
+  // out = start + dt sum_j a_j k_j over the first stages of the step whose first evaluation is `first`.
+  void add_rates(const T* a, int64_t stages, int64_t first, const T* const* start, const T* step, int64_t count,
+                 T* const* out) {
+    const bool apart = !p_.moved.empty() && p_.state.width % (2 * kLanes<T>) == 0;  // a rate moves one half
+    for (int64_t h = 0; h < (apart ? 2 : 1); ++h) {
+      Combination<T> sum;
+      for (int64_t j = 0; j < stages; ++j)
+        if (!apart || p_.moved[j] == h) sum.add(a[j], rate(first + j), columns());
+      const int64_t width = apart ? columns() / 2 : columns();
+      advance(start, step, sum, count, {h * width, (h + 1) * width}, out);
+    }
+  }
+
   // Virtual rows [from, from + count) through one sample. Without `next` the last rates are not needed.
   void run(int64_t from, int64_t count, const T* const* y, T* const* next) {
     const T* step = block_.step + from;
@@ -121,20 +134,16 @@ class RungeKutta final : public Stepper<T> {
       const int64_t i = e % stages_;
       Record<T>& record = records_[e];
       if (i > 0) {
-        Combination<T> sum;
-        for (int64_t j = 0; j < i; ++j) sum.add(p_.a[i * stages_ + j], rate(e - i + j), columns());
         point_at(record.buffer, columns(), count, buffers_);
-        advance(start, step, sum, count, columns(), buffers_);
+        add_rates(p_.a.data() + i * stages_, i, e - i, start, step, count, buffers_);
       }
       const bool last = e + 1 == p_.evaluations();
       T* rates = last && next == nullptr && record.rate == nullptr ? nullptr : rate(e);
       block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate,
                       taped(), rates, window(i));
       if (i + 1 < stages_ || (last && next == nullptr)) continue;
-      Combination<T> sum;
-      for (int64_t j = 0; j < stages_; ++j) sum.add(p_.b[j], rate(e - i + j), columns());
       if (!last) point_at(records_[e + 1].buffer, columns(), count, buffers_);
-      advance(start, step, sum, count, columns(), last ? next : buffers_);
+      add_rates(p_.b.data(), stages_, e - i, start, step, count, last ? next : buffers_);
       if (!last) start = records_[e + 1].source;
     }
   }

@@ -134,7 +134,7 @@ class Shears final : public Stepper<T> {
       sum.add(shear.coefficient, rates, columns());
       T** buffers = buffers_[coupling.target];
       if (taped()) point_at(record.buffer, columns(), count, buffers);
-      advance(now_[coupling.target], block_.step + from, sum, count, columns(), buffers);
+      advance(now_[coupling.target], block_.step + from, sum, count, {0, columns()}, buffers);
       std::copy(buffers, buffers + count, now_[coupling.target]);
     }
   }
