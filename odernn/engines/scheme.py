@@ -22,6 +22,7 @@ from ..fields.field import (
     is_damped_partitioned,
     is_partitioned,
 )
+from ..fields.overrides import stated_blocks
 from .block_tableau import BlockEntries, block_entries, scaled_entries, shear_entries
 from .formulas import FORMULAS
 from .linear_method import general_linear
@@ -149,7 +150,7 @@ def _registered(solver: Solver) -> Method | None:
 
 def _filled_below(field: VectorField) -> tuple[int, ...]:
     """How the halves of K's rows below the linear part are filled, as numbers; empty where the field does not say."""
-    blocks = field.weight_blocks if isinstance(field, AffinePointwiseField) else None
+    blocks = stated_blocks(field) if isinstance(field, AffinePointwiseField) else None
     return () if blocks is None else tuple(NUMBERS[filling] for row in blocks[2:] for filling in row)
 
 

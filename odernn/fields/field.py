@@ -82,7 +82,8 @@ class AffinePointwiseField(VectorField):
 
     Attributes:
         weight_blocks: how each half of the columns is filled in each half of K's rows, from top to bottom, of a state
-            of two halves; the kernels that are compiled for the field then leave the zeros out. None: as may be.
+            of two halves; the native kernels then leave the zeros out, in products and gradients. None: as may be. A
+            subclass with a `weight` of its own states them anew: it does not inherit them.
     """
 
     weight_blocks: ClassVar[Sequence[tuple[Filling, Filling]] | None] = None

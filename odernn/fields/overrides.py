@@ -6,7 +6,7 @@ same: where the functions are those that this package registered, and no hook is
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from itertools import repeat
 from typing import NamedTuple, TypeGuard
 
@@ -16,7 +16,7 @@ from torch.nn.modules import module as torch_module
 
 from ..control.input_map import AffineControl
 from .activation import Activation
-from .field import ActivatedField, AffinePointwiseField, VectorField, activation_of
+from .field import ActivatedField, AffinePointwiseField, Filling, VectorField, activation_of
 from .noise import NoisyField
 from .registry import FIELDS
 
@@ -95,6 +95,16 @@ def standing(field: VectorField) -> Hashable | None:
     if control not in _CONTROL.registered or not _VALUES.issuperset(map(type, facts)):
         return None  # a property may say another thing in each instance
     return cls, control, facts, tuple(map(getattr, repeat(cls), _PARTS.names, repeat(None)))
+
+
+def stated_blocks(field: AffinePointwiseField) -> Sequence[tuple[Filling, Filling]] | None:
+    """The field's `weight_blocks`, or None where a class below the one that states them has a `weight` of its own."""
+    for own in (vars(field), *map(vars, type(field).__mro__)):
+        if "weight_blocks" in own:
+            return field.weight_blocks
+        if "weight" in own:
+            return None
+    return None
 
 
 def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | None]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...fields.field import AffinePointwiseField, Filling
+from ...fields.overrides import stated_blocks
 
 NUMBERS: Mapping[Filling, int] = MappingProxyType({"zero": 0, "diagonal": 1, "dense": 2})
 """The fillings as `Program.weight_blocks` has them."""
@@ -21,7 +22,7 @@ def blocks_of(field: AffinePointwiseField, weight: Float[Tensor, "preactivation 
     Raises:
         ValueError: they are not names of fillings, two for each half of K's rows; or K is not filled so.
     """
-    blocks, n = field.weight_blocks, weight.shape[1]
+    blocks, n = stated_blocks(field), weight.shape[1]
     if blocks is None:
         return ()
     name, wanted = f"`weight_blocks` of {type(field).__name__}", 2 * (len(weight) // n)

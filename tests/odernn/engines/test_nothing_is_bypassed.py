@@ -12,14 +12,16 @@ from odernn import (
     FIELDS,
     ODERNN,
     AntisymmetricField,
+    CoRNNField,
     HamiltonianField,
     LinearAntisymmetricField,
     UnstructuredField,
     VectorField,
 )
 from odernn.engines.lowering import Operator
+from odernn.engines.traced.weight_blocks import blocks_of
 from odernn.fields import TanhField
-from solvers import RK4, Euler, Leapfrog, Solver
+from solvers import RK4, Euler, Leapfrog, Solver, SymplecticEuler
 
 DOUBLE = torch.float64
 # The control is summed in another order, once for all times, in the fast path: some units in the last place.
@@ -288,6 +290,36 @@ def test_every_registered_field_keeps_the_fast_path(name: str) -> None:
     choice = ODERNN(FIELDS[name](2, 4, dtype=DOUBLE), Euler(), dt=0.3).choice(torch.randn(5, 3, 2, dtype=DOUBLE))
     assert isinstance(choice.adjoint, Operator)
     assert "control" not in choice.reason
+
+
+class Filled(CoRNNField):  # pyright: ignore[reportGeneralTypeIssues]
+    """K has no zeros, of which its class says that most are."""
+
+    def weight(self) -> Tensor:
+        return super().weight() + 0.1
+
+
+class Told(Filled):
+    """K has no zeros, and its class says so."""
+
+    weight_blocks = (("dense", "dense"),) * 4
+
+
+def replaced(field: CoRNNField) -> CoRNNField:
+    field.weight = lambda: torch.ones(32, 16, dtype=DOUBLE)
+    return field
+
+
+def test_zeros_of_a_weight_that_is_overridden_are_not_taken_for_zeros() -> None:
+    torch.manual_seed(0)
+    field = Filled(2, 16, dtype=DOUBLE)  # halves of whole vectors
+    plain = CoRNNField(2, 16, dtype=DOUBLE)
+    assert blocks_of(field, field.weight()) == blocks_of(replaced(plain), plain.weight()) == ()
+    assert blocks_of(Told(2, 16, dtype=DOUBLE), field.weight()) == (2,) * 8
+    plain = CoRNNField(2, 16, dtype=DOUBLE)
+    assert blocks_of(plain, plain.weight()) == (0, 1, 1, 1, 0, 0, 2, 2)
+    for solver in (Euler(), SymplecticEuler()):
+        agree(run(field, solver=solver), run(field, solver=solver, adjoint="autograd"))
 
 
 class Kicked(HamiltonianField):  # pyright: ignore[reportGeneralTypeIssues]
