@@ -47,6 +47,14 @@ struct Arguments {
 
 void check_arguments(const Arguments& arguments);
 
+// Columns of the preactivation and of the control for each column of the state.
+struct KindFacts {
+  const char* name;
+  Kind kind;
+  int64_t preactivations, controls;
+};
+KindFacts kind_facts(const Arguments& arguments);
+
 // Neighbouring rows.
 struct Run {
   int64_t first, count;

@@ -2,6 +2,7 @@
 #include "arguments.cpp"
 #include "field_operators.cpp"
 #include "linear_arguments.cpp"
+#include "make_problem.cpp"
 #include "operators.cpp"
 #include "program.cpp"
 #include "recursion_operator.cpp"

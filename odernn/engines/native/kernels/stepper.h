@@ -2,7 +2,7 @@
 // go back through its saved states one by one.
 #pragma once
 
-#include "block.h"
+#include "pullback.h"
 
 namespace odernn {
 
