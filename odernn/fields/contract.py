@@ -30,7 +30,7 @@ class _Answer:
     """What was found, and of what: an answer for other parts, modes or widths does not count.
 
     Attributes:
-        parts: the modules and attributes of the field.
+        parts: the code, modules and attributes of the field.
         layout: the entries of the preactivation and of the control, the dtype and the device.
         broken: the promise that is broken, or None.
         halves: whether drift and kick are the halves of dy/dt; None where nobody has tried.
@@ -219,11 +219,20 @@ def _drawn(like: Tensor) -> Tensor:
     return torch.cat((state, torch.cuda.get_rng_state(like.device))) if like.device.type == "cuda" else state
 
 
-def _parts(field: nn.Module) -> list[object]:
-    """The modules of a field, their modes and their attributes that are not floating numbers."""
-    found: list[object] = []
+def code_of(field: VectorField) -> list[object]:
+    """The class of the field and all that stands in it and its bases: a patched class has something else."""
+    code: list[object] = [type(field)]
+    for cls in type(field).__mro__:
+        if cls is not nn.Module and cls is not object:
+            code.extend(vars(cls).values())
+    return code
+
+
+def _parts(field: VectorField) -> list[object]:
+    """The code of a field, its modules, their modes and their attributes that are not floating numbers."""
+    found = code_of(field)
     for module in field.modules():
-        found.append(module)
+        found += (module, type(module))
         known = (REMEMBERED, KERNELS, TRACED)
         found.extend(v for key, v in vars(module).items() if key not in known and not isinstance(v, float))
     return found

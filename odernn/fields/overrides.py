@@ -163,11 +163,15 @@ def _why_control_is_called(field: VectorField) -> str | None:
 
 
 def _is_registered(field: VectorField, functions: _Functions) -> bool:
-    """Whether the functions are, all together, those of one registered field, and none is replaced in the instance."""
+    """Whether the functions are, all together, those of one registered field, and the instance has none of the name.
+
+    A part of the field may have such a name, where its class has no such function.
+    """
     attributes, cls = vars(field), type(field)
+    parts = attributes["_modules"]
     found: list[object] = []
     for name in functions.names:
-        if name in attributes:
+        if name in attributes or name in parts:
             return False
         found.append(getattr(cls, name, None))
     return tuple(found) in functions.registered

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ...fields.contract import undisturbed
+from ...fields.contract import code_of, undisturbed
 from ...fields.field import KERNELS, REMEMBERED, TRACED, AffinePointwiseField, VectorField
 from .tracing import state_of
 
@@ -26,9 +26,9 @@ def sizes_of(field: AffinePointwiseField) -> tuple[int, int, Tensor]:
 
 def facts_of(field: VectorField) -> list[object]:
     """What the trace took for granted: the code, the attributes of all modules, and the shapes of what they hold."""
-    facts: list[object] = [type(field).__dict__.get("pointwise")]
+    facts = code_of(field)
     for module in field.modules():
-        facts += [module, *(value for key, value in vars(module).items() if key not in _STORES)]
+        facts += [module, type(module), *(value for key, value in vars(module).items() if key not in _STORES)]
     facts += [(name, tuple(value.shape)) for name, value in _state(field)]
     return facts
 

@@ -244,6 +244,17 @@ def with_a_hook(where: str) -> Callable[[], VectorField]:
     return make
 
 
+def with_a_part(name: str) -> Callable[[], VectorField]:
+    """With a module called as a function that the class does not have."""
+
+    def make() -> VectorField:
+        field = AntisymmetricField(2, 4, dtype=DOUBLE)
+        field.add_module(name, nn.Identity())
+        return field
+
+    return make
+
+
 def made(cls: type[VectorField]) -> Callable[[], VectorField]:
     return lambda: cls(2, 4, dtype=DOUBLE)  # pyright: ignore[reportCallIssue]
 
@@ -257,6 +268,7 @@ ASKED = {
     **{f"{name} in the instance": in_the_instance(name) for name in ("control", "pointwise", "weight", "forward")},
     "hook of the field": with_a_hook(""),
     "hook of recurrent": with_a_hook("recurrent"),
+    **{f"a part called {name}": with_a_part(name) for name in ("linear_blocks", "remainder_scale", "drift")},
 }
 
 
