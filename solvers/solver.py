@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from torch import Tensor
@@ -16,6 +16,9 @@ from .scheme import Carry, Schemes
 @dataclass(frozen=True)
 class Solver(ABC):
     """A fixed-step method: hyperparameters only, no tensors, no right-hand side.
+
+    It is a value. A subclass with hyperparameters is a frozen dataclass too, and they are its fields: two solvers whose
+    fields are equal are taken for the same method.
 
     Laws, each a test over the registry:
         - order: the error at a fixed time falls as dt^order on a smooth nonlinear non-autonomous problem;
@@ -108,10 +111,26 @@ class ReversibleSolver(Solver):
 
 
 def check_solver(value: object) -> None:
-    """An instance of a solver."""
+    """An instance of a solver, whose hyperparameters are fields of a dataclass.
+
+    Raises:
+        TypeError: it is something else, or two such solvers of other hyperparameters would be equal, or have no hash.
+    """
     if isinstance(value, type) and issubclass(value, Solver):
         raise TypeError(f"`solver` is the class {value.__name__}; give an instance: {value.__name__}()")
     if isinstance(value, str):
         raise TypeError(f"`solver` is the name {value!r}; give an instance: make_solver({value!r})")
     if not isinstance(value, Solver):
         raise TypeError(f"`solver` is {type(value).__name__}; give a Solver, such as RK4()")
+    known, cls = {each.name for each in fields(value)}, type(value)
+    for name in sorted(vars(value).keys() - known - set(dir(cls))):
+        raise TypeError(
+            f"`solver` is a {cls.__name__} with an attribute `{name}` that is not a field; make it a field of the "
+            "class and the class a dataclass(frozen=True), so that solvers that differ in it are not equal"
+        )
+    try:
+        hash(value)
+    except TypeError as error:
+        raise TypeError(
+            f"`solver` is {value!r}, which has no hash ({error}); give its fields values that have one, such as tuples"
+        ) from error
