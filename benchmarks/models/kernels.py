@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import nn
 
 from odernn import ODERNN
-from odernn.engines.lowering import unsupported
 from odernn.engines.native import NativeUnavailable
 
 
@@ -16,15 +15,12 @@ def build_kernels(network: nn.Module) -> None:
     takes as it is keeps that engine, and so does a layer that names torch's.
     """
     for layer in network.modules():
-        if isinstance(layer, ODERNN) and _wants_kernels(layer):
+        if isinstance(layer, ODERNN) and _may_take_kernels(layer):
             try:
                 layer.compile_kernels()
             except (ValueError, NativeUnavailable):
                 continue
 
 
-def _wants_kernels(layer: ODERNN) -> bool:
-    """Whether no engine has operators for the field under its method, and kernels of its own would take the method."""
-    if layer.engine == "torch" or layer.solver.schemes is None:  # kernels of a field take explicit methods
-        return False
-    return unsupported(layer.field, layer.hold, layer.solver, layer.dt) is not None
+def _may_take_kernels(layer: ODERNN) -> bool:
+    return layer.engine != "torch" and layer.solver.schemes is not None  # kernels of a field take explicit methods

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from solvers.extend import autocast_dtype
 
-from ..control.time_grid import as_tensor as as_step
+from ..control.time_grid import as_tensor
 from .method import Method
 
 Kind = Literal["tanh", "gated-tanh", "linear", "linear-plus-tanh"]
@@ -180,7 +180,7 @@ class Call:
     def operands(self) -> Operands:
         """The tensors."""
         return Operands(
-            *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before, as_step(self.dt)),
+            *(self.y0, self.weight, self.samples, self.input_weight, self.bias, self.before, as_tensor(self.dt)),
             *(self.carried, self.coefficients, self.blocks, self.index, self.lengths),
         )
 

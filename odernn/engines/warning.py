@@ -2,4 +2,4 @@
 
 
 class EngineWarning(UserWarning):
-    """The native engine was asked for and cannot serve here; the torch engine serves in its place."""
+    """An engine or kernels that were asked for cannot serve here; torch serves instead."""

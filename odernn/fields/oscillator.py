@@ -46,7 +46,6 @@ class OscillatorBank(AffinePointwiseField):
     ) -> None:
         super().__init__(input_size, hidden_size)
         check_even("hidden_size", hidden_size)
-        check_not_negative("sigma_w", sigma_w)
         check_not_negative("lowest_frequency", lowest_frequency)
         check_not_negative("highest_frequency", highest_frequency)
         check_positive("frequency_unit", frequency_unit)

@@ -17,6 +17,7 @@ from ..control.hold import Hold
 from ..control.time_grid import Step, end_of_each, grid_of_samples, time_grid
 from ..engines.choice import Auto, Choice, choice_of
 from ..engines.engine import Engine
+from ..engines.lowering import unsupported
 from ..engines.problem import Storage
 from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
@@ -165,6 +166,14 @@ class Integrator:
                 "with a number, or use `step`, which takes a dt a sample"
             )
         return Discretisation(self.field, self.hold, self.solver, float(dt), self.substeps)
+
+    @property
+    def has_operator(self) -> bool:
+        """Whether the engines' operators take field, hold, solver and step, and so use no kernels of the field."""
+        step = self.dt
+        if isinstance(step, Tensor):  # with time first
+            step = step.T if step.ndim == 2 else step.reshape(-1)
+        return unsupported(self.field, self.hold, self.solver, step) is None
 
     @property
     def may_run_together(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-import torch
 from torch import Tensor
 
 from solvers import Adjoint, Solver
@@ -12,20 +11,20 @@ from solvers.checks import check_count
 from solvers.extend import OnDivergence
 
 from ..control.hold import Hold
-from ..control.time_grid import Step, as_tensor
-from ..engines.choice import Choice, on_engine
+from ..control.time_grid import Step
+from ..engines.choice import Choice
 from ..engines.engine import Engine
 from ..engines.traced.kernels import compile_kernels
 from ..fields.field import VectorField
-from .inputs import check_finite_input, sample, time_first
+from .cell import take_step
+from .inputs import time_first
 from .integrator import Integrator
 from .recurrent import RecurrentModule
 from .sequences import Options, Sequences
-from .settings import as_setting, is_setting, store_step
-from .starts import cell_state, initial_state, start_of
+from .settings import is_setting, store_setting
+from .starts import initial_state, start_of, zero_state
 from .state import RecurrentState
 from .stream import Stream
-from .timing import Timing, steps
 
 
 class ODERNN(RecurrentModule[RecurrentState]):
@@ -69,6 +68,8 @@ class ODERNN(RecurrentModule[RecurrentState]):
     engine: Engine | str
     on_divergence: OnDivergence
     check_input: bool
+    _made_by: str
+    _runner: Adjoint
 
     def __init__(
         self,
@@ -99,22 +100,9 @@ class ODERNN(RecurrentModule[RecurrentState]):
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; a setting is checked and converted as at construction, and left as it was if refused."""
         if is_setting(name):
-            value = as_setting(name, value, lambda other: getattr(self, other, None))
-        if name == "solver":
-            self._made_by = repr(value)
-        if name == "dt":
-            store_step(self, value)
+            store_setting(self, name, value)
         else:
             super().__setattr__(name, value)
-        if name in ("adjoint", "engine"):
-            adjoint, engine = getattr(self, "adjoint", None), getattr(self, "engine", None)
-            if adjoint is not None and engine is not None:
-                self._runner = on_engine(adjoint, engine)
-
-    @property
-    def made_by(self) -> str:
-        """What the layer's states say that they are made by, the representation of the solver."""
-        return self._made_by
 
     @property
     def input_field(self) -> VectorField:
@@ -166,14 +154,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
         Raises:
             TypeError, ValueError, DivergenceError: as `forward`.
         """
-        samples = sample(x, self.field).unsqueeze(0)
-        if self.check_input:
-            check_finite_input(samples)
-        before = cell_state(state, samples, self.field, self._made_by)
-        before, step = steps(self.dt, Timing(dt), 1, before, True, self.on_divergence)
-        _, after = self.integrator().advance(samples, before, step, "end", self.on_divergence)
-        y = (after.y if x.ndim == 2 else after.y[0]).clone()
-        return y, y if isinstance(state, Tensor) else after
+        return take_step(self.integrator(), x, state, dt, check_input=self.check_input)
 
     def initial_state(self, batch_size: int = 1) -> RecurrentState:
         """The zero state for `batch_size` sequences, to begin a chunked run with.
@@ -182,8 +163,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
             TypeError, ValueError: `batch_size` is no whole number from 1.
         """
         check_count("batch_size", batch_size)
-        like = next(self.field.parameters(), torch.empty(()))
-        return RecurrentState(like.new_zeros(batch_size, self.field.hidden_size), as_tensor(0.0))
+        return zero_state(self.field, batch_size)
 
     def stream(self, state: RecurrentState | int = 1) -> Stream:
         """A running sequence that takes sample after sample without gradients, its weights built once, now.
@@ -216,7 +196,8 @@ class ODERNN(RecurrentModule[RecurrentState]):
 
         From then on the native engine runs this field, in any layer, as it runs a registered one: forward and back in
         C++, under the explicit methods that it has operators for. It does so as long as nothing but the values of
-        parameters and buffers changes in the field; a copy of it is without. A registered field has kernels already.
+        parameters and buffers changes in the field; a copy of it is without. Nothing is built where the engines have
+        operators for the layer as it is, as they have for most registered fields and methods.
 
         Args:
             wait: build at once. False: a thread builds while the layer goes on in torch; the first call after that
@@ -226,7 +207,8 @@ class ODERNN(RecurrentModule[RecurrentState]):
             ValueError: the field's `pointwise` has no kernels; the message says which operator, or what else.
             NativeUnavailable: there is no compiler, or it fails.
         """
-        compile_kernels(self.field, wait=wait)
+        if not self.integrator().has_operator:
+            compile_kernels(self.field, wait=wait)
 
     def with_solver(
         self, solver: Solver | str, *, substeps: int | None = None, hold: Hold | str | None = None

@@ -81,14 +81,32 @@ def as_setting(name: str, value: Any, others: Callable[[str], Any]) -> Any:
     return value
 
 
-def store_step(module: nn.Module, value: Any) -> None:
-    """Set `module.dt`: a tensor as a buffer, a parameter as a parameter, a number as neither."""
-    for store in (module.__dict__, module._parameters, module._buffers):
+def store_setting(layer: nn.Module, name: str, value: Any) -> None:
+    """Set a setting of a layer, and what follows from it: the solver's representation, and the adjoint on the engine.
+
+    Raises:
+        TypeError, ValueError: as `as_setting`; the layer is as it was then.
+    """
+    value = as_setting(name, value, lambda other: getattr(layer, other, None))
+    if name == "dt":
+        _store_step(layer, value)
+        return
+    nn.Module.__setattr__(layer, name, value)
+    own = vars(layer)
+    if name == "solver":
+        own["_made_by"] = repr(value)
+    if name in ("adjoint", "engine") and "adjoint" in own and "engine" in own:
+        own["_runner"] = on_engine(own["adjoint"], own["engine"])
+
+
+def _store_step(layer: nn.Module, value: Any) -> None:
+    """Set `dt`: a tensor as a buffer, a parameter as a parameter, a number as neither."""
+    for store in (layer.__dict__, layer._parameters, layer._buffers):
         store.pop("dt", None)
     if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter):
-        module.register_buffer("dt", value)
+        layer.register_buffer("dt", value)
     else:
-        nn.Module.__setattr__(module, "dt", value)
+        nn.Module.__setattr__(layer, "dt", value)
 
 
 def check_structure(field: VectorField, solver: Solver) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from solvers.checks import check_number, check_tensor
 
-from ..control.time_grid import check_same_device
+from ..control.time_grid import as_tensor, check_same_device
 from ..fields.field import VectorField
 from .inputs import check_kind
 from .sequences import Sequences
@@ -44,6 +44,12 @@ def initial_state(
     check_kind("y0", y0, like)
     y0 = y0.to(like.dtype)
     return y0[0] if batched else y0
+
+
+def zero_state(field: VectorField, batch: int) -> RecurrentState:
+    """The zero state for `batch` sequences, like the parameters of the field."""
+    like = next(field.parameters(), torch.empty(()))
+    return RecurrentState(like.new_zeros(batch, field.hidden_size), as_tensor(0.0))
 
 
 def start_of(name: str, y0: object, given: Sequences, field: VectorField, solver: str) -> RecurrentState:

@@ -29,7 +29,7 @@ def starts_of(networks: Sequence[ODERNN], y0: object, given: Sequences) -> list[
     else:
         parts = [None] * len(networks) if y0 is None else _parts(networks, y0, given)
     return [
-        start_of(f"y0.layers[{k}]", part, given, network.field, network.made_by)
+        start_of(f"y0.layers[{k}]", part, given, network.field, network.integrator().made_by)
         for k, (network, part) in enumerate(zip(networks, parts, strict=True))
     ]
 

@@ -1,6 +1,6 @@
 """The native kernels as Python functions: a call as a value, forward, and its exact adjoint.
 
-Nothing here is differentiable by itself: the autograd rule of the operators is in odernn.operators.
+Nothing here is differentiable by itself: the gradient rule of the operators is in `odernn.engines.gradient`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ...control.time_grid import as_tensor
 from ..method import Method
-from ..program import Call, as_step
+from ..program import Call
 from .build import load
 
 Schedule = float | Float[Tensor, ""] | Float[Tensor, " steps"] | Float[Tensor, "batch steps"]
@@ -189,7 +190,7 @@ def recursion(
         NativeUnavailable, TypeError, ValueError: as `solve`.
     """
     load()
-    schedules = [as_step(one) for one in (dt if isinstance(dt, TwoStepWeights) else (dt,))]
+    schedules = [as_tensor(one) for one in (dt if isinstance(dt, TwoStepWeights) else (dt,))]
     found, preactivation, kappa, out = torch.ops.odernn_native.recursion(
         *(lambda_, carried, weight, preactivation_derivative, state_derivative, trajectory, schedules),
         *(method.family, method.a, method.b, method.moved, substeps),

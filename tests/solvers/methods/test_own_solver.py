@@ -25,7 +25,7 @@ class _ByName(Solver):
         return {"euler": Euler(), "midpoint": Midpoint()}[vars(self)["name"]]
 
     @property
-    def schemes(self) -> Any:
+    def schemes(self) -> Any:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.method().schemes
 
     def init(self, f: RightHandSide, t: Time, dt: Time, y: Tensor) -> Carry:
