@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -30,6 +31,9 @@ _OF_A_FIELD = ("pull_back.cpp", "solve.cpp", "matmul.cpp", "arena.cpp", "field.c
 """The sources that are compiled with the elementwise part of a field: nothing of torch, whose headers take longer."""
 _FOLDER = Path(__file__).parent / "kernels"
 _LOG = logging.getLogger(__name__)
+
+_ENVIRONMENT = threading.Lock()
+"""Held while a build has the environment of the process as torch wants it."""
 
 
 class NativeUnavailable(RuntimeError):  # noqa: N818 - it says what is the case, not what went wrong
@@ -204,18 +208,19 @@ def _alone(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _found_by_torch(folder: str | None, compiler: str) -> Iterator[None]:
-    """Let torch find what lies in `folder` too, and the compiler."""
-    before = {name: os.environ.get(name) for name in ("PATH", "CXX")}
-    if folder is not None:
-        os.environ["PATH"] = os.pathsep.join((folder, before["PATH"] or ""))
-    os.environ["CXX"] = compiler
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
+    """Let torch find what lies in `folder` too, and the compiler, for one build of the process after the other."""
+    with _ENVIRONMENT:
+        before = {name: os.environ.get(name) for name in ("PATH", "CXX")}
+        if folder is not None:
+            os.environ["PATH"] = os.pathsep.join((folder, before["PATH"] or ""))
+        os.environ["CXX"] = compiler
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
 
 
 def _first_error(text: str) -> str:
