@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from .field import (
-    KERNELS,
+    MEMORIES,
     REMEMBERED,
-    TRACED,
     AffinePointwiseField,
     PartitionedField,
     VectorField,
@@ -233,8 +232,7 @@ def _parts(field: VectorField) -> list[object]:
     found = code_of(field)
     for module in field.modules():
         found += (module, type(module))
-        known = (REMEMBERED, KERNELS, TRACED)
-        found.extend(v for key, v in vars(module).items() if key not in known and not isinstance(v, float))
+        found.extend(v for key, v in vars(module).items() if key not in MEMORIES and not isinstance(v, float))
     return found
 
 

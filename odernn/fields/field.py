@@ -20,12 +20,9 @@ from .activation import Activation
 Filling = Literal["zero", "diagonal", "dense"]
 """How a block of K is filled; what is outside of it is zero and no function of a parameter."""
 
-REMEMBERED = "_contract"
-"""The attribute of a field that remembers which promises it keeps; no copy and no file has it."""
-TRACED = "_traced"
-"""The attribute in which a field keeps the expressions of its `pointwise`."""
-KERNELS = "_kernels"
-"""The attribute of a field that remembers the kernels that were compiled for it; likewise."""
+MEMORIES = REMEMBERED, TRACED, KERNELS = "_contract", "_traced", "_kernels"
+"""The attributes in which a field remembers which promises it keeps, the expressions of its `pointwise`, and the
+kernels that were compiled for it; no copy and no file has them."""
 
 
 class VectorField(nn.Module, ABC):
@@ -51,7 +48,7 @@ class VectorField(nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, object]:
         """All but what is remembered of this very object."""
-        return {key: value for key, value in vars(self).items() if key not in (REMEMBERED, KERNELS, TRACED)}
+        return {key: value for key, value in vars(self).items() if key not in MEMORIES}
 
     def reset_parameters(self) -> None:
         """Draw the parameters again, as at construction.
@@ -234,9 +231,7 @@ def activation_of(field: VectorField) -> Activation | None:
 
 def is_block_linear(field: VectorField) -> bool:
     """Whether the field says that its linear part is block-diagonal."""
-    if getattr(type(field), "linear_blocks", None) is not None:
-        return True
-    return "linear_blocks" in vars(field) or "linear_blocks" in field._modules
+    return _has(field, ("linear_blocks",))
 
 
 def _has(field: VectorField, names: tuple[str, ...]) -> bool:

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ...fields.contract import code_of, undisturbed
-from ...fields.field import KERNELS, REMEMBERED, TRACED, AffinePointwiseField, VectorField
+from ...fields.field import MEMORIES, AffinePointwiseField, VectorField
 from .tracing import state_of
 
-_STORES = {REMEMBERED, KERNELS, TRACED, "_parameters", "_buffers", "_modules"}
+_STORES = {*MEMORIES, "_parameters", "_buffers", "_modules"}
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 
