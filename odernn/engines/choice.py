@@ -87,7 +87,7 @@ def on_engine(adjoint: Adjoint, engine: Engine | str) -> Adjoint:
 
 
 MOST_KNOWN = 16
-"""Kinds of problems of which a choice is kept; a layer has one or two."""
+"""How many kinds of problems an adjoint keeps its choice for; a layer has one or two."""
 
 
 @final
@@ -100,8 +100,8 @@ class OnEngine(Adjoint):
             of torch.func, goes by `Autograd`.
         engine: the engine that was asked for.
 
-    What it has chosen for a problem it takes for every other of the same `RecurrentProblem.kind`, if an operator runs
-    it and the engine decides by the kind only. A copy, or one that was pickled, chooses for itself.
+    It keeps its choice for a problem, and takes it for every other of the same `RecurrentProblem.kind`, if an operator
+    runs the problem and all engines that are asked decide by the kind. A copy, or one that was pickled, chooses again.
     """
 
     adjoint: Auto | DiscreteAdjoint
@@ -111,7 +111,7 @@ class OnEngine(Adjoint):
     )
 
     def __reduce__(self) -> tuple[type[OnEngine], tuple[object, ...]]:
-        """Without what it has chosen."""
+        """Leave out what it keeps."""
         return type(self), (self.adjoint, self.engine)
 
     def solve(self, problem: Problem, save: Save) -> Solved:
@@ -158,7 +158,7 @@ class OnEngine(Adjoint):
         return choice
 
     def _chosen(self, problem: RecurrentProblem) -> Choice:
-        """What runs a problem that no transform is at work on, looked at from the start."""
+        """What runs a problem that is not under a transform, whatever is kept."""
         missing = unsupported(problem.field, problem.hold, problem.solver, problem.step)
         if missing is None and problem.called is not None:
             missing = misfit(problem.field, problem.y0, problem.given.samples, problem.control)
@@ -183,7 +183,7 @@ class OnEngine(Adjoint):
         return None if engine is TORCH_ENGINE else Choice(engine, engine.operator, "vmap maps over the weights")
 
     def _without_parallel(self) -> Adjoint:
-        """What runs a problem that has no parallel form, or one that the compiler traces."""
+        """The adjoint of a problem that has no parallel form, or that the compiler traces."""
         return Autograd() if isinstance(self.adjoint, Auto) else self.adjoint
 
     def _without_operator(self, problem: RecurrentProblem, missing: str) -> Choice:

@@ -36,7 +36,7 @@ def _of_solve(*given: Any, out_shape: Any = None) -> int:
 
 
 def _of_pull_back(*given: Any, out_shape: Any = None) -> int:
-    """Those of the forward pass again, and for each of them one by what it is applied to and one by its weight."""
+    """The products of the forward pass again, and for each its two gradients, by its weight and by the other factor."""
     *shapes, text, want_samples, _ = given[5:]
     operands = Operands(*shapes)
     return 3 * _of_steps(operands, Program.read(text)) + (3 if want_samples else 2) * _of_control(operands)
@@ -66,7 +66,7 @@ def _of_steps(operands: Any, program: Program) -> int:
 
 
 def _samples(operands: Any) -> int:
-    """Of all sequences together."""
+    """The samples of all sequences together."""
     if operands.index is not None:
         return operands.index[0]
     return operands.samples[0] * operands.y0[0]

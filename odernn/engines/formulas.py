@@ -1,4 +1,4 @@
-"""The registered activations in place, with derivatives written down: what an operator uses in autograd's stead."""
+"""The registered activations in place, with derivatives written down: what an operator uses instead of autograd."""
 
 from __future__ import annotations
 
@@ -120,4 +120,4 @@ FORMULAS: Mapping[str, Formula] = MappingProxyType(
         LINEAR_PLUS_TANH.name: Formula(_linear_plus_tanh, _linear_plus_tanh_linearised),
     }
 )
-"""By the activation's name; a test compares each with autograd through the activation."""
+"""The formulas by the name of the activation; a test compares each with autograd through the activation."""

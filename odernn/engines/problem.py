@@ -61,7 +61,7 @@ class Storage:
     rows: Int[Tensor, " samples"] | None = None
 
     def sequences(self) -> Int[Tensor, " samples"]:
-        """Of which sequence each sample of `index` is."""
+        """The sequence of each sample of `index`."""
         return packed_samples(self.lengths)[1] if self.rows is None else self.rows
 
     @property
@@ -71,7 +71,7 @@ class Storage:
 
     @property
     def ends(self) -> Int[Tensor, " batch"]:
-        """Where in `index` the last sample of each sequence stands; of one without a sample anything."""
+        """The place in `index` of the last sample of each sequence; for one without a sample it may be any."""
         if self.rows is not None:
             numbers = torch.arange(self.rows.shape[0], device=self.rows.device)
             return self.rows.new_zeros(self.lengths.shape[0]).scatter_reduce(0, self.rows, numbers, "amax")
@@ -124,7 +124,7 @@ class RecurrentProblem(Problem):
         dt: the common length of the intervals, or None if the inputs have it.
         storage: of sequences of several lengths, which only what `Choice.takes` them runs.
         products: "bfloat16" inside an autocast to it.
-        standing: what `odernn.fields.overrides.standing` says of the field in this call.
+        field_kind: what `odernn.fields.overrides.kind_of_field` says of the field in this call.
     """
 
     field: VectorField
@@ -135,7 +135,7 @@ class RecurrentProblem(Problem):
     dt: float | None
     storage: Storage | None = None
     products: Products = "float32"
-    standing: Hashable | None = None
+    field_kind: Hashable | None = None
 
     @property
     def given(self) -> LayerInputs:
@@ -160,14 +160,14 @@ class RecurrentProblem(Problem):
         """All that decides how an engine's operators run the problem, as one value; None where more may decide it.
 
         Problems of one kind differ in the values of their tensors, in their length and in their batch. Solver and hold
-        stand in it by identity: whoever keeps a kind keeps them too.
+        are in it by identity: whoever keeps a kind keeps them too.
         """
-        if self.standing is None or self.storage is not None:
+        if self.field_kind is None or self.storage is not None:
             return None
         y0, lengths = self.y0, self.inputs[4]
         steps = None if lengths is None else lengths.numel() != len(lengths)  # those of rows differ
         return (
-            *(self.standing, id(self.solver), id(self.hold), steps, self.substeps, self.control.squashed),
+            *(self.field_kind, id(self.solver), id(self.hold), steps, self.substeps, self.control.squashed),
             *(self.products, y0.dtype, y0.device, self.field.hidden_size),
         )
 
@@ -201,7 +201,7 @@ class RecurrentProblem(Problem):
         if not isinstance(field, AffinePointwiseField) or not is_affine(field):
             return f"{type(field).__name__} is not, or is not only, an affine-pointwise field"
         if not is_deterministic(field):
-            return "the field draws, counts or is parametrised anew in each call"
+            return "the field draws, counts or builds its weights again in each call"
         if why_slope_is_called(field, in_parts=self.solver.needs is not None) is None:
             return None
         return broken_promise(field, *self._layout)

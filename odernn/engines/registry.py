@@ -19,7 +19,7 @@ TORCH_ENGINE = TorchEngine()
 ENGINES: Mapping[str, Engine] = MappingProxyType(
     {each.name: each for each in (TritonEngine(), NativeEngine(), TORCH_ENGINE)}
 )
-"""In the order in which `engine="auto"` asks them."""
+"""The engines by name, in the order in which `engine="auto"` asks them."""
 
 
 def as_engine(name: str, value: object) -> Engine | str:

@@ -26,7 +26,7 @@ from .program import Operands, Program
 Rate = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(y, p, u) -> dy/dt, of rows."""
 RATES = MappingProxyType({one.name: one.function for one in (TANH, GATED_TANH, LINEAR, LINEAR_PLUS_TANH)})
-"""By the kind of a program."""
+"""The rates by the kind of a program."""
 
 
 def replay(operands: Operands, program: Program, rate: Rate | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -63,12 +63,13 @@ def why_called(module: nn.Module) -> str | None:
     return None
 
 
-def standing(field: VectorField) -> Hashable | None:
-    """What the class of a field says, as one value, where no call of the field can be anything else; None elsewhere.
+def kind_of_field(field: VectorField) -> Hashable | None:
+    """The class of a field and its functions, as one value; None where anything in the instance may act in a call.
 
-    Of fields of one standing this module tells the same, and their `affine_control` is what `control` computes. It is
-    looked at in each call: the class has a registered control, the map of the input is exactly torch's, nothing that
-    is asked of the class is in the instance, nothing is hooked in, and all parameters are plain.
+    Fields of one kind are the same to every function of this module, and their `affine_control` says what `control`
+    computes. Each call asks again. A field has a kind where its class has a registered control, the map of the input is
+    exactly torch's, the instance has nothing of its own in place of a function of the class, there are no hooks, and
+    all parameters are plain.
     """
     own, cls = vars(field), type(field)
     parts = own["_modules"]

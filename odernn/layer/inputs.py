@@ -18,7 +18,7 @@ def time_first(x: object, field: VectorField, batch_first: bool) -> Float[Tensor
     """Return `x`, checked, as (time, batch, input); an unbatched (time, input) gets a batch of one.
 
     Raises:
-        TypeError: `x` is no tensor, or not floating.
+        TypeError: `x` is not a tensor, or not floating.
         ValueError: the rank, the feature size, the dtype or the device is not the field's, or a size is zero.
     """
     wanted = "(batch, time, input)" if batch_first else "(time, batch, input)"

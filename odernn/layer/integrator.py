@@ -23,7 +23,7 @@ from ..engines.program import products_around
 from ..engines.torch.discrete_adjoint import DiscreteAdjoint
 from ..fields.contract import undisturbed
 from ..fields.field import VectorField
-from ..fields.overrides import affine_control_of, standing
+from ..fields.overrides import affine_control_of, kind_of_field
 from ..fields.parametrise import built_once
 from .prepared import Prepared
 from .problem import built_weight, initial_value_problem
@@ -74,9 +74,9 @@ class Integrator:
         Returns:
             The trajectory or None, and the state at the end.
         """
-        known, half = standing(self.field), autocast_dtype(state.y)
+        field_kind, half = kind_of_field(self.field), autocast_dtype(state.y)
         with (
-            nullcontext() if known is not None else self._built_weights(),  # nothing in such a field is parametrised
+            nullcontext() if field_kind is not None else self._built_weights(),  # no such field is parametrised
             nullcontext() if half is None else without_autocast(state.y),
         ):
             times = time_grid(step, state.t, samples.shape[0], state.y)
@@ -84,7 +84,7 @@ class Integrator:
                 *(self.field, self.hold, self.solver, self.substeps, samples, state, times),
                 weight=None if prepared is None else prepared.weight,
                 products="bfloat16" if half == torch.bfloat16 else "float32",
-                known=known,
+                field_kind=field_kind,
             )
             runner = self.runner
             solved = runner.solve(problem, save) if prepared is None else prepared.solve(runner, problem, save)
@@ -149,7 +149,7 @@ class Integrator:
             problem = initial_value_problem(
                 *(self.field, self.hold, self.solver, self.substeps, samples, state, times),
                 products=products_around(state.y),
-                known=standing(self.field),
+                field_kind=kind_of_field(self.field),
             )
         return choice_of(self.runner, problem)
 
@@ -195,5 +195,5 @@ class Integrator:
         return schemes is not None and schemes.vectors > 2
 
     def _built_weights(self) -> AbstractContextManager[None]:
-        """Where parametrised weights are built once a call; not under an adjoint that makes steps again after it."""
+        """Where parametrised weights are built once, unless the adjoint makes steps again after the call."""
         return built_once(self.field, keeps_tape=isinstance(self.adjoint, Autograd | Auto))

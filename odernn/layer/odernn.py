@@ -160,7 +160,7 @@ class ODERNN(RecurrentModule[RecurrentState]):
         """The zero state for `batch_size` sequences, to begin a chunked run with.
 
         Raises:
-            TypeError, ValueError: `batch_size` is no whole number from 1.
+            TypeError, ValueError: `batch_size` is not a whole number from 1.
         """
         check_count("batch_size", batch_size)
         return zero_state(self.field, batch_size)

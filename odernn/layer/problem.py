@@ -54,20 +54,24 @@ def initial_value_problem(
     weight: Tensor | None = None,
     storage: Storage | None = None,
     products: Products = "float32",
-    known: Hashable | None = None,
+    field_kind: Hashable | None = None,
 ) -> RecurrentProblem:
     """The problem of running `field` over `samples` from `state`; of a storage they are (places, input).
 
     The weights are built here, once, unless they are given, as for the pieces of one call. A control that only the
     field itself can compute is computed here too, once, for all samples; a registered one is left to the engine, which
-    makes it piece by piece. `known` is the field's `standing`, where the caller has looked at it.
+    makes it piece by piece. `field_kind` is what `kind_of_field` says of
+    the field, where the caller has asked.
     """
     weight = built_weight(field, state.y) if weight is None else weight
-    control, called = affine_control_of(field) if known is None else (field.affine_control(), None)  # pyright: ignore[reportCallIssue]
+    if field_kind is None:
+        control, called = affine_control_of(field)
+    else:
+        control, called = field.affine_control(), None  # pyright: ignore[reportCallIssue]
     if control is None or torch.onnx.is_in_onnx_export():  # there no engine makes it, and a loop holds no product
         u = field.control(samples)
         check_control(field, u, samples)
-        control, samples, known = GIVEN, u, None
+        control, samples, field_kind = GIVEN, u, None
 
     def layout(given: Inputs, first: int, last: int, offset: int) -> Sequence[Interval]:
         inputs = LayerInputs(*given)  # pyright: ignore[reportArgumentType]
@@ -103,5 +107,5 @@ def initial_value_problem(
         dt=times.dt,
         storage=storage,
         products=products,
-        standing=known,
+        field_kind=field_kind,
     )

@@ -114,7 +114,7 @@ def _undamped_partition(field: PartitionedField) -> Callable[[Control], Partitio
 
 def _damped_partition(field: DampedPartitionedField) -> Callable[[Control], Partition]:
     def drift(control: Control, t: Time, *halves: Tensor) -> Tensor:
-        """Of p, or of q and p."""
+        """The drift of p, or of q and p."""
         return field.drift(time_tensor(t, halves[0]), *halves, control(t))  # pyright: ignore[reportCallIssue]
 
     return lambda control: Partition(

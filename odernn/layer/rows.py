@@ -45,12 +45,12 @@ class Rows:
 
     @property
     def places(self) -> Int[Tensor, "time batch"]:
-        """Of the n-th sample of each sequence; beyond a sequence's length that of its last sample."""
+        """The place of the n-th sample of each sequence; beyond its length that of its last sample."""
         return self.place(*self._samples())
 
     @property
     def times(self) -> Int[Tensor, "time batch"]:
-        """The numbers before samples were left out, likewise."""
+        """The numbers of these samples before some were left out."""
         return self.time(*self._samples())
 
     def inside(self, first: int = 0) -> Bool[Tensor, "time batch"]:
@@ -59,7 +59,7 @@ class Rows:
         return (numbers >= first) & (numbers < self._lengths())
 
     def with_resets(self, resets: Bool[Tensor, "time batch"]) -> Rows:
-        """With the resets before samples of the input; one before a sample that is left out counts for the next."""
+        """The rows with resets before samples of the input; one before a sample left out counts for the next."""
         so_far = resets.cumsum(0)
         seen = so_far.gather(0, self.times)
         before = seen.roll(1, 0).masked_fill(self._numbers() == 0, 0)  # of a slice torch asks whether it has one row
@@ -100,7 +100,7 @@ class Rows:
 
 
 def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.device, longest: int) -> Rows:
-    """Of a padded storage (time, batch), the rest of each sequence being padding.
+    """The rows of a padded storage (time, batch), in which the rest of each sequence is padding.
 
     Args:
         lengths: samples of each sequence, numbers if they can be read.
@@ -118,7 +118,7 @@ def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.de
 
 
 def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
-    """Of a padded storage (time, batch) with samples left out wherever the mask is False."""
+    """The rows of a padded storage (time, batch) with samples left out wherever the mask is False."""
     time, batch = mask.shape
     lengths = mask.sum(0) if is_traced(mask) else mask.sum(0).tolist()
     longest = max([1, *lengths]) if isinstance(lengths, list) else time
@@ -132,7 +132,7 @@ def rows_of_mask(mask: Bool[Tensor, "time batch"]) -> Rows:
 
 
 def rows_of_packed(x: PackedSequence) -> Rows:
-    """Of a packed storage, in which the sequences stand in order of length, longest first, sample by sample.
+    """The rows of a packed storage: all first samples, then all second ones, ..., of the longest sequence first.
 
     Raises:
         ValueError: torch traces and there are no indices, so that nothing but values says how many sequences there are.
@@ -157,7 +157,7 @@ def rows_of_packed(x: PackedSequence) -> Rows:
 
 
 def rows_of_nested(offsets: Int[Tensor, " batch_and_one"], longest: int | None = None) -> Rows:
-    """Of a storage in which one sequence stands after the other.
+    """The rows of a storage in which one sequence lies after the other.
 
     Args:
         offsets: where each begins, and where the last one ends.

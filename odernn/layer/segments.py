@@ -161,7 +161,7 @@ class Piece:
         return torch.arange(self.time, device=device).unsqueeze(1) < torch.tensor(self.lengths, device=device)
 
     def samples(self) -> Int[Tensor, "time parts"]:
-        """Their numbers in their sequences; beyond the end of a segment that of its last."""
+        """The numbers of its samples in their sequences; beyond the end of a segment that of its last one."""
         start, device = self.group.start[: self.count], self.row.device
         ends = start + torch.tensor(self.group.lengths[: self.count], device=device) - 1
         return torch.minimum(start + torch.arange(self.first, self.last, device=device).unsqueeze(1), ends)

@@ -30,7 +30,7 @@ def initial_state(
         batched: whether the input had a dimension for sequences.
 
     Raises:
-        TypeError: `y0` is no tensor.
+        TypeError: `y0` is not a tensor.
         ValueError: its shape, dtype or device is not that of the input and the field.
     """
     like = next(field.parameters(), x)

@@ -32,7 +32,7 @@ _NO_SPAN = TimeSpan(0.0, 1.0)
 
 
 class StepResult(NamedTuple):
-    """Where a sample leads.
+    """What comes of a sample.
 
     Attributes:
         y: the state after it.
@@ -48,7 +48,7 @@ class StepResult(NamedTuple):
 
 
 class SampleStepper(Protocol):
-    """(sample, state before it, its time, what the solver carries, the control before) -> where it leads."""
+    """(sample, state before it, its time, what the solver carries, the control before) -> what comes of it."""
 
     def __call__(
         self,

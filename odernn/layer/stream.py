@@ -149,7 +149,7 @@ def _is_finite(y: Tensor) -> bool:
 
 
 def _tell(t: Time, policy: OnDivergence) -> None:
-    """That the state stopped being finite."""
+    """Raise an error, or warn, that the state stopped being finite."""
     time = float(t.flatten()[0] if isinstance(t, Tensor) else t)
     message = (
         f"the stream's state stopped being finite in the step from t = {time:.6g}; use a smaller dt, more substeps, "
