@@ -219,8 +219,8 @@ def _drawn(like: Tensor) -> Tensor:
 
 
 def code_of(field: VectorField) -> list[object]:
-    """The class of the field and all that stands in it and its bases: a patched class has something else."""
-    code: list[object] = [type(field)]
+    """All that stands in the class of the field and its bases: another class, or a patched one, has something else."""
+    code: list[object] = []
     for cls in type(field).__mro__:
         if cls is not nn.Module and cls is not object:
             code.extend(vars(cls).values())

@@ -35,6 +35,11 @@ class _Base(AffinePointwiseField):
         return self.squashed(p + u) - y
 
 
+class _Centred(nn.Tanh):
+    def forward(self, input: Tensor) -> Tensor:
+        return input - input.mean(-1, keepdim=True)
+
+
 class _Own(_Base):
     """Nothing of it stands in the class itself."""
 
@@ -64,6 +69,7 @@ CHANGES: dict[str, Callable[[_Own, Patch], object]] = {
     "base, units that see each other": lambda field, patch: patch.setattr(_Base, "squashed", _mixing),
     "pointwise of the base": lambda field, patch: patch.setattr(_Base, "pointwise", lambda self, y, p, u: p - u),
     "class of a part": lambda field, patch: setattr(field.activation, "__class__", nn.Sigmoid),
+    "class of a part, units that see each other": lambda field, patch: setattr(field.activation, "__class__", _Centred),
 }
 
 

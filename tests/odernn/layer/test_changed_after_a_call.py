@@ -103,6 +103,11 @@ def _set_attribute(rnn: ODERNN) -> None:
     vars(_map(rnn))["weight"] = weight
 
 
+def _hide_weight(rnn: ODERNN) -> None:
+    """The parameter stays where it is, and an attribute of the instance comes before it."""
+    vars(_map(rnn))["weight"] = _map(rnn).weight.detach().as_subclass(_Negative)
+
+
 _SINE = type(AntisymmetricField.activation)("tanh", 1, lambda p, u: torch.sin(p + u))
 
 CHANGES: dict[str, Callable[[ODERNN], object]] = {
@@ -128,6 +133,7 @@ CHANGES: dict[str, Callable[[ODERNN], object]] = {
     "the class, another control": lambda rnn: setattr(rnn.field, "__class__", _Squared),
     "a weight of another class": _set_weight,
     "a weight of another class that is not a parameter": _set_attribute,
+    "a weight of another class that hides the parameter": _hide_weight,
 }
 
 
@@ -266,6 +272,7 @@ OF_THE_CHOICE: dict[str, tuple[Callable[[ODERNN], object], dict[str, Any]]] = {
     "device": (lambda rnn: rnn.to("meta"), {"device": "meta"}),
     "width": (_wide, {}),
     "a hook": (_hook("input_map"), {}),
+    "a part called as a function": (lambda rnn: rnn.field.add_module("linear_blocks", nn.Identity()), {}),
 }
 
 
