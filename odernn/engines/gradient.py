@@ -66,7 +66,8 @@ def backward_of(namespace: str, rate: Rate | None) -> Callable[..., tuple[Tensor
         *operands, saved, kept = ctx.saved_tensors
         given = (*operands, ctx.program)
         if torch.is_grad_enabled():
-            found = _differentiable(operands, Program.read(ctx.program), rate, gradients[:3], ctx.needs_input_grad[:-2])
+            asked = ctx.needs_input_grad[: len(operands)]
+            found = _differentiable(operands, Program.read(ctx.program), rate, gradients[:3], asked)
             return (*found, None, None)
         if ctx.writes is not None and ctx.writes.has_changed():
             saved, _, _, kept = getattr(torch.ops, namespace).solve(*given, True)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.library import register_autocast, register_autograd, register_fake
+from torch.library import register_autocast, register_fake
 
+from .autograd_kernel import register_backward
 from .flops import register_formulas
 from .gradient import backward_of, no_second_derivative, save_for_backward
 from .linear_method import linear_method, vectors_at_end
@@ -141,8 +142,8 @@ def register_rules(namespace: str, rate: Rate | None = None) -> None:
     register_fake(solve, _shapes_of(namespace))
     register_fake(pull_back, _pull_back_shapes)
     register_formulas(namespace)
-    register_autograd(solve, backward_of(namespace, rate), setup_context=save_for_backward)
-    register_autograd(pull_back, no_second_derivative)
+    register_backward(namespace, "solve", backward_of(namespace, rate), save_for_backward)
+    register_backward(namespace, "pull_back", no_second_derivative)
     for device in DEVICES:
         if torch.amp.is_autocast_available(device):
             register_autocast(solve, device, torch.float32)
