@@ -79,15 +79,19 @@ class Storage:
         return (having.cumsum(0) - having)[self.lengths - 1] + torch.arange(len(self.lengths), device=having.device)
 
 
-def packed_samples(lengths: Int[Tensor, " batch"]) -> tuple[Int[Tensor, " samples"], Int[Tensor, " samples"]]:
+def packed_samples(
+    lengths: Int[Tensor, " batch"], device: torch.device | None = None
+) -> tuple[Int[Tensor, " samples"], Int[Tensor, " samples"]]:
     """The number of each sample in its sequence, and the sequence: all first samples, then all second ones, ...
 
-    The lengths come with the largest first.
+    Args:
+        lengths: of the sequences, the largest first. They are read: on the host nothing waits for a device.
+        device: of the result; None for that of the lengths.
     """
-    having = _samples_at(lengths)
-    number = torch.arange(len(having), device=having.device).repeat_interleave(having)
+    samples, having = int(lengths.sum()), _samples_at(lengths).to(device or lengths.device)
+    number = torch.arange(len(having), device=having.device).repeat_interleave(having, output_size=samples)
     before = having.cumsum(0) - having
-    return number, torch.arange(len(number), device=having.device) - before[number]
+    return number, torch.arange(samples, device=having.device) - before[number]
 
 
 def _samples_at(lengths: Int[Tensor, " batch"]) -> Int[Tensor, " time"]:
