@@ -14,7 +14,7 @@ BACKWARD = ["neg", "add", "index"]
 """From dL/dK to dL by the upper entries."""
 OPERATOR = [
     *("zeros_like", "linear", "cat", "matmul", "add_", "tanh_", "new_full", "addcmul", "recur"),
-    *("matmul", "matmul", "sum"),
+    *("matmul", "matmul", "new_ones", "matmul"),
 ]
 """dL by the last state, the derivatives at all times, the kernel, and dL by K, V and b."""
 
