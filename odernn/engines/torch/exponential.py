@@ -10,6 +10,7 @@ comes back through its result and what it was applied to.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, final
 
 import torch
@@ -63,14 +64,24 @@ class ExponentialStepper(Stepper):
         self.substeps = substeps
         self.evaluations = substeps * scheme.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]
-        self._gradient = torch.zeros_like(scheme.blocks)
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.mT
-        self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(scheme.stages)]
-        self._ends = like.new_empty(0)
+        self._like = like
+        self._ends: Tensor | None = None
         self._mus: Tensor | None = None
         self._steps: list[_Substep] = []
         self.transposes: list[list[Matrix]] = []
+
+    @cached_property
+    def _gradient(self) -> Tensor:
+        """What dL by the blocks adds up in."""
+        return torch.zeros_like(self.scheme.blocks)
+
+    @cached_property
+    def _preactivations(self) -> list[Tensor]:
+        """Room for that of each stage; a pass by a kernel wants none."""
+        shape = (*self._like.shape[:-1], self.preactivations)
+        return [self._like.new_empty(shape) for _ in range(self.scheme.stages)]
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
@@ -89,7 +100,7 @@ class ExponentialStepper(Stepper):
         matrices = self.scheme.matrices(start, stop)
         self._steps, self.transposes = [], transposes(self.scheme.matrices_of_each(start, stop))
         made = [i for i in range(self.scheme.stages) if self.scheme.entries.is_made_by_a_matrix(i)]
-        self._ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
+        self._ends = ends = y.new_empty(stop - start, self.substeps, *y.shape[1:])
         self._mus = y.new_empty(stop - start, self.substeps, len(made), *y.shape[1:]) if made else None
         for k in range(self.substeps):
             stages: list[Stage] = []
@@ -100,7 +111,7 @@ class ExponentialStepper(Stepper):
             if self._mus is not None:
                 for place, i in enumerate(made):
                     mus[i] = self._mus[:, k, place]
-            self._steps.append(_Substep(y, stages, self._ends[:, k], mus))
+            self._steps.append(_Substep(y, stages, ends[:, k], mus))
             if k + 1 < self.substeps:
                 flow = applied(self.scheme.entries.flows[-1], matrices, y)
                 y = combined(flow, dt, self.scheme.entries.b, matrices, _slopes(stages))
@@ -123,6 +134,7 @@ class ExponentialStepper(Stepper):
 
     def block_operands(self, chunk: Chunk) -> BlockOperands:
         """The matrices, and the buffers that `finish_chunk` reads."""
+        assert self._ends is not None
         blocks = self.scheme.blocks
         if len(blocks) > 1:
             blocks = blocks[chunk.start : chunk.start + chunk.path.length]
@@ -137,7 +149,7 @@ class ExponentialStepper(Stepper):
         """One solver step from `y` into `out`."""
         slopes: list[Tensor] = []
         for flow, row, u, buffer in zip(
-            self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._buffer, strict=True
+            self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._preactivations, strict=True
         ):
             state = combined(applied(flow, matrices, y), dt, row, matrices, slopes)
             slopes.append(self._pointwise(state, times(state, self._weight, buffer), u))

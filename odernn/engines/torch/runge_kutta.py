@@ -8,6 +8,7 @@ dL/dy_next, for i = s..1: kappa_i = b_i lambda + sum_{j>i} a_ji mu_j is dL / d(d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import final
 
 import torch
@@ -37,9 +38,7 @@ class RungeKuttaStepper(Stepper):
         self._pointwise = recurrence.scheme.pointwise
         self._weight = recurrence.weight.mT
         self._places = [(k, i) for k in range(substeps) for i in range(tableau.stages)]
-        self._buffer = [like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(tableau.stages)]
-        self._stages = [torch.empty_like(like) for _ in range(tableau.stages)]
-        self._middle = [torch.empty_like(like), torch.empty_like(like)]
+        self._like = like
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
         """Every stage in its turn."""
@@ -53,6 +52,22 @@ class RungeKuttaStepper(Stepper):
     def one_step(self, y: Tensor, dt: float | Tensor, controls: Sequence[Tensor], out: Tensor) -> None:
         """One solver step from `y` into `out`, the control of each stage being given."""
         combine_into(out, y, dt, self.tableau.b, self._slopes(y, dt, controls))
+
+    @cached_property
+    def _preactivations(self) -> list[Tensor]:
+        """Room for that of each stage; a pass by a kernel wants none."""
+        shape = (*self._like.shape[:-1], self.preactivations)
+        return [self._like.new_empty(shape) for _ in range(self.tableau.stages)]
+
+    @cached_property
+    def _stages(self) -> list[Tensor]:
+        """Room for the state of each stage."""
+        return [torch.empty_like(self._like) for _ in range(self.tableau.stages)]
+
+    @cached_property
+    def _middle(self) -> list[Tensor]:
+        """Room for the states between substeps, in turns."""
+        return [torch.empty_like(self._like), torch.empty_like(self._like)]
 
     def record(self, chunk: Chunk, states: States) -> None:
         """Every stage, for all times at once."""
@@ -104,7 +119,7 @@ class RungeKuttaStepper(Stepper):
 
     def _slopes(self, y: Tensor, dt: float | Tensor, controls: Sequence[Tensor]) -> list[Tensor]:
         slopes: list[Tensor] = []
-        each = zip(self.tableau.a, controls, self._stages, self._buffer, strict=True)
+        each = zip(self.tableau.a, controls, self._stages, self._preactivations, strict=True)
         for i, (row, u, out, buffer) in enumerate(each):
             state = combine_into(out, y, dt, row, slopes)
             slopes.append(self._moving(i, self._pointwise(state, times(state, self._weight, buffer), u)))
