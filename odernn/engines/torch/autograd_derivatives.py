@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from solvers.extend import Time, check_seen
+from solvers.extend import check_seen
 
 from ..formulas import Linearised
 from ..recurrence import Recurrence
-from .control_path import ControlPath, control_path
+from .control_path import ControlPath, Moment
 from .stage import Stage
 
 
@@ -57,19 +57,14 @@ class AutogradDerivatives:
         dt = whole.dt[first:stop] if isinstance(whole.dt, Tensor) else whole.dt
         recurrence = Recurrence(whole.scheme, whole.weight, self._leaf, before, dt)
         with torch.enable_grad():
-            return control_path(
-                recurrence.chunk(start - first, stop - first) if first < start else recurrence, self.substeps
-            )
+            chunk = recurrence.chunk(start - first, stop - first) if first < start else recurrence
+        return ControlPath(chunk, self.substeps)
 
-    def control_at(self, path: ControlPath, fraction: float) -> Tensor:
-        """The control with its graph."""
-        with torch.enable_grad():
-            return path.at(fraction)
-
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
-        """The slope keeps its graph to the control and the parameters."""
+    def linearise(self, y: Tensor, p: Tensor, at: Moment, out: Tensor) -> Linearised:
+        """The slope keeps its graph to the control, which has one of its own, and the parameters."""
         y, p = y.detach().requires_grad_(), p.detach().requires_grad_()
         with torch.enable_grad():
+            u = at.control(y.shape[-1])
             slope = self.recurrence.scheme.pointwise(y, p * 1, u).expand_as(y)  # p * 1: it may work in place
         if not slope.requires_grad:
             return Linearised(slope, out.zero_())
@@ -77,7 +72,7 @@ class AutogradDerivatives:
         by_preactivation, by_state = torch.autograd.grad(
             slope, (p, y), torch.ones_like(slope), retain_graph=True, allow_unused=True
         )
-        scaled = out.zero_() if by_preactivation is None else torch.mul(by_preactivation, step, out=out)
+        scaled = out.zero_() if by_preactivation is None else torch.mul(by_preactivation, at.step, out=out)
         return Linearised(slope, scaled, by_state)
 
     def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:

@@ -8,11 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from solvers.extend import Time
-
 from ...control.stacked_weights import times
 from ..formulas import Linearised
-from .control_path import ControlPath
+from .control_path import ControlPath, Moment
 from .stage import EVERY, Stage
 
 
@@ -26,11 +24,7 @@ class Derivatives(Protocol):
         """The control path of the intervals from `start` to `stop`."""
         ...
 
-    def control_at(self, path: ControlPath, fraction: float) -> Tensor:
-        """The control at a fraction of every interval (time, batch, U)."""
-        ...
-
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
+    def linearise(self, y: Tensor, p: Tensor, at: Moment, out: Tensor) -> Linearised:
         """The right-hand side with its derivatives, that by the preactivation in `out`; `p` may be overwritten."""
         ...
 
@@ -107,26 +101,17 @@ class Chunk:
         preactivation: Tensor,
         kappa: Tensor | None,
     ) -> Stage:
-        count = len(state)
-        with torch.enable_grad():  # the control may have a graph, which a slice of it keeps
-            rows, columns, control = self._part(half, fraction)
-            control = control[:count]
-        step = self.path.step_of_first(count)
+        rows, columns = self._part(half)
+        moment = Moment(self.path, fraction, len(state), half)
         weight = self.weight[..., rows, columns]
-        found = self.derivatives.linearise(state, times(source, weight.mT), control, step, preactivation)
-        by_state = None if found.by_state is None else found.by_state * step
+        found = self.derivatives.linearise(state, times(source, weight.mT), moment, preactivation)
+        by_state = None if found.by_state is None else found.by_state * moment.step
         return Stage(source, weight, rows, columns, found, preactivation, by_state, kappa, fraction)
 
-    def _part(self, half: int | None, fraction: float) -> tuple[slice, slice, Tensor]:
-        """Rows and columns of K, and the control, of all units or of one half of them."""
-        control = self.derivatives.control_at(self.path, fraction)
+    def _part(self, half: int | None) -> tuple[slice, slice]:
+        """Rows and columns of K of all units or of one half of them."""
         if half is None:
-            return EVERY, EVERY, control
+            return EVERY, EVERY
         n = self.weight.shape[-1] // 2
         parts = (slice(None, n), slice(n, None))
-        return parts[half], parts[1 - half], half_of(control, half, n)
-
-
-def half_of(u: Tensor, half: int, n: int) -> Tensor:
-    """The control of one half of the units; a control has one or more entries per unit, in blocks of 2 n."""
-    return u.unflatten(-1, (-1, 2, n))[..., half, :].flatten(-2)
+        return parts[half], parts[1 - half]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from solvers.extend import Time
-
 from ..formulas import Formula, Linearised
 from ..recurrence import Recurrence
-from .control_path import ControlPath, control_path
+from .control_path import ControlPath, Moment
 from .input_gradients import InputGradients
 from .stage import Stage
 
@@ -35,15 +33,11 @@ class ClosedFormDerivatives:
 
     def begin_chunk(self, start: int, stop: int) -> ControlPath:
         """The chunk's control path."""
-        return control_path(self.recurrence.chunk(start, stop), self.substeps)
+        return ControlPath(self.recurrence.chunk(start, stop), self.substeps)
 
-    def control_at(self, path: ControlPath, fraction: float) -> Tensor:
-        """The control itself."""
-        return path.at(fraction)
-
-    def linearise(self, y: Tensor, p: Tensor, u: Tensor, step: Time, out: Tensor) -> Linearised:
+    def linearise(self, y: Tensor, p: Tensor, at: Moment, out: Tensor) -> Linearised:
         """By the activation's formula."""
-        return self.formula.linearise(p, u, step, out)
+        return self.formula.linearise(p, at.control(y.shape[-1]), at.step, out)
 
     def end_chunk(self, path: ControlPath, stages: list[Stage], start: int, stop: int) -> None:
         """Each stage's dL/du, shared out to the two samples between which its control lay."""
@@ -51,19 +45,25 @@ class ClosedFormDerivatives:
             gradient = self._at_samples(path, stages)
         else:
             gradient = self._between_samples(path, stages, start)
-        self.sums.add(start, stop, path.controls, gradient)
+        self.sums.add(start, stop, path.controls if self.sums.control.squashed else None, gradient)
+
+    def _shape(self, path: ControlPath) -> tuple[int, ...]:
+        """Of the control at the samples (time, batch, U)."""
+        samples, weight = path.recurrence.samples, self.sums.control.weight
+        return tuple(samples.shape) if weight is None else (*samples.shape[:-1], weight.shape[-2])
 
     def _at_samples(self, path: ControlPath, stages: list[Stage]) -> Tensor:
-        if len(stages) == 1 and stages[0].preactivation.shape == path.controls.shape:
+        shape = self._shape(path)
+        if len(stages) == 1 and stages[0].preactivation.shape == shape:
             return stages[0].preactivation
-        gradient = torch.zeros_like(path.controls)
+        gradient = path.recurrence.samples.new_zeros(shape)
         for stage in stages:
             _part(gradient, stage).add_(_by_control(stage, path))
         return gradient
 
     def _between_samples(self, path: ControlPath, stages: list[Stage], start: int) -> Tensor:
         """Slot n + 1 is sample n's of the chunk, slot 0 that of the sample before, which an earlier chunk has."""
-        slots = path.controls.new_zeros(path.length + 1, *path.controls.shape[1:])
+        slots = path.recurrence.samples.new_zeros(path.length + 1, *self._shape(path)[1:])
         if self._carried is not None:
             slots[-1] += self._carried
         for stage in stages:

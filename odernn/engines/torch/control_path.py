@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,28 +30,41 @@ def chunk_bounds(length: int, each: int, size: int | None = None, entries: int =
     return [(start, min(start + size, length)) for start in range(0, length, size)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ControlPath:
     """The control and the steps of a chunk of intervals.
 
     Attributes:
-        controls: the control of the samples (time, batch, U).
-        earlier: that of the samples before, or the controls themselves if the hold ignores it.
-        between: (u before, u of the sample, fraction of the interval) -> the control there.
-        dt: the lengths of the intervals, a number or a tensor (time, 1, 1) or (time, batch, 1).
+        recurrence: of the chunk.
         substeps: solver steps an interval.
     """
 
-    controls: Tensor
-    earlier: Tensor
-    between: Callable[[Tensor, Tensor, float], Tensor]
-    dt: float | Tensor
+    recurrence: Recurrence
     substeps: int
 
     @property
     def length(self) -> int:
         """The number of intervals."""
-        return len(self.controls)
+        return self.recurrence.length
+
+    @cached_property
+    def controls(self) -> Tensor:
+        """The control of the samples (time, batch, U), made when it is first asked for."""
+        return self.recurrence.scheme.control(self.recurrence.samples)
+
+    @cached_property
+    def earlier(self) -> Tensor:
+        """That of the samples before, or the controls themselves if the hold ignores it."""
+        if self.recurrence.scheme.jumps:
+            return self.controls
+        first = self.controls[0] if self.recurrence.before is None else self.recurrence.before
+        return torch.cat((first.unsqueeze(0), self.controls[:-1]))
+
+    @cached_property
+    def dt(self) -> float | Tensor:
+        """The lengths of the intervals, a number or a tensor (time, 1, 1) or (time, batch, 1)."""
+        dt = self.recurrence.dt
+        return dt.detach().reshape(len(dt), -1, 1) if isinstance(dt, Tensor) else dt
 
     @property
     def step(self) -> float | Tensor:
@@ -69,17 +83,36 @@ class ControlPath:
 
     def at(self, fraction: float) -> Tensor:
         """The control at a fraction of every interval (time, batch, U)."""
-        return self.between(self.earlier, self.controls, fraction)
+        return self.recurrence.scheme.between(self.earlier, self.controls, fraction)
 
 
-def control_path(recurrence: Recurrence, substeps: int) -> ControlPath:
-    """The control path of all intervals of a recurrence, its control made here."""
-    scheme = recurrence.scheme
-    controls = earlier = scheme.control(recurrence.samples)
-    if not scheme.jumps:
-        first = controls[0] if recurrence.before is None else recurrence.before
-        earlier = torch.cat((first.unsqueeze(0), controls[:-1]))
-    dt = recurrence.dt
-    if isinstance(dt, Tensor):
-        dt = dt.detach().reshape(len(dt), -1, 1)
-    return ControlPath(controls, earlier, scheme.between, dt, substeps)
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment in each of the first intervals of a path, for all units or one half of them.
+
+    Attributes:
+        path: the path.
+        fraction: of the interval.
+        count: intervals.
+        half: 0 or 1 for the first or second half of the units, None for all.
+    """
+
+    path: ControlPath
+    fraction: float
+    count: int
+    half: int | None
+
+    @property
+    def step(self) -> float | Tensor:
+        """The length of a solver step there: a number or a tensor (count, 1, 1) or (count, batch, 1)."""
+        return self.path.step_of_first(self.count)
+
+    def control(self, units: int) -> Tensor:
+        """The control there (count, batch, U or that of the half); `units` are all or those of the half."""
+        control = self.path.at(self.fraction)[: self.count]
+        return control if self.half is None else half_of(control, self.half, units)
+
+
+def half_of(u: Tensor, half: int, n: int) -> Tensor:
+    """The control of one half of the units; a control has one or more entries per unit, in blocks of 2 n."""
+    return u.unflatten(-1, (-1, 2, n))[..., half, :].flatten(-2)

@@ -26,9 +26,17 @@ class InputGradients:
         self.bias: Tensor | None = None
         self.samples = torch.empty_like(samples) if want_samples else None
 
-    def add(self, start: int, stop: int, u: Tensor, gradient: Tensor) -> None:
-        """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives; `u` is their control."""
+    def add(self, start: int, stop: int, u: Tensor | None, gradient: Tensor) -> None:
+        """Add what dL/du (time, batch, U) of the samples from `start` to `stop` gives.
+
+        Args:
+            start: the first sample.
+            stop: the one after the last.
+            u: their control; may be None where nothing squashes it.
+            gradient: dL/du.
+        """
         if self.control.squashed and self.control.weight is not None:
+            assert u is not None
             gradient = gradient * one_minus_square(u)
         V, b = self.control.weight, self.control.bias
         if V is not None and b is not None:

@@ -14,8 +14,8 @@ from ...control.stacked_weights import times
 from ..method import Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
-from .chunk import Chunk, half_of
-from .control_path import ControlPath
+from .chunk import Chunk
+from .control_path import ControlPath, half_of
 from .stepper import States, Stepper
 
 

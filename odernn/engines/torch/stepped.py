@@ -14,7 +14,7 @@ from ..linear_method import linear_method, step_vectors
 from ..method import Method
 from ..problem import LayerInputs, RecurrentProblem
 from ..twice import Gates, gradients
-from .control_path import control_path
+from .control_path import ControlPath
 
 
 def differentiable(
@@ -73,7 +73,7 @@ def _outcome_of_vectors(problem: RecurrentProblem, method: Method, given: Sequen
     linear, substeps = linear_method(method), problem.substeps
     step = problem.recurrence.dt if dt is None else dt.reshape(len(dt), -1, 1)
     recurrence = replace(problem.recurrence, weight=weight, samples=samples, before=before)
-    path, pointwise = control_path(recurrence, substeps), recurrence.scheme.pointwise
+    path, pointwise = ControlPath(recurrence, substeps), recurrence.scheme.pointwise
     x = [y0, *(() if vectors is None else vectors.unbind(0))]
     saved: list[Tensor] = []
     for n in range(problem.length):

@@ -13,7 +13,7 @@ from ..carried import Carried
 from ..method import Method
 from ..recurrence import Recurrence
 from .chunk import Chunk, Derivatives
-from .control_path import ENTRIES, ENTRIES_BESIDE, chunk_bounds, control_path
+from .control_path import ENTRIES, ENTRIES_BESIDE, ControlPath, chunk_bounds
 from .exponential import ExponentialStepper
 from .runge_kutta import RungeKuttaStepper
 from .scheme_stepper import SchemeStepper
@@ -80,7 +80,7 @@ def forward(
     rotation = [torch.empty_like(y0) for _ in range(3)] if saved is None else []
     y = y0
     for start, stop in _bounds(recurrence, stepper, y0, size):
-        path = control_path(recurrence.chunk(start, stop), substeps)
+        path = ControlPath(recurrence.chunk(start, stop), substeps)
         first, last = start * stepper.saved_per_interval, stop * stepper.saved_per_interval
         targets = [rotation[j % 3] for j in range(first, last)] if saved is None else saved[first:last].unbind(0)
         stepper.advance(path, start, y, targets)

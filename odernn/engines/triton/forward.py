@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..torch.control_path import control_path
+from ..torch.control_path import ControlPath
 from ..torch.stepper import Stepper
 from .launch import Driven, advance
 from .layout import Layout
@@ -48,5 +48,5 @@ def _start(driven: Driven, stepper: Stepper, first: int, y0: Tensor, saved: Tens
     s = driven.substeps
     count = first * s
     targets = [torch.empty_like(y0) for _ in range(count)] if saved is None else list(saved[:count].unbind(0))
-    stepper.advance(control_path(driven.recurrence.chunk(0, first), s), 0, y0, targets)
+    stepper.advance(ControlPath(driven.recurrence.chunk(0, first), s), 0, y0, targets)
     return targets[-1]
