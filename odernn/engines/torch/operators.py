@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,15 +83,20 @@ def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wa
 
 
 def pull_back_with(
-    recursion: Recursion, operands: Operands, program: Program, given: Cotangents, wants: Wants
+    recursion: Recursion,
+    operands: Operands,
+    program: Program,
+    given: Cotangents,
+    wants: Wants,
+    derivatives_of: Callable[..., ClosedFormDerivatives] = ClosedFormDerivatives,
 ) -> tuple[Tensor, ...]:
-    """The same with another recursion."""
+    """The same with another recursion, and with derivatives from elsewhere."""
     arguments = Arguments(operands, program)
     recurrence = arguments.recurrence()
     stepper = arguments.stepper(recurrence)
     y0 = operands.y0
     sums = InputGradients(arguments.control, operands.samples, wants.samples)
-    derivatives = ClosedFormDerivatives(recurrence, program.substeps, FORMULAS[program.kind], sums)
+    derivatives = derivatives_of(recurrence, program.substeps, FORMULAS[program.kind], sums)
     stepper.take(given.kept, wants_coefficients=wants.dt)
     swept = backward(
         recurrence,

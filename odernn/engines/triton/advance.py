@@ -10,7 +10,7 @@ from solvers.extend import Entry
 
 from ..linear_method import linear_method
 from .blocks import scaled, times
-from .elementwise import write_slope
+from .elementwise import write_values
 from .plans import Advance
 from .source import compiled
 from .writer import Writer
@@ -209,7 +209,7 @@ class _Writer(Writer):
         for j in range(len(self.plan.trace.u)):
             of_input = j < self.controls
             names[f"u[{j}]"] = self._control(j, part, node) if of_input else f"number_{j - self.controls}_{part}"
-        slope = write_slope(source, self.plan.trace, names, name)
+        (slope,) = write_values(source, [self.plan.trace.slope], names, name)
         source(f"{name} = {layout.apart(slope)}")
 
     def _control(self, j: int, part: int, node: float) -> str:

@@ -51,18 +51,18 @@ def untold(trace: Trace) -> str | None:
     return next((name for name in names if name not in TEMPLATES and name not in ("leaf", "number")), None)
 
 
-def write_slope(source: Source, trace: Trace, names: Mapping[str, str], prefix: str) -> str:
-    """Write the statements of dy/dt, and give the name of the result.
+def write_values(source: Source, results: Sequence[Expression], names: Mapping[str, str], prefix: str) -> list[str]:
+    """Write the statements of expressions, and give the names of the results.
 
     Args:
         source: where to.
-        trace: of the field.
+        results: the expressions, of one trace: its slope, or derivatives of it.
         names: of the leaves in the kernel.
         prefix: of the names of the values between.
     """
-    made = trace.slope.of
+    made = results[0].of
     told: dict[int, str] = {}
-    for index in sorted(made.needed([trace.slope])):
+    for index in sorted(made.needed(results)):
         operator, arguments, value = made.node(index)
         if operator == "leaf":
             told[index] = names[str(value)]
@@ -71,7 +71,7 @@ def write_slope(source: Source, trace: Trace, names: Mapping[str, str], prefix: 
         else:
             told[index] = f"{prefix}_{index}"
             source(f"{told[index]} = " + TEMPLATES[operator].format(*(told[each] for each in arguments)))
-    return told[trace.slope.index]
+    return [told[each.index] for each in results]
 
 
 def _trace(preactivations: int, controls: int, slope: str) -> Trace:

@@ -59,8 +59,12 @@ class Driven:
 
     def made_inside(self, layout: Layout) -> bool:
         """Whether the kernel makes the control: with K on the chip; beside a wider state V and x take too much room."""
-        few = self.input_weight is not None and self.input_weight.shape[-1] <= INPUTS
-        return few and layout.stream is None
+        return has_few_inputs(self.input_weight) and layout.stream is None
+
+
+def has_few_inputs(input_weight: Tensor | None) -> bool:
+    """Whether there is a V, of so few inputs that a kernel makes the control itself."""
+    return input_weight is not None and input_weight.shape[-1] <= INPUTS
 
 
 def advance(
@@ -109,7 +113,7 @@ def _advance(
 ) -> tuple[Tensor, Tensor | None]:
     inside, chunk = driven.made_inside(layout), driven.recurrence
     samples = chunk.samples if inside else chunk.scheme.control(chunk.samples)
-    kind, dt = _step(chunk.dt, len(y0))
+    kind, dt = step_of(chunk.dt, len(y0))
     plan = Advance(
         layout,
         driven.trace,
@@ -128,7 +132,7 @@ def _advance(
     matrices = None if blocks is None else models_first(blocks, layout)
     weight = in_order(layout, chunk.weight, transposed=True)
     grid, further = grid_of(layout, y0, chunk.weight, driven.lengths)
-    with _on(y0):
+    with on_device(y0):
         advance_kernel(plan)[grid](
             *(y0, weight, samples.contiguous(), driven.input_weight, driven.bias, chunk.before, dt, weights, previous),
             *(matrices, driven.numbers, saved, last, other, chunk.length, len(y0), *further),
@@ -137,7 +141,7 @@ def _advance(
     return last, other
 
 
-def _step(dt: float | Tensor, batch: int) -> tuple[Literal["number", "time", "rows"], float | Tensor]:
+def step_of(dt: float | Tensor, batch: int) -> tuple[Literal["number", "time", "rows"], float | Tensor]:
     """Which kind of step it is, and the step as the kernel takes it."""
     if not isinstance(dt, Tensor):
         return "number", float(dt)
@@ -210,7 +214,7 @@ def recur(
     weight = in_order(layout, weight, transposed=False)
     found = torch.empty_like(gradient)
     before = torch.empty_like(gradient) if carried is not None else None
-    with _on(gradient):
+    with on_device(gradient):
         recur_kernel(plan)[grid](
             *(gradient, carried, weight, by_preactivation, by_state, later, weights, blocks, kappas, ends, mus),
             *(found, before, len(by_preactivation) // substeps, len(gradient), *further),
@@ -224,6 +228,6 @@ def models_first(blocks: Tensor, layout: Layout) -> Tensor:
     return blocks.movedim(1, 0).contiguous() if layout.models else blocks
 
 
-def _on(y: Tensor) -> AbstractContextManager[Any]:
+def on_device(y: Tensor) -> AbstractContextManager[Any]:
     """The tensor's own device, which Triton launches on; nothing where the interpreter runs on the host."""
     return torch.cuda.device(y.device) if y.is_cuda else nullcontext()

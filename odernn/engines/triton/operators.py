@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor
 
 from ..mapping import map_as_rows
@@ -11,6 +13,7 @@ from ..torch import operators as by_torch
 from ..torch.operators import Arguments
 from .availability import layout_for, why_not
 from .chunk_recursion import backward_of
+from .derivatives import KernelDerivatives
 from .elementwise import KINDS
 from .forward import run_forward
 from .launch import Driven
@@ -48,7 +51,8 @@ def pull_back(operands: Operands, program: Program, given: Cotangents, wants: Wa
     layout = _layout(operands, program)
     if why_not(operands.y0, layout.method, layout.groups, program.products) is not None:
         return by_torch.pull_back(of_one_length(TRITON, operands), program, given, wants)
-    return by_torch.pull_back_with(backward_of(program, operands.lengths), operands, program, given, wants)
+    recursion, derivatives = backward_of(program, operands.lengths), partial(KernelDerivatives, KINDS[program.kind])
+    return by_torch.pull_back_with(recursion, operands, program, given, wants, derivatives)
 
 
 def _layout(operands: Operands, program: Program) -> Layout:

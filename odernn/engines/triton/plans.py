@@ -1,4 +1,4 @@
-"""What the two kernels are written for: everything that their text depends on."""
+"""What the kernels are written for: everything that their text depends on."""
 
 from __future__ import annotations
 
@@ -61,3 +61,30 @@ class Recur:
     kappas: bool
     blocks_vary: bool
     lengths: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Linearise:
+    """What a kernel for the derivatives of an evaluation is written for.
+
+    Attributes:
+        trace: the elementwise part of the field.
+        width: units that the evaluation moves.
+        groups: entries of a unit's preactivation.
+        units: of the state.
+        first: the first of them that moves.
+        inputs: entries of the input, whose control the kernel makes itself; None where samples are the control.
+        step: of `step`: one number, one an interval, or one an interval and row (time, batch).
+        evaluations: in whose buffer, interval by interval, the derivatives by the preactivation lie.
+        by_control: whether the derivatives by the control are stored.
+    """
+
+    trace: Trace
+    width: int
+    groups: int
+    units: int
+    first: int
+    inputs: int | None
+    step: Literal["number", "time", "rows"]
+    evaluations: int
+    by_control: bool

@@ -64,6 +64,8 @@ class _Writer(Writer):
         source("at = intervals.to(tl.int64) - 1", f"step = intervals.to(tl.int64) * {plan.substeps} - 1")
         if self._ahead:
             self._write_loads("step", "")
+        if self._later_ahead:
+            self._write_later("at", "")
         with self.each("t", "intervals"):
             self._write_interval()
         self.store_states(self.named("g"), "gradient_out")
@@ -81,25 +83,43 @@ class _Writer(Writer):
         return self._registers <= _AHEAD
 
     @property
+    def _later_ahead(self) -> bool:
+        """Whether the gradients by the saved states are loaded an interval ahead too: a step waits for memory else."""
+        tiles = len(self.parts) * self.layout.rows * self.layout.padded // (32 * self.layout.warps)
+        return self.plan.later and self._registers + tiles <= _AHEAD
+
+    @property
     def _one_by_one(self) -> bool:
         """Whether an evaluation's derivatives are loaded when it is their turn."""
         return self._registers > 2 * _AHEAD
 
     def _write_interval(self) -> None:
-        plan, source, layout = self.plan, self.source, self.layout
+        plan, source = self.plan, self.source
         if self.lengths:
             source("on = at < until")
-        mask = "inside & on" if self.lengths else "inside"
         if plan.later:
-            for part in self.parts:
-                source(f"g_{part} = g_{part} + {layout.load(layout.of_state('later + at * state', part), mask)}")
+            if not self._later_ahead:
+                self._write_later("at", "")
+            source(*(f"g_{part} = g_{part} + later_{part}" for part in self.parts))
+            if self._later_ahead:
+                source("sooner = tl.maximum(at - 1, 0)")
+                self._write_later("sooner", "_next")
         self.write_own_matrices()
         if plan.substeps == 1:
             self._write_step()
         else:
             with self.each("k", str(plan.substeps)):
                 self._write_step()
+        if self._later_ahead:
+            source(*(f"later_{part} = later_{part}_next" for part in self.parts))
         source("at -= 1")
+
+    def _write_later(self, at: str, suffix: str) -> None:
+        """The gradients by the states that were saved of an interval; nothing where a row has ended."""
+        mask = f"inside & ({at} < until)" if self.lengths else "inside"
+        for part in self.parts:
+            load = self.layout.load(self.layout.of_state(f"later + {at} * state", part), mask)
+            self.source(f"later_{part}{suffix} = {load}")
 
     def _write_step(self) -> None:
         source = self.source

@@ -9,7 +9,7 @@ import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from odernn.engines.operators import flat_pull_back, flat_solve
-from odernn.engines.triton import availability, launch
+from odernn.engines.triton import availability, derivatives, launch
 from odernn.engines.triton.lengths import pull_back_any_length, solve_any_length
 from odernn.engines.triton.operators import pull_back, solve
 
@@ -36,8 +36,8 @@ class Launches(TorchDispatchMode):
         self.host = host
         self.names: list[str] = []
         patched.setattr(availability, "_why_not_there", lambda *_: None)
-        for name in ("advance", "recur"):
-            patched.setattr(launch, f"{name}_kernel", lambda plan, name=name: _Kernel(name, self.names))
+        for module, name in ((launch, "advance"), (launch, "recur"), (derivatives, "linearise")):
+            patched.setattr(module, f"{name}_kernel", lambda plan, name=name: _Kernel(name, self.names))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         space, _, name = func._schema.name.partition("::")
