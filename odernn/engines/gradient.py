@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -112,7 +112,7 @@ def _by_dt(gradient: Tensor, dt: Tensor) -> Tensor:
     return gradient.to(dt.dtype)
 
 
-def no_second_derivative(ctx: Any, *gradients: Tensor) -> None:
+def no_second_derivative(ctx: Any, *gradients: Tensor) -> NoReturn:
     """Refuse the derivative of `pull_back`."""
     raise RuntimeError(
         "the operator `pull_back` has no derivative; for a second one of the recurrence differentiate `solve` with "

@@ -50,7 +50,7 @@ class Recurrence:
     @property
     def length(self) -> int:
         """The number of intervals."""
-        return len(self.samples)
+        return self.samples.shape[0]
 
     def chunk(self, start: int, stop: int) -> Recurrence:
         """The recurrence from interval `start` to `stop`; the control before it is made again."""

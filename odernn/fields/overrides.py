@@ -120,7 +120,7 @@ def affine_control_of(field: VectorField) -> tuple[AffineControl | None, str | N
 
 def states_control(field: VectorField) -> TypeGuard[AffinePointwiseField]:
     """Whether the control of a field of one's own is what its `affine_control` says."""
-    if not isinstance(field, AffinePointwiseField) or {"control", "affine_control"} & vars(field).keys():
+    if not isinstance(field, AffinePointwiseField) or "control" in vars(field) or "affine_control" in vars(field):
         return False
     cls = type(field)
     return cls.control is AffinePointwiseField.control and cls.affine_control is not AffinePointwiseField.affine_control

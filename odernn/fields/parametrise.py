@@ -52,8 +52,10 @@ class SkewSymmetric(nn.Module):
         The indices are made here, not kept as buffers: they are a function of the size, and what casts, averages,
         empties or replaces a module's buffers must not change them.
         """
-        rows, columns = torch.triu_indices(self.size, self.size, offset=1, device=self.upper.device)
-        w = self.upper.new_zeros(self.size, self.size).index_put((rows, columns), self.upper)
+        n = self.size
+        rows, columns = torch.triu_indices(n, n, offset=1, device=self.upper.device)
+        places = torch.add(columns, rows, alpha=n)
+        w = self.upper.new_zeros(n * n).scatter(0, places, self.upper).view(n, n)
         return w - w.T
 
     def extra_repr(self) -> str:

@@ -114,7 +114,8 @@ def pull_back_with(
         by_vectors(swept.adjoint, operands.carried),
         *(stepper.gradient_by_coefficients(), stepper.gradient_by_blocks()),
     )
-    return tuple(y0.new_empty(0) if one is None else one for one in found)
+    nothing = y0.new_empty(0)
+    return tuple(nothing if one is None else one for one in found)
 
 
 def adjoints(count: int, last: Tensor | None, others: Tensor | None, y0: Tensor) -> list[Tensor]:

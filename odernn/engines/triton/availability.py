@@ -44,7 +44,10 @@ def layout_for(
     models: bool = False,
 ) -> Layout:
     """The layout of the kernels on a device: K stays on the chip where it fits, and is streamed where it does not."""
-    layout = Layout(method, units, groups, precision_of(device, products), models)
+    return _layout_on(device, Layout(method, units, groups, precision_of(device, products), models))
+
+
+def _layout_on(device: torch.device, layout: Layout) -> Layout:
     return on_chip(layout, room_on(device)) or replace(layout, stream=stream_of(layout))
 
 
@@ -87,9 +90,14 @@ def _why_not_there(place: str, family: Family, units: int, groups: int, products
     device = torch.device(place)
     if device.type != "cuda":
         return None if is_interpreted() else f"the Triton kernels work on a CUDA device, and the state is on {place}"
+    return _why_not_on(device, family, units, groups, precision_of(device, products))
+
+
+@cache
+def _why_not_on(device: torch.device, family: Family, units: int, groups: int, precision: Precision) -> str | None:
     if (capability := torch.cuda.get_device_capability(device)) < OLDEST:
-        return f"the Triton kernels want compute capability 8.0, and {place} has {'.'.join(map(str, capability))}"
-    return _why_too_wide(device, layout_for(device, Method(family), units, groups, products))
+        return f"the Triton kernels want compute capability 8.0, and {device} has {'.'.join(map(str, capability))}"
+    return _why_too_wide(device, _layout_on(device, Layout(Method(family), units, groups, precision)))
 
 
 def residence(y: Tensor, method: Method, groups: int, products: Products = "float32") -> str:

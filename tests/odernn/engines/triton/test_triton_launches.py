@@ -8,9 +8,9 @@ from odernn.engines.method import EULER
 from odernn.engines.program import Call, Operands, Program
 from tests.odernn.engines.triton.launches import Launches
 
-FORWARD = ["new_zeros", "triu_indices", "new_zeros", "index_put", "sub", "advance"]
+FORWARD = ["new_zeros", "triu_indices", "add", "new_zeros", "scatter", "sub", "advance"]
 """The initial state, K of its upper entries, and the kernel."""
-BACKWARD = ["neg", "add", "index"]
+BACKWARD = ["neg", "add", "gather"]
 """From dL/dK to dL by the upper entries."""
 OPERATOR = [
     *("zeros_like", "cat", "matmul", "linearise", "recur"),

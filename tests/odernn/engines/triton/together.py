@@ -24,17 +24,20 @@ def together(room: int) -> Iterator[list[int]]:
     Args:
         room: bytes of shared memory of a program: too little for its part of K, and that is streamed.
     """
-    launched: list[int] = []
+    launched, waiting = list[int](), list[int]()
     run = interpreter.GridExecutor.__call__
 
     def spread(layout: Layout, y: Tensor, weight: Tensor) -> Layout:
         found = programs.spread_over(layout, len(y), 1, 1000, room)
         assert (found.stream is None) == (room > BLOCK)
         launched.append(found.spread)
+        waiting.append(found.spread)  # for the kernel that is launched next
         return found
 
     def in_processes(self: Any, *given: Any, **options: Any) -> None:
-        count = launched[-1]
+        if not waiting:  # of a kernel whose programs share nothing
+            return run(self, *given, **options)
+        count = waiting.pop()
         for each in given:
             if isinstance(each, Tensor):
                 each.share_memory_()
