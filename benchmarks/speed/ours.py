@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from benchmarks.speed.captured import captured
 from benchmarks.speed.case import Case
 from benchmarks.speed.contender import (
     Contender,
@@ -53,6 +54,7 @@ def our_contenders() -> list[Contender]:
         Contender(name, "ours", _maker(execution), takes_whole_sequences, devices=execution.devices)
         for name, execution in EXECUTIONS.items()
     ]
+    whole.append(Contender("triton-graph", "ours", _graphed, takes_whole_sequences, devices=("cuda",)))
     streaming = {"stream": _stream, "step": _step}
     return [*whole, *(Contender(name, "ours", _streamed(run), _single_samples) for name, run in streaming.items())]
 
@@ -72,6 +74,27 @@ def _maker(execution: Execution) -> Callable[[Problem], Runner]:
         return torch_runner(Model(_whole(rnn, problem), dict(field.named_parameters())), problem)
 
     return make
+
+
+class _Graphed(nn.Module):
+    """A layer of the Triton engine that reads nothing from the device, as a graph wants it."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        solver = SOLVERS[problem.case.solver]()
+        self.rnn = ODERNN(problem.copy_of_field(), solver, dt=DT, engine="triton", on_divergence="ignore")
+        self.run = _whole(self.rnn, problem)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The last state, or all of them."""
+        return self.run(x)
+
+
+def _graphed(problem: Problem) -> Runner:
+    """The layer as CUDA graphs. Its numbers are those of `triton`, which are compared."""
+    network = _Graphed(problem)
+    _refuse_a_substitute(network.rnn, problem)
+    return captured(network, problem)
 
 
 def _compile(rnn: ODERNN) -> None:

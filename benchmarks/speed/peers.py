@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.speed.captured import captured
 from benchmarks.speed.case import Case
 from benchmarks.speed.contender import (
     Contender,
@@ -102,35 +102,8 @@ class _Loop(nn.Module):
 
 
 def _graphed(problem: Problem) -> Runner:
-    """The loop by hand, forward and back each one CUDA graph. Its numbers are those of `naive`, which are compared."""
-    loop = _Loop(problem, _naive)
-    gc.collect()
-    gc.disable()  # an earlier graph that is collected while another is captured spoils it
-    try:
-        return _captured(loop, problem)
-    except RuntimeError as error:
-        raise UnavailableError(f"it cannot be captured: {str(error).splitlines()[0]}") from error
-    finally:
-        gc.enable()
-
-
-def _captured(loop: _Loop, problem: Problem) -> Runner:
-    if problem.case.work == "training":
-        torch.cuda.make_graphed_callables(loop, (problem.x.clone(),))  # in place, of a module
-        return torch_runner(Model(loop, dict(loop.named_parameters())), problem, same_function=False)
-    with torch.no_grad():
-        graph, x = torch.cuda.CUDAGraph(), problem.x.clone()
-        loop(x)
-        torch.cuda.synchronize()
-        with torch.cuda.graph(graph):
-            found = loop(x)
-
-    def run(given: Tensor) -> Tensor:
-        x.copy_(given)
-        graph.replay()
-        return found
-
-    return torch_runner(Model(run, {}), problem, same_function=False)
+    """The loop by hand as CUDA graphs. Its numbers are those of `naive`, which are compared."""
+    return captured(_Loop(problem, _naive), problem)
 
 
 def _naive(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:

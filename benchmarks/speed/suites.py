@@ -70,7 +70,7 @@ QUICK = Sizes(
     calls=4,
 )
 
-OURS = ("native", "triton", "torch")
+OURS = ("native", "triton", "triton-graph", "torch")
 SAME_FUNCTION = ("naive", "naive-graph", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "jax-scan", "diffrax")
 OTHERS = ("nn.RNN", "nn.GRU", "nn.LSTM")
 ON_A_GPU = ("flashrnn", "flashrnn-triton", "torchrl-gru", "torchrl-lstm")

@@ -54,6 +54,8 @@ class Recurrence:
 
     def chunk(self, start: int, stop: int) -> Recurrence:
         """The recurrence from interval `start` to `stop`; the control before it is made again."""
+        if start == 0 and stop == self.length:
+            return self
         before = self.before
         if start and not self.scheme.jumps:
             before = self.scheme.control(self.samples[start - 1])

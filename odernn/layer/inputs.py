@@ -149,10 +149,11 @@ def _checked(x: object, field: VectorField, ranks: tuple[int, ...], wanted: str)
             f"`x` has {x.shape[-1]} features (shape {tuple(x.shape)}) and the field takes {field.input_size}; "
             "the features are the last dimension"
         )
-    like = next(field.parameters(), x)
+    parameters = list(field.parameters())
+    like = parameters[0] if parameters else x
     if x.dtype != like.dtype or x.device != like.device:
         check_kind("x", x, like)
-    for part in chain(field.parameters(), field.buffers()):
+    for part in chain(parameters, field.buffers()):
         if part.device != x.device and (part.ndim or part.is_meta):
             _refuse_field(x, field)
     return x if x.dtype == like.dtype else x.to(like.dtype)

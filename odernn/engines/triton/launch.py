@@ -53,7 +53,9 @@ class Driven:
     lengths: Tensor | None = None
 
     def chunk(self, start: int, stop: int) -> Driven:
-        """The samples from `start` to `stop`, without the matrices."""
+        """The samples from `start` to `stop`, with all matrices."""
+        if start == 0 and stop == self.recurrence.length:
+            return self
         lengths = self.lengths - start if self.lengths is not None and start else self.lengths
         return replace(self, recurrence=self.recurrence.chunk(start, stop), lengths=lengths)
 
