@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from solvers import Adjoint, Autograd, Solver
+from solvers import Adjoint, Autograd, Need, Solver
 from solvers.extend import OnDivergence, Save, autocast_dtype, check_divergence, without_autocast
 
 from ..control.hold import Hold
@@ -185,7 +185,7 @@ class Integrator:
     def stands_still(self) -> bool:
         """Whether a step of the length zero leaves the state as it is, and hands nothing on."""
         schemes = self.solver.schemes
-        one_step = schemes is not None and schemes.vectors == 1 and self.solver.needs is None
+        one_step = schemes is not None and schemes.vectors == 1 and self.solver.needs in (None, Need.PARTITION)
         return one_step and self.hold.jumps  # the linear one divides by the length
 
     @property

@@ -53,7 +53,7 @@ def run_padded(run: StoredRun) -> tuple[Float[Tensor, "places hidden"] | None, R
         check_entries(end.isfinite(), rule, lambda at: rule)
     if run.save == "end":
         return None, RecurrentState(end)
-    return _stored(run.data.shape[0], output, places.masked_fill(~inside, run.data.shape[0])), RecurrentState(end)
+    return in_storage(run.data.shape[0], output, places.masked_fill(~inside, run.data.shape[0])), RecurrentState(end)
 
 
 def _one_by_one(
@@ -88,7 +88,7 @@ def _end(rows: Rows, output: Tensor, y0: Tensor) -> Float[Tensor, "batch hidden"
     return torch.where((lengths > 0).unsqueeze(1), last, y0)
 
 
-def _stored(size: int, output: Tensor, places: Tensor) -> Float[Tensor, "places hidden"]:
+def in_storage(size: int, output: Tensor, places: Tensor) -> Float[Tensor, "places hidden"]:
     """The output at its places; what lies beyond an end has one more place, which is dropped."""
     storage = output.new_zeros(size + 1, output.shape[-1])
     return storage.index_put((places.flatten(),), output.flatten(0, 1))[:size]

@@ -28,6 +28,7 @@ class Rows:
         device: of the storage.
         resets: whether the state starts afresh before a sample, or None if it never does.
         padded: whether `place` knows the rest of each sequence too, to `longest`, and all is the storage.
+        in_place: whether the storage begins with the rectangle (longest, batch) in which the sequences begin together.
     """
 
     place: Numbering
@@ -37,6 +38,7 @@ class Rows:
     device: torch.device
     resets: Bool[Tensor, "time batch"] | None = None
     padded: bool = False
+    in_place: bool = False
 
     @property
     def batch(self) -> int:
@@ -56,7 +58,8 @@ class Rows:
     def inside(self, first: int = 0) -> Bool[Tensor, "time batch"]:
         """Where there is a sample, from the sample `first` on."""
         numbers = self._numbers()
-        return (numbers >= first) & (numbers < self._lengths())
+        below = numbers < self._lengths()
+        return (numbers >= first) & below if first else below
 
     def with_resets(self, resets: Bool[Tensor, "time batch"]) -> Rows:
         """The rows with resets before samples of the input; one before a sample left out counts for the next."""
@@ -81,7 +84,8 @@ class Rows:
         def from_the_end(forward: Numbering) -> Numbering:
             return lambda number, row: forward(turned(number, row), row)
 
-        return replace(self, place=from_the_end(self.place), time=from_the_end(self.time), resets=resets)
+        place, time = from_the_end(self.place), from_the_end(self.time)
+        return replace(self, place=place, time=time, resets=resets, in_place=False)
 
     def read(self) -> list[int]:
         """The lengths as numbers."""
@@ -114,6 +118,7 @@ def rows_of_lengths(lengths: list[int] | Int[Tensor, " batch"], device: torch.de
         lambda number, row: number,
         *(lengths, longest, device),
         padded=traced,
+        in_place=True,
     )
 
 

@@ -17,6 +17,7 @@ from solvers.extend import Save
 from .integrator import Integrator
 from .padded import truncated
 from .ragged import Ragged
+from .rectangle import goes_as_rectangle, run_rectangle
 from .rows import Rows
 from .state import RecurrentState
 from .stored_run import StoredRun
@@ -108,9 +109,12 @@ class Sequences:
         """The same over a storage."""
         rows = rows.backward() if backward else rows
         start, found = ragged_steps(layer.dt, options.timing, rows, self.time, state, options.continues, backward)
+        asked = StoredRun(layer, samples, rows, found, start, options.save, options.truncate)
         if isinstance(rows.lengths, Tensor):
-            run = StoredRun(layer, samples, rows, found, start, options.save, options.truncate)
-            output, state = run_traced(run, continues=options.continues)
+            output, state = run_traced(asked, continues=options.continues)
+            return None if output is None else self._held(output, start.y, backward=backward), state
+        if not options.continues and goes_as_rectangle(asked):
+            output, state = run_rectangle(asked)
             return None if output is None else self._held(output, start.y, backward=backward), state
         ragged = Ragged(
             *(samples, rows, found),

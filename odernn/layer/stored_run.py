@@ -1,4 +1,4 @@
-"""StoredRun: what is asked of a layer over a storage whose lengths cannot be read, as one value."""
+"""StoredRun: what is asked of a layer over a storage that is run as a whole, as one value."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .state import RecurrentState
 @final
 @dataclass(frozen=True)
 class StoredRun:
-    """A run over sequences in a storage, while torch traces.
+    """A run over sequences in a storage.
 
     Attributes:
         layer: what runs them.
         data: the storage (places, features).
-        rows: where the sequences lie in it; their lengths are a tensor.
+        rows: where the sequences lie in it; while torch traces, their lengths are a tensor.
         steps: the steps from sample to sample, a number, or a tensor of shape () or (time, batch) by those of `rows`.
         state: before the first samples.
         save: "trajectory" or "end".

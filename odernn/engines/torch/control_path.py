@@ -69,7 +69,7 @@ class ControlPath:
     @property
     def step(self) -> float | Tensor:
         """The length of a solver step: a number or a tensor (time, 1, 1) or (time, batch, 1)."""
-        return self.dt / self.substeps
+        return self.dt if self.substeps == 1 else self.dt / self.substeps
 
     def step_of_first(self, count: int) -> float | Tensor:
         """The same of the first `count` intervals."""

@@ -231,6 +231,6 @@ def models_first(blocks: Tensor, layout: Layout) -> Tensor:
 
 
 def on_device(y: Tensor) -> AbstractContextManager[Any]:
-    """The tensor's own device, which Triton launches on; nothing where it is so, or the interpreter runs on the host."""
+    """The tensor's own device, which Triton launches on; nothing if it is the present one, or the host's."""
     elsewhere = y.is_cuda and y.get_device() != torch.cuda.current_device()
     return torch.cuda.device(y.device) if elsewhere else nullcontext()

@@ -6,6 +6,7 @@ import torch
 from odernn import FIELDS, ODERNN, AntisymmetricField
 from odernn.engines.method import EULER
 from odernn.engines.program import Call, Operands, Program
+from odernn.layer import rectangle
 from tests.odernn.engines.triton.launches import Launches
 
 FORWARD = ["new_zeros", "triu_indices", "add", "new_zeros", "scatter", "sub", "advance"]
@@ -50,6 +51,18 @@ def test_nothing_waits_for_the_device(field: str, solver: str, hold: str, monkey
         output.backward(torch.empty_like(output))
     assert launches.names.count("advance") == launches.names.count("recur") == 1
     assert "linearise" in launches.names
+
+
+def test_padded_sequences_of_several_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are a rectangle already: what is launched besides finds the ends, and puts nothing there."""
+    monkeypatch.setattr(rectangle, "pads_cheaply", lambda _: True)
+    rnn = ODERNN(AntisymmetricField(1, 8), "euler", dt=0.1, engine="triton", on_divergence="ignore")
+    with Launches(monkeypatch, host=True) as forward:
+        output, _ = rnn(torch.zeros(5, 3, 1), lengths=[2, 5, 4])
+    with Launches(monkeypatch, host=True) as backward:
+        output.backward(torch.zeros_like(output))
+    assert len(forward.names) == len(FORWARD) + 15
+    assert len(backward.names) == len([*OPERATOR, *BACKWARD]) + 3
 
 
 def rows_of(lengths: list[int]) -> Operands:
