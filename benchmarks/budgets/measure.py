@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,51 +44,65 @@ def measure(kernel: Kernel, architecture: int) -> Budget:
     Raises:
         UserError: Triton or its disassembler is not there.
     """
-    cubin, shared = _compile(kernel, architecture)
-    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
-        file.write(cubin)
-        file.flush()
-        usage = _cuobjdump("--dump-resource-usage", file.name)
-        assembly = _cuobjdump("-sass", file.name)
-    found = re.search(r"REG:(\d+) STACK:(\d+)", usage)
-    assert found is not None, usage
-    tensor_cores = len(re.findall(r"\b(?:UTC)?H?G?MMA\b", assembly))
-    return Budget(
-        kernel, architecture, kernel.fingerprint, int(found[1]), int(found[2]), -(-shared // 1024), tensor_cores
-    )
+    types = {"length": "i32", "batch": "i32", "intervals": "i32", "each": "i32", "dt": "fp32"}
+    types |= {"lengths": "*i32", "arrived": "*i32"}
+    if kernel.layout.meets and kernel.precision == "bf16":
+        types |= {"scratch": "*bf16"} | ({"weight": "*bf16"} if kernel.is_streamed else {})
+    cubin, shared = compiled_for(architecture, kernel.compiled, kernel.absent(), types, compile_options(kernel.layout))
+    registers, stack = usage_of(cubin)
+    tensor_cores = len(re.findall(r"\b(?:UTC)?H?G?MMA\b", _cuobjdump(cubin, "-sass")))
+    return Budget(kernel, architecture, kernel.fingerprint, registers, stack, -(-shared // 1024), tensor_cores)
 
 
-def _compile(kernel: Kernel, architecture: int) -> tuple[bytes, int]:
+def usage_of(cubin: bytes) -> tuple[int, int]:
+    """Registers a thread of compiled code, and bytes a thread that lie in memory in place of registers."""
+    text = _cuobjdump(cubin, "--dump-resource-usage")
+    found = re.search(r"REG:(\d+) STACK:(\d+)", text)
+    assert found is not None, text
+    return int(found[1]), int(found[2])
+
+
+def compiled_for(
+    architecture: int, function: Any, absent: Set[str], types: Mapping[str, str], options: Mapping[str, Any]
+) -> tuple[bytes, int]:
+    """The code of a Triton function for a card, and the bytes of shared memory that it takes.
+
+    Args:
+        architecture: of the card.
+        function: as Triton has it.
+        absent: its arguments that are None.
+        types: of its arguments by name, as Triton writes them; the others point to float32, as aligned as tensors are.
+        options: of the compiler.
+
+    Raises:
+        UserError: Triton is not there.
+    """
     try:
         import triton
         from triton.backends.compiler import GPUTarget
         from triton.compiler import ASTSource
     except ModuleNotFoundError as error:
         raise UserError("the kernels are compiled by Triton, which is not installed: pip install triton") from error
-    function, absent = kernel.compiled, kernel.absent()
-    signature: dict[str, str] = {}
-    numbers = {"length": "i32", "batch": "i32", "intervals": "i32", "each": "i32", "dt": "fp32"}
-    numbers |= {"lengths": "*i32", "arrived": "*i32"}
-    if kernel.layout.meets and kernel.precision == "bf16":
-        numbers |= {"scratch": "*bf16"} | ({"weight": "*bf16"} if kernel.is_streamed else {})
-    for name in function.arg_names:
-        signature[name] = "constexpr" if name in absent else numbers.get(name, "*fp32")
+    signature = {name: "constexpr" if name in absent else types.get(name, "*fp32") for name in function.arg_names}
     aligned: dict[Any, Any] = {
         (place,): [["tt.divisibility", 16]] for place, name in enumerate(signature) if signature[name][0] == "*"
     }
     made = triton.compile(
         ASTSource(function, signature, dict.fromkeys(absent), aligned),
         target=GPUTarget("cuda", architecture, 32),
-        options=compile_options(kernel.layout),
+        options=dict(options),
     )
     return made.asm["cubin"], made.metadata.shared
 
 
-def _cuobjdump(*arguments: str) -> str:
+def _cuobjdump(cubin: bytes, what: str) -> str:
     import triton
 
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    try:
-        return subprocess.run([tool, *arguments], capture_output=True, text=True, check=True).stdout
-    except OSError as error:
-        raise UserError(f"Triton's disassembler cannot be run: {error}") from error
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        try:
+            return subprocess.run([tool, what, file.name], capture_output=True, text=True, check=True).stdout
+        except OSError as error:
+            raise UserError(f"Triton's disassembler cannot be run: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal, final
 
@@ -115,9 +116,21 @@ def _peer(name: str, layer: Callable[..., nn.Module]) -> Contender:
         shape = problem.case.shape
         with torch.random.fork_rng(devices=[]):
             made = layer(shape.inputs, shape.units, end=problem.case.output == "end").to(problem.device)
-        return torch_runner(Model(made, dict(made.named_parameters())), problem, same_function=False)
+        runner = torch_runner(Model(made, dict(made.named_parameters())), problem, same_function=False)
+        return replace(runner, time=partial(_told, runner.time))
 
     return Contender(name, "another function", make, takes_whole_sequences, devices=("cuda",))
+
+
+def _told(work: Callable[[], float]) -> float:
+    """What a package's kernels raise as they are compiled or run, as a reason in a sentence."""
+    try:
+        return work()
+    except UnavailableError:
+        raise
+    except Exception as error:
+        lines = [line for line in str(error).splitlines() if line.strip()] or [""]
+        raise UnavailableError(f"its kernels fail here: {type(error).__name__}: {lines[-1].strip()}") from error
 
 
 def _imported(name: str, command: str) -> Any:

@@ -136,6 +136,9 @@ def _of_streaming() -> Target:
 
 
 TARGETS: Sequence[Target] = (
+    _against("triton", "nn.RNN", 1.5),
+    _against("triton-graph", "nn.RNN", 1.5),
+    _against("triton-graph", "naive-graph", 0.1),
     _against("native", "nn.RNN", 0.5),
     _against("native", "matmul", 2.0),
     _against("torch", "nn.RNN", 1.0),

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.budgets.kernels import ARCHITECTURES, Kernel, all_kernels, architectures
-from benchmarks.budgets.measure import Budget, measure
+from benchmarks.budgets.measure import Budget, compiled_for, measure, usage_of
 from benchmarks.budgets.table import read, to_markdown
 from benchmarks.support.errors import UserError
 from odernn.engines.triton.availability import shared_memory
+from odernn.engines.triton.elementwise import KINDS
+from odernn.engines.triton.linearise import linearise_kernel
+from odernn.engines.triton.plans import Linearise
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 AGAIN = "compile them again: python -m benchmarks budgets --out benchmarks/results/gpu"
@@ -100,3 +103,18 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "budgets.json").write_text('{"budgets": [{"kernel": 1}]}')
     with pytest.raises(UserError, match="holds no budgets"):
         read(tmp_path / "budgets.json")
+
+
+@needs_triton
+@pytest.mark.parametrize(("kind", "inputs"), [("tanh", 1), ("gated-tanh", 4)])
+def test_the_kernel_of_the_derivatives_spills_nothing(kind: str, inputs: int) -> None:
+    """The gate with four inputs takes 144 registers of 255, the plain field with one 55."""
+    trace = KINDS[kind]
+    facts = {"trace": trace, "width": 128, "groups": len(trace.p), "units": 128, "first": 0, "inputs": inputs}
+    plan = Linearise(**facts, step="number", evaluations=1, by_control=kind == "gated-tanh")
+    absent = set() if plan.by_control else {"by_control"}
+    types = {"count": "i32", "batch": "i32", "step": "fp32"}
+    cubin, _ = compiled_for(90, linearise_kernel(plan), absent, types, {"enable_fp_fusion": True})
+    registers, stack = usage_of(cubin)
+    assert stack == 0
+    assert registers <= 160

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.speed.case import Case, Shape
 from benchmarks.speed.contender import UnavailableError
-from benchmarks.speed.gpu_peers import FlashLSTM, ResetLayer, gpu_peers
+from benchmarks.speed.gpu_peers import FlashLSTM, ResetLayer, _peer, gpu_peers
 from benchmarks.speed.problem import draw
 
 SHAPE = Shape(5, 3, 8, 2)
@@ -52,3 +52,15 @@ def test_they_want_a_gpu_and_a_whole_sequence(peer) -> None:
     assert peer.devices == ("cuda",)
     assert peer.refusal(Case(SHAPE)) is None
     assert peer.refusal(Case(SHAPE, work="streaming")) == "takes a whole sequence"
+
+
+def test_kernels_that_fail_are_a_reason_and_no_end() -> None:
+    """FlashRNN's for an LSTM do not compile under Triton 3.6: exp takes no bfloat16 there."""
+
+    class Broken(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise ValueError("at 2:18:\n\nExpected dtype fp32 but got bf16\n")
+
+    peer = _peer("broken", lambda inputs, units, *, end: Broken())
+    with pytest.raises(UnavailableError, match="its kernels fail here: ValueError: Expected dtype fp32 but got bf16"):
+        peer.make(draw(Case(SHAPE), torch.device("cpu"))).time()
