@@ -18,9 +18,14 @@ def emit(trace: Trace) -> str:
     made = trace.slope.of
     value = made.code([("slope", trace.slope)])
     gradients = made.gradients(trace.slope, made.leaf("kappa"), [trace.y, *trace.p, *trace.u])
+    needed = made.needed(gradients)
+    read = ", ".join(_truth(each.index in needed) for each in trace.p)
+    returns = _truth(gradients[0].number() != 0)
     places = ["by_y", *(f"by_p[{i}]" for i in range(len(trace.p))), *(f"by_u[{i}]" for i in range(len(trace.u)))]
     transpose = made.code(list(zip(places, gradients, strict=True)))
     return f"""{_HEAD}  static constexpr int64_t kPreactivations = {len(trace.p)}, kControls = {len(trace.u)};
+  static constexpr bool kReads[] = {{{read}}};  // which preactivations `pull_back` reads
+  static constexpr bool kReturnsToState = {returns};  // whether its by_y is not just zero
 
   template <class T>
   static inline Vector<T> rate(Vector<T> y, const Vector<T>* p, const Vector<T>* u) {{
@@ -42,6 +47,10 @@ def emit(trace: Trace) -> str:
 
 }}  // namespace odernn
 """
+
+
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _indented(code: str) -> str:

@@ -84,16 +84,20 @@ void linear_plus_tanh_rates(const Rates<T>& f) {
 // Of a traced field: the preactivation stays what it is, as its derivatives are made where they are needed.
 template <class T>
 void traced_rates(const Rates<T>& f) {
-  for (int64_t r = 0; r < f.rows; ++r)
-    for (int64_t i = 0; i < f.columns; i += kLanes<T>) {
-      if (f.window.template misses<T>(i)) {
-        store(f.rate + r * f.rate_stride + i, Vector<T>{});
-        continue;
-      }
-      const TracedOperands<T> x(f.state[r], f.by_preactivation + r * f.stride, f.control + r * f.control_stride,
-                                f.columns, i);
-      store(f.rate + r * f.rate_stride + i, f.window.template cut<T>(Traced::rate<T>(x.y, x.p, x.u), i));
-    }
+  const Window window = f.window;
+  for (int64_t r = 0; r < f.rows; ++r) {
+    const T *state = f.state[r], *preactivation = f.by_preactivation + r * f.stride,
+            *control = f.control + r * f.control_stride;
+    T* const rate = f.rate + r * f.rate_stride;
+    const int64_t columns = f.columns;
+    window.each_vector<T>(
+        columns,
+        [=](int64_t i, auto cut) {
+          const TracedOperands<T> x(state, preactivation, control, columns, i);
+          store(rate + i, cut(Traced::rate<T>(x.y, x.p, x.u)));
+        },
+        [=](int64_t i) { store(rate + i, Vector<T>{}); });
+  }
 }
 
 template <class T, bool kWantRate, bool kWantDerivative>

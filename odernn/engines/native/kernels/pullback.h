@@ -79,25 +79,27 @@ class Pullback {
     const Vector<T> late = splat<T>(earlier_ ? theta : T(1)), early = splat<T>(1) - late;
     for (int64_t r = 0; r < rows; ++r) {
       const Vector<T> factor = splat<T>(step[r]);
-      T* p = preactivation + r * block_.preactivation_columns();
-      T* to = state + r * columns;
-      for (int64_t i = 0; i < columns; i += kLanes<T>) {
-        if (window.template misses<T>(i)) {
-          for (int64_t g = 0; g < Traced::kPreactivations && !by_halves; ++g) store(p + g * columns + i, Vector<T>{});
-          if (!add_to_state) store(to + i, Vector<T>{});
-          continue;
-        }
-        const TracedOperands<T> x(source[r], p, control + r * stride(), columns, i);
-        TracedOperands<T> by = x;
-        const Vector<T> kappa = factor * combined(sum, r, i);
-        by.y = window.template cut<T>(Traced::pull_back<T>(kappa, x.y, x.p, x.u, by.p, by.u), i);
-        for (int64_t g = 0; g < Traced::kPreactivations; ++g)
-          store(p + g * columns + i, window.template cut<T>(by.p[g], i));
-        if (own != nullptr)
-          for (int64_t g = 0; g < Traced::kControls; ++g)
-            add(own, before, r * stride() + g * columns + i, window.template cut<T>(by.u[g], i), late, early);
-        store(to + i, add_to_state ? load(to + i) + by.y : by.y);
-      }
+      T* const p = preactivation + r * block_.preactivation_columns();
+      T* const to = state + r * columns;
+      const T *const y = source[r], *const u = control + r * stride();
+      const int64_t at = r * stride();
+      window.each_vector<T>(
+          columns,
+          [=, &sum](int64_t i, auto cut) {
+            const TracedOperands<T> x(y, p, u, columns, i);
+            TracedOperands<T> by = x;
+            by.y = cut(Traced::pull_back<T>(factor * combined(sum, r, i), x.y, x.p, x.u, by.p, by.u));
+            for (int64_t g = 0; g < Traced::kPreactivations; ++g) store(p + g * columns + i, cut(by.p[g]));
+            if (own != nullptr)
+              for (int64_t g = 0; g < Traced::kControls; ++g)
+                add(own, before, at + g * columns + i, cut(by.u[g]), late, early);
+            if (!add_to_state) store(to + i, by.y);
+            if (add_to_state && Traced::kReturnsToState) store(to + i, load(to + i) + by.y);
+          },
+          [=](int64_t i) {
+            for (int64_t g = 0; g < Traced::kPreactivations && !by_halves; ++g) store(p + g * columns + i, Vector<T>{});
+            if (!add_to_state) store(to + i, Vector<T>{});
+          });
     }
   }
 

@@ -34,6 +34,7 @@ namespace odernn {
 constexpr bool kIsTraced = false;
 struct Traced {  // stands where nothing is traced, and is never called
   static constexpr int64_t kPreactivations = 1, kControls = 1;
+  static constexpr bool kReads[] = {true}, kReturnsToState = true;
   template <class T>
   static Vector<T> rate(Vector<T> y, const Vector<T>*, const Vector<T>*) {
     return y;
@@ -59,6 +60,19 @@ struct Window {
     if (to != width / 2) f(coupling.halves[1]);
   }
 
+  // inside(i, cut) for all vectors of columns [i, i + lanes) with a column in it, and outside(i) for the others of
+  // `columns`; cut(v) has zeros in the lanes that lie outside.
+  template <class T, class Inside, class Outside>
+  inline void each_vector(int64_t columns, const Inside& inside, const Outside& outside) const {
+    constexpr int64_t lanes = kLanes<T>;
+    const int64_t first = (from + lanes - 1) / lanes * lanes, last = to / lanes * lanes;
+    for (int64_t i = first; i < last; i += lanes) inside(i, [](Vector<T> v) { return v; });
+    for (int64_t i = 0; i < columns; i += lanes) {
+      if (i >= first && i < last) continue;
+      misses<T>(i) ? outside(i) : inside(i, [this, i](Vector<T> v) { return cut<T>(v, i); });
+    }
+  }
+
   // Whether all columns [i, i + lanes) lie outside.
   template <class T>
   bool misses(int64_t i) const {
@@ -68,8 +82,7 @@ struct Window {
   // Zeros in the lanes of columns [i, i + lanes) that lie outside.
   template <class T>
   inline Vector<T> cut(Vector<T> v, int64_t i) const {
-    if (i < from || i + kLanes<T> > to)
-      for (int64_t j = 0; j < kLanes<T>; ++j) v[j] = i + j >= from && i + j < to ? v[j] : T(0);
+    for (int64_t j = 0; j < kLanes<T>; ++j) v[j] = i + j >= from && i + j < to ? v[j] : T(0);
     return v;
   }
 };
