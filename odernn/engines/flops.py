@@ -36,10 +36,11 @@ def _of_solve(*given: Any, out_shape: Any = None) -> int:
 
 
 def _of_pull_back(*given: Any, out_shape: Any = None) -> int:
-    """The products of the forward pass again, and for each its two gradients, by its weight and by the other factor."""
+    """The products of the forward pass again, but what it kept, and the two gradients of each, by weight and factor."""
     *shapes, text, want_samples, _ = given[5:]
-    operands = Operands(*shapes)
-    return 3 * _of_steps(operands, Program.read(text)) + (3 if want_samples else 2) * _of_control(operands)
+    operands, program = Operands(*shapes), Program.read(text)
+    steps, control = 2 if program.keeps else 3, 3 if want_samples else 2
+    return steps * _of_steps(operands, program) + control * _of_control(operands)
 
 
 def _of_control(operands: Any) -> int:

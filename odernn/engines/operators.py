@@ -37,7 +37,7 @@ class Cotangents(NamedTuple):
 
     Attributes:
         saved: the states that `solve` saved.
-        kept: what it kept of the other vectors of a general linear method; empty if there are none.
+        kept: what it kept of the other vectors of a general linear method, or of a preactivation; empty if nothing.
         of_saved: the loss's gradient by them.
         of_last: by the last state, beside what `of_saved` says of it.
         of_carried: general linear method: by the other vectors at the end, likewise.
@@ -59,7 +59,7 @@ class Wants(NamedTuple):
 
 Solve = Callable[[Operands, Program, bool], tuple[Tensor, ...]]
 """(operands, program, save) -> the states saved, the last, and of a general linear method the other vectors at the end
-and what was kept of them; empty if absent."""
+and what was kept of them, or of a preactivation; empty if absent."""
 PullBack = Callable[[Operands, Program, Cotangents, Wants], tuple[Tensor, ...]]
 """The gradients by the differentiable operands, empty if absent: by y0, K, V, b, the samples, the control before,
 dt (time, batch), the other vectors, the coefficients, the blocks."""
@@ -169,8 +169,16 @@ def _solve_shapes(*given: Any) -> tuple[Tensor, ...]:
     rows = operands.index if program.packed and operands.index is not None else samples
     shape = (rows.shape[0] * (program.substeps if several else 1), *samples.shape[1:-1], y0.shape[-1])
     saved = y0.new_empty(shape if save else (0,))
-    carried, kept = _carried_shapes(operands, program, shape, save) if several else (y0.new_empty(0), y0.new_empty(0))
+    if several:
+        carried, kept = _carried_shapes(operands, program, shape, save)
+    else:
+        carried, kept = y0.new_empty(0), y0.new_empty(_half(shape) if save and program.keeps else (0,))
     return saved, y0.new_empty(y0.shape), carried, kept
+
+
+def _half(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """That of a half of a preactivation for each of the states of a shape."""
+    return 1, *shape[:-1], shape[-1] // 2
 
 
 def _carried_shapes(operands: Operands, program: Program, shape: tuple[int, ...], save: bool) -> tuple[Tensor, Tensor]:

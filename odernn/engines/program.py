@@ -34,6 +34,7 @@ class Program:
     packed: bool = False
     products: Products = "float32"
     weight_blocks: tuple[int, ...] = ()
+    keeps: bool = False
 
     @property
     def text(self) -> str:
@@ -48,7 +49,7 @@ class Program:
 
 _NAMES = (
     *("family", "a", "b", "c", "moved", "places"),
-    *("kind", "squash", "hold", "substeps", "packed", "products", "weight_blocks"),
+    *("kind", "squash", "hold", "substeps", "packed", "products", "weight_blocks", "keeps"),
 )
 
 
@@ -57,7 +58,7 @@ def _text(of: Program | Call) -> str:
     method = of.method
     return _text_of(
         *(method.family, method.a, method.b, method.c, method.moved, method.places),
-        *(of.kind, of.squash, of.hold, of.substeps, of.packed, of.products, of.weight_blocks),
+        *(of.kind, of.squash, of.hold, of.substeps, of.packed, of.products, of.weight_blocks, of.keeps),
     )
 
 
@@ -77,6 +78,8 @@ def _written(facts: tuple[object, ...]) -> str:
         del told["products"]
     if not told["weight_blocks"]:  # the native engine's, of a field's own kernels
         del told["weight_blocks"]
+    if not told["keeps"]:  # likewise
+        del told["keeps"]
     return json.dumps(told)
 
 
@@ -145,6 +148,9 @@ class Call:
             number, of 0 zero, 1 diagonal and 2 dense, for each half of the columns in each half of the rows. What it
             says is zero need have no gradient: the native engine makes none in the kernels of a field's own and in an
             exponential method. Empty: K may be anything.
+        keeps: whether the half of the preactivation that a dense block of K makes is kept beside the states, so that
+            the backward pass need not make that product again. Only the kernels of a field's own take it, where
+            `weight_blocks` has one such half for all the stages of a sample together.
     """
 
     y0: Float[Tensor, "batch state"]
@@ -167,6 +173,7 @@ class Call:
     packed: bool = False
     products: Products = "float32"
     weight_blocks: tuple[int, ...] = ()
+    keeps: bool = False
 
     @property
     def program(self) -> Program:
@@ -174,6 +181,7 @@ class Call:
         return Program(
             *(self.method, self.kind, self.squash, self.hold, self.substeps, self.packed, self.products),
             weight_blocks=self.weight_blocks,
+            keeps=self.keeps,
         )
 
     @property

@@ -17,6 +17,7 @@ from ..lowering import hold_name, solved, steps_of
 from ..problem import RecurrentProblem
 from ..program import Call
 from ..scheme import MOST_STAGES, explicit_method
+from .kept_half import keeping
 from .kernels import FieldKernels, kernels_of
 from .weight_blocks import blocks_of
 
@@ -53,7 +54,8 @@ class FieldOperator(Adjoint):
         kernels, weight = kernels_of(problem.field), problem.inputs[0]
         assert kernels is not None
         assert weight is not None
-        return solved(problem, kernels.namespace, _call(problem, kernels, weight, save).arguments(), save)
+        call = keeping(_call(problem, kernels, weight, save))
+        return solved(problem, kernels.namespace, call.arguments(), save)
 
 
 def _call(problem: RecurrentProblem, kernels: FieldKernels, weight: Tensor, save: Save) -> Call:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kept_half.h"
 #include "linear_arguments.h"
 
 namespace odernn {
@@ -190,6 +191,7 @@ void check_arguments(const Arguments& x) {
   check_control(x, batch, kind.controls * columns);
   check_blocks(x, columns);
   check_carried(x);
+  check_keeps(x);
 }
 
 std::vector<Run> places_without_samples(const Arguments& x) {

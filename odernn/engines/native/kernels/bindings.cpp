@@ -1,6 +1,7 @@
 // What is compiled against torch, in one unit: its headers cost seconds in each.
 #include "arguments.cpp"
 #include "field_operators.cpp"
+#include "kept_half.cpp"
 #include "linear_arguments.cpp"
 #include "make_problem.cpp"
 #include "operators.cpp"

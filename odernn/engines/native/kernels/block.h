@@ -79,15 +79,15 @@ class Block {
 
   // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `by_preactivation`
   // (and `by_gate`) get the derivatives if asked, else `by_preactivation` is working space. `rate` may be null if
-  // derivatives are asked.
+  // derivatives are asked. The half of the preactivation that begins in column `there` is there already.
   void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count,
-                T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}) {
+                T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}, int64_t there = -1) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
     const bool whole = kIsTraced || gated() ||
                        problem.kind == Kind::kLinearPlusTanh;  // a control that is not an addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (coupling.by_halves) {
-      multiply_halves(coupling, window, source, count, by_preactivation);
+      multiply_halves(coupling, window, source, count, by_preactivation, there, rate == nullptr);
     } else if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
@@ -99,14 +99,20 @@ class Block {
                      derivative);
   }
 
-  // preactivation = K source in the rows of K that drive the window.
+  // preactivation = K source in the rows of K that drive the window, but for the half that begins in column `there` and
+  // if `only_read`, for the groups that the transpose of the rate does not read.
   void multiply_halves(const Coupling<T>& coupling, Window window, const T* const* source, int64_t count,
-                       T* preactivation) {
+                       T* preactivation, int64_t there, bool only_read) {
     const int64_t stride = preactivation_columns();
+    const auto skips = [&](int64_t target) {
+      return target == there || (only_read && !Traced::kReads[target / columns()]);
+    };
     window.each_half(coupling, columns(), [&](const Half<T>& half) {
       for (const int64_t target : half.empty)
-        for (int64_t r = 0; r < count; ++r) std::fill_n(preactivation + r * stride + target, columns() / 2, T(0));
+        for (int64_t r = 0; !skips(target) && r < count; ++r)
+          std::fill_n(preactivation + r * stride + target, columns() / 2, T(0));
       for (const Part<T>& k : half.parts) {
+        if (skips(k.target)) continue;
         T* out = preactivation + k.target;
         const T* initial = k.first ? zeros : out;
         const int64_t initial_stride = k.first ? 0 : stride;

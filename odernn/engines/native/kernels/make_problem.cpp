@@ -3,6 +3,7 @@
 
 #include "arguments.h"
 #include "halves.h"
+#include "kept_half.h"
 #include "linear_arguments.h"
 
 namespace odernn {
@@ -177,6 +178,11 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   const bool halves = !p.moved.empty() || !x.program.weight_blocks.empty();
   if (x.field != nullptr && halves && columns % (2 * kLanes<T>) == 0)
     split_by_halves(x.program.weight_blocks, x.weight.const_data_ptr<T>(), direction == Direction::kBoth, p, allocator);
+  if (x.program.keeps) {
+    const KeptHalf kept = kept_half(x);
+    p.kept_stage = kept.stage;
+    p.kept_target = kept.row;
+  }
   if (p.family == Family::kExponential) add_exponential(x, p, allocator);
   if (p.family == Family::kGeneralLinear) add_general_linear(x, p);
   return p;

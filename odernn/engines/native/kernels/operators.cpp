@@ -31,6 +31,15 @@ void fill_with_zeros(const Tensor& rows, const std::vector<Run>& which, int64_t 
   for (const Run& run : which) std::memset(data + run.first * bytes, 0, run.count * bytes);
 }
 
+// What is kept beside the states: vectors of a general linear method, or half a preactivation. Empty: nothing.
+std::vector<int64_t> kept_sizes(const Arguments& x, const CarriedCounts& counts) {
+  const int64_t columns = x.y0.size(1), count = x.program.keeps ? 1 : counts.kept;
+  if (count == 0) return {};
+  std::vector<int64_t> sizes = x.saved_sizes(x.program.keeps ? columns / 2 : columns);
+  sizes.insert(sizes.begin(), count);
+  return sizes;
+}
+
 std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const FieldKernels* field, const Tensor& y0, const Tensor& weight,
                                                  const Tensor& samples, const MaybeTensor& input_weight,
                                                  const MaybeTensor& bias, const MaybeTensor& before, const Tensor& dt,
@@ -44,14 +53,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> solve(const FieldKernels* field, cons
   const int64_t batch = y0.size(0), columns = y0.size(1);
   const Steps steps = solver_steps(arguments);
   const CarriedCounts counts = carried_counts(arguments);
-  const std::vector<int64_t> sizes = arguments.saved_sizes(columns);
-  std::vector<int64_t> kept_sizes = sizes;
-  kept_sizes.insert(kept_sizes.begin(), counts.kept);
-  Tensor saved = save ? result(sizes, y0) : nothing(y0);
+  Tensor saved = save ? result(arguments.saved_sizes(columns), y0) : nothing(y0);
   const int64_t each = arguments.program.is_general_linear() ? arguments.program.substeps : 1;
   if (!arguments.program.packed) fill_with_zeros(saved, empty, each);
-  Tensor kept = save && counts.kept > 0 ? result(kept_sizes, y0) : nothing(y0);
-  for (int64_t l = 0; l < counts.kept && save && !arguments.program.packed; ++l)
+  const std::vector<int64_t> sizes = kept_sizes(arguments, counts);
+  Tensor kept = save && !sizes.empty() ? result(sizes, y0) : nothing(y0);
+  for (int64_t l = 0; kept.dim() > 1 && l < kept.size(0) && !arguments.program.packed; ++l)
     fill_with_zeros(kept.select(0, l), empty, each);
   Tensor last = at::empty({batch, columns}, y0.options());
   Tensor at_end = counts.at_end > 0 ? at::empty({counts.at_end, batch, columns}, y0.options()) : nothing(y0);
@@ -153,11 +160,8 @@ Ten pull_back(const FieldKernels* field, const Tensor& saved, const Tensor& kept
   if (grad_last.has_value()) check_tensor("grad_last", *grad_last, {batch, columns}, y0);
   const CarriedCounts counts = carried_counts(arguments);
   if (grad_carried.has_value()) check_tensor("grad_carried", *grad_carried, {counts.at_end, batch, columns}, y0);
-  if (counts.kept > 0) {
-    std::vector<int64_t> sizes = arguments.saved_sizes(columns);
-    sizes.insert(sizes.begin(), counts.kept);
-    check_tensor("kept", kept, sizes, y0);
-  }
+  const std::vector<int64_t> sizes = kept_sizes(arguments, counts);
+  if (!sizes.empty()) check_tensor("kept", kept, sizes, y0);
   const Steps steps = solver_steps(arguments);
 
   const bool affine = input_weight.has_value();
@@ -187,7 +191,7 @@ Ten pull_back(const FieldKernels* field, const Tensor& saved, const Tensor& kept
     g.end = data_or_null<scalar_t>(grad_last);
     g.end_carried = data_or_null<scalar_t>(grad_carried);
     g.end_vectors = counts.at_end;
-    g.kept = counts.kept > 0 ? kept.const_data_ptr<scalar_t>() : nullptr;
+    g.kept = sizes.empty() ? nullptr : kept.const_data_ptr<scalar_t>();
     g.y0 = g_y0.data_ptr<scalar_t>();
     g.samples = data_or_null<scalar_t>(g_samples);
     g.before = data_or_null<scalar_t>(g_before);

@@ -139,8 +139,9 @@ struct Problem {
   int64_t substeps = 1;
 
   int64_t stages = 1;
-  std::vector<T> a, b, c;      // Runge-Kutta
-  std::vector<int64_t> moved;  // traced: the half of the state that each stage moves; empty: all of it
+  std::vector<T> a, b, c;                    // Runge-Kutta
+  std::vector<int64_t> moved;                // traced: the half of the state that each stage moves; empty: all of it
+  int64_t kept_stage = -1, kept_target = 0;  // traced: of whose preactivation a half is kept, and where it begins
   std::vector<Entry<T>> flows, rows,
       weights;                   // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
   const T* blocks = nullptr;     // (steps, matrices, 2, 2, half), one set for all samples or one each
@@ -224,7 +225,7 @@ struct Gradients {
   const T* end = nullptr;          // of the last state (batch, state)
   const T* end_carried = nullptr;  // general linear: of the other vectors at the end (end_vectors, batch, state)
   int64_t end_vectors = 0;
-  const T* kept = nullptr;  // general linear: not a gradient but what was kept, vector by vector, as the saved states
+  const T* kept = nullptr;  // not a gradient but what the solution has under this name
 
   T* y0 = nullptr;            // (batch, state)
   T* samples = nullptr;       // as samples
@@ -247,7 +248,8 @@ struct Sums {
 template <class T>
 struct Solution {
   T* saved = nullptr;    // (times * saved_per_sample, batch, state), of several lengths (storage * ..., state)
-  T* kept = nullptr;     // general linear: the vectors that are kept, one after the other, as `saved`
+  T* kept = nullptr;     // general linear: the vectors that are kept, one after the other, as `saved`; traced: the half
+                         // of a preactivation that is kept, likewise
   T* last = nullptr;     // (batch, state)
   T* carried = nullptr;  // general linear: the other vectors at the end (end_vectors, batch, state)
   int64_t end_vectors = 0;

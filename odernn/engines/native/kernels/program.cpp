@@ -38,6 +38,7 @@ class Reader {
     if (key == "weight_blocks") return take(program.weight_blocks);
     if (key == "substeps") return take(program.substeps);
     if (key == "packed") return take(program.packed);
+    if (key == "keeps") return take(program.keeps);
     TORCH_CHECK_VALUE(false, "`program` has the entry '", key, "', which the kernels do not know");
   }
 

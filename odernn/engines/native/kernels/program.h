@@ -14,7 +14,7 @@ struct Program {
   std::vector<double> a, b, c;
   std::vector<int64_t> moved, places, weight_blocks;
   int64_t substeps = 1;
-  bool packed = false;
+  bool packed = false, keeps = false;
 
   bool is_general_linear() const { return family == "general-linear"; }
 };

@@ -10,9 +10,10 @@ namespace odernn {
 template <class T>
 class RungeKutta final : public Stepper<T> {
  public:
-  // `pullback` is null for the forward sweep, which keeps nothing.
-  RungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients)
-      : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), stages_(p_.stages) {
+  // `pullback` is null for the forward sweep, which writes the half of a preactivation that is kept into `kept` unless
+  // that is null.
+  RungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* kept)
+      : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), kept_(kept), stages_(p_.stages) {
     const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(),
                   preactivation_size = rows * block.preactivation_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
@@ -41,12 +42,12 @@ class RungeKutta final : public Stepper<T> {
     buffers_ = s.take<T*>(rows);
   }
 
-  void step(int64_t, int64_t c, int64_t, const T* const* y, const T* const*, T* const* next) override {
-    run(c * block_.rows, block_.rows, y, next);
+  void step(int64_t n, int64_t c, int64_t, const T* const* y, const T* const*, T* const* next) override {
+    run(n, c * block_.rows, block_.rows, y, next);
   }
 
   void record(int64_t first, int64_t count, const States<T>& states) override {
-    run(0, count * block_.rows, states.at(first - 1), nullptr);
+    run(first, 0, count * block_.rows, states.at(first - 1), nullptr);
   }
 
   void reverse(int64_t n, int64_t c, int64_t, const States<T>&, T* lambda) override {
@@ -112,21 +113,64 @@ class RungeKutta final : public Stepper<T> {
 
   T* rate(int64_t e) { return records_[e].rate != nullptr ? records_[e].rate : rates_[e % stages_]; }
 
+  // Whether a rate moves one half of the state, of whole vectors.
+  bool apart() const { return !p_.moved.empty() && p_.state.width % (2 * kLanes<T>) == 0; }
+
+  // Whether the stages before stage i have moved half `h` as far as the whole step does. Going back, where a sample is
+  // one step, that half is then the saved state's.
+  bool arrives(int64_t i, int64_t h) const {
+    bool all = taped() && apart() && p_.substeps == 1;
+    for (int64_t j = 0; j < stages_ && all; ++j) all = p_.moved[j] != h || p_.b[j] == p_.a[i * stages_ + j];
+    return all;
+  }
+
+  // Whether a later stage of its step is made with the rate of stage i.
+  bool is_read(int64_t i) const {
+    bool found = false;
+    for (int64_t j = i + 1; j < stages_; ++j)
+      found |= p_.a[j * stages_ + i] != T(0) && !(apart() && arrives(j, p_.moved[i]));
+    return found;
+  }
+
   // out = start + dt sum_j a_j k_j over the first stages of the step whose first evaluation is `first`.
   void add_rates(const T* a, int64_t stages, int64_t first, const T* const* start, const T* step, int64_t count,
                  T* const* out) {
-    const bool apart = !p_.moved.empty() && p_.state.width % (2 * kLanes<T>) == 0;  // a rate moves one half
-    for (int64_t h = 0; h < (apart ? 2 : 1); ++h) {
-      Combination<T> sum;
-      for (int64_t j = 0; j < stages; ++j)
-        if (!apart || p_.moved[j] == h) sum.add(a[j], rate(first + j), columns());
-      const int64_t width = apart ? columns() / 2 : columns();
-      advance(start, step, sum, count, {h * width, (h + 1) * width}, out);
+    for (int64_t h = 0; h < (apart() ? 2 : 1); ++h) add_rates_of(h, a, stages, first, start, step, count, out);
+  }
+
+  // The same of one half of the state where a rate moves one.
+  void add_rates_of(int64_t h, const T* a, int64_t stages, int64_t first, const T* const* start, const T* step,
+                    int64_t count, T* const* out) {
+    Combination<T> sum;
+    for (int64_t j = 0; j < stages; ++j)
+      if (!apart() || p_.moved[j] == h) sum.add(a[j], rate(first + j), columns());
+    const int64_t width = apart() ? columns() / 2 : columns();
+    advance(start, step, sum, count, {h * width, (h + 1) * width}, out);
+  }
+
+  // The state of stage i > 0 of the step whose first evaluation is `first`.
+  void make_stage(int64_t i, int64_t first, const T* const* y, const T* const* start, const T* step, int64_t count,
+                  T* const* out) {
+    for (int64_t h = 0; h < (apart() ? 2 : 1); ++h) {
+      const bool there = arrives(i, h);
+      add_rates_of(h, p_.a.data() + i * stages_, there ? 0 : i, first, there ? y + block_.rows : start, step, count,
+                   out);
     }
   }
 
-  // Virtual rows [from, from + count) through one sample. Without `next` the last rates are not needed.
-  void run(int64_t from, int64_t count, const T* const* y, T* const* next) {
+  // The half of a preactivation that is kept of sample n and the following ones, for `count` virtual rows: each row of
+  // it, and where it is in working memory.
+  template <class F>
+  void each_kept(int64_t n, int64_t count, F f) const {
+    const int64_t half = columns() / 2, stride = block_.preactivation_columns();
+    T* working = records_[p_.kept_stage].by_preactivation + p_.kept_target;
+    for (int64_t k = 0; k < count; ++k, working += stride)
+      f(p_.saved_place(n + k / block_.rows, block_.begin + k % block_.rows) * half, working, half);
+  }
+
+  // Virtual rows [from, from + count) of sample n, and perhaps of the following ones, through one sample. Without
+  // `next` the last rates are not needed.
+  void run(int64_t n, int64_t from, int64_t count, const T* const* y, T* const* next) {
     const T* step = block_.step + from;
     const T* const* start = y;
     for (int64_t r = 0; r < count; ++r) records_[0].source[r] = y[r];
@@ -135,12 +179,20 @@ class RungeKutta final : public Stepper<T> {
       Record<T>& record = records_[e];
       if (i > 0) {
         point_at(record.buffer, columns(), count, buffers_);
-        add_rates(p_.a.data() + i * stages_, i, e - i, start, step, count, buffers_);
+        make_stage(i, e - i, y, start, step, count, buffers_);
       }
-      const bool last = e + 1 == p_.evaluations();
-      T* rates = last && next == nullptr && record.rate == nullptr ? nullptr : rate(e);
+      const bool last = e + 1 == p_.evaluations(), last_step = e - i + stages_ == p_.evaluations();
+      const bool unread = last_step && next == nullptr && record.rate == nullptr && !is_read(i);
+      T* rates = unread ? nullptr : rate(e);
+      const bool kept = i == p_.kept_stage, there = kept && taped();
+      if (there)
+        each_kept(n, count, [&](int64_t at, T* to, int64_t half) {
+          std::copy(gradients_->kept + at, gradients_->kept + at + half, to);
+        });
       block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate,
-                      taped(), rates, window(i));
+                      taped(), rates, window(i), there ? p_.kept_target : -1);
+      if (kept && kept_ != nullptr)
+        each_kept(n, count, [&](int64_t at, const T* made, int64_t half) { std::copy(made, made + half, kept_ + at); });
       if (i + 1 < stages_ || (last && next == nullptr)) continue;
       if (!last) point_at(records_[e + 1].buffer, columns(), count, buffers_);
       add_rates(p_.b.data(), stages_, e - i, start, step, count, last ? next : buffers_);
@@ -152,6 +204,7 @@ class RungeKutta final : public Stepper<T> {
   const Problem<T>& p_;
   Pullback<T>* pullback_;
   const Gradients<T>* gradients_;
+  T* kept_;
   int64_t stages_;
   std::vector<Record<T>> records_;
   std::vector<T*> rates_, cotangents_;

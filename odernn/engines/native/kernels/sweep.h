@@ -21,7 +21,7 @@ std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback,
   const Family family = block.problem.family;
   if (family == Family::kGeneralLinear) return std::make_unique<GeneralLinear<T>>(block, pullback, gradients, kept);
   if constexpr (kIsTraced) {
-    return std::make_unique<RungeKutta<T>>(block, pullback, gradients);
+    return std::make_unique<RungeKutta<T>>(block, pullback, gradients, kept);
   } else {
     switch (family) {
       case Family::kExponential:
@@ -29,7 +29,7 @@ std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback,
       case Family::kShears:
         return std::make_unique<Shears<T>>(block, pullback, gradients);
       default:
-        return std::make_unique<RungeKutta<T>>(block, pullback, gradients);
+        return std::make_unique<RungeKutta<T>>(block, pullback, gradients, kept);
     }
   }
 }

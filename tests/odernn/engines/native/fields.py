@@ -109,3 +109,16 @@ class Coupled(AffinePointwiseField):
 
     def kick(self, t: Time, q: Tensor, p: Tensor, u: Tensor) -> Tensor:
         return self(t, torch.cat((q, p), dim=-1), u)[..., UNITS // 2 :]
+
+
+class Undamped(Coupled):
+    """dq/dt = p, dp/dt = tanh(M q + u) - c q: kicks and drifts take it, of which a kick may come in two parts."""
+
+    kick_sees_p: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        super().__init__(("dense", "zero"), told=True)
+        self.damping = nn.Parameter(torch.tensor([0.5, 0.0]), requires_grad=False)
+
+    def kick(self, t: Time, q: Tensor, u: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().kick(t, q, torch.zeros_like(q), u)
