@@ -190,6 +190,12 @@ struct Problem {
     if (family == Family::kShears) return static_cast<int64_t>(shears.size());
     return substeps * stages;
   }
+  // Whether each column of a sample's control goes into one evaluation, once the method has started.
+  bool sees_control_once() const {
+    if (moved.empty()) return family != Family::kShears && evaluations() == 1;
+    const bool apart = state.width % (2 * kLanes<T>) == 0;  // in vectors of their own
+    return apart && substeps == 1 && moved.size() == 2 && moved[0] != moved[1];
+  }
   int64_t length(int64_t row) const { return lengths == nullptr ? times : lengths[row]; }
   // Which row of `samples` a sample is, and of all saved states the one with this number in its row.
   int64_t place(int64_t time, int64_t row) const {

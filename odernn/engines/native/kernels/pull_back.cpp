@@ -72,7 +72,7 @@ void pull_back_block(const Problem<T>& p, const T* saved, const Gradients<T>& g,
     block.fill(first, count);
     states.fill(first, count, block.rows);
     stepper->record(first, count, states);
-    pullback.begin(count);
+    pullback.begin(first, count);
     for (int64_t i = count * p.saved_per_sample() - 1; i >= 0; --i) {
       const int64_t c = i / p.saved_per_sample(), state = first * p.saved_per_sample() + i;
       add_own(block, g.saved, state, lambda);

@@ -39,9 +39,10 @@ class Pullback {
 
   int64_t stride() const { return block_.control.stride(); }
 
-  // Before the recursion of a block of `count` samples, the blocks coming from the end of the sequence.
-  void begin(int64_t count) {
-    if (!wanted_ || shared_) return;
+  // Before the recursion of samples [first, first + count), the blocks coming from the end of the sequence.
+  void begin(int64_t first, int64_t count) {
+    once_ = !earlier_ && first >= block_.problem.starting_steps() && block_.problem.sees_control_once();
+    if (!wanted_ || shared_ || once_) return;
     const int64_t n = count * block_.rows * stride(), head = earlier_ * block_.rows * stride();
     std::fill(control_, control_ + head + n, T(0));
     if (earlier_) {  // what the later block left for its sample before
@@ -213,7 +214,8 @@ class Pullback {
     });
   }
 
-  static void add(T* own, T* before, int64_t at, Vector<T> v, Vector<T> late, Vector<T> early) {
+  void add(T* own, T* before, int64_t at, Vector<T> v, Vector<T> late, Vector<T> early) const {
+    if (once_) return store(own + at, v);
     store(own + at, load(own + at) + late * v);
     if (before != nullptr) store(before + at, load(before + at) + early * v);
   }
@@ -243,7 +245,7 @@ class Pullback {
 
   Block<T>& block_;
   Sums<T>& sums_;
-  bool wanted_, shared_;
+  bool wanted_, shared_, once_ = false;  // once: the cotangents of the filled samples' control are no sums
   int64_t earlier_, sample_stride_ = 0;
   T *control_ = nullptr, *carried_ = nullptr, *sample_buffer_ = nullptr, *result_ = nullptr;
   const T** rows_ = nullptr;
