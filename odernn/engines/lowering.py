@@ -19,6 +19,8 @@ from ..control.time_grid import as_tensor
 from ..fields.field import ActivatedField, VectorField, activation_of, is_block_linear
 from ..fields.overrides import why_slope_is_called
 from .carried import Carried, carried_of, carry_of
+from .kept_half import keeping
+from .operators import NATIVE
 from .problem import RecurrentProblem, Storage
 from .program import Call, Kind, Operands, Products, Program, Squash
 from .scheme import method_on_weight, scheme_of, unsupported_scheme
@@ -145,6 +147,7 @@ class Operator(Adjoint):
             packed=problem.storage is not None and save == "end",
             products=self._products(problem),
         )
+        call = keeping(call) if self.namespace == NATIVE and needs_gradient(call.operands) else call
         return solved(problem, self.namespace, call.arguments(), save)
 
     def for_kind_of(self, problem: RecurrentProblem) -> Self:

@@ -172,12 +172,12 @@ def _solve_shapes(*given: Any) -> tuple[Tensor, ...]:
     if several:
         carried, kept = _carried_shapes(operands, program, shape, save)
     else:
-        carried, kept = y0.new_empty(0), y0.new_empty(_half(shape) if save and program.keeps else (0,))
+        carried, kept = y0.new_empty(0), y0.new_empty(kept_shape(shape) if save and program.keeps else (0,))
     return saved, y0.new_empty(y0.shape), carried, kept
 
 
-def _half(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """That of a half of a preactivation for each of the states of a shape."""
+def kept_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """That of the half of a preactivation that is kept beside states of a shape."""
     return 1, *shape[:-1], shape[-1] // 2
 
 

@@ -149,8 +149,9 @@ class Call:
             says is zero need have no gradient: the native engine makes none in the kernels of a field's own and in an
             exponential method. Empty: K may be anything.
         keeps: whether the half of the preactivation that a dense block of K makes is kept beside the states, so that
-            the backward pass need not make that product again. Only the kernels of a field's own take it, where
-            `weight_blocks` has one such half for all the stages of a sample together.
+            the backward pass need not make that product again. Only the native engine takes it, in the kernels of a
+            field's own and in an exponential method, where `weight_blocks` has one such half for all the stages of a
+            sample together.
     """
 
     y0: Float[Tensor, "batch state"]

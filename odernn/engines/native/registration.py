@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..mapping import map_in_turn
-from ..operators import NATIVE, define_engine, flat_pull_back, flat_solve
+from ..operators import NATIVE, define_engine, flat_pull_back, flat_solve, kept_shape
+from ..program import Operands, Program
 from ..torch import operators as by_torch
 from ..warning import EngineWarning
 from .build import NativeUnavailable, load
@@ -38,11 +39,17 @@ def _built_at_first_call(name: str, instead: Callable[..., Any]) -> Callable[...
     return call
 
 
+def solve_instead(operands: Operands, program: Program, save: bool) -> tuple[Tensor, ...]:
+    """The torch engine's, with room for the half of a preactivation that its backward pass does not read."""
+    saved, last, carried, kept = by_torch.solve(operands, program, save)
+    return saved, last, carried, saved.new_zeros(kept_shape(saved.shape)) if save and program.keeps else kept
+
+
 def register() -> None:
     """Define the operators in torch.ops."""
     define_engine(
         NATIVE,
-        _built_at_first_call("solve", flat_solve(by_torch.solve, NATIVE)),
+        _built_at_first_call("solve", flat_solve(solve_instead, NATIVE)),
         _built_at_first_call("pull_back", flat_pull_back(by_torch.pull_back, NATIVE)),
     )
     map_in_turn(NATIVE)

@@ -13,11 +13,11 @@ from solvers.extend import Problem, Save, Solved
 
 from ...fields.field import AffinePointwiseField
 from ..carried import carried_of
-from ..lowering import hold_name, solved, steps_of
+from ..kept_half import keeping
+from ..lowering import hold_name, needs_gradient, solved, steps_of
 from ..problem import RecurrentProblem
 from ..program import Call
 from ..scheme import MOST_STAGES, explicit_method
-from .kept_half import keeping
 from .kernels import FieldKernels, kernels_of
 from .weight_blocks import blocks_of
 
@@ -54,7 +54,8 @@ class FieldOperator(Adjoint):
         kernels, weight = kernels_of(problem.field), problem.inputs[0]
         assert kernels is not None
         assert weight is not None
-        call = keeping(_call(problem, kernels, weight, save))
+        call = _call(problem, kernels, weight, save)
+        call = keeping(call) if needs_gradient(call.operands) else call
         return solved(problem, kernels.namespace, call.arguments(), save)
 
 

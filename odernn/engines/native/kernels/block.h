@@ -79,15 +79,20 @@ class Block {
 
   // rate = field(source) at `theta` for virtual rows [from, from + count) of the filled samples. `by_preactivation`
   // (and `by_gate`) get the derivatives if asked, else `by_preactivation` is working space. `rate` may be null if
-  // derivatives are asked. The half of the preactivation that begins in column `there` is there already.
+  // derivatives are asked. `there`: the half of the preactivation that is
+  // kept is there already.
   void evaluate(const Coupling<T>& coupling, const T* const* source, T theta, int64_t from, int64_t count,
-                T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}, int64_t there = -1) {
+                T* by_preactivation, T* by_gate, bool derivative, T* rate, Window window = {}, bool there = false) {
     if (problem.kind == Kind::kLinear && rate == nullptr) return;  // its derivative is one
     const bool whole = kIsTraced || gated() ||
                        problem.kind == Kind::kLinearPlusTanh;  // a control that is not an addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
     if (coupling.by_halves) {
       multiply_halves(coupling, window, source, count, by_preactivation, there, rate == nullptr);
+    } else if (there) {
+      for (int64_t r = 0; r < count; ++r)
+        std::copy_n(whole ? zeros : u + r * control.stride(), problem.kept_target,
+                    by_preactivation + r * preactivation_columns());
     } else if (whole) {
       multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
     } else {
@@ -99,13 +104,13 @@ class Block {
                      derivative);
   }
 
-  // preactivation = K source in the rows of K that drive the window, but for the half that begins in column `there` and
-  // if `only_read`, for the groups that the transpose of the rate does not read.
+  // preactivation = K source in the rows of K that drive the window, but for the half that is kept if it is
+  // `there`, and if `only_read`, for the groups that the transpose of the rate does not read.
   void multiply_halves(const Coupling<T>& coupling, Window window, const T* const* source, int64_t count,
-                       T* preactivation, int64_t there, bool only_read) {
+                       T* preactivation, bool there, bool only_read) {
     const int64_t stride = preactivation_columns();
     const auto skips = [&](int64_t target) {
-      return target == there || (only_read && !Traced::kReads[target / columns()]);
+      return (there && target == problem.kept_target) || (only_read && !Traced::kReads[target / columns()]);
     };
     window.each_half(coupling, columns(), [&](const Half<T>& half) {
       for (const int64_t target : half.empty)
@@ -126,6 +131,20 @@ class Block {
     });
   }
 
+  // What is kept of `preactivation`, of `count` virtual rows from sample n on. It has the control in it where that is
+  // an addend.
+  void write_kept(const T* preactivation, int64_t n, int64_t count, T* kept) const {
+    const int64_t half = columns() / 2;
+    for (int64_t k = 0; k < count; ++k)
+      std::copy_n(preactivation + k * preactivation_columns() + problem.kept_target, half, kept + kept_row(n, k));
+  }
+
+  void read_kept(const T* kept, int64_t n, int64_t count, T* preactivation) const {
+    const int64_t half = columns() / 2;
+    for (int64_t k = 0; k < count; ++k)
+      std::copy_n(kept + kept_row(n, k), half, preactivation + k * preactivation_columns() + problem.kept_target);
+  }
+
   // The same from a preactivation that was computed without the control (ungated).
   void evaluate_preactivation(const T* preactivation, const Coupling<T>& coupling, T theta, int64_t from, int64_t count,
                               T* by_preactivation, bool derivative, T* rate) {
@@ -137,6 +156,11 @@ class Block {
     compute_rates<T>(problem.kind,
                      {count, columns(), by_preactivation, nullptr, columns(), u, control.stride(), rate, columns()},
                      derivative);
+  }
+
+  // Where virtual row k from sample n on begins in what is kept.
+  int64_t kept_row(int64_t n, int64_t k) const {
+    return problem.saved_place(n + k / rows, begin + k % rows) * (columns() / 2);
   }
 
   const Problem<T>& problem;

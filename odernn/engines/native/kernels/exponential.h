@@ -13,9 +13,16 @@ namespace odernn {
 template <class T>
 class ExponentialRungeKutta final : public Stepper<T> {
  public:
-  // `pullback` is null for the forward sweep, which keeps nothing.
-  ExponentialRungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* sums)
-      : block_(block), p_(block.problem), pullback_(pullback), gradients_(gradients), sums_(sums), stages_(p_.stages) {
+  // `pullback` is null for the forward sweep, which writes the half of a preactivation that is kept into `kept` unless
+  // that is null.
+  ExponentialRungeKutta(Block<T>& block, Pullback<T>* pullback, const Gradients<T>* gradients, T* sums, T* kept)
+      : block_(block),
+        p_(block.problem),
+        pullback_(pullback),
+        gradients_(gradients),
+        sums_(sums),
+        kept_(kept),
+        stages_(p_.stages) {
     const int64_t rows = taped() ? block.most * block.rows : block.rows, size = rows * columns(),
                   preactivation_size = rows * block.preactivation_columns();
     const bool want_dt = gradients != nullptr && gradients->dt != nullptr;
@@ -187,8 +194,12 @@ class ExponentialRungeKutta final : public Stepper<T> {
           mix<T>(state, blocks, step, count, half(), false, buffers_);
         }
         const bool unused = last && i + 1 == stages_ && next == nullptr && record.rate == nullptr;
+        const bool kept = i == p_.kept_stage, there = kept && taped();
+        const int64_t n = origin_ + from / block_.rows;
+        if (there) block_.read_kept(gradients_->kept, n, count, record.by_preactivation);
         block_.evaluate(p_.couplings[0], record.source, theta(k, i), from, count, record.by_preactivation,
-                        record.by_gate, taped(), unused ? nullptr : rate(e));
+                        record.by_gate, taped(), unused ? nullptr : rate(e), {}, there);
+        if (kept && kept_ != nullptr) block_.write_kept(record.by_preactivation, n, count, kept_);
       }
       if (last && next == nullptr) break;
       Mixture<T> end;
@@ -204,7 +215,7 @@ class ExponentialRungeKutta final : public Stepper<T> {
   const Problem<T>& p_;
   Pullback<T>* pullback_;
   const Gradients<T>* gradients_;
-  T* sums_;
+  T *sums_, *kept_;
   int64_t stages_, origin_ = 0;
   std::vector<Record<T>> records_;
   std::vector<T*> rates_, cotangents_, start_buffers_;

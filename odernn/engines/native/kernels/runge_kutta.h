@@ -158,16 +158,6 @@ class RungeKutta final : public Stepper<T> {
     }
   }
 
-  // The half of a preactivation that is kept of sample n and the following ones, for `count` virtual rows: each row of
-  // it, and where it is in working memory.
-  template <class F>
-  void each_kept(int64_t n, int64_t count, F f) const {
-    const int64_t half = columns() / 2, stride = block_.preactivation_columns();
-    T* working = records_[p_.kept_stage].by_preactivation + p_.kept_target;
-    for (int64_t k = 0; k < count; ++k, working += stride)
-      f(p_.saved_place(n + k / block_.rows, block_.begin + k % block_.rows) * half, working, half);
-  }
-
   // Virtual rows [from, from + count) of sample n, and perhaps of the following ones, through one sample. Without
   // `next` the last rates are not needed.
   void run(int64_t n, int64_t from, int64_t count, const T* const* y, T* const* next) {
@@ -185,14 +175,10 @@ class RungeKutta final : public Stepper<T> {
       const bool unread = last_step && next == nullptr && record.rate == nullptr && !is_read(i);
       T* rates = unread ? nullptr : rate(e);
       const bool kept = i == p_.kept_stage, there = kept && taped();
-      if (there)
-        each_kept(n, count, [&](int64_t at, T* to, int64_t half) {
-          std::copy(gradients_->kept + at, gradients_->kept + at + half, to);
-        });
+      if (there) block_.read_kept(gradients_->kept, n, count, record.by_preactivation);
       block_.evaluate(p_.couplings[0], record.source, theta(e), from, count, record.by_preactivation, record.by_gate,
-                      taped(), rates, window(i), there ? p_.kept_target : -1);
-      if (kept && kept_ != nullptr)
-        each_kept(n, count, [&](int64_t at, const T* made, int64_t half) { std::copy(made, made + half, kept_ + at); });
+                      taped(), rates, window(i), there);
+      if (kept && kept_ != nullptr) block_.write_kept(record.by_preactivation, n, count, kept_);
       if (i + 1 < stages_ || (last && next == nullptr)) continue;
       if (!last) point_at(records_[e + 1].buffer, columns(), count, buffers_);
       add_rates(p_.b.data(), stages_, e - i, start, step, count, last ? next : buffers_);

@@ -25,7 +25,7 @@ std::unique_ptr<Stepper<T>> make_stepper(Block<T>& block, Pullback<T>* pullback,
   } else {
     switch (family) {
       case Family::kExponential:
-        return std::make_unique<ExponentialRungeKutta<T>>(block, pullback, gradients, block_sums);
+        return std::make_unique<ExponentialRungeKutta<T>>(block, pullback, gradients, block_sums, kept);
       case Family::kShears:
         return std::make_unique<Shears<T>>(block, pullback, gradients);
       default:

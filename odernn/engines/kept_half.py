@@ -1,26 +1,24 @@
-"""What a field's own kernels keep of the forward pass beside the states: the half of a preactivation that is dense."""
+"""What the native kernels keep of the forward pass beside the states: the half of a preactivation that is dense."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ..lowering import needs_gradient
-from ..program import Call
-from .weight_blocks import NUMBERS
+from .program import Call
+from .traced.weight_blocks import NUMBERS
 
 WHOLE = 32
 """Units of which both halves are whole vectors on every processor, as the kernels want it."""
 
 
 def keeping(call: Call) -> Call:
-    """The call, told to keep the preactivation that a dense block makes, where its backward pass would make it again.
+    """The call, told to keep the preactivation that a dense block makes, so that no backward pass makes it again.
 
     It is told so where one half of one stage is dense in a sample: what is kept is then half as large as the states.
     """
-    steps = call.method.family == "runge-kutta" and call.substeps == 1 and call.y0.shape[1] % WHOLE == 0
-    if not steps or _dense_halves(call) != 1 or not needs_gradient(call.operands):
-        return call
-    return replace(call, keeps=True)
+    family = "runge-kutta" if call.kind == "traced" else "exponential"
+    steps = call.method.family == family and call.substeps == 1 and call.y0.shape[1] % WHOLE == 0
+    return replace(call, keeps=True) if steps and _dense_halves(call) == 1 else call
 
 
 def _dense_halves(call: Call) -> int:
