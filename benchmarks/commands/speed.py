@@ -24,6 +24,7 @@ from benchmarks.speed.report import NAME, Report
 from benchmarks.speed.roofline import PEAK_SIZE, measure_peak
 from benchmarks.speed.suites import FULL, QUICK, SUITES, Entry, Group, Sizes
 from benchmarks.speed.table import describe, targets_table
+from benchmarks.support.clock import clock_of
 from benchmarks.support.errors import INTERRUPTED, OK
 from benchmarks.support.provenance import UNKNOWN, find_commit, find_machine, find_version, find_versions
 from benchmarks.support.threads import threads
@@ -84,6 +85,7 @@ def _measure(plan: Plan, contenders: Mapping[str, Contender], report: Report) ->
             entries = [entry for entry in group if _is_asked_for(entry, contenders, plan)]
             measurements = _measure_one(suite, entries, contenders, plan)
             report.measurements += measurements
+            report.clocks += [clock for clock in (clock_of(plan.device),) if clock is not None]
             _write_numbers(report)
             print(*map(describe, measurements), sep="\n", flush=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ def torch_peers(longest_whole: int) -> list[Contender]:
     return [
         Contender("naive", "peer", _by_hand, _why_not_by_hand),
         Contender("naive-graph", "peer", _graphed, _whole_of_the_papers, devices=("cuda",)),
+        Contender("naive-compiled", "peer", partial(_compiled, "inductor"), _whole_of_the_papers, devices=("cuda",)),
         Contender("torchdiffeq", "peer", _looped(_odeint_a_sample), takes_the_papers),
         Contender("torchdiffeq-whole", "peer", _looped(_odeint_of_all), _up_to(longest_whole), checked=WHOLE_CHECKED),
         Contender("torchrecurrent", "peer", _torchrecurrent, takes_the_papers),
@@ -106,12 +108,27 @@ def _graphed(problem: Problem) -> Runner:
     return captured(_Loop(problem, _naive), problem)
 
 
-def _naive(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:
+def _compiled(backend: str, problem: Problem) -> Runner:
+    """The loop by hand with its step by torch.compile, which would take minutes over all samples unrolled."""
+    return _looped(partial(_stepped, torch.compile(_step, backend=backend)))(problem)
+
+
+def _stepped(
+    step: Callable[[Tensor, Tensor, Tensor], Tensor], y: Tensor, transposed: Tensor, u: list[Tensor]
+) -> list[Tensor]:
     states = []
     for control in u:
-        y = y + DT * torch.tanh(torch.addmm(control, y, transposed))
+        y = step(y, transposed, control)
         states.append(y)
     return states
+
+
+def _step(y: Tensor, transposed: Tensor, control: Tensor) -> Tensor:
+    return y + DT * torch.tanh(torch.addmm(control, y, transposed))
+
+
+def _naive(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:
+    return _stepped(_step, y, transposed, u)
 
 
 def _odeint_a_sample(y: Tensor, transposed: Tensor, u: list[Tensor]) -> list[Tensor]:

@@ -34,7 +34,8 @@ class Report:
         machine: where it ran, and on how many threads.
         versions: of everything that decides on times.
         peak: the most operations a second seen so far.
-        outcomes: in the order of their measuring.
+        measurements: in the order of their measuring.
+        clocks: of the device's multiprocessors after each group, in MHz, where it says so.
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Report:
     versions: Mapping[str, str]
     peak: float = 0.0
     measurements: list[Measurement] = field(default_factory=list)
+    clocks: list[int] = field(default_factory=list)
 
     def write(self) -> None:
         """Writes the numbers, the tables and the pictures, each whole or not at all.
@@ -76,6 +78,7 @@ class Report:
             "machine": asdict(self.machine),
             "versions": dict(self.versions),
             "peak_flops": self.peak,
+            "clocks": self.clocks,
             "outcomes": [_plain(measurement, self.peak) for measurement in self.measurements],
             "bars": targets,
         }
@@ -98,6 +101,8 @@ class Report:
             ", ".join(f"{name} {version}" for name, version in self.versions.items()),
             f"peak of one large product: {self.peak / 1e9:.1f} GFLOP/s in float32",
         ]
+        if self.clocks:
+            lines.append(f"clock of the device after a group: {min(self.clocks):,} to {max(self.clocks):,} MHz")
         return "\n".join(f"- {line}" for line in lines)
 
 

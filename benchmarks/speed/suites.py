@@ -71,7 +71,8 @@ QUICK = Sizes(
 )
 
 OURS = ("native", "triton", "triton-graph", "torch")
-SAME_FUNCTION = ("naive", "naive-graph", "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "jax-scan", "diffrax")
+LOOPS = ("naive", "naive-graph", "naive-compiled")
+SAME_FUNCTION = (*LOOPS, "torchdiffeq", "torchdiffeq-whole", "torchrecurrent", "jax-scan", "diffrax")
 OTHERS = ("nn.RNN", "nn.GRU", "nn.LSTM")
 ON_A_GPU = ("flashrnn", "flashrnn-triton", "torchrl-gru", "torchrl-lstm")
 ALL = (*OURS, "autograd", *SAME_FUNCTION, *OTHERS, *ON_A_GPU, "matmul")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import inf
 
@@ -17,6 +18,7 @@ from benchmarks.speed.equivalence import CHECKED, largest_error, tolerance
 from benchmarks.speed.measure import Running, measure_group, time_in_turns
 from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.ours import REFERENCE
+from benchmarks.speed.peers import _compiled
 from benchmarks.speed.pictures import draw_pictures
 from benchmarks.speed.problem import DAMPING, DT, Problem, draw, full_matrix
 from benchmarks.speed.rounds import LEAST, LEAST_OF_LONG, LONG, MOST, TOO_LONG, interleaved, repetitions
@@ -61,6 +63,16 @@ def test_peers_compute_our_function(name: str, work: Work, output: Output) -> No
     assert measurement.error is not None
     assert measurement.error < 1e-5  # 80 epsilon, after six steps
     assert len(measurement.seconds) == LEAST
+
+
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+)  # the compiler looks
+def test_the_loop_whose_step_is_compiled_computes_it_too() -> None:
+    peer = Contender("naive-compiled", "peer", partial(_compiled, "eager"))
+    (measurement,) = measured(SMALL, peer.name, among={**CONTENDERS, peer.name: peer})
+    assert measurement.error is not None
+    assert measurement.error < 1e-5
 
 
 @pytest.mark.parametrize("name", OTHERS)
