@@ -76,15 +76,16 @@ class MelSpectrogram:
         return 1 + samples // self.hop
 
     def __call__(self, sound: Float[Tensor, "samples"]) -> Float[Tensor, "frames bands"]:
-        """The spectrogram of one sound."""
-        spectrum = torch.stft(sound, self.window, self.hop, window=self.taper, return_complex=True, pad_mode="reflect")
+        """The spectrogram of one sound, computed in its precision."""
+        taper = self.taper.to(sound.dtype)
+        spectrum = torch.stft(sound, self.window, self.hop, window=taper, return_complex=True, pad_mode="reflect")
         magnitude = (spectrum.real.square() + spectrum.imag.square()).sqrt()  # half the time of `abs`
-        return decibels((self.filters @ magnitude).T)
+        return decibels((self.filters.to(sound.dtype) @ magnitude).T)
 
     @cached_property
     def taper(self) -> Float[Tensor, "window"]:
         """Hann's window, periodic."""
-        return torch.hann_window(self.window)
+        return torch.hann_window(self.window, dtype=torch.float64)
 
     @cached_property
     def filters(self) -> Float[Tensor, "bands frequencies"]:
@@ -95,8 +96,7 @@ class MelSpectrogram:
         frequencies = torch.linspace(0, self.rate / 2, self.window // 2 + 1, dtype=torch.float64)
         below, centre, above = (part.unsqueeze(1) for part in (edges[:-2], edges[1:-1], edges[2:]))
         rising, falling = (frequencies - below) / (centre - below), (above - frequencies) / (above - centre)
-        triangles = torch.minimum(rising, falling).clamp_min(0) * 2 / (above - below)
-        return triangles.to(torch.float32)
+        return torch.minimum(rising, falling).clamp_min(0) * 2 / (above - below)
 
 
 def decibels(power: Float[Tensor, "*items"]) -> Float[Tensor, "*items"]:

@@ -65,14 +65,17 @@ def test_the_spectrogram_is_its_definition() -> None:
 
 def test_the_settings_of_speech_commands_give_librosas_numbers() -> None:
     # librosa 0.11.0, melspectrogram(sr=16000, n_fft=1024, hop_length=128, power=1.0, n_mels=80, fmin=40, fmax=8000,
-    # pad_mode="reflect"), then power_to_db(ref=max), of the same sound.
+    # pad_mode="reflect", dtype=float64), then power_to_db(ref=max), of the same sound.
     time = torch.arange(4000, dtype=torch.float64) / 16_000
     sound = 0.5 * (2 * math.pi * 440 * time).sin() + 0.1 * (2 * math.pi * 3000 * time).sin()
-    found = SPEECH(sound.float())
-    golden = {(0, 0): -10.96602, (3, 9): -4.78064, (10, 10): -0.01139, (16, 47): -68.99980, (31, 79): -30.61833}
+    found = SPEECH(sound)
+    golden = {(0, 0): -10.96602, (3, 9): -4.78064, (10, 10): -0.01139, (16, 47): -69.00186, (31, 79): -30.61833}
     assert found.shape == (32, 80)
-    # Both in float32, whose rounding the bands at -69 dB see: 1e-7 of the loudest there is 1 % of what is gathered.
-    assert {place: found[place].item() for place in golden} == pytest.approx(golden, abs=0.05)
+    assert {place: found[place].item() for place in golden} == pytest.approx(
+        golden, abs=1e-4
+    )  # its filters are float32
+    # In float32 the bands at -69 dB see rounding: 1e-7 of the loudest there is 1 or 2 % of what is gathered.
+    assert SPEECH(sound.float())[16, 47].item() == pytest.approx(golden[16, 47], abs=0.2)
 
 
 def test_mel_is_slaneys() -> None:
@@ -87,7 +90,7 @@ def test_every_band_gathers_something_and_a_flat_spectrum_gathers_its_level() ->
     wide = MelSpectrogram(rate=16_000, window=8192, hop=128, bands=20, lowest=40.0, highest=8000.0)
     resolution = 16_000 / 8192
     # The area of a triangle that some twenty points or more sample.
-    torch.testing.assert_close(wide.filters.sum(1) * resolution, torch.ones(20), rtol=2e-2, atol=0)
+    torch.testing.assert_close(wide.filters.sum(1) * resolution, torch.ones(20, dtype=torch.float64), rtol=2e-2, atol=0)
     assert (SPEECH.filters.sum(1) > 0).all()
 
 
