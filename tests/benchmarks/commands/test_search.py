@@ -173,10 +173,12 @@ def test_trial_that_the_time_ends_goes_on_with_the_next_epoch(
 
 
 def test_diverged_trial_is_pruned_and_named(search: Callable[..., int], tmp_path: Path) -> None:
-    assert search("--trials", "1", "--epochs", "1", "--optimizer.lr", "1e38", "--trainer.gradient_clip", "1e30") == OK
+    # Under other seeds it draws RMSprop, whose step on such a rate lets the state diverge before there is a loss.
+    rate = ("--optimizer.lr", "1e38", "--trainer.gradient_clip", "1e30", "--sampler-seed", "0")
+    assert search("--trials", "1", "--epochs", "1", *rate) == OK
     (trial,) = trials_in(tmp_path)
     assert trial.state == TrialState.PRUNED
-    assert "epoch 1" in trial.user_attrs["diverged"]
+    assert "in epoch 1" in trial.user_attrs["diverged"]
     assert "| diverged | – |" in (tmp_path / STUDY / "trials.md").read_text()
     assert not (tmp_path / STUDY / "best.yaml").exists()
 
