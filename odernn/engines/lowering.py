@@ -23,7 +23,7 @@ from .kept_half import keeping
 from .operators import NATIVE
 from .problem import RecurrentProblem, Storage
 from .program import Call, Kind, Operands, Products, Program, Squash
-from .scheme import method_on_weight, scheme_of, unsupported_scheme
+from .scheme import blocks_on_weight, method_on_weight, scheme_of, unsupported_scheme
 from .torch.discrete_adjoint import at_samples
 
 _NOTHING = Carried()
@@ -161,6 +161,7 @@ class Operator(Adjoint):
         program = Program(
             *(method, cast(Kind, activation.name), _squash(problem.control), hold, problem.substeps),
             products=self._products(problem),
+            weight_blocks=blocks_on_weight(problem.field, method),
         )
         return replace(self, program=program.text)
 

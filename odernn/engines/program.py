@@ -76,7 +76,7 @@ def _written(facts: tuple[object, ...]) -> str:
     told = dict(zip(_NAMES, facts, strict=True))
     if told["products"] == "float32":  # every engine's; only the Triton one is ever told of another
         del told["products"]
-    if not told["weight_blocks"]:  # the native engine's, of a field's own kernels
+    if not told["weight_blocks"]:  # only the native engine heeds it
         del told["weight_blocks"]
     if not told["keeps"]:  # likewise
         del told["keeps"]
@@ -146,8 +146,8 @@ class Call:
             the Triton kernels only.
         weight_blocks: how the halves of K's rows and columns are filled, as `weight_blocks` of the field says; one
             number, of 0 zero, 1 diagonal and 2 dense, for each half of the columns in each half of the rows. What it
-            says is zero need have no gradient: the native engine makes none in the kernels of a field's own and in an
-            exponential method. Empty: K may be anything.
+            says is zero need have no gradient: the native engine, which does not multiply it either, makes none but
+            for kicks and drifts of a registered field. Empty: K may be anything.
         keeps: whether the half of the preactivation that a dense block of K makes is kept beside the states, so that
             the backward pass need not make that product again. Only the native engine takes it, in the kernels of a
             field's own and in an exponential method, where `weight_blocks` has one such half for all the stages of a

@@ -41,7 +41,7 @@ class Lowered(NamedTuple):
         kind: the name of the activation.
         weight: K of what the method sees.
         blocks: the matrices of an exponential method.
-        weight_blocks: of an exponential method: how the halves of K are filled, as `Call` has it; empty if unknown.
+        weight_blocks: how the halves of K are filled, as `Call` has it; empty if unknown, and for kicks and drifts.
     """
 
     method: Method
@@ -84,6 +84,14 @@ def method_on_weight(field: VectorField, solver: Solver, dt: float | Tensor) -> 
     return _registered(solver)
 
 
+def blocks_on_weight(field: VectorField, method: Method) -> tuple[int, ...]:
+    """How the halves of K are filled, as numbers, where K stays as it is; empty where the field does not say.
+
+    So it is of kicks and drifts, which see no more than a half at a time.
+    """
+    return () if method.family == "shears" else _filled(field)
+
+
 def scheme_of(
     field: VectorField,
     activation: Activation,
@@ -103,13 +111,13 @@ def scheme_of(
         method = exponential(entries.flows, entries.a, entries.b, nodes)
         blocks = torch.stack(entries.matrices, dim=-4)
         blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
-        return Lowered(method, activation.remainder.name, weight[n:], blocks, _filled_below(field))
+        return Lowered(method, activation.remainder.name, weight[n:], blocks, _filled(field)[4:])
     if solver.exponential is not None:
         assert not isinstance(step, Tensor)
         return Lowered(EULER, activation.name, _as_euler(weight, step))
     method = _registered(solver)
     assert method is not None
-    return Lowered(method, activation.name, weight)
+    return Lowered(method, activation.name, weight, weight_blocks=blocks_on_weight(field, method))
 
 
 def explicit_method(solver: Solver, *, apart: bool) -> Method | None:
@@ -148,10 +156,10 @@ def _registered(solver: Solver) -> Method | None:
     return explicit_method(solver, apart=True)
 
 
-def _filled_below(field: VectorField) -> tuple[int, ...]:
-    """How the halves of K's rows below the linear part are filled, as numbers; empty where the field does not say."""
+def _filled(field: VectorField) -> tuple[int, ...]:
+    """How the halves of K's rows are filled, as numbers, four of a group; empty where the field does not say."""
     blocks = stated_blocks(field) if isinstance(field, AffinePointwiseField) else None
-    return () if blocks is None else tuple(NUMBERS[filling] for row in blocks[2:] for filling in row)
+    return () if blocks is None else tuple(NUMBERS[filling] for row in blocks for filling in row)
 
 
 def _is_tableau(solver: Solver) -> bool:

@@ -42,6 +42,7 @@ class HamiltonianField(AffinePointwiseField):
 
     partitioned: ClassVar[bool] = True
     activation: ClassVar[Activation] = TANH
+    weight_blocks = (("zero", "dense"), ("dense", "zero"))
 
     def __init__(
         self,

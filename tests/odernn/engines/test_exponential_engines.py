@@ -264,40 +264,6 @@ def test_bad_arguments_are_named(change: dict[str, Any], error: type[Exception],
         native.solve(replace(call("linearly-exact-euler", steps=1), **change), save=False)
 
 
-def of_weights_with_zeros(weight_blocks: tuple[int, ...]) -> tuple[Call, Tensor]:
-    """A call whose K is zero above and dense below, in whole vectors, and K itself."""
-    torch.manual_seed(0)
-    made = call("etdrk2", steps=1, units=64)
-    weight = torch.cat((torch.zeros(32, 64), torch.randn(32, 64) / 8)).to(DOUBLE).requires_grad_()
-    return replace(made, weight=weight, weight_blocks=weight_blocks), weight
-
-
-def gradients_of(made: Call) -> list[Tensor]:
-    leaves = [each for each in made.operands if isinstance(each, Tensor) and each.requires_grad]
-    saved, *_ = torch.ops.odernn_native.solve(*made.arguments(), True)
-    return list(torch.autograd.grad(saved.sin().sum(), leaves))
-
-
-@pytest.mark.kernels
-def test_rows_that_the_program_says_are_zero_have_no_gradient_and_the_others_theirs() -> None:
-    (untold, weight), (told, _) = of_weights_with_zeros(()), of_weights_with_zeros((0, 0, 2, 2))
-    every = gradients_of(untold)
-    of_weight = next(i for i, each in enumerate(every) if each.shape == weight.shape)
-    assert (every[of_weight][:32] != 0).all()
-    every[of_weight][:32] = 0
-    for found, wanted in zip(gradients_of(told), every, strict=True):
-        torch.testing.assert_close(found, wanted, rtol=0, atol=0)  # the same sums in the same order
-
-
-@pytest.mark.kernels
-def test_rows_that_the_program_says_are_zero_and_are_not() -> None:
-    made, weight = of_weights_with_zeros((0, 0, 2, 2))
-    with torch.no_grad():
-        weight[7, 3] = 1
-    with pytest.raises(ValueError, match="`weight_blocks` says that the first half of the rows of `weight` is zero"):
-        native.solve(made, save=False)
-
-
 @pytest.mark.kernels
 def test_an_odd_state_has_no_halves() -> None:
     shapes = {"y0": (3, 5), "weight": (5, 5), "input_weight": (5, 2), "bias": (5,)}

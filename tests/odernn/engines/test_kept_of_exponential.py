@@ -64,16 +64,19 @@ def test_it_is_half_as_large_as_the_states() -> None:
     assert sum(found.values()) == 1.5 * TIME * BATCH * UNITS * 8
 
 
-def call(kind: str = "tanh", **facts: Any) -> Call:
+def call(kind: str = "tanh", filled: tuple[int, ...] = (0, 0, 2, 2), **facts: Any) -> Call:
     """One step a sample: a matrix times the state, and the slope besides."""
     torch.manual_seed(2)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=DOUBLE).requires_grad_()
 
-    weight = torch.cat((torch.zeros(UNITS // 2, UNITS), torch.randn(UNITS // 2, UNITS) / 4)).to(DOUBLE).requires_grad_()
+    half = UNITS // 2
+    full = torch.randn(4, half, half, dtype=DOUBLE) / 4
+    parts = [part * [0, torch.eye(half, dtype=DOUBLE), 1][number] for part, number in zip(full, filled, strict=True)]
+    weight = torch.cat([torch.cat(parts[:2], dim=1), torch.cat(parts[2:], dim=1)]).requires_grad_()
     controls = UNITS if kind == "tanh" else 2 * UNITS
-    told: dict[str, Any] = {"weight_blocks": (0, 0, 2, 2), "keeps": True, "blocks": normal(1, 1, 2, 2, UNITS // 2)}
+    told: dict[str, Any] = {"weight_blocks": filled, "keeps": True, "blocks": normal(1, 1, 2, 2, half)}
     told |= {"kind": kind, "method": exponential([ONE, Entry(1.0, 0)], [[]], [ONE], [0.0])}
     return Call(normal(BATCH, UNITS), weight, normal(TIME, BATCH, controls), dt=0.1, **(told | facts))
 
@@ -84,9 +87,10 @@ def found(made: Call) -> list[Tensor]:
     return [saved, *torch.autograd.grad(saved.sin().sum() + last.cos().sum(), leaves)]
 
 
+@pytest.mark.parametrize("blocks", [(0, 0, 2, 2), (0, 0, 0, 2), (2, 0, 0, 0), (1, 0, 1, 2), (1, 2, 1, 1)])
 @pytest.mark.parametrize("kind", ["tanh", "gated-tanh"])
-def test_what_is_kept_changes_no_number(kind: str) -> None:
-    made = call(kind)
+def test_what_is_kept_changes_no_number(kind: str, blocks: tuple[int, ...]) -> None:
+    made = call(kind, blocks)
     for ours, theirs in zip(found(made), found(replace(made, keeps=False)), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)  # rounding
 
@@ -108,7 +112,8 @@ def test_what_runs_in_place_of_the_kernels_has_their_shapes() -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        {"weight_blocks": (2, 2, 0, 0)},
+        {"weight_blocks": (2, 2, 2, 2)},
+        {"weight_blocks": (0, 0, 0, 0)},
         {"weight_blocks": ()},
         {"substeps": 2},
         {"method": exponential([ONE] * 3, [[], [ONE]], [ONE] * 2, [0.0, 1.0])},

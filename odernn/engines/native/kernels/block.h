@@ -41,7 +41,7 @@ class Block {
     zeros = arena.take_zeros<T>(std::max(problem.preactivation.stride(), whole_vectors<T>(problem.inputs)));
     step = arena.take<T>(most * rows);
     cotangents = arena.take<const T*>(rows);
-    if (kIsTraced) half_rows = arena.take<const T*>(most * rows);
+    if (!problem.couplings.empty() && problem.couplings[0].by_halves) half_rows = arena.take<const T*>(most * rows);
   }
 
   // Width and stride of one group's working rows.
@@ -87,16 +87,12 @@ class Block {
     const bool whole = kIsTraced || gated() ||
                        problem.kind == Kind::kLinearPlusTanh;  // a control that is not an addend of the preactivation
     const T* u = control.at(theta, from, count) + (whole ? 0 : coupling.target * columns());
+    const T* addend = whole ? zeros : u;
+    const int64_t addend_stride = whole ? 0 : control.stride();
     if (coupling.by_halves) {
-      multiply_halves(coupling, window, source, count, by_preactivation, there, rate == nullptr);
-    } else if (there) {
-      for (int64_t r = 0; r < count; ++r)
-        std::copy_n(whole ? zeros : u + r * control.stride(), problem.kept_target,
-                    by_preactivation + r * preactivation_columns());
-    } else if (whole) {
-      multiply(source, count, coupling.forward, zeros, int64_t(0), by_preactivation, preactivation_columns());
+      multiply_halves(coupling, window, source, count, addend, addend_stride, by_preactivation, there, rate == nullptr);
     } else {
-      multiply(source, count, coupling.forward, u, control.stride(), by_preactivation, preactivation_columns());
+      multiply(source, count, coupling.forward, addend, addend_stride, by_preactivation, preactivation_columns());
     }
     compute_rates<T>(problem.kind,
                      {count, columns(), by_preactivation, by_gate, preactivation_columns(), u, control.stride(), rate,
@@ -104,10 +100,10 @@ class Block {
                      derivative);
   }
 
-  // preactivation = K source in the rows of K that drive the window, but for the half that is kept if it is
+  // preactivation = addend + K source in the rows of K that drive the window, but for the half that is kept if it is
   // `there`, and if `only_read`, for the groups that the transpose of the rate does not read.
   void multiply_halves(const Coupling<T>& coupling, Window window, const T* const* source, int64_t count,
-                       T* preactivation, bool there, bool only_read) {
+                       const T* addend, int64_t addend_stride, T* preactivation, bool there, bool only_read) {
     const int64_t stride = preactivation_columns();
     const auto skips = [&](int64_t target) {
       return (there && target == problem.kept_target) || (only_read && !Traced::kReads[target / columns()]);
@@ -115,12 +111,12 @@ class Block {
     window.each_half(coupling, columns(), [&](const Half<T>& half) {
       for (const int64_t target : half.empty)
         for (int64_t r = 0; !skips(target) && r < count; ++r)
-          std::fill_n(preactivation + r * stride + target, columns() / 2, T(0));
+          std::copy_n(addend + r * addend_stride + target, columns() / 2, preactivation + r * stride + target);
       for (const Part<T>& k : half.parts) {
         if (skips(k.target)) continue;
         T* out = preactivation + k.target;
-        const T* initial = k.first ? zeros : out;
-        const int64_t initial_stride = k.first ? 0 : stride;
+        const T* initial = k.first ? addend + k.target : out;
+        const int64_t initial_stride = k.first ? addend_stride : stride;
         if (k.diagonal == nullptr) {
           multiply(source, count, k.forward, initial, initial_stride, out, stride);
         } else {
@@ -172,7 +168,7 @@ class Block {
   T* zeros;
   T* step;  // of every virtual row
   const T** cotangents;
-  const T** half_rows = nullptr;  // traced: rows of a half of the state, working space
+  const T** half_rows = nullptr;  // of K by halves: rows of a half of the state, working space
 };
 
 }  // namespace odernn

@@ -1,5 +1,6 @@
-// K of a traced field in the halves of its rows and columns, so that zeros are not multiplied, diagonals are multiplied
-// as such, and a stage that moves a half of the state multiplies the rows of that half.
+// K in the halves of its rows and columns, of a traced field and of an exponential method, so that zeros are not
+// multiplied, diagonals are multiplied as such, and a stage that moves a half of the state multiplies the rows of that
+// half.
 #pragma once
 
 #include <vector>
@@ -65,13 +66,13 @@ class RowsOfHalf {
   Allocator& allocator_;
 };
 
-// Adds to a problem with K in one block, of a traced field with whole vectors to a half, the rows of K that drive each
-// half of the state: `blocks` as Program::weight_blocks, `both` whether they go back too.
+// K of a problem with whole vectors to a half, as the rows that drive each half of the state: `blocks` as
+// Program::weight_blocks, `both` whether they go back too.
 template <class T>
-void split_by_halves(const std::vector<int64_t>& blocks, const T* weight, bool both, Problem<T>& p,
-                     Allocator& allocator) {
+Coupling<T> by_halves(const std::vector<int64_t>& blocks, const T* weight, bool both, const Problem<T>& p,
+                      Allocator& allocator) {
   const int64_t n = p.state.width;
-  Coupling<T>& coupling = p.couplings[0];
+  Coupling<T> coupling;
   coupling.by_halves = true;
   for (int64_t h = 0; h < 2; ++h)
     for (int64_t g = 0; g < p.preactivation.groups; ++g) {
@@ -84,6 +85,7 @@ void split_by_halves(const std::vector<int64_t>& blocks, const T* weight, bool b
       if (right == kDiagonal) rows.add_diagonal(n / 2, coupling.halves[h]);
       rows.finish(coupling.halves[h]);
     }
+  return coupling;
 }
 
 }  // namespace odernn

@@ -78,16 +78,22 @@ Family family_of(c10::string_view name) {
   return name == "exponential" ? Family::kExponential : Family::kRungeKutta;
 }
 
-// Rows of K, from the first on, that the program says are zero.
+// K is filled as `weight_blocks` of the program says.
 template <class T>
-int64_t silent_rows(const Arguments& x, const Coupling<T>& k) {
-  const std::vector<int64_t>& blocks = x.program.weight_blocks;
-  const int64_t half = x.y0.size(1) / 2 / kLanes<T> * kLanes<T>;
-  if (blocks.empty() || blocks[0] != kZero || blocks[1] != kZero) return 0;
-  TORCH_CHECK_VALUE(
-      k.forward.zeros >= half,
-      "`weight_blocks` says that the first half of the rows of `weight` is zero, and it has other entries");
-  return half;
+void check_filled(const Arguments& x) {
+  const int64_t n = x.y0.size(1), half = n / 2;
+  const T* k = x.weight.const_data_ptr<T>();
+  for (size_t i = 0; i < x.program.weight_blocks.size(); ++i) {
+    const int64_t filling = x.program.weight_blocks[i], row = static_cast<int64_t>(i / 2),
+                  column = static_cast<int64_t>(i % 2);
+    if (filling == kDense) continue;
+    bool fits = true;
+    for (int64_t r = 0; r < half; ++r)
+      for (int64_t c = 0; c < half; ++c)
+        fits &= k[(row * half + r) * n + column * half + c] == T(0) || (filling == kDiagonal && r == c);
+    TORCH_CHECK_VALUE(fits, "`weight_blocks` says that block ", column, " of row ", row, " is '",
+                      filling == kZero ? "zero" : "diagonal", "', and `weight` has other entries there");
+  }
 }
 
 // The entries of an exponential tableau, and its matrices in memory of the problem's own.
@@ -99,7 +105,6 @@ void add_exponential(const Arguments& x, Problem<T>& p, Allocator& allocator) {
   for (const double a : x.program.a) p.rows.push_back({static_cast<T>(a), *place++});
   for (const double b : x.program.b) p.weights.push_back({static_cast<T>(b), *place++});
   const Tensor& blocks = *x.blocks;
-  p.couplings[0].silent = silent_rows(x, p.couplings[0]);
   p.block_numbers = blocks.numel();
   p.blocks_time = blocks.size(0) == 1 ? 0 : blocks.numel() / blocks.size(0);
   T* copy = allocator.take<T>(p.block_numbers);
@@ -166,7 +171,12 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
     p.c.assign(x.program.c.begin(), x.program.c.end());
     if (x.field != nullptr) p.moved.assign(x.program.moved.begin(), x.program.moved.end());
   }
-  if (p.family == Family::kShears) {
+  const bool halves = !p.moved.empty() || (!x.program.weight_blocks.empty() && p.family != Family::kShears);
+  check_filled<T>(x);
+  if (halves && columns % (2 * kLanes<T>) == 0) {
+    p.couplings = {
+        by_halves(x.program.weight_blocks, x.weight.const_data_ptr<T>(), direction == Direction::kBoth, p, allocator)};
+  } else if (p.family == Family::kShears) {
     p.shears = sample_shears<T>(x);
     p.couplings = {coupling<T>(x.weight, p.state, 0, 1, direction, allocator),
                    coupling<T>(x.weight, p.state, 1, 0, direction, allocator)};
@@ -175,9 +185,6 @@ Problem<T> make_problem(const Arguments& x, const Steps& steps, Direction direct
   } else {
     p.couplings = {coupling<T>(x.weight, p.state, 0, 0, direction, allocator)};
   }
-  const bool halves = !p.moved.empty() || !x.program.weight_blocks.empty();
-  if (x.field != nullptr && halves && columns % (2 * kLanes<T>) == 0)
-    split_by_halves(x.program.weight_blocks, x.weight.const_data_ptr<T>(), direction == Direction::kBoth, p, allocator);
   if (x.program.keeps) {
     const KeptHalf kept = kept_half(x);
     p.kept_stage = kept.stage;

@@ -83,8 +83,7 @@ struct Coupling {
   Packed<T> forward;               // source -> preactivation, K^T
   Packed<T> pullback;              // preactivation -> source, K
   int64_t source = 0, target = 0;  // halves of the state; 0 where K is one block
-  int64_t silent = 0;      // rows, from the first on, that have no gradient: the program says that they are zero
-  bool by_halves = false;  // traced: whether `halves` are there
+  bool by_halves = false;          // whether `halves` are there, in place of the above
   Half<T> halves[2];
 };
 
@@ -141,7 +140,7 @@ struct Problem {
   int64_t stages = 1;
   std::vector<T> a, b, c;                    // Runge-Kutta
   std::vector<int64_t> moved;                // traced: the half of the state that each stage moves; empty: all of it
-  int64_t kept_stage = -1, kept_target = 0;  // traced: of whose preactivation a half is kept, and where it begins
+  int64_t kept_stage = -1, kept_target = 0;  // of whose preactivation a half is kept, and where it begins
   std::vector<Entry<T>> flows, rows,
       weights;                   // exponential: of y in each stage and over the step; `a`, stages x stages; `b`
   const T* blocks = nullptr;     // (steps, matrices, 2, 2, half), one set for all samples or one each

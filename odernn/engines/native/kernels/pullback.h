@@ -104,27 +104,24 @@ class Pullback {
     }
   }
 
-  // out = initial + preactivation_cotangent K.
+  // out = initial + preactivation_cotangent K, the cotangents being zero outside of the window.
   void transpose(const Coupling<T>& coupling, T* preactivation_cotangent, const T* initial, int64_t initial_stride,
-                 T* out, int64_t out_stride) {
-    point_at(preactivation_cotangent, block_.preactivation_columns(), block_.rows, block_.cotangents);
-    multiply(block_.cotangents, block_.rows, coupling.pullback, initial, initial_stride, out, out_stride);
-  }
-
-  // out += preactivation_cotangent K, of a traced field, whose cotangents are zero outside of the window.
-  void add_transposed(const Coupling<T>& coupling, Window window, T* preactivation_cotangent, T* out) {
-    const int64_t rows = block_.rows, stride = block_.columns(), width = block_.preactivation_columns();
-    if (!coupling.by_halves) return transpose(coupling, preactivation_cotangent, out, stride, out, stride);
+                 T* out, int64_t out_stride, Window window = {}) {
+    const int64_t rows = block_.rows, columns = block_.columns(), width = block_.preactivation_columns();
     point_at(preactivation_cotangent, width, rows, block_.cotangents);
-    window.each_half(coupling, stride, [&](const Half<T>& half) {
+    if (!coupling.by_halves)
+      return multiply(block_.cotangents, rows, coupling.pullback, initial, initial_stride, out, out_stride);
+    for (int64_t r = 0; initial != out && r < rows; ++r)
+      std::copy_n(initial + r * initial_stride, columns, out + r * out_stride);
+    window.each_half(coupling, columns, [&](const Half<T>& half) {
       for (const Part<T>& k : half.parts) {
         T* to = out + k.source;
         if (k.diagonal == nullptr) {
-          multiply(block_.cotangents, rows, k.pullback, to, stride, to, stride);
+          multiply(block_.cotangents, rows, k.pullback, to, out_stride, to, out_stride);
         } else {
           for (int64_t r = 0; r < rows; ++r)
-            add_scaled(k.diagonal, preactivation_cotangent + r * width + k.target, stride / 2, to + r * stride,
-                       to + r * stride);
+            add_scaled(k.diagonal, preactivation_cotangent + r * width + k.target, columns / 2, to + r * out_stride,
+                       to + r * out_stride);
         }
       }
     });
@@ -146,8 +143,8 @@ class Pullback {
     const Coupling<T>& k = p.couplings[static_cast<size_t>(coupling)];
     if (k.by_halves) return add_half_weights(k, window, preactivation_cotangent, source, rows, sum);
     const int64_t columns = block_.preactivation_columns() - (p.preactivation.padded - p.preactivation.width);
-    add_outer(preactivation_cotangent + k.silent, block_.preactivation_columns(), columns - k.silent, source,
-              p.state.width, rows, sum + k.silent * block_.columns(), block_.columns());
+    add_outer(preactivation_cotangent, block_.preactivation_columns(), columns, source, p.state.width, rows, sum,
+              block_.columns());
   }
 
   // The gradients of the control's parameters and of the samples [first, first + count), after the recursion.

@@ -70,7 +70,7 @@ class RungeKutta final : public Stepper<T> {
         pullback_->traced_cotangent(theta(e), c, record.source + c * block_.rows, preactivation, step, sum, window(i),
                                     i == 0, out);
         if (i == 0) add_later(lambda);
-        pullback_->add_transposed(p_.couplings[0], window(i), preactivation, out);
+        pullback_->transpose(p_.couplings[0], preactivation, out, columns(), out, columns(), window(i));
       } else if (i > 0) {
         pullback_->apply(p_.couplings[0], theta(e), c, record.by_preactivation + preactivation_at, by_gate, step, sum,
                          block_.zeros, 0, cotangents_[i], columns());
