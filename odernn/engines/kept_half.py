@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .program import Call
-from .traced.weight_blocks import NUMBERS
+from .weight_blocks import NUMBERS
 
 WHOLE = 32
 """Units of which both halves are whole vectors on every processor, as the kernels want it."""

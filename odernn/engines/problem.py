@@ -20,6 +20,7 @@ from ..fields.field import AffinePointwiseField, VectorField, is_partitioned
 from ..fields.overrides import is_affine, why_slope_is_called
 from .program import Products
 from .recurrence import Recurrence, Scheme
+from .weight_blocks import blocks_of
 
 LARGEST_RECTANGLE = 8
 """Times as many places as samples that sequences of several lengths may take as a rectangle in a GPU's memory.
@@ -197,7 +198,7 @@ class RecurrentProblem(Problem):
             jumps=self.hold.jumps,
             partitioned=is_partitioned(field),
         )
-        return Recurrence(scheme, weight, *self.span)
+        return Recurrence(scheme, weight, *self.span, blocks_of(field, weight))
 
     def why_not_parallel(self) -> str | None:
         """Why the field's evaluations at all times cannot be made again together, or None."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -39,6 +39,7 @@ class Recurrence:
         samples: x (time, batch, m).
         before: the control before the first sample (batch, U), or None at the start of a sequence.
         dt: the lengths of the intervals: a number, or a tensor (time,), (time, 1, 1) or (time, batch, 1).
+        weight_blocks: how the halves of K are filled, as `Call` has it; empty if unknown.
     """
 
     scheme: Scheme
@@ -46,6 +47,7 @@ class Recurrence:
     samples: Tensor
     before: Tensor | None
     dt: float | Tensor
+    weight_blocks: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:
@@ -60,4 +62,4 @@ class Recurrence:
         if start and not self.scheme.jumps:
             before = self.scheme.control(self.samples[start - 1])
         dt = self.dt[start:stop] if isinstance(self.dt, Tensor) else self.dt
-        return Recurrence(self.scheme, self.weight, self.samples[start:stop], before, dt)
+        return replace(self, samples=self.samples[start:stop], before=before, dt=dt)

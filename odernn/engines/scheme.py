@@ -15,19 +15,17 @@ from solvers.extend import functions_of
 
 from ..fields.activation import LINEAR, LINEAR_PLUS_TANH, Activation
 from ..fields.field import (
-    AffinePointwiseField,
     ScaledRemainderField,
     VectorField,
     is_block_linear,
     is_damped_partitioned,
     is_partitioned,
 )
-from ..fields.overrides import stated_blocks
 from .block_tableau import BlockEntries, block_entries, scaled_entries, shear_entries
 from .formulas import FORMULAS
 from .linear_method import general_linear
 from .method import EULER, Method, exponential, moves, numbers_of, runge_kutta, splitting
-from .traced.weight_blocks import NUMBERS
+from .weight_blocks import fillings_of
 
 MOST_STAGES = 15
 """Of a tableau that the kernels take."""
@@ -89,7 +87,7 @@ def blocks_on_weight(field: VectorField, method: Method) -> tuple[int, ...]:
 
     So it is of kicks and drifts, which see no more than a half at a time.
     """
-    return () if method.family == "shears" else _filled(field)
+    return () if method.family == "shears" else fillings_of(field)
 
 
 def scheme_of(
@@ -111,7 +109,7 @@ def scheme_of(
         method = exponential(entries.flows, entries.a, entries.b, nodes)
         blocks = torch.stack(entries.matrices, dim=-4)
         blocks = blocks if blocks.ndim == 5 else blocks.unsqueeze(0)
-        return Lowered(method, activation.remainder.name, weight[n:], blocks, _filled(field)[4:])
+        return Lowered(method, activation.remainder.name, weight[n:], blocks, fillings_of(field)[4:])
     if solver.exponential is not None:
         assert not isinstance(step, Tensor)
         return Lowered(EULER, activation.name, _as_euler(weight, step))
@@ -154,12 +152,6 @@ _EXPLICIT_METHODS = cache(_explicit_method)
 def _registered(solver: Solver) -> Method | None:
     """A solver on a registered field without a linear part: whatever moves halves finds them apart."""
     return explicit_method(solver, apart=True)
-
-
-def _filled(field: VectorField) -> tuple[int, ...]:
-    """How the halves of K's rows are filled, as numbers, four of a group; empty where the field does not say."""
-    blocks = stated_blocks(field) if isinstance(field, AffinePointwiseField) else None
-    return () if blocks is None else tuple(NUMBERS[filling] for row in blocks for filling in row)
 
 
 def _is_tableau(solver: Solver) -> bool:

@@ -162,7 +162,8 @@ def recursion(
     A step is a solver step. With lambda the gradient by the state after it, and of the states in that order:
 
     - an explicit tableau: for its stages from the last, kappa_i = dt (b_i lambda + sum_{j>i} a_ji mu_j) and
-      mu_i = D_y kappa_i + (D_p kappa_i) K; then lambda += sum_i mu_i.
+      mu_i = D_y kappa_i + (D_p kappa_i) K; then lambda += sum_i mu_i. With `moved` stage i moves the half of the units
+      with this number, and D_y and D_p are zero for the others.
     - kicks and drifts: for the moves from the last, kappa = coefficient dt lambda_moved and
       lambda_other += (D_p kappa) K_moved,other. `moved` is the half (q or p) that the move adds to, the state being
       (q, p); the nodes do not matter here.

@@ -8,10 +8,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ...control.stacked_weights import times
 from ..formulas import Linearised
 from .control_path import ControlPath, Moment
-from .stage import EVERY, Stage
+from .coupling import Coupling
+from .stage import Stage
 
 
 class Derivatives(Protocol):
@@ -58,26 +58,28 @@ class Chunk:
     stages: list[Stage] = field(default_factory=list)
     early_stages: list[Stage] = field(default_factory=list)
 
-    def evaluate(self, state: Tensor, source: Tensor, fraction: float, half: int | None = None) -> Stage:
+    def evaluate(
+        self, state: Tensor, source: Tensor, coupling: Coupling, fraction: float, half: int | None = None
+    ) -> Stage:
         """Evaluate the right-hand side in every interval at once, and keep the stage for the recursion.
 
         Args:
             state: the entries of y of the units (time, batch, units).
             source: what the preactivation is made of (time, batch, sources).
+            coupling: what makes it.
             fraction: where in the interval the control is taken.
-            half: 0 or 1 for the first or second half of the units of a partitioned field, whose preactivation is made
-                of the other half of the state; None for all.
+            half: 0 or 1 where the units are the first or second half of a partitioned field's; None for all.
         """
         place = len(self.stages)
         kappa = None if self.kappas is None else self.kappas[:, place]
-        stage = self._evaluate(state, source, fraction, half, self.preactivations[:, place], kappa)
+        stage = self._evaluate(state, source, coupling, fraction, half, self.preactivations[:, place], kappa)
         self.stages.append(stage)
         return stage
 
-    def evaluate_early(self, state: Tensor, source: Tensor, fraction: float) -> Stage:
+    def evaluate_early(self, state: Tensor, source: Tensor, coupling: Coupling, fraction: float) -> Stage:
         """Evaluate all units in the first few intervals only, as many as `state` has, in memory of its own."""
         preactivation = self.preactivations.new_empty(len(state), *self.preactivations.shape[2:])
-        stage = self._evaluate(state, source, fraction, None, preactivation, torch.empty_like(state))
+        stage = self._evaluate(state, source, coupling, fraction, None, preactivation, torch.empty_like(state))
         self.early_stages.append(stage)
         return stage
 
@@ -96,22 +98,13 @@ class Chunk:
         self,
         state: Tensor,
         source: Tensor,
+        coupling: Coupling,
         fraction: float,
         half: int | None,
         preactivation: Tensor,
         kappa: Tensor | None,
     ) -> Stage:
-        rows, columns = self._part(half)
         moment = Moment(self.path, fraction, len(state), half)
-        weight = self.weight[..., rows, columns]
-        found = self.derivatives.linearise(state, times(source, weight.mT), moment, preactivation)
+        found = self.derivatives.linearise(state, coupling.times(source), moment, preactivation)
         by_state = None if found.by_state is None else found.by_state * moment.step
-        return Stage(source, weight, rows, columns, found, preactivation, by_state, kappa, fraction)
-
-    def _part(self, half: int | None) -> tuple[slice, slice]:
-        """Rows and columns of K of all units or of one half of them."""
-        if half is None:
-            return EVERY, EVERY
-        n = self.weight.shape[-1] // 2
-        parts = (slice(None, n), slice(n, None))
-        return parts[half], parts[1 - half]
+        return Stage(source, coupling, found, preactivation, by_state, kappa, fraction)

@@ -81,8 +81,8 @@ class ClosedFormDerivatives:
 def _part(whole: Tensor, stage: Stage) -> Tensor:
     """The control's gradient in the stage's intervals and for its units."""
     return (
-        whole[: len(stage.preactivation)][..., stage.rows]
-        if stage.rows != slice(None)
+        whole[: len(stage.preactivation)][..., stage.coupling.rows]
+        if stage.coupling.rows != slice(None)
         else whole[: len(stage.preactivation)]
     )
 

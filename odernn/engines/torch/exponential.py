@@ -18,12 +18,13 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
-from ...control.stacked_weights import of_models, times
+from ...control.stacked_weights import of_models
 from ..method import Method
 from ..recurrence import Recurrence
 from .block_scheme import BlockScheme, Matrix, applied, combined, scaled, swapped, transposes
 from .chunk import Chunk
 from .control_path import ControlPath
+from .coupling import couplings_of
 from .stage import Stage
 from .stepper import BlockOperands, States, Stepper
 
@@ -65,7 +66,7 @@ class ExponentialStepper(Stepper):
         self.evaluations = substeps * scheme.stages
         self.preactivations, self.units = recurrence.weight.shape[-2:]
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.mT
+        (self._coupling,) = couplings_of(recurrence, [None])
         self._like = like
         self._ends: Tensor | None = None
         self._mus: Tensor | None = None
@@ -106,7 +107,7 @@ class ExponentialStepper(Stepper):
             stages: list[Stage] = []
             for i, row in enumerate(self.scheme.entries.a):
                 state = combined(applied(self.scheme.entries.flows[i], matrices, y), dt, row, matrices, _slopes(stages))
-                stages.append(chunk.evaluate(state, state, self._fraction(k, i)))
+                stages.append(chunk.evaluate(state, state, self._coupling, self._fraction(k, i)))
             mus: list[Tensor | None] = [None] * len(stages)
             if self._mus is not None:
                 for place, i in enumerate(made):
@@ -152,7 +153,7 @@ class ExponentialStepper(Stepper):
             self.scheme.entries.flows[:-1], self.scheme.entries.a, controls, self._preactivations, strict=True
         ):
             state = combined(applied(flow, matrices, y), dt, row, matrices, slopes)
-            slopes.append(self._pointwise(state, times(state, self._weight, buffer), u))
+            slopes.append(self._pointwise(state, self._coupling.times(state, buffer), u))
         flow = applied(self.scheme.entries.flows[-1], matrices, y)
         found = combined(flow, dt, self.scheme.entries.b, matrices, slopes, out)
         return found if found is out else out.copy_(found)

@@ -40,7 +40,8 @@ class Arguments:
         partitioned = self.program.method.family == "shears"
         scheme = Scheme(lambda y, p, u: rate(p, u), self.control, hold.between, hold.jumps, partitioned=partitioned)
         operands = self.operands
-        return Recurrence(scheme, operands.weight, operands.samples, operands.before, self._steps())
+        given = operands.weight, operands.samples, operands.before, self._steps()
+        return Recurrence(scheme, *given, self.program.weight_blocks)
 
     def stepper(self, recurrence: Recurrence) -> Stepper:
         """The method."""

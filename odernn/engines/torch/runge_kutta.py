@@ -14,12 +14,12 @@ from typing import final
 import torch
 from torch import Tensor
 
-from ...control.stacked_weights import times
 from ..method import Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .control_path import ControlPath
+from .coupling import couplings_of
 from .stage import Stage
 from .stepper import States, Stepper
 
@@ -36,7 +36,7 @@ class RungeKuttaStepper(Stepper):
         self.preactivations, self.units = recurrence.weight.shape[-2:]
         self._masks = [half_mask(half, like) for half in method.moved]
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.mT
+        self._couplings = couplings_of(recurrence, method.moved or [None] * tableau.stages)
         self._places = [(k, i) for k in range(substeps) for i in range(tableau.stages)]
         self._like = like
 
@@ -77,7 +77,7 @@ class RungeKuttaStepper(Stepper):
             slopes: list[Tensor] = []
             for i, row in enumerate(self.tableau.a):
                 state = _combined(y, dt, row, slopes)
-                stage = chunk.evaluate(state, state, self._fraction(k, i))
+                stage = chunk.evaluate(state, state, self._couplings[i], self._fraction(k, i))
                 self._leave_half(i, stage)
                 slopes.append(self._moving(i, stage.linearised.slope.detach()))
             if k + 1 < self.substeps:
@@ -122,7 +122,7 @@ class RungeKuttaStepper(Stepper):
         each = zip(self.tableau.a, controls, self._stages, self._preactivations, strict=True)
         for i, (row, u, out, buffer) in enumerate(each):
             state = combine_into(out, y, dt, row, slopes)
-            slopes.append(self._moving(i, self._pointwise(state, times(state, self._weight, buffer), u)))
+            slopes.append(self._moving(i, self._pointwise(state, self._couplings[i].times(state, buffer), u)))
         return slopes
 
     def _step_back(self, stages: Sequence[Stage], n: int, gradient: Tensor) -> None:

@@ -18,13 +18,13 @@ from torch import Tensor
 
 from solvers.extend import Entry
 
-from ...control.stacked_weights import times
 from ..carried import Carried
 from ..linear_method import linear_method
 from ..method import Method
 from ..recurrence import Recurrence
 from .chunk import Chunk
 from .control_path import ControlPath
+from .coupling import couplings_of
 from .kept_vectors import KeptVectors
 from .stage import Stage
 from .stepper import States, Stepper
@@ -81,7 +81,7 @@ class SchemeStepper(Stepper):
         self._sums = [Sums.of(step, given=False) for step in linear.steps]
         self._sums_of_given = Sums.of(linear.steady, given=True)
         self._pointwise = recurrence.scheme.pointwise
-        self._weight = recurrence.weight.mT
+        (self._coupling,) = couplings_of(recurrence, [None])
         self._preactivation = [
             like.new_empty(*like.shape[:-1], self.preactivations) for _ in range(max(s.stages for s in linear.steps))
         ]
@@ -108,7 +108,7 @@ class SchemeStepper(Stepper):
             sums, sources = self._sums_of(i, given), [y, *self.carried]
             for row, c, buffer in zip(sums.stages, self.linear.steps[i].c, self._preactivation, strict=False):
                 state = weighted_sum(row, sources, given, dt, y, self._state)
-                sources.append(self._pointwise(state, times(state, self._weight, buffer), controls.at(k, c)[n]))
+                sources.append(self._pointwise(state, self._coupling.times(state, buffer), controls.at(k, c)[n]))
             outs = [target, *(self._vectors.place(self.kept, vector, number, y) for vector in range(1, self.vectors))]
             found = [
                 _moved(weighted_sum(row, sources, given, dt, y, out), out)
@@ -208,7 +208,7 @@ class SchemeStepper(Stepper):
         for row, c in zip(self._sums_of(i, given).stages, step.c, strict=True):
             state = weighted_sum(row, sources, given, dt, x[0]).contiguous()
             evaluate = chunk.evaluate_early if start else chunk.evaluate
-            stage = evaluate(state, state, self._fraction(k, c))
+            stage = evaluate(state, state, self._coupling, self._fraction(k, c))
             stage.leave_out(skipped)
             recorded.stages.append(stage)
             sources.append(stage.linearised.slope.detach())

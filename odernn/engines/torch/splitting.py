@@ -10,12 +10,12 @@ from torch import Tensor
 
 from solvers import Shear
 
-from ...control.stacked_weights import times
 from ..method import Method
 from ..recurrence import Recurrence
 from .arithmetic import combine_into
 from .chunk import Chunk
 from .control_path import ControlPath, half_of
+from .coupling import Part
 from .stepper import States, Stepper
 
 
@@ -32,7 +32,8 @@ class SplittingStepper(Stepper):
         self.preactivations, self.units = recurrence.weight.shape[-2] // 2, self.half
         self._pointwise = recurrence.scheme.pointwise
         n = self.half
-        self._weights = [recurrence.weight[..., :n, n:].mT, recurrence.weight[..., n:, :n].mT]
+        first, second = slice(None, n), slice(n, None)
+        self._couplings = [Part(recurrence.weight, first, second), Part(recurrence.weight, second, first)]
         self._buffer = like.new_empty(*like.shape[:-1], self.preactivations)
 
     def advance(self, path: ControlPath, start: int, y: Tensor, targets: Sequence[Tensor]) -> None:
@@ -42,7 +43,7 @@ class SplittingStepper(Stepper):
             halves = target.copy_(y).split(self.half, dim=-1)
             for (_, shear), control in zip(self.moves, controls, strict=True):
                 half = _half(shear)
-                preactivation = times(halves[1 - half], self._weights[half], self._buffer)
+                preactivation = self._couplings[half].times(halves[1 - half], self._buffer)
                 slope = self._pointwise(halves[half], preactivation, control[n])
                 combine_into(halves[half], halves[half], dt, (shear.share,), (slope,))
             y = target
@@ -52,7 +53,8 @@ class SplittingStepper(Stepper):
         halves = list(states.window(chunk.start, chunk.start + chunk.path.length).split(self.half, dim=-1))
         for k, shear in self.moves:
             half = _half(shear)
-            stage = chunk.evaluate(halves[half], halves[1 - half], self._fraction(k, shear), half)
+            given = halves[half], halves[1 - half], self._couplings[half]
+            stage = chunk.evaluate(*given, self._fraction(k, shear), half)
             slope, buffer = stage.linearised.slope.detach(), torch.empty_like(stage.linearised.slope)
             halves[half] = combine_into(buffer, halves[half], chunk.path.step, (shear.share,), (slope,))
 

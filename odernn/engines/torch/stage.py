@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ...control.stacked_weights import add_times, times
 from ..formulas import Linearised
-
-EVERY = slice(None)
+from .coupling import Coupling
 
 
 @dataclass(slots=True)
@@ -18,9 +16,7 @@ class Stage:
 
     Attributes:
         source: the states that the preactivation was made of (time, batch, sources).
-        weight: the part of K that made the preactivation (preactivations, sources), or that of each network.
-        rows: the rows of K that it is.
-        columns: the columns of K that it is.
+        coupling: what made the preactivation.
         linearised: the slope and its derivatives.
         preactivation: step d slope / d preactivation; the recursion turns it into dL/d preactivation
             (time, batch, preactivations).
@@ -30,9 +26,7 @@ class Stage:
     """
 
     source: Tensor
-    weight: Tensor
-    rows: slice
-    columns: slice
+    coupling: Coupling
     linearised: Linearised
     preactivation: Tensor
     state: Tensor | None
@@ -47,7 +41,7 @@ class Stage:
 
     def pull_back(self, n: int, kappa: Tensor) -> Tensor:
         """dL/dsource (batch, sources) of interval `n`, from dL / d(step slope) there."""
-        back = times(self._to_preactivation(n, kappa), self.weight)
+        back = self.coupling.pull_back(self._to_preactivation(n, kappa))
         return back if self.state is None else back.addcmul_(self.state[n], kappa)
 
     def pull_back_onto(self, n: int, kappa: Tensor, total: Tensor) -> None:
@@ -55,7 +49,7 @@ class Stage:
         preactivation = self._to_preactivation(n, kappa)
         if self.state is not None:
             total.add_(self.state[n] * kappa)
-        add_times(total, preactivation, self.weight)
+        self.coupling.pull_back_onto(preactivation, total)
 
     def _to_preactivation(self, n: int, kappa: Tensor) -> Tensor:
         if self.kappa is not None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...control.stacked_weights import add_outer
 from ..carried import Carried
 from ..method import Method
 from ..recurrence import Recurrence
@@ -18,7 +17,6 @@ from .exponential import ExponentialStepper
 from .runge_kutta import RungeKuttaStepper
 from .scheme_stepper import SchemeStepper
 from .splitting import SplittingStepper
-from .stage import EVERY
 from .stepper import Stepper
 
 Recursion = Callable[[Stepper, Chunk, list[Tensor], Tensor | None], None]
@@ -186,12 +184,7 @@ class _Buffers:
 def _add_weight(chunk: Chunk, total: Tensor | None) -> Tensor:
     """dL/dK: one product an evaluation, over all times, added to that of the chunks before or the first of all."""
     for stage in chunk.every_stage():
-        given = stage.preactivation, stage.source, stage.weight
-        if stage.rows == stage.columns == EVERY:
-            total = add_outer(total, *given)
-            continue
-        total = torch.zeros_like(chunk.weight) if total is None else total
-        add_outer(total[..., stage.rows, stage.columns], *given)
+        total = stage.coupling.add_gradient(total, stage.preactivation, stage.source)
     assert total is not None
     return total
 

@@ -18,8 +18,8 @@ from ..lowering import hold_name, needs_gradient, solved, steps_of
 from ..problem import RecurrentProblem
 from ..program import Call
 from ..scheme import MOST_STAGES, explicit_method
+from ..weight_blocks import blocks_of
 from .kernels import FieldKernels, kernels_of
-from .weight_blocks import blocks_of
 
 
 def why_no_field_operator(problem: RecurrentProblem) -> str | None:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from odernn import FIELDS, ODERNN
-from odernn.engines import native
 from odernn.engines.method import exponential
+from odernn.engines.operators import NATIVE, TORCH
 from odernn.engines.program import Call
 from odernn.engines.scheme import explicit_method
-from odernn.engines.traced.weight_blocks import NUMBERS
+from odernn.engines.weight_blocks import NUMBERS
 from solvers import make_solver
 from solvers.extend import Entry
 from tests.pairs import crossed
@@ -29,8 +29,6 @@ PAIRS = [
     *product(["cornn", "unicornn"], ["symplectic-euler", "midpoint", "rk4", "exponential-euler", "etdrk2"]),
     *product(["hamiltonian"], ["euler", "rk4", "adams-bashforth2", "reversible-heun", "symplectic-euler"]),
 ]
-
-pytestmark = pytest.mark.kernels
 
 
 def filled(filling: str, half: int) -> Tensor:
@@ -67,10 +65,10 @@ def call(fillings: tuple[str, ...], units: int, kind: str = "tanh", scheme: str 
     return Call(normal(BATCH, units), weight, normal(TIME, BATCH, controls), dt=0.1, **(told | facts))
 
 
-def found(made: Call) -> tuple[list[Tensor], Tensor]:
+def found(made: Call, namespace: str) -> tuple[list[Tensor], Tensor]:
     """The states and all gradients but K's, and K's."""
     leaves = [each for each in made.operands if isinstance(each, Tensor) and each.requires_grad]
-    saved, last, *_ = torch.ops.odernn_native.solve(*made.arguments(), True)
+    saved, last, *_ = getattr(torch.ops, namespace).solve(*made.arguments(), True)
     gradients = list(torch.autograd.grad(saved.sin().sum() + last.cos().sum(), leaves))
     of_weight = gradients.pop(next(i for i, each in enumerate(leaves) if each is made.weight))
     return [saved, last, *gradients], of_weight
@@ -84,20 +82,21 @@ def found(made: Call) -> tuple[list[Tensor], Tensor]:
         "kind": ["tanh", "gated-tanh", "linear"],
         "hold": ["zero-order", "linear"],
         "units": [6, 16],  # halves of no whole vectors, and of whole ones
+        "namespace": [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)],
         "substeps": [1, 2],
     }
 )
 def test_a_call_that_is_told_has_the_numbers_of_one_that_is_not(
-    above: str, below: str, scheme: str, kind: str, hold: str, units: int, substeps: int
+    above: str, below: str, scheme: str, kind: str, hold: str, units: int, namespace: str, substeps: int
 ) -> None:
     fillings = (*above.split(), *below.split())
     untold = call(fillings, units, kind, scheme, hold=hold, substeps=substeps)
     told = replace(untold, weight_blocks=tuple(NUMBERS[each] for each in fillings))
-    (others, of_weight), (wanted, every) = found(told), found(untold)
+    (others, of_weight), (wanted, every) = found(told, namespace), found(untold, namespace)
     mask = mask_of(fillings, units)
     for ours, theirs in zip([*others, of_weight[mask]], [*wanted, every[mask]], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)  # rounding: products come in two parts
-    assert (units == 6) or not of_weight[~mask].any()
+    assert (units == 6 and namespace == NATIVE) or not of_weight[~mask].any()
 
 
 @crossed(
@@ -106,10 +105,11 @@ def test_a_call_that_is_told_has_the_numbers_of_one_that_is_not(
         "hold": ["zero-order", "linear"],
         "given": [{}, {"lengths": LENGTHS}, {"lengths": LENGTHS, "save": "end"}],
         "dtype": list(UNITS),
+        "engine": ["torch", pytest.param("native", marks=pytest.mark.kernels)],
     }
 )
 def test_a_registered_field_has_autograds_numbers(
-    name: str, solver: str, hold: str, given: dict[str, Any], dtype: torch.dtype
+    name: str, solver: str, hold: str, given: dict[str, Any], dtype: torch.dtype, engine: str
 ) -> None:
     def trained(dtype: torch.dtype, units: int, **facts: Any) -> list[Tensor]:
         torch.manual_seed(0)
@@ -120,17 +120,16 @@ def test_a_registered_field_has_autograds_numbers(
             torch.randn(*size, dtype=DOUBLE).to(dtype).requires_grad_()
             for size in ((TIME, BATCH, 2), (1, BATCH, units))
         )
-        if "engine" not in facts:
-            assert rnn.choice(x).engine == "native"
         states = [each for each in rnn(x, y0, **given) if each is not None]
         loss = sum((each.sin().sum() for each in states), torch.zeros((), dtype=dtype))
         return [*states, *torch.autograd.grad(loss, [x, y0, *rnn.parameters()], materialize_grads=True)]
 
     wanted = trained(DOUBLE, UNITS[dtype], engine="torch", adjoint="autograd")
-    for ours, theirs in zip(trained(dtype, UNITS[dtype]), wanted, strict=True):
+    for ours, theirs in zip(trained(dtype, UNITS[dtype], engine=engine), wanted, strict=True):
         assert (ours - theirs).abs().max() <= BOUNDS[dtype] * theirs.abs().max().clamp(min=1)
 
 
+@pytest.mark.parametrize("namespace", [TORCH, pytest.param(NATIVE, marks=pytest.mark.kernels)])
 @pytest.mark.parametrize("units", [6, 16])
 @pytest.mark.parametrize(
     ("blocks", "match"),
@@ -141,6 +140,9 @@ def test_a_registered_field_has_autograds_numbers(
         ((2, 2, 2, 0), "block 1 of row 1 is 'zero', and"),
     ],
 )
-def test_what_the_program_says_of_k_and_is_not_so(blocks: tuple[int, ...], match: str, units: int) -> None:
+def test_what_the_program_says_of_k_and_is_not_so(
+    blocks: tuple[int, ...], match: str, units: int, namespace: str
+) -> None:
+    made = replace(call(("dense",) * 4, units), weight_blocks=blocks)
     with pytest.raises(ValueError, match=match):
-        native.solve(replace(call(("dense",) * 4, units), weight_blocks=blocks), save=False)
+        getattr(torch.ops, namespace).solve(*made.arguments(), False)

@@ -19,7 +19,7 @@ from odernn import (
     VectorField,
 )
 from odernn.engines.lowering import Operator
-from odernn.engines.traced.weight_blocks import blocks_of
+from odernn.engines.weight_blocks import blocks_of
 from odernn.fields import TanhField
 from solvers import RK4, Euler, Leapfrog, Solver, SymplecticEuler
 

@@ -97,12 +97,17 @@ class Rows {
     for (int64_t s = 0; s < p_.halves; ++s) add(rows, s, lambda_[s]);
   }
 
+  void copy_rows(const T* from, int64_t stride, T* to) {
+    for (int64_t r = 0; from != to && r < rows_; ++r) std::copy_n(from + r * stride, padded_, to + r * padded_);
+  }
+
   T* kappa(int64_t n, int64_t i, int64_t r) const {
     return p_.kappa + ((n * p_.stages + i) * p_.batch + begin_ + r) * p_.width;
   }
 
   // out = initial + (D_p kappa) K + D_y kappa for stage i of step n, whose kappa is known.
-  void pull_back(int64_t n, int64_t i, const Packed<T>& pullback, const T* initial, int64_t initial_stride, T* out) {
+  void pull_back(int64_t n, int64_t i, const std::vector<Piece<T>>& pieces, const T* initial, int64_t initial_stride,
+                 T* out) {
     const int64_t first = (n * p_.stages + i) * p_.batch + begin_, preactivation = p_.groups * p_.width;
     for (int64_t r = 0; r < rows_; ++r) {
       const T* derivative = p_.preactivation_derivative + (first + r) * preactivation;
@@ -111,11 +116,29 @@ class Rows {
         product(p_.width, derivative + g, kappa(n, i, r), cotangent + g);
       cotangents_[r] = cotangent;
     }
-    multiply(cotangents_, rows_, pullback, initial, initial_stride, out, padded_);
+    if (pieces.empty()) copy_rows(initial, initial_stride, out);
+    for (const Piece<T>& piece : pieces) {
+      T* to = out + piece.source;
+      const bool whole = pieces.size() == 1 && piece.diagonal == nullptr && piece.size == 0;
+      if (whole) {
+        multiply(cotangents_, rows_, piece.pullback, initial, initial_stride, out, padded_);
+        continue;
+      }
+      if (&piece == pieces.data()) copy_rows(initial, initial_stride, out);
+      if (piece.diagonal == nullptr) {
+        multiply(cotangents_, rows_, piece.pullback, to, padded_, to, padded_);
+      } else {
+        for (int64_t r = 0; r < rows_; ++r)
+          add_product(piece.size, piece.diagonal, cotangents_[r] + piece.target, to + r * padded_);
+      }
+    }
     if (p_.state_derivative == nullptr) return;
     for (int64_t r = 0; r < rows_; ++r)
       add_product(p_.width, p_.state_derivative + (first + r) * p_.width, kappa(n, i, r), out + r * padded_);
   }
+
+  // The half that stage i of a Runge-Kutta method moves, or 0 where it moves all units.
+  int64_t half_of(int64_t i) const { return p_.moved.empty() ? 0 : p_.moved[i]; }
 
   void runge_kutta(int64_t n) {
     T* lambda = lambda_[0];
@@ -128,10 +151,10 @@ class Rows {
           if (a != T(0)) add_scaled(p_.width, step * a, mu_[j] + r * padded_, kappa(n, i, r));
         }
       }
-      if (i > 0) pull_back(n, i, p_.pullbacks[0], zeros_, 0, mu_[i]);
+      if (i > 0) pull_back(n, i, p_.pullbacks[half_of(i)], zeros_, 0, mu_[i]);
     }
     for (int64_t j = 1; j < p_.stages; ++j) add_scaled(rows_ * padded_, T(1), mu_[j], lambda);
-    pull_back(n, 0, p_.pullbacks[0], lambda, padded_, lambda);  // adds the first stage's own
+    pull_back(n, 0, p_.pullbacks[half_of(0)], lambda, padded_, lambda);  // adds the first stage's own
   }
 
   void shears(int64_t n) {

@@ -16,6 +16,15 @@ struct Schedule {
   T at(int64_t n, int64_t r) const { return values[n * time + r * row]; }
 };
 
+// Rows of K that take a part of a preactivation's cotangent back to a part of the state.
+template <class T>
+struct Piece {
+  int64_t source = 0, target = 0;  // its first column in the state, and in the preactivation
+  Packed<T> pullback;
+  const T* diagonal = nullptr;  // or a square with these numbers on its diagonal and zeros elsewhere
+  int64_t size = 0;             // of that square
+};
+
 template <class T>
 struct Recursion {
   Family family = Family::kRungeKutta;
@@ -27,7 +36,9 @@ struct Recursion {
   std::vector<T> a, b;
   std::vector<int64_t> moved;
   std::vector<Schedule<T>> schedules;  // dt, or a general linear method's weights e, w, s
-  std::vector<Packed<T>> pullbacks;    // the preactivation that drives a half -> the state that it is made of
+  // The preactivation that drives the half with this number -> the state that it is made of. Where stages of a
+  // Runge-Kutta method move halves there are two too, and else one.
+  std::vector<std::vector<Piece<T>>> pullbacks;
 
   const T* preactivation_derivative = nullptr;  // (steps, stages, batch, groups * width)
   const T* state_derivative = nullptr;          // (steps, stages, batch, width) or null

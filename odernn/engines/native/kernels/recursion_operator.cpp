@@ -30,19 +30,24 @@ struct Given {
   int64_t steps() const { return preactivation_derivative.size(0); }
 };
 
+void check_moved(const Given& x) {
+  TORCH_CHECK_VALUE(x.moved.size() == x.b.size(), "`moved` has ", x.moved.size(), " entries and `b` ", x.b.size(),
+                    "; give as many");
+  for (const int64_t half : x.moved)
+    TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; give 0 or 1");
+  TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(),
+                    " columns; partitioned methods need an even number");
+}
+
 void check_family(const Given& x) {
   const size_t stages = x.b.size();
   TORCH_CHECK_VALUE(x.is("general-linear") || stages >= 1, "`b` is empty; a method has one stage at least");
   if (x.is("runge-kutta")) {
     TORCH_CHECK_VALUE(x.a.size() == stages * stages, "`a` has ", x.a.size(), " entries; a tableau of ", stages,
                       " stages has ", stages * stages);
+    if (!x.moved.empty()) check_moved(x);
   } else if (x.is("shears")) {
-    TORCH_CHECK_VALUE(x.moved.size() == stages, "`moved` has ", x.moved.size(), " entries and `b` ", stages,
-                      "; give as many");
-    for (const int64_t half : x.moved)
-      TORCH_CHECK_VALUE(half == 0 || half == 1, "`moved` has the entry ", half, "; give 0 or 1");
-    TORCH_CHECK_VALUE(x.columns() % 2 == 0, "`lambda_` has ", x.columns(),
-                      " columns; partitioned methods need an even number");
+    check_moved(x);
     TORCH_CHECK_VALUE(!x.state_derivative.has_value(), "`state_derivative` is given and `family` is 'shears'; ",
                       "a rate of a partitioned field does not depend on the half that it moves");
   } else {
@@ -84,10 +89,10 @@ void check(const Given& x) {
   if (x.carried.has_value()) check_tensor("carried", *x.carried, {batch, columns}, lambda);
 }
 
-// The rows of K that drive `half`, for the columns that they are made of.
+// Of kicks and drifts: the rows of K that drive `half`, for the columns that they are made of.
 template <class T>
-Packed<T> pullback(const Given& x, int64_t half, Arena& arena) {
-  const int64_t m = x.width(), columns = x.columns(), source = x.halves() == 1 ? 0 : 1 - half;
+std::vector<Piece<T>> other_half(const Given& x, int64_t half, Arena& arena) {
+  const int64_t m = x.width(), columns = x.columns(), source = 1 - half;
   T* block = arena.take<T>(x.groups() * m * m);
   const T* k = x.weight.const_data_ptr<T>();
   for (int64_t g = 0; g < x.groups(); ++g)
@@ -95,7 +100,60 @@ Packed<T> pullback(const Given& x, int64_t half, Arena& arena) {
       const T* row = k + (g * columns + half * m + i) * columns + source * m;
       std::copy(row, row + m, block + (g * m + i) * m);
     }
-  return pack<T>(block, m, int64_t(1), x.groups() * m, m, arena);
+  return {{0, 0, pack<T>(block, m, int64_t(1), x.groups() * m, m, arena)}};
+}
+
+template <class T>
+std::vector<Piece<T>> whole(const Given& x, Arena& arena) {
+  const int64_t n = x.columns();
+  return {{0, 0, pack<T>(x.weight.const_data_ptr<T>(), n, int64_t(1), x.weight.size(0), n, arena)}};
+}
+
+// Whether a square, its rows n apart, has no entries but zeros, and none but those on its diagonal.
+template <class T>
+std::pair<bool, bool> filled(const T* square, int64_t size, int64_t n) {
+  bool zero = true, diagonal = true;
+  for (int64_t r = 0; r < size; ++r)
+    for (int64_t c = 0; c < size; ++c) {
+      const bool empty = square[r * n + c] == T(0);
+      zero &= empty;
+      diagonal &= empty || r == c;
+    }
+  return {zero, diagonal};
+}
+
+// The rows of K that drive `half`, without the halves of them that are zero.
+template <class T>
+std::vector<Piece<T>> rows_of_half(const Given& x, int64_t half, Arena& arena) {
+  const int64_t n = x.columns(), size = n / 2;
+  std::vector<Piece<T>> pieces;
+  for (int64_t g = 0; g < x.groups(); ++g) {
+    const int64_t target = g * n + half * size;
+    const T* rows = x.weight.const_data_ptr<T>() + target * n;
+    for (int64_t source = 0; source < n; source += size) {
+      const auto [zero, diagonal] = filled(rows + source, size, n);
+      if (zero) continue;
+      Piece<T> piece{source, target, {}, nullptr, size};
+      if (diagonal) {
+        T* numbers = arena.take<T>(size);
+        for (int64_t i = 0; i < size; ++i) numbers[i] = rows[i * (n + 1) + source];
+        piece.diagonal = numbers;
+      } else {
+        piece.pullback = pack<T>(rows + source, n, int64_t(1), size, size, arena);
+        piece.pullback.first = target;
+      }
+      pieces.push_back(piece);
+    }
+  }
+  return pieces;
+}
+
+template <class T>
+std::vector<std::vector<Piece<T>>> pullbacks(const Given& x, Arena& arena) {
+  if (x.is("shears")) return {other_half<T>(x, 0, arena), other_half<T>(x, 1, arena)};
+  if (x.moved.empty()) return {whole<T>(x, arena)};
+  if (x.columns() % (2 * kLanes<T>) != 0) return {whole<T>(x, arena), whole<T>(x, arena)};
+  return {rows_of_half<T>(x, 0, arena), rows_of_half<T>(x, 1, arena)};
 }
 
 template <class T>
@@ -108,7 +166,7 @@ Recursion<T> make_recursion(const Given& x, const std::vector<Steps>& schedules,
   r.b.assign(x.b.begin(), x.b.end());
   r.moved.assign(x.moved.begin(), x.moved.end());
   for (const Steps& s : schedules) r.schedules.push_back({s.values.const_data_ptr<T>(), s.time, s.row});
-  for (int64_t s = 0; s < x.halves(); ++s) r.pullbacks.push_back(pullback<T>(x, s, arena));
+  r.pullbacks = pullbacks<T>(x, arena);
   r.preactivation_derivative = x.preactivation_derivative.const_data_ptr<T>();
   r.state_derivative = data_or_null<T>(x.state_derivative);
   r.trajectory = data_or_null<T>(x.trajectory);

@@ -12,7 +12,7 @@ from odernn import ODERNN, AffineControl, AffinePointwiseField
 from odernn.engines.method import EULER, Method, runge_kutta
 from odernn.engines.program import Call
 from odernn.engines.traced.kernels import FieldKernels, kernels_of
-from odernn.engines.traced.weight_blocks import blocks_of
+from odernn.engines.weight_blocks import blocks_of
 from tests.odernn.engines.native.builds import built
 from tests.odernn.engines.native.fields import INPUT, UNITS, Coupled, Undamped
 from tests.pairs import crossed

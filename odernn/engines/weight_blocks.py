@@ -8,11 +8,17 @@ from types import MappingProxyType
 from jaxtyping import Float
 from torch import Tensor
 
-from ...fields.field import AffinePointwiseField, Filling
-from ...fields.overrides import stated_blocks
+from ..fields.field import AffinePointwiseField, Filling, VectorField
+from ..fields.overrides import stated_blocks
 
 NUMBERS: Mapping[Filling, int] = MappingProxyType({"zero": 0, "diagonal": 1, "dense": 2})
 """The fillings as `Program.weight_blocks` has them."""
+
+
+def fillings_of(field: VectorField) -> tuple[int, ...]:
+    """How a registered field fills the halves of K's rows, as numbers, four of a group; none where it does not say."""
+    blocks = stated_blocks(field) if isinstance(field, AffinePointwiseField) else None
+    return () if blocks is None else tuple(NUMBERS[filling] for row in blocks for filling in row)
 
 
 def blocks_of(field: AffinePointwiseField, weight: Float[Tensor, "preactivation hidden"]) -> tuple[int, ...]:
@@ -30,4 +36,4 @@ def blocks_of(field: AffinePointwiseField, weight: Float[Tensor, "preactivation 
             f"{name} is {blocks!r}; give a pair of {', '.join(map(repr, NUMBERS))} for each of the {wanted} halves of "
             f"K's rows, where K is {tuple(weight.shape)} and the state of two halves"
         )
-    return tuple(NUMBERS[filling] for row in blocks for filling in row)
+    return fillings_of(field)
