@@ -79,7 +79,7 @@ class AffinePointwiseField(VectorField):
 
     Attributes:
         weight_blocks: how each half of the columns is filled in each half of K's rows, from top to bottom, of a state
-            of two halves; the native kernels then leave the zeros out, in products and gradients. None: as may be. A
+            of two halves; on the CPU the zeros are then left out, in products and gradients. None: as may be. A
             subclass with a `weight` of its own states them anew: it does not inherit them.
     """
 
