@@ -76,9 +76,9 @@ def _written(facts: tuple[object, ...]) -> str:
     told = dict(zip(_NAMES, facts, strict=True))
     if told["products"] == "float32":  # every engine's; only the Triton one is ever told of another
         del told["products"]
-    if not told["weight_blocks"]:  # only the native engine heeds it
+    if not told["weight_blocks"]:  # only the engines of the CPU heed it
         del told["weight_blocks"]
-    if not told["keeps"]:  # likewise
+    if not told["keeps"]:  # only the native engine takes it
         del told["keeps"]
     return json.dumps(told)
 
@@ -146,7 +146,7 @@ class Call:
             the Triton kernels only.
         weight_blocks: how the halves of K's rows and columns are filled, as `weight_blocks` of the field says; one
             number, of 0 zero, 1 diagonal and 2 dense, for each half of the columns in each half of the rows. What it
-            says is zero need have no gradient: the native engine, which does not multiply it either, makes none but
+            says is zero need have no gradient: the engines of the CPU, which do not multiply it either, make none but
             for kicks and drifts of a registered field. Empty: K may be anything.
         keeps: whether the half of the preactivation that a dense block of K makes is kept beside the states, so that
             the backward pass need not make that product again. Only the native engine takes it, in the kernels of a

@@ -122,3 +122,13 @@ class Undamped(Coupled):
 
     def kick(self, t: Time, q: Tensor, u: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         return super().kick(t, q, torch.zeros_like(q), u)
+
+
+class Wrong(Coupled):
+    """It says of K what it is told to say."""
+
+    says: Any = None
+
+    @property
+    def weight_blocks(self) -> Any:
+        return self.says

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from odernn import ODERNN, AffinePointwiseField
 from tests.odernn.engines.native.builds import built
-from tests.odernn.engines.native.fields import INPUT, UNITS, Coupled
+from tests.odernn.engines.native.fields import INPUT, UNITS, Coupled, Wrong
 from tests.pairs import crossed
 
 TIME, BATCH = 5, 8  # rows that are more than one tile
@@ -59,16 +59,6 @@ def test_a_block_that_is_zero_is_trained() -> None:
     (gradient, _) = (part.grad for part in field.parts)
     assert gradient is not None
     assert (gradient != 0).all()
-
-
-class Wrong(Coupled):
-    """It says of K what it is told to say."""
-
-    says: Any = None
-
-    @property
-    def weight_blocks(self) -> Any:
-        return self.says
 
 
 RIGHT = (("zero", "diagonal"), ("diagonal", "diagonal"), ("zero", "zero"), ("dense", "dense"))

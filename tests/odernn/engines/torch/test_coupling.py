@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, AffinePointwiseField, LEMField
-from tests.odernn.engines.native.fields import INPUT, Coupled
+from tests.odernn.engines.native.fields import INPUT, Coupled, Wrong
 from tests.pairs import crossed
 
 TIME, BATCH = 5, 8
@@ -52,16 +52,6 @@ def test_a_field_of_ones_own(blocks: str, told: bool, solver: str, engine: str) 
 def test_lem(units: int, engine: str) -> None:
     torch.manual_seed(1)
     compare(LEMField(INPUT, units, dtype=DOUBLE), "symplectic-euler", engine)
-
-
-class Wrong(Coupled):
-    """It says of K what it is told to say."""
-
-    says: Any = None
-
-    @property
-    def weight_blocks(self) -> Any:
-        return self.says
 
 
 @pytest.mark.parametrize(
