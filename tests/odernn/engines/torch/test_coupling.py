@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from odernn import ODERNN, AffinePointwiseField, LEMField
-from tests.odernn.engines.native.fields import INPUT, Coupled, Wrong
+from tests.odernn.engines.native.fields import INPUT, Coupled, Undamped, Wrong
 from tests.pairs import crossed
 
 TIME, BATCH = 5, 8
@@ -23,7 +23,12 @@ def trained(field: AffinePointwiseField, solver: str, **facts: Any) -> list[Tens
     x, y0 = (torch.randn(*s, dtype=DOUBLE).requires_grad_() for s in ((TIME, BATCH, INPUT), (1, BATCH, n)))
     output, last = ODERNN(field, solver, dt=0.1, substeps=2, **facts)(x, y0)
     loss = output.sin().sum() + last.cos().sum()
-    return [output, *torch.autograd.grad(loss, [x, y0, *field.parameters()], materialize_grads=True)]
+    return [
+        output,
+        *torch.autograd.grad(
+            loss, [x, y0, *(each for each in field.parameters() if each.requires_grad)], materialize_grads=True
+        ),
+    ]
 
 
 def compare(field: AffinePointwiseField, solver: str, engine: str) -> None:
@@ -45,6 +50,19 @@ def test_a_field_of_ones_own(blocks: str, told: bool, solver: str, engine: str) 
     first, _, second = blocks.partition(", ")
     goes_back = "torch" if solver in SEVERAL_VECTORS else engine  # the native recursion does not know those methods
     compare(Coupled((first, second), told).double(), solver, goes_back)
+
+
+@pytest.mark.parametrize("free", [False, True])  # whether the kick sees no state at all
+@pytest.mark.parametrize("engine", BY)
+def test_a_later_stage_moves_the_second_half(engine: str, free: bool) -> None:
+    torch.manual_seed(1)
+    field = Undamped().double()
+    if free:
+        with torch.no_grad():
+            for each in (field.damping, *field.parts):
+                each.zero_()
+    field.parts.requires_grad_(not free)
+    compare(field, "leapfrog", engine)
 
 
 @pytest.mark.parametrize("units", [6, 32])  # halves of no whole vectors, and of whole ones
